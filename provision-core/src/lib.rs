@@ -1,0 +1,3 @@
+//! The engine of `provision`.
+
+pub mod diagnostic;
