@@ -1,0 +1,690 @@
+//! [`Effect`]: the closed list of things that can be done to a host, as plain data.
+//!
+//! Effects can be shown, saved, batched, simulated and counted, each once per kind of effect instead of once per
+//! resource type. Every [`Host`](crate::host::Host) carries out the same list.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::path::{HostPath, Mode};
+
+/// One thing that is done to a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// Puts a whole file in place: the name holds the old file or the new one, at every instant.
+    WriteFile(WriteFile),
+    /// Copies a regular file with its metadata; replaces what is at `to`.
+    CopyFile {
+        /// The file to copy.
+        from: HostPath,
+        /// Where the copy goes.
+        to: HostPath,
+    },
+    /// Creates a directory. One that is there already gets the owner, group and mode.
+    CreateDirectory {
+        /// The directory; its parent exists.
+        path: HostPath,
+        /// Owner, group and mode.
+        #[serde(flatten)]
+        access: Access,
+    },
+    /// Puts a symbolic link in place, in one step even where another link or a file was.
+    CreateSymlink {
+        /// The link.
+        path: HostPath,
+        /// The text of the link, absolute or relative to its directory.
+        target: String,
+        /// User that owns the link itself.
+        owner: String,
+        /// Group of the link itself.
+        group: String,
+    },
+    /// Changes owner, group or mode of a file or directory; never follows a link.
+    SetMetadata {
+        /// What to change.
+        path: HostPath,
+        /// New owner, if it changes.
+        owner: Option<String>,
+        /// New group, if it changes.
+        group: Option<String>,
+        /// New mode, if it changes.
+        mode: Option<Mode>,
+    },
+    /// Removes something. What is gone already is no error.
+    Remove {
+        /// What to remove.
+        path: HostPath,
+        /// What may be removed.
+        what: Removal,
+    },
+    /// Completes packages that an interrupted run left half-configured (`dpkg --configure -a`).
+    RepairPackages,
+    /// Fetches the lists of available packages (`apt-get update`).
+    RefreshPackageLists,
+    /// Installs, removes, holds and marks packages, in one transaction.
+    Packages(PackageTransaction),
+    /// Creates a user.
+    CreateUser(CreateUser),
+    /// Changes a user.
+    ChangeUser {
+        /// The user.
+        name: String,
+        /// What changes.
+        #[serde(flatten)]
+        changes: UserChanges,
+    },
+    /// Removes a user.
+    RemoveUser {
+        /// The user.
+        name: String,
+        /// Whether the home directory and the mail spool go too.
+        remove_home: bool,
+    },
+    /// Creates a group.
+    CreateGroup {
+        /// The group.
+        name: String,
+        /// Its number; otherwise the next free one.
+        gid: Option<u32>,
+        /// Whether the number comes from the range of system groups.
+        system: bool,
+    },
+    /// Gives a group another number. Files keep their old number.
+    ChangeGroup {
+        /// The group.
+        name: String,
+        /// Its new number.
+        gid: u32,
+    },
+    /// Makes these users, and no others, the members of a group.
+    SetMembers {
+        /// The group.
+        group: String,
+        /// Users, sorted.
+        members: Vec<String>,
+    },
+    /// Removes a group.
+    RemoveGroup {
+        /// The group.
+        name: String,
+    },
+    /// Changes the state of a unit.
+    Unit {
+        /// Full name, such as `nginx.service`.
+        unit: String,
+        /// What is done to it.
+        action: UnitAction,
+    },
+    /// Makes the service manager read the unit files anew (`systemctl daemon-reload`).
+    ReloadUnits,
+    /// Runs a command.
+    Run(Command),
+}
+
+/// A file to be written whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WriteFile {
+    /// The file; its directory exists.
+    pub path: HostPath,
+    /// All of its bytes.
+    pub content: Content,
+    /// Owner, group and mode, in force before the name is visible.
+    #[serde(flatten)]
+    pub access: Access,
+    /// A check of the new file before it takes its place; `%` in an argument stands for the path of the new file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<Command>,
+}
+
+/// Who may do what with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Name of the user that owns it, or a number where no name is.
+    pub owner: String,
+    /// Name of its group, or a number where no name is.
+    pub group: String,
+    /// Permission bits.
+    pub mode: Mode,
+}
+
+/// What a removal may take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removal {
+    /// A file, link, socket or device; a directory is refused.
+    File,
+    /// A directory with nothing in it.
+    EmptyDirectory,
+    /// A directory and everything beneath it on the same file system.
+    Tree,
+}
+
+/// Changes of packages that are carried out together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageTransaction {
+    /// Packages to install or to bring to a version.
+    pub install: Vec<PackageRequest>,
+    /// Packages to remove; their configuration files stay.
+    pub remove: Vec<String>,
+    /// Packages to remove with their configuration files.
+    pub purge: Vec<String>,
+    /// Packages that upgrades shall leave alone from now on.
+    pub hold: Vec<String>,
+    /// Packages that upgrades may change again.
+    pub unhold: Vec<String>,
+    /// How the transaction is carried out.
+    pub options: PackageOptions,
+}
+
+impl PackageTransaction {
+    /// Whether it changes which packages, or which versions of them, are installed.
+    pub fn changes_packages(&self) -> bool {
+        !(self.install.is_empty() && self.remove.is_empty() && self.purge.is_empty())
+    }
+
+    /// Adds the changes of another transaction, if both can be carried out together.
+    /// Otherwise the other is given back.
+    pub fn merge(&mut self, other: PackageTransaction) -> Option<PackageTransaction> {
+        let alike =
+            self.options.recommends == other.options.recommends && self.options.conffiles == other.options.conffiles;
+        if !alike && self.changes_packages() && other.changes_packages() {
+            return Some(other);
+        }
+        if !self.changes_packages() {
+            self.options.recommends = other.options.recommends;
+            self.options.conffiles = other.options.conffiles;
+        }
+        self.options.allow_removals |= other.options.allow_removals;
+        self.options.allow_downgrade |= other.options.allow_downgrade;
+        self.install.extend(other.install);
+        self.remove.extend(other.remove);
+        self.purge.extend(other.purge);
+        self.hold.extend(other.hold);
+        self.unhold.extend(other.unhold);
+        None
+    }
+
+    /// Names of all packages that it speaks of.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.remove, &self.purge, &self.hold, &self.unhold];
+        self.install.iter().map(|request| request.name.as_str()).chain(lists.into_iter().flatten().map(String::as_str))
+    }
+}
+
+/// A package to install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRequest {
+    /// Name, with `:architecture` where it is not the host's own.
+    pub name: String,
+    /// Exactly this version; otherwise the one that the package manager prefers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// How a package transaction is carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageOptions {
+    /// Whether recommended packages are installed too.
+    pub recommends: bool,
+    /// What happens to configuration files that were changed here and come anew with a package.
+    pub conffiles: Conffiles,
+    /// Whether packages may be removed that no one declared.
+    pub allow_removals: bool,
+    /// Whether a package may go to a lower version.
+    pub allow_downgrade: bool,
+}
+
+impl Default for PackageOptions {
+    fn default() -> PackageOptions {
+        PackageOptions { recommends: true, conffiles: Conffiles::Keep, allow_removals: false, allow_downgrade: false }
+    }
+}
+
+/// What happens to a configuration file of a package that was changed on the host, when the package brings another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Conffiles {
+    /// The changed file stays.
+    #[default]
+    Keep,
+    /// The package's file takes its place.
+    New,
+    /// The transaction fails.
+    Fail,
+}
+
+/// A user to create.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreateUser {
+    /// The user.
+    pub name: String,
+    /// Whether the number comes from the range of system users.
+    pub system: bool,
+    /// Whether the home directory is created, with the files of `/etc/skel`.
+    pub create_home: bool,
+    /// Everything else; what is absent is left to the host's defaults.
+    #[serde(flatten)]
+    pub attributes: UserChanges,
+}
+
+/// What changes of a user; absent is unchanged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UserChanges {
+    /// Number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Name of the primary group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_group: Option<String>,
+    /// All supplementary groups, sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    /// Login shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<HostPath>,
+    /// Home directory. Its content is not moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<HostPath>,
+    /// Full name and the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gecos: Option<String>,
+    /// Hash of the password as `crypt(5)` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Sensitive>,
+    /// Whether the password is locked (`!` before its hash, see `passwd(1)`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
+    /// Day after which the account is closed, in days since 1970-01-01; `Some(None)` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Option<i64>>,
+}
+
+impl UserChanges {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        *self == UserChanges::default()
+    }
+}
+
+/// What can be done to a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitAction {
+    /// Start it and wait for the result.
+    Start,
+    /// Stop it and wait for the result.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Make it read its configuration anew; a unit that cannot is restarted.
+    Reload,
+    /// Start it at boot.
+    Enable,
+    /// Do not start it at boot.
+    Disable,
+    /// Make it impossible to start.
+    Mask,
+    /// Make it possible to start again.
+    Unmask,
+    /// Forget that it failed.
+    ResetFailed,
+}
+
+impl UnitAction {
+    /// The verb of `systemctl(1)`.
+    pub fn verb(self) -> &'static str {
+        match self {
+            UnitAction::Start => "start",
+            UnitAction::Stop => "stop",
+            UnitAction::Restart => "restart",
+            UnitAction::Reload => "reload",
+            UnitAction::Enable => "enable",
+            UnitAction::Disable => "disable",
+            UnitAction::Mask => "mask",
+            UnitAction::Unmask => "unmask",
+            UnitAction::ResetFailed => "reset-failed",
+        }
+    }
+}
+
+/// A command: an argument vector, never a shell's line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Variables beside the fixed ones (`PATH`, `LC_ALL=C.UTF-8`, `HOME=/root`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// What it reads; nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Sensitive>,
+    /// Seconds after which it is ended.
+    pub timeout_seconds: u64,
+}
+
+impl Command {
+    /// A command with nothing to read and five minutes to run.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
+        Command {
+            argv: argv.into_iter().map(Into::into).collect(),
+            environment: BTreeMap::new(),
+            stdin: None,
+            timeout_seconds: 300,
+        }
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Command {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Gives it something to read.
+    #[must_use]
+    pub fn stdin(mut self, text: impl Into<String>) -> Command {
+        self.stdin = Some(Sensitive::new(text));
+        self
+    }
+
+    /// Sets the time it may take, in whole seconds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Command {
+        self.timeout_seconds = timeout.as_secs();
+        self
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, argument) in self.argv.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+            if !argument.is_empty() && argument.chars().all(plain) {
+                f.write_str(argument)?;
+            } else {
+                write!(f, "'{}'", argument.replace('\'', "'\\''"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a command said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 and the signal's number for a command that a signal ended.
+    pub code: i32,
+    /// Standard output, its invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, its invalid UTF-8 replaced.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether the command ended with exit code 0.
+    pub fn success(&self) -> bool {
+        self.code == 0
+    }
+}
+
+/// The bytes of a file. Cheap to clone.
+///
+/// Written down as a string where it is UTF-8, and as `{"base64": …}` where it is not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Content(Arc<[u8]>);
+
+impl Content {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, if it is UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl<T: AsRef<[u8]>> From<T> for Content {
+    fn from(bytes: T) -> Content {
+        Content(bytes.as_ref().into())
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Some(text) if text.len() <= 60 => fmt::Debug::fmt(text, f),
+            _ => write!(f, "<{} bytes>", self.0.len()),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encoded {
+    base64: String,
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.text() {
+            Some(text) => serializer.serialize_str(text),
+            None => Encoded { base64: BASE64.encode(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Content, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Content;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or a record with the field `base64`")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Content, E> {
+                Ok(text.into())
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
+                let encoded = Encoded::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                BASE64.decode(encoded.base64).map(Content::from).map_err(serde::de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A text that must not be shown: it is never written down, and `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sensitive(Arc<str>);
+
+impl Sensitive {
+    /// What stands for every sensitive value.
+    pub const HIDDEN: &'static str = "<sensitive>";
+
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Sensitive {
+        Sensitive(text.into().into())
+    }
+
+    /// The text itself, for the one place that hands it over.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Sensitive::HIDDEN)
+    }
+}
+
+impl Serialize for Sensitive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(Sensitive::HIDDEN)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sensitive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sensitive, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == Sensitive::HIDDEN {
+            return Err(serde::de::Error::custom("a sensitive value is not written down, so it cannot be read back"));
+        }
+        Ok(Sensitive::new(text))
+    }
+}
+
+/// What effects share, so that two of them never run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lock {
+    /// The package database.
+    Packages,
+    /// Users and groups.
+    Accounts,
+    /// The service manager.
+    Units,
+}
+
+impl Effect {
+    /// The locks that it needs, in the order in which they are taken.
+    pub fn locks(&self) -> &'static [Lock] {
+        match self {
+            // Maintainer scripts create users and start services.
+            Effect::Packages(_) | Effect::RepairPackages => &[Lock::Packages, Lock::Accounts, Lock::Units],
+            Effect::RefreshPackageLists => &[Lock::Packages],
+            Effect::CreateUser(_)
+            | Effect::ChangeUser { .. }
+            | Effect::RemoveUser { .. }
+            | Effect::CreateGroup { .. }
+            | Effect::ChangeGroup { .. }
+            | Effect::SetMembers { .. }
+            | Effect::RemoveGroup { .. } => &[Lock::Accounts],
+            Effect::Unit { .. } | Effect::ReloadUnits => &[Lock::Units],
+            Effect::WriteFile(_)
+            | Effect::CopyFile { .. }
+            | Effect::CreateDirectory { .. }
+            | Effect::CreateSymlink { .. }
+            | Effect::SetMetadata { .. }
+            | Effect::Remove { .. }
+            | Effect::Run(_) => &[],
+        }
+    }
+}
+
+/// What it does, in the words of a person: "write /etc/motd".
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Effect::WriteFile(file) => write!(f, "write {}", file.path),
+            Effect::CopyFile { from, to } => write!(f, "copy {from} to {to}"),
+            Effect::CreateDirectory { path, .. } => write!(f, "create directory {path}"),
+            Effect::CreateSymlink { path, target, .. } => write!(f, "link {path} to {target}"),
+            Effect::SetMetadata { path, owner, group, mode } => {
+                write!(f, "set")?;
+                for (name, value) in [("owner", owner), ("group", group)] {
+                    if let Some(value) = value {
+                        write!(f, " {name} {value}")?;
+                    }
+                }
+                if let Some(mode) = mode {
+                    write!(f, " mode {mode}")?;
+                }
+                write!(f, " of {path}")
+            }
+            Effect::Remove { path, what: Removal::Tree } => write!(f, "remove {path} and all beneath it"),
+            Effect::Remove { path, .. } => write!(f, "remove {path}"),
+            Effect::RepairPackages => write!(f, "complete interrupted package installations"),
+            Effect::RefreshPackageLists => write!(f, "refresh the package lists"),
+            Effect::Packages(transaction) => transaction.fmt(f),
+            Effect::CreateUser(user) => write!(f, "create user {}", user.name),
+            Effect::ChangeUser { name, .. } => write!(f, "change user {name}"),
+            Effect::RemoveUser { name, remove_home: true } => write!(f, "remove user {name} with the home directory"),
+            Effect::RemoveUser { name, .. } => write!(f, "remove user {name}"),
+            Effect::CreateGroup { name, .. } => write!(f, "create group {name}"),
+            Effect::ChangeGroup { name, gid } => write!(f, "give group {name} the number {gid}"),
+            Effect::SetMembers { group, members } => {
+                write!(f, "set members of group {group} to [{}]", members.join(", "))
+            }
+            Effect::RemoveGroup { name } => write!(f, "remove group {name}"),
+            Effect::Unit { unit, action } => write!(f, "{} {unit}", action.verb()),
+            Effect::ReloadUnits => write!(f, "reload the unit files"),
+            Effect::Run(command) => write!(f, "run {command}"),
+        }
+    }
+}
+
+impl fmt::Display for PackageTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let install: Vec<String> = self
+            .install
+            .iter()
+            .map(|request| match &request.version {
+                Some(version) => format!("{}={version}", request.name),
+                None => request.name.clone(),
+            })
+            .collect();
+        let lists = [
+            ("install", &install),
+            ("remove", &self.remove),
+            ("purge", &self.purge),
+            ("hold", &self.hold),
+            ("unhold", &self.unhold),
+        ];
+        let mut first = true;
+        for (verb, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let comma = if first { "" } else { ", " };
+            write!(f, "{comma}{verb} {}", names.join(" "))?;
+            first = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn content_survives_json(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let content = Content::from(&bytes);
+            let json = serde_json::to_string(&content).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_sensitive_value_is_not_shown() {
+        let command = Command::new(["chpasswd", "-e"]).stdin("deploy:$y$secret");
+        let shown = format!("{command} {command:?} {}", serde_json::to_string(&command).unwrap());
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn transactions_with_different_options_stay_apart() {
+        let install = |name: &str, recommends| PackageTransaction {
+            install: vec![PackageRequest { name: name.into(), version: None }],
+            options: PackageOptions { recommends, ..PackageOptions::default() },
+            ..PackageTransaction::default()
+        };
+        let mut first = install("nginx", true);
+        assert!(first.merge(install("git", true)).is_none());
+        assert!(first.merge(install("less", false)).is_some());
+        assert_eq!(first.to_string(), "install nginx git");
+    }
+}

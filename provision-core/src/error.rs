@@ -1,0 +1,243 @@
+//! The one error type of the libraries: what kind, while doing what, to which resource, at which line, why,
+//! and what would help.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Span;
+use crate::resource::ResourceId;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The reading depends on something that this run has yet to do; it can be repeated then.
+    Unknown,
+    /// Something that is needed does not exist.
+    NotFound,
+    /// The rights of this process do not suffice.
+    PermissionDenied,
+    /// The file system is full.
+    NoSpace,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// Something else is in the place, or two things contradict one another.
+    Conflict,
+    /// A value cannot be used.
+    Invalid,
+    /// Another program holds a lock.
+    Locked,
+    /// A program ended with an error.
+    CommandFailed,
+    /// It took longer than allowed.
+    TimedOut,
+    /// This host, or this kind of host, cannot do it.
+    Unsupported,
+    /// A guard of this program refuses to do harm.
+    Refused,
+    /// A resource type promised a state and did not bring it about.
+    BrokenPromise,
+    /// The run was told to stop.
+    Cancelled,
+    /// Any other failure of the operating system.
+    Io,
+}
+
+/// What went wrong.
+///
+/// `Display` gives one line, made to follow "error: "; [`Error::hint`] and [`std::error::Error::source`] have more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Parts {
+    kind: ErrorKind,
+    message: String,
+    operation: Option<String>,
+    resource: Option<ResourceId>,
+    declared_at: Option<Span>,
+    cause: Option<String>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// An error of a kind, and why in words (lower case, no final stop).
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error(Box::new(Parts {
+            kind,
+            message: message.into(),
+            operation: None,
+            resource: None,
+            declared_at: None,
+            cause: None,
+            hint: None,
+        }))
+    }
+
+    /// A reading that cannot be known before something else has been done.
+    pub fn unknown(because: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unknown, because)
+    }
+
+    /// A failure of the operating system, sorted into a kind.
+    pub fn io(error: &io::Error) -> Error {
+        const ENOSPC: i32 = nix::errno::Errno::ENOSPC as i32;
+        const EDQUOT: i32 = nix::errno::Errno::EDQUOT as i32;
+        const EROFS: i32 = nix::errno::Errno::EROFS as i32;
+        const ELOOP: i32 = nix::errno::Errno::ELOOP as i32;
+        const EXDEV: i32 = nix::errno::Errno::EXDEV as i32;
+        let (kind, message) = match error.raw_os_error() {
+            Some(ENOSPC) => (ErrorKind::NoSpace, "no space is left on the file system".to_owned()),
+            Some(EDQUOT) => (ErrorKind::NoSpace, "the disk quota is used up".to_owned()),
+            Some(EROFS) => (ErrorKind::ReadOnly, "the file system is read-only".to_owned()),
+            Some(ELOOP) => (ErrorKind::Refused, "a symbolic link is in the way".to_owned()),
+            Some(EXDEV) => (ErrorKind::Refused, "the path leads out of the root directory".to_owned()),
+            code => match error.kind() {
+                io::ErrorKind::NotFound => (ErrorKind::NotFound, "no such file or directory".to_owned()),
+                io::ErrorKind::PermissionDenied => (ErrorKind::PermissionDenied, "permission denied".to_owned()),
+                io::ErrorKind::TimedOut => (ErrorKind::TimedOut, "timed out".to_owned()),
+                _ => {
+                    let text = match code.map(nix::errno::Errno::from_raw) {
+                        Some(errno) => errno.desc().to_lowercase(),
+                        None => error.to_string(),
+                    };
+                    (ErrorKind::Io, text)
+                }
+            },
+        };
+        let error = Error::new(kind, message);
+        match kind {
+            ErrorKind::PermissionDenied => error.with_hint("run as root"),
+            ErrorKind::NoSpace => error.with_hint("free some space; what was there before is unchanged"),
+            _ => error,
+        }
+    }
+
+    /// Says what was being done, such as "writing /etc/motd". The innermost operation stays.
+    #[must_use]
+    pub fn while_doing(mut self, operation: impl Into<String>) -> Error {
+        self.0.operation.get_or_insert_with(|| operation.into());
+        self
+    }
+
+    /// Says to which resource it happened, and where that was declared. The first one stays.
+    #[must_use]
+    pub fn of(mut self, resource: &ResourceId, declared_at: Option<&Span>) -> Error {
+        if self.0.resource.is_none() {
+            self.0.resource = Some(resource.clone());
+            self.0.declared_at = declared_at.cloned();
+        }
+        self
+    }
+
+    /// Says what would help. The first hint stays.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Adds what lies beneath, such as the last lines that a program wrote.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Error {
+        let cause = cause.into();
+        if !cause.is_empty() {
+            self.0.cause.get_or_insert(cause);
+        }
+        self
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Why, without the operation and the resource.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What was being done.
+    pub fn operation(&self) -> Option<&str> {
+        self.0.operation.as_deref()
+    }
+
+    /// The resource it happened to.
+    pub fn resource(&self) -> Option<&ResourceId> {
+        self.0.resource.as_ref()
+    }
+
+    /// Where that resource was declared.
+    pub fn declared_at(&self) -> Option<&Span> {
+        self.0.declared_at.as_ref()
+    }
+
+    /// What lies beneath; may have several lines.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// What would help.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = &self.0.operation {
+            write!(f, "{operation}: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::io(&error)
+    }
+}
+
+impl From<nix::errno::Errno> for Error {
+    fn from(errno: nix::errno::Errno) -> Error {
+        Error::io(&errno.into())
+    }
+}
+
+/// Says what was being done, on a result.
+pub trait ResultExt<T> {
+    /// See [`Error::while_doing`].
+    ///
+    /// # Errors
+    /// Whatever the result already held.
+    fn while_doing<S: Into<String>>(self, operation: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
+    fn while_doing<S: Into<String>>(self, operation: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|error| error.into().while_doing(operation()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_the_innermost_operation_and_says_what_would_help() {
+        let error = Error::io(&io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32))
+            .while_doing("writing /etc/motd")
+            .while_doing("applying");
+        assert_eq!(error.to_string(), "writing /etc/motd: no space is left on the file system");
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert!(error.hint().is_some());
+    }
+}

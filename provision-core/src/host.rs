@@ -1,0 +1,520 @@
+//! What a host can be asked ([`HostView`]) and told ([`Host`]), and what it answers with.
+
+mod local;
+mod overlay;
+mod sim;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Access, Command, Content, Effect, Output, PackageTransaction, WriteFile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::{HostPath, Mode};
+use crate::resource::Claim;
+
+pub use local::{LocalHost, LocalSystem, Progress};
+pub use overlay::{Doubt, Overlay};
+pub use sim::{Catalogue, CatalogueFile, CataloguePackage, SimHost};
+
+/// A host that can be looked at and not changed.
+///
+/// All paths are those of the host: with a root directory, `/etc/motd` lies below that directory.
+pub trait HostView: Send + Sync {
+    /// What lies at a path, without following a link at its end. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// A directory above it cannot be searched, or is none.
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>>;
+
+    /// The bytes of a regular file. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// It is not a regular file, or may not be read.
+    fn read(&self, path: &HostPath) -> Result<Option<Content>>;
+
+    /// The text of a symbolic link. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// It is not a link.
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>>;
+
+    /// The names in a directory, sorted. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// It is not a directory, or may not be read.
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>>;
+
+    /// The state of a package, by `name` or `name:architecture`.
+    ///
+    /// # Errors
+    /// The package database cannot be read.
+    fn package(&self, name: &str) -> Result<PackageState>;
+
+    /// The versions of a package that could be installed: the preferred one first, then the others, highest first.
+    /// Empty if no source offers the package.
+    ///
+    /// # Errors
+    /// The package lists cannot be read, or are about to change ([`ErrorKind::Unknown`]).
+    fn available_versions(&self, name: &str) -> Result<Vec<String>>;
+
+    /// How the package manager itself is doing.
+    ///
+    /// # Errors
+    /// Its state cannot be read.
+    fn package_manager(&self) -> Result<PackageManager>;
+
+    /// What a transaction would do beyond what it says: dependencies, removals, sizes.
+    ///
+    /// # Errors
+    /// The package manager finds no solution, or its lists are about to change ([`ErrorKind::Unknown`]).
+    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview>;
+
+    /// The installed package that ships a path.
+    ///
+    /// # Errors
+    /// The package database cannot be read.
+    fn package_of(&self, path: &HostPath) -> Result<Option<String>>;
+
+    /// The state of a unit, by its full name.
+    ///
+    /// # Errors
+    /// The service manager does not answer.
+    fn unit(&self, name: &str) -> Result<UnitState>;
+
+    /// A user of the account files. Users of a directory service (LDAP) are not seen.
+    ///
+    /// # Errors
+    /// The account files cannot be read.
+    fn user(&self, name: &str) -> Result<Option<User>>;
+
+    /// A group of the account files.
+    ///
+    /// # Errors
+    /// The account files cannot be read.
+    fn group(&self, name: &str) -> Result<Option<Group>>;
+
+    /// All users and groups of the account files.
+    ///
+    /// # Errors
+    /// The account files cannot be read.
+    fn accounts(&self) -> Result<Arc<Accounts>>;
+
+    /// Password and expiry of a user. `None` for a user without an entry.
+    ///
+    /// # Errors
+    /// Only root may read them.
+    fn shadow(&self, user: &str) -> Result<Option<Shadow>>;
+
+    /// The answer of a command that changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be started, or takes too long. An exit code other than 0 is an answer.
+    fn query(&self, command: &Command) -> Result<Output>;
+
+    /// Whether units can run here: not so in a root directory.
+    fn is_running(&self) -> bool;
+
+    /// What a package would bring, where that is known beforehand: only simulated hosts know it.
+    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        None
+    }
+
+    /// A hint of what will be looked at, so that a host may look at all of it at once.
+    fn prefetch(&self, claims: &[Claim]) {
+        let _ = claims;
+    }
+}
+
+/// A host that can be changed, by nothing but effects.
+pub trait Host: HostView {
+    /// Carries out an effect.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done; a file is then as it was.
+    fn perform(&self, effect: &Effect) -> Result<Output>;
+}
+
+/// The words that `check` is written in: readings with more convenience.
+pub trait HostViewExt: HostView {
+    /// The text of a file. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// As [`HostView::read`]; or it is not UTF-8.
+    fn read_text(&self, path: &str) -> Result<Option<String>> {
+        let path = HostPath::new(path)?;
+        let Some(content) = self.read(&path)? else { return Ok(None) };
+        match content.text() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(Error::new(ErrorKind::Invalid, "it is not UTF-8 text").while_doing(format!("reading {path}"))),
+        }
+    }
+}
+
+impl<H: HostView + ?Sized> HostViewExt for H {}
+
+/// The words that `apply` is written in.
+pub trait HostExt: Host {
+    /// Writes a text file that belongs to root and that all may read (`0644`).
+    ///
+    /// # Errors
+    /// As [`Host::perform`].
+    fn write_text(&self, path: &str, text: &str) -> Result<()> {
+        self.perform(&Effect::WriteFile(WriteFile {
+            path: HostPath::new(path)?,
+            content: text.into(),
+            access: Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) },
+            validate: None,
+        }))?;
+        Ok(())
+    }
+
+    /// Runs a command, and fails if it does.
+    ///
+    /// # Errors
+    /// It cannot be started, takes too long, or ends with an error.
+    fn run(&self, command: Command) -> Result<Output> {
+        self.perform(&Effect::Run(command))
+    }
+}
+
+impl<H: Host + ?Sized> HostExt for H {}
+
+/// What only a distribution knows; [`LocalHost`] is built over one.
+///
+/// A platform sees the host through [`LocalSystem`] and nothing else, so it works in a root directory as well.
+pub trait Platform: Send + Sync {
+    /// See [`HostView::package`].
+    fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState>;
+    /// See [`HostView::available_versions`].
+    fn available_versions(&self, system: &LocalSystem, name: &str) -> Result<Vec<String>>;
+    /// See [`HostView::package_manager`].
+    fn package_manager(&self, system: &LocalSystem) -> Result<PackageManager>;
+    /// See [`HostView::preview`].
+    fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview>;
+    /// See [`HostView::package_of`].
+    fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>>;
+    /// See [`HostView::unit`].
+    fn unit(&self, system: &LocalSystem, name: &str) -> Result<UnitState>;
+    /// See [`HostView::accounts`].
+    fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>>;
+    /// See [`HostView::shadow`].
+    fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>>;
+    /// Carries out an effect on packages, accounts or units.
+    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output>;
+    /// Told after every effect on the host, of whatever kind, so that nothing stale is remembered.
+    fn forget(&self, effect: &Effect);
+    /// See [`HostView::prefetch`].
+    fn prefetch(&self, claims: &[Claim]);
+}
+
+/// What lies at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMetadata {
+    /// What it is.
+    pub kind: FileKind,
+    /// Owner, group and permission bits.
+    #[serde(flatten)]
+    pub access: Access,
+    /// Length in bytes; for a link, of its text.
+    pub size: u64,
+    /// Number of the file system it lies on.
+    pub device: u64,
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a socket or a pipe.
+    Other,
+}
+
+impl FileKind {
+    /// With its article: "a directory".
+    pub fn noun(self) -> &'static str {
+        match self {
+            FileKind::File => "a file",
+            FileKind::Directory => "a directory",
+            FileKind::Symlink => "a symbolic link",
+            FileKind::Other => "a special file",
+        }
+    }
+}
+
+/// The state of a package, as `dpkg-query(1)` names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageState {
+    /// Whether it is there.
+    pub status: PackageStatus,
+    /// The installed version, or the one whose configuration files remain.
+    pub version: Option<String>,
+    /// Whether upgrades leave it alone.
+    pub hold: bool,
+    /// For a name that no package has: the installed packages that provide it.
+    pub provided_by: Vec<String>,
+}
+
+/// Whether a package is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageStatus {
+    /// Nothing of it.
+    #[default]
+    Absent,
+    /// Only its configuration files.
+    ConfigFiles,
+    /// Unpacked or half-configured: an installation was interrupted.
+    Interrupted,
+    /// `install ok installed`.
+    Installed,
+}
+
+/// How the package manager itself is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageManager {
+    /// Packages whose installation was interrupted.
+    pub interrupted: Vec<String>,
+    /// Seconds since the package lists were fetched; `None` if there are none.
+    pub lists_age: Option<u64>,
+}
+
+/// What a transaction would do in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionPreview {
+    /// Every package that would change, in the package manager's order.
+    pub changes: Vec<PackageChange>,
+    /// Bytes to fetch, where that is known.
+    pub download_bytes: Option<u64>,
+}
+
+/// What happens to one package in a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageChange {
+    /// Name, with `:architecture` where it is not the host's own.
+    pub name: String,
+    /// What happens.
+    pub action: PackageAction,
+    /// The version before, if it is installed.
+    pub from: Option<String>,
+    /// The version afterwards, if it is then installed.
+    pub to: Option<String>,
+}
+
+/// What happens to one package in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageAction {
+    /// It is not installed now.
+    Install,
+    /// It goes to another version.
+    Upgrade,
+    /// It goes; its configuration files stay.
+    Remove,
+    /// It goes with its configuration files.
+    Purge,
+}
+
+/// The state of a unit, in systemd's own words; see `systemctl(1)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// `LoadState`: `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
+    pub load: String,
+    /// `ActiveState`: `active`, `reloading`, `inactive`, `failed`, `activating`, `deactivating`.
+    /// `None` where no units run.
+    pub active: Option<String>,
+    /// `SubState`, such as `running` or `exited`.
+    pub sub: Option<String>,
+    /// `UnitFileState`: `enabled`, `disabled`, `static`, `masked`, `alias`, `indirect`, `generated` …;
+    /// empty for a unit without a file.
+    pub file_state: String,
+    /// Whether its file has changed since it was read.
+    pub needs_reload: bool,
+    /// Whether it can reload its configuration.
+    pub can_reload: bool,
+    /// Whether it ends by itself, with nothing left running (a `oneshot` without `RemainAfterExit`).
+    pub ends_by_itself: bool,
+    /// How often it was started, where a simulation counts it.
+    pub starts: u32,
+}
+
+impl UnitState {
+    /// A unit that does not exist.
+    pub fn not_found() -> UnitState {
+        UnitState {
+            load: "not-found".into(),
+            active: None,
+            sub: None,
+            file_state: String::new(),
+            needs_reload: false,
+            can_reload: false,
+            ends_by_itself: false,
+            starts: 0,
+        }
+    }
+
+    /// Whether there is such a unit.
+    pub fn exists(&self) -> bool {
+        self.load != "not-found"
+    }
+
+    /// Whether it is masked.
+    pub fn is_masked(&self) -> bool {
+        self.load == "masked" || self.file_state.starts_with("masked")
+    }
+
+    /// Whether it runs, or has run to its lasting effect.
+    pub fn is_active(&self) -> bool {
+        matches!(self.active.as_deref(), Some("active" | "reloading"))
+    }
+}
+
+/// A user of `/etc/passwd`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Number.
+    pub uid: u32,
+    /// Number of the primary group.
+    pub gid: u32,
+    /// Full name and the like.
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
+/// A group of `/etc/group`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub gid: u32,
+    /// Users that are in it beside those whose primary group it is; sorted.
+    pub members: Vec<String>,
+}
+
+/// All users and groups of a host, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Users.
+    pub users: BTreeMap<String, User>,
+    /// Groups.
+    pub groups: BTreeMap<String, Group>,
+}
+
+impl Accounts {
+    /// The name of the user with this number.
+    pub fn user_name(&self, uid: u32) -> Option<&str> {
+        self.users.values().find(|user| user.uid == uid).map(|user| user.name.as_str())
+    }
+
+    /// The name of the group with this number.
+    pub fn group_name(&self, gid: u32) -> Option<&str> {
+        self.groups.values().find(|group| group.gid == gid).map(|group| group.name.as_str())
+    }
+
+    /// The supplementary groups of a user, sorted.
+    pub fn groups_of(&self, user: &str) -> Vec<String> {
+        let member = |group: &&Group| group.members.iter().any(|member| member == user);
+        self.groups.values().filter(member).map(|group| group.name.clone()).collect()
+    }
+}
+
+/// The entry of a user in `/etc/shadow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// Hash of the password, `!` before it if it is locked; `*` and `!` alone allow no password.
+    pub password: crate::effect::Sensitive,
+    /// Day after which the account is closed, in days since 1970-01-01.
+    pub expires: Option<i64>,
+}
+
+macro_rules! forward_view {
+    () => {
+        fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+            (**self).metadata(path)
+        }
+        fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+            (**self).read(path)
+        }
+        fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+            (**self).read_link(path)
+        }
+        fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+            (**self).list(path)
+        }
+        fn package(&self, name: &str) -> Result<PackageState> {
+            (**self).package(name)
+        }
+        fn available_versions(&self, name: &str) -> Result<Vec<String>> {
+            (**self).available_versions(name)
+        }
+        fn package_manager(&self) -> Result<PackageManager> {
+            (**self).package_manager()
+        }
+        fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+            (**self).preview(transaction)
+        }
+        fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
+            (**self).package_of(path)
+        }
+        fn unit(&self, name: &str) -> Result<UnitState> {
+            (**self).unit(name)
+        }
+        fn user(&self, name: &str) -> Result<Option<User>> {
+            (**self).user(name)
+        }
+        fn group(&self, name: &str) -> Result<Option<Group>> {
+            (**self).group(name)
+        }
+        fn accounts(&self) -> Result<Arc<Accounts>> {
+            (**self).accounts()
+        }
+        fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+            (**self).shadow(user)
+        }
+        fn query(&self, command: &Command) -> Result<Output> {
+            (**self).query(command)
+        }
+        fn is_running(&self) -> bool {
+            (**self).is_running()
+        }
+        fn catalogue(&self) -> Option<Arc<Catalogue>> {
+            (**self).catalogue()
+        }
+        fn prefetch(&self, claims: &[Claim]) {
+            (**self).prefetch(claims)
+        }
+    };
+}
+
+impl<H: HostView + ?Sized> HostView for &H {
+    forward_view!();
+}
+
+impl<H: HostView + ?Sized> HostView for Box<H> {
+    forward_view!();
+}
+
+impl<H: Host + ?Sized> Host for &H {
+    fn perform(&self, effect: &Effect) -> Result<Output> {
+        (**self).perform(effect)
+    }
+}
+
+impl<H: Host + ?Sized> Host for Box<H> {
+    fn perform(&self, effect: &Effect) -> Result<Output> {
+        (**self).perform(effect)
+    }
+}

@@ -1,0 +1,327 @@
+//! A real host, or a root directory: the one place of the core that touches the file system or starts a process.
+#![expect(clippy::disallowed_types, reason = "this is the room in which files are opened")]
+
+mod command;
+mod confined;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{
+    Accounts, FileMetadata, Group, Host, HostView, PackageManager, PackageState, Platform, Shadow, TransactionPreview,
+    UnitState, User,
+};
+use crate::path::HostPath;
+use crate::resource::Claim;
+
+use confined::Root;
+
+/// Told what a long-running command says, line by line.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The running host, or one that lies in a directory (`--root`, images).
+///
+/// Nothing that it does to files leaves the root directory, whatever links lie there (`openat2(2)` with
+/// `RESOLVE_IN_ROOT`); commands run inside of it (`chroot(8)`).
+pub struct LocalHost {
+    system: LocalSystem,
+    platform: Box<dyn Platform>,
+}
+
+/// The files and commands of a host: what a [`Platform`] is given to work with.
+pub struct LocalSystem {
+    root: Root,
+    directory: PathBuf,
+    progress: Option<Progress>,
+}
+
+impl LocalHost {
+    /// The host that this program runs on.
+    ///
+    /// # Errors
+    /// The root directory cannot be opened.
+    pub fn running(platform: impl Platform + 'static) -> Result<LocalHost> {
+        LocalHost::open(Path::new("/"), platform)
+    }
+
+    /// A host that lies in a directory. `/` means the running host.
+    ///
+    /// # Errors
+    /// It is not a directory, or cannot be opened.
+    pub fn open(directory: &Path, platform: impl Platform + 'static) -> Result<LocalHost> {
+        let root = Root::open(directory)
+            .while_doing(|| format!("opening the root directory {}", directory.display()))
+            .map_err(|error| error.with_hint("--root names a directory that holds a Debian system"))?;
+        let system = LocalSystem { root, directory: directory.to_owned(), progress: None };
+        Ok(LocalHost { system, platform: Box::new(platform) })
+    }
+
+    /// Lets somebody watch what long-running commands say.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> LocalHost {
+        self.system.progress = Some(progress);
+        self
+    }
+
+    fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
+        let accounts = self.accounts()?;
+        let uid = owner.map(|name| {
+            lookup(name, accounts.users.get(name).map(|user| user.uid)).ok_or_else(|| missing("user", name))
+        });
+        let gid = group.map(|name| {
+            lookup(name, accounts.groups.get(name).map(|group| group.gid)).ok_or_else(|| missing("group", name))
+        });
+        Ok((uid.transpose()?, gid.transpose()?))
+    }
+
+    fn perform_on_files(&self, effect: &Effect) -> Result<()> {
+        let root = &self.system.root;
+        let access = |owner: &str, group: &str| -> Result<(u32, u32)> {
+            let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
+            Ok((uid.unwrap_or_default(), gid.unwrap_or_default()))
+        };
+        match effect {
+            Effect::WriteFile(file) => {
+                let owner = access(&file.access.owner, &file.access.group)?;
+                let check = |staged: &HostPath| match &file.validate {
+                    Some(command) => self.validate(command, staged),
+                    None => Ok(()),
+                };
+                root.write_file(&file.path, file.content.bytes(), owner, file.access.mode, check)
+            }
+            Effect::CopyFile { from, to } => root.copy_file(from, to),
+            Effect::CreateDirectory { path, access: wanted } => {
+                root.create_directory(path, access(&wanted.owner, &wanted.group)?, wanted.mode)
+            }
+            Effect::CreateSymlink { path, target, owner, group } => {
+                root.create_symlink(path, target, access(owner, group)?)
+            }
+            Effect::SetMetadata { path, owner, group, mode } => {
+                let (uid, gid) = self.resolve_access(owner.as_deref(), group.as_deref())?;
+                root.set_metadata(path, uid, gid, *mode)
+            }
+            Effect::Remove { path, what } => root.remove(path, *what),
+            _ => Err(Error::new(ErrorKind::Unsupported, "this is no effect on files")),
+        }
+    }
+
+    fn validate(&self, command: &Command, staged: &HostPath) -> Result<()> {
+        let mut command = command.clone();
+        for argument in &mut command.argv {
+            *argument = argument.replace('%', staged.as_str());
+        }
+        let output = self.system.run(&command)?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::CommandFailed, "the new content did not pass its validation, so the old file stays")
+            .with_cause(format!("{command}\n{}", last_words(&output))))
+    }
+}
+
+/// A number where a name has none; `root` is 0 even where there are no account files yet.
+fn lookup(name: &str, known: Option<u32>) -> Option<u32> {
+    known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() })
+}
+
+fn missing(what: &str, name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
+        .with_hint(format!("declare `{what}.{name}`, or correct the name"))
+}
+
+/// The end of what a failed command said, for people.
+pub(crate) fn last_words(output: &Output) -> String {
+    let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+impl LocalSystem {
+    /// Whether this is the running host, not a root directory.
+    pub fn is_running(&self) -> bool {
+        self.directory == Path::new("/")
+    }
+
+    /// See [`HostView::read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        self.root.read(path).while_doing(|| format!("reading {path}"))
+    }
+
+    /// The text of a file, its invalid UTF-8 replaced. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// As [`HostView::read`].
+    pub fn read_text(&self, path: &str) -> Result<Option<String>> {
+        let content = self.read(&HostPath::new(path)?)?;
+        Ok(content.map(|content| String::from_utf8_lossy(content.bytes()).into_owned()))
+    }
+
+    /// See [`HostView::list`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        self.root.list(path).while_doing(|| format!("listing {path}"))
+    }
+
+    /// Seconds since a path was last modified; `None` if nothing is there.
+    ///
+    /// # Errors
+    /// A directory above it cannot be searched.
+    pub fn age(&self, path: &HostPath) -> Result<Option<u64>> {
+        self.root.age(path).while_doing(|| format!("looking at {path}"))
+    }
+
+    /// Who holds a POSIX lock on a file: the number of the process. `None` if nobody does or there is no such file.
+    ///
+    /// # Errors
+    /// The file may not be opened.
+    pub fn lock_holder(&self, path: &HostPath) -> Result<Option<i32>> {
+        self.root.lock_holder(path).while_doing(|| format!("asking who locks {path}"))
+    }
+
+    /// Writes a file of the platform's own, readable by all and executable if asked for.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &HostPath, text: &str, mode: crate::path::Mode) -> Result<()> {
+        self.root.write_file(path, text.as_bytes(), (0, 0), mode, |_| Ok(()))
+    }
+
+    /// Removes a file of the platform's own.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, path: &HostPath) -> Result<()> {
+        self.root.remove(path, crate::effect::Removal::File)
+    }
+
+    /// Runs a command inside of the root directory and waits for it. An exit code other than 0 is no error here.
+    ///
+    /// # Errors
+    /// It cannot be started, or takes longer than it may.
+    pub fn run(&self, command: &Command) -> Result<Output> {
+        self.run_watched(command, &|line| {
+            if let Some(progress) = &self.progress {
+                progress(line);
+            }
+        })
+    }
+
+    /// As [`run`](LocalSystem::run), with somebody who is told each line of its standard output.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_watched(&self, command: &Command, watch: &(dyn Fn(&str) + Sync)) -> Result<Output> {
+        let root = (!self.is_running()).then_some(self.directory.as_path());
+        command::run(command, root, watch).while_doing(|| format!("running {command}"))
+    }
+
+    /// Tells whoever watches what is going on.
+    pub fn progress(&self, line: &str) {
+        if let Some(progress) = &self.progress {
+            progress(line);
+        }
+    }
+
+    /// Runs a command that must succeed.
+    ///
+    /// # Errors
+    /// As [`run`](LocalSystem::run), or it ends with another exit code than 0.
+    pub fn run_ok(&self, command: &Command) -> Result<Output> {
+        let output = self.run(command)?;
+        if output.success() {
+            return Ok(output);
+        }
+        Err(Error::new(ErrorKind::CommandFailed, format!("exit code {}", output.code))
+            .while_doing(format!("running {command}"))
+            .with_cause(last_words(&output)))
+    }
+}
+
+impl HostView for LocalHost {
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        let found = self.system.root.metadata(path).while_doing(|| format!("looking at {path}"))?;
+        let Some(raw) = found else { return Ok(None) };
+        let accounts = self.accounts()?;
+        let name = |known: Option<&str>, number: u32| match known {
+            Some(name) => name.to_owned(),
+            None if number == 0 => "root".to_owned(),
+            None => number.to_string(),
+        };
+        let owner = name(accounts.user_name(raw.uid), raw.uid);
+        let group = name(accounts.group_name(raw.gid), raw.gid);
+        Ok(Some(raw.named(owner, group)))
+    }
+    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        self.system.read(path)
+    }
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        self.system.root.read_link(path).while_doing(|| format!("reading the link {path}"))
+    }
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        self.system.list(path)
+    }
+    fn package(&self, name: &str) -> Result<PackageState> {
+        self.platform.package(&self.system, name)
+    }
+    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
+        self.platform.available_versions(&self.system, name)
+    }
+    fn package_manager(&self) -> Result<PackageManager> {
+        self.platform.package_manager(&self.system)
+    }
+    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+        self.platform.preview(&self.system, transaction)
+    }
+    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
+        self.platform.package_of(&self.system, path)
+    }
+    fn unit(&self, name: &str) -> Result<UnitState> {
+        self.platform.unit(&self.system, name)
+    }
+    fn user(&self, name: &str) -> Result<Option<User>> {
+        Ok(self.accounts()?.users.get(name).cloned())
+    }
+    fn group(&self, name: &str) -> Result<Option<Group>> {
+        Ok(self.accounts()?.groups.get(name).cloned())
+    }
+    fn accounts(&self) -> Result<Arc<Accounts>> {
+        self.platform.accounts(&self.system)
+    }
+    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+        self.platform.shadow(&self.system, user)
+    }
+    fn query(&self, command: &Command) -> Result<Output> {
+        self.system.run(command)
+    }
+    fn is_running(&self) -> bool {
+        self.system.is_running()
+    }
+    fn prefetch(&self, claims: &[Claim]) {
+        self.platform.prefetch(claims);
+    }
+}
+
+impl Host for LocalHost {
+    fn perform(&self, effect: &Effect) -> Result<Output> {
+        let outcome = match effect {
+            Effect::WriteFile(_)
+            | Effect::CopyFile { .. }
+            | Effect::CreateDirectory { .. }
+            | Effect::CreateSymlink { .. }
+            | Effect::SetMetadata { .. }
+            | Effect::Remove { .. } => self.perform_on_files(effect).map(|()| Output::default()),
+            Effect::Run(command) => self.system.run_ok(command),
+            _ => self.platform.perform(&self.system, effect),
+        };
+        self.platform.forget(effect);
+        outcome.while_doing(|| effect.to_string())
+    }
+}

@@ -1,0 +1,306 @@
+//! The model of a host: keeps effects in memory over what the host beneath says, and records them.
+//!
+//! Planning runs every resource against an overlay, so each sees the host as the effects before it will have left it.
+
+mod model;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{
+    Accounts, Catalogue, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState, PackageStatus,
+    Shadow, TransactionPreview, UnitState, User,
+};
+use crate::path::HostPath;
+use crate::resource::Claim;
+
+use model::{Model, Node};
+
+/// A host with effects that have not been done.
+pub struct Overlay<H> {
+    base: H,
+    model: Mutex<Model>,
+}
+
+/// Something that was taken to be absent, although an effect that cannot be modelled may bring it:
+/// nobody knows the users, units and files of a package before it is installed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Doubt {
+    /// What was looked for: `user postgres`.
+    pub about: String,
+    /// What may bring it: `package postgresql`.
+    pub because: String,
+}
+
+impl<H: HostView> Overlay<H> {
+    /// A model that begins as the host is.
+    pub fn new(base: H) -> Overlay<H> {
+        Overlay { base, model: Mutex::default() }
+    }
+
+    /// The host beneath.
+    pub fn base(&self) -> &H {
+        &self.base
+    }
+
+    /// The effects performed since the last call.
+    pub fn take_recorded(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.model().recorded)
+    }
+
+    /// What was taken to be absent since the last call, without being sure.
+    pub fn take_doubts(&self) -> Vec<Doubt> {
+        std::mem::take(&mut self.model().doubts).into_iter().collect()
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something was not found, which may change.
+    fn doubt(&self, about: impl FnOnce() -> String) {
+        let mut model = self.model();
+        if let Some(because) = model.opaque.last().cloned() {
+            let about = about();
+            model.doubts.insert(Doubt { about, because });
+        }
+    }
+
+    /// What the model says of a path; `None` leaves it to the host beneath.
+    fn modelled(&self, path: &HostPath) -> Option<Option<Node>> {
+        self.model().node(path)
+    }
+
+    /// The accounts, for changing them.
+    fn accounts_of<'m>(&self, model: &'m mut Model) -> Result<&'m mut Accounts> {
+        if model.accounts.is_none() {
+            model.accounts = Some(self.base.accounts()?);
+        }
+        let accounts = model.accounts.get_or_insert_default();
+        Ok(Arc::make_mut(accounts))
+    }
+
+    /// Fails as a real host would, if the directory of a path is not there.
+    fn require_parent(&self, path: &HostPath) -> Result<()> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        if self.model().known_directories.contains(&parent) {
+            return Ok(());
+        }
+        match self.follow(&parent, 0)? {
+            Some(FileKind::Directory) => {
+                self.model().known_directories.insert(parent);
+                Ok(())
+            }
+            Some(_) => {
+                Err(Error::new(ErrorKind::Conflict, format!("{parent}, or something above it, is not a directory")))
+            }
+            None => Err(Error::new(ErrorKind::NotFound, format!("the directory {parent} does not exist"))),
+        }
+    }
+
+    /// The kind of what a path leads to, links followed.
+    fn follow(&self, path: &HostPath, links: u32) -> Result<Option<FileKind>> {
+        let Some(metadata) = self.metadata(path)? else { return Ok(None) };
+        if metadata.kind != FileKind::Symlink || links > 40 {
+            return Ok(Some(metadata.kind));
+        }
+        let target = self.read_link(path)?.unwrap_or_default();
+        let target = if target.starts_with('/') {
+            resolve_dots(&target)?
+        } else {
+            resolve_dots(&format!("{}/{target}", path.parent().unwrap_or_else(HostPath::root)))?
+        };
+        self.follow(&target, links + 1)
+    }
+}
+
+/// A path without its `..` components, taken as text.
+fn resolve_dots(path: &str) -> Result<HostPath> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    HostPath::new(&format!("/{}", parts.join("/")))
+}
+
+impl<H: HostView> HostView for Overlay<H> {
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        let found = match self.modelled(path) {
+            Some(node) => node.map(|node| node.metadata()),
+            None => self.base.metadata(path)?,
+        };
+        if found.is_none() {
+            self.doubt(|| format!("path {path}"));
+        }
+        Ok(found)
+    }
+
+    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        match self.modelled(path) {
+            Some(None) => Ok(None),
+            Some(Some(node)) => match node.content() {
+                Some(content) => Ok(Some(content)),
+                // Only owner or mode are modelled; the content is still the host's.
+                None if node.kind == FileKind::File => self.base.read(path),
+                None => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", node.kind.noun()))),
+            },
+            None => self.base.read(path),
+        }
+    }
+
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        match self.modelled(path) {
+            Some(None) => Ok(None),
+            Some(Some(node)) => match node.target() {
+                Some(target) => Ok(Some(target)),
+                None if node.kind == FileKind::Symlink => self.base.read_link(path),
+                None => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
+            },
+            None => self.base.read_link(path),
+        }
+    }
+
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        match self.modelled(path) {
+            Some(None) => Ok(None),
+            Some(Some(node)) if node.kind != FileKind::Directory => {
+                Err(Error::new(ErrorKind::Conflict, "it is not a directory"))
+            }
+            Some(Some(node)) if node.is_new => Ok(Some(self.model().children(path, Vec::new()))),
+            _ => Ok(self.base.list(path)?.map(|names| self.model().children(path, names))),
+        }
+    }
+
+    fn package(&self, name: &str) -> Result<PackageState> {
+        if let Some(state) = self.model().packages.get(name) {
+            return Ok(state.clone());
+        }
+        let state = self.base.package(name)?;
+        if state.status != PackageStatus::Installed {
+            // It may come as a dependency of a package that is planned.
+            self.doubt(|| format!("package {name}"));
+        }
+        Ok(state)
+    }
+
+    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
+        if self.model().lists_refreshed && self.catalogue().is_none() {
+            return Err(Error::unknown("the package lists are refreshed first"));
+        }
+        self.base.available_versions(name)
+    }
+
+    fn package_manager(&self) -> Result<PackageManager> {
+        let mut state = self.base.package_manager()?;
+        let model = self.model();
+        if model.lists_refreshed {
+            state.lists_age = Some(0);
+        }
+        if model.repaired {
+            state.interrupted.clear();
+        }
+        Ok(state)
+    }
+
+    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+        if self.model().lists_refreshed && self.catalogue().is_none() {
+            return Err(Error::unknown("the package lists are refreshed first"));
+        }
+        self.base.preview(transaction)
+    }
+
+    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
+        self.base.package_of(path)
+    }
+
+    fn unit(&self, name: &str) -> Result<UnitState> {
+        if let Some(state) = self.model().units.get(name) {
+            return Ok(state.clone());
+        }
+        let mut state = self.base.unit(name)?;
+        let model = self.model();
+        match model.unit_file(name) {
+            Some(file) if !state.exists() => state = file,
+            Some(_) => state.needs_reload = state.active.is_some(),
+            None if model.units_reloaded => state.needs_reload = false,
+            None => {}
+        }
+        drop(model);
+        if !state.exists() {
+            self.doubt(|| format!("unit {name}"));
+        }
+        Ok(state)
+    }
+
+    fn user(&self, name: &str) -> Result<Option<User>> {
+        let user = self.accounts()?.users.get(name).cloned();
+        if user.is_none() {
+            self.doubt(|| format!("user {name}"));
+        }
+        Ok(user)
+    }
+
+    fn group(&self, name: &str) -> Result<Option<Group>> {
+        let group = self.accounts()?.groups.get(name).cloned();
+        if group.is_none() {
+            self.doubt(|| format!("group {name}"));
+        }
+        Ok(group)
+    }
+
+    fn accounts(&self) -> Result<Arc<Accounts>> {
+        match &self.model().accounts {
+            Some(accounts) => Ok(Arc::clone(accounts)),
+            None => self.base.accounts(),
+        }
+    }
+
+    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+        if let Some(shadow) = self.model().shadows.get(user) {
+            return Ok(shadow.clone());
+        }
+        self.base.shadow(user)
+    }
+
+    fn query(&self, command: &Command) -> Result<Output> {
+        let program = command.argv.first().map(String::as_str).unwrap_or_default();
+        if let Some(output) = self.model().commands.get(program) {
+            return Ok(output.clone());
+        }
+        if self.model().changed {
+            return Err(Error::unknown(format!("`{command}` asks the host itself, which is yet to be changed")));
+        }
+        self.base.query(command)
+    }
+
+    fn is_running(&self) -> bool {
+        self.base.is_running()
+    }
+
+    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        self.base.catalogue()
+    }
+
+    fn prefetch(&self, claims: &[Claim]) {
+        self.base.prefetch(claims);
+    }
+}
+
+impl<H: HostView> Host for Overlay<H> {
+    fn perform(&self, effect: &Effect) -> Result<Output> {
+        self.carry_out(effect).while_doing(|| effect.to_string())?;
+        let mut model = self.model();
+        model.changed = true;
+        model.recorded.push(effect.clone());
+        Ok(Output::default())
+    }
+}

@@ -1,0 +1,405 @@
+//! [`Resource`]: one thing on a host that should be in a declared state.
+
+use std::any::Any;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::effect::Content;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, HostView};
+use crate::path::HostPath;
+
+/// One thing on a host that should be in a declared state.
+///
+/// # Contract
+/// * The struct's fields are the attributes that a site may write. Its doc comments become their documentation, its
+///   serde defaults their defaults. Put `#[serde(deny_unknown_fields)]` on it, so that typos are found.
+/// * [`check`](Resource::check) reads the host and cannot change it. [`plan`](Resource::plan) sees no host at all. Only
+///   [`apply`](Resource::apply) and [`react`](Resource::react) may perform effects.
+/// * After `apply`, `check` must give what `plan` promised; the engine verifies it and fails the step otherwise.
+/// * `plan` is idempotent: `plan(plan(s)) == plan(s)`.
+/// * Everything that `apply` touches is covered by [`claims`](Resource::claims).
+///
+/// In return dry run, diff, simulation, ordering and reporting need no code.
+pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The key in `resources`, such as `file`.
+    const TYPE: &'static str;
+
+    /// When its resources are due among those that no edge orders.
+    const STAGE: Stage = Stage::Files;
+
+    /// What a look at the host found. What differs between two states is what people see as the diff, so a secret has
+    /// no place in it.
+    type State: Serialize + DeserializeOwned + PartialEq + Send + Sync + 'static;
+
+    /// Reads how it is.
+    ///
+    /// # Errors
+    /// The host cannot be read; [`ErrorKind::Unknown`] defers the step until it can.
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State>;
+
+    /// Says how it should be. It is in sync exactly if `plan(now) == now`.
+    ///
+    /// # Errors
+    /// The wanted state cannot be reached from `now`.
+    fn plan(&self, id: &ResourceId, now: &Self::State) -> Result<Self::State>;
+
+    /// Brings it from `now` to `want`. Called only if they differ.
+    ///
+    /// # Errors
+    /// An effect failed.
+    fn apply(&self, id: &ResourceId, now: &Self::State, want: &Self::State, host: &dyn Host) -> Result<()>;
+
+    /// Checks what the types of the attributes cannot say, without a host. All mistakes are reported at once.
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let _ = id;
+        Vec::new()
+    }
+
+    /// What it owns and what it needs: implied edges and conflicts come from this.
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        let _ = id;
+        Vec::new()
+    }
+
+    /// Called once, when all resources of the site are declared: to read source files and to learn what else is there.
+    ///
+    /// # Errors
+    /// A file that it names cannot be read.
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        let _ = (id, surroundings);
+        Ok(())
+    }
+
+    /// What a notification does, such as a restart. `before` is the state that this run found.
+    ///
+    /// # Errors
+    /// An effect failed.
+    fn react(&self, id: &ResourceId, before: &Self::State, host: &dyn Host) -> Result<()> {
+        let _ = (id, before, host);
+        Ok(())
+    }
+
+    /// Resources that these declarations need and that nobody has to write, once for all of this type's resources.
+    /// A resource that the site declares under the same id wins.
+    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion>
+    where
+        Self: Sized,
+    {
+        let _ = declared;
+        Vec::new()
+    }
+}
+
+/// What a resource learns about the site that it is declared in.
+pub trait Surroundings {
+    /// Reads a file of the site; a relative path starts at the directory of the site file that declares the resource.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn read_source(&self, path: &str) -> Result<Content>;
+
+    /// The paths that resources of the site own, at or below a directory; sorted.
+    fn declared_within(&self, directory: &HostPath) -> Vec<HostPath>;
+}
+
+/// A resource that comes with others; see [`Resource::companions`].
+pub struct Companion {
+    pub(crate) id: ResourceId,
+    pub(crate) resource: Box<dyn DynResource>,
+}
+
+impl Companion {
+    /// A resource under a name.
+    pub fn new<R: Resource>(name: &str, resource: R) -> Companion {
+        Companion { id: ResourceId::new(R::TYPE, name), resource: Box::new(resource) }
+    }
+}
+
+/// A mistake in an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeError {
+    /// Where: keys and indices from the resource on; empty for the resource as a whole.
+    pub path: Vec<String>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What would help.
+    pub help: Option<String>,
+}
+
+impl AttributeError {
+    /// A mistake in the attribute of this name; an empty name means the whole resource.
+    pub fn new(attribute: &str, message: impl Into<String>) -> AttributeError {
+        let path = if attribute.is_empty() { Vec::new() } else { vec![attribute.to_owned()] };
+        AttributeError { path, message: message.into(), help: None }
+    }
+
+    /// Says what would help.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> AttributeError {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The identity of a resource: `type:name`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceId {
+    kind: Arc<str>,
+    name: Arc<str>,
+}
+
+impl ResourceId {
+    /// The id of a resource of a type.
+    pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> ResourceId {
+        ResourceId { kind: kind.into(), name: name.into() }
+    }
+
+    /// The type: what comes before the first colon.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The name: what comes after it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.name)
+    }
+}
+
+impl fmt::Debug for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ResourceId {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<ResourceId> {
+        match text.split_once(':') {
+            Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(ResourceId::new(kind, name)),
+            _ => Err(Error::new(ErrorKind::Invalid, format!("{text:?} is not the id of a resource"))
+                .with_hint("an id is written `type:name`, such as \"file:/etc/motd\"")),
+        }
+    }
+}
+
+impl Serialize for ResourceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResourceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ResourceId, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|error: Error| {
+            serde::de::Error::custom(format_args!("{}: {}", error.message(), error.hint().unwrap_or_default()))
+        })
+    }
+}
+
+impl JsonSchema for ResourceId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ResourceId".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[^:]+:.+$", "x-nickel": "ResourceId" })
+    }
+}
+
+/// When resources are due that no edge orders: as an administrator would work. Any edge overrides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Where packages come from.
+    PackageSources,
+    /// Packages: those that no edge keeps apart are one transaction.
+    Packages,
+    /// Groups and users.
+    Accounts,
+    /// Directories, files and links.
+    Files,
+    /// Unit files and what else the service manager reads.
+    Units,
+    /// Services.
+    Services,
+    /// Commands.
+    Commands,
+}
+
+/// Something on a host that a resource owns or needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    /// What it is.
+    pub target: Target,
+    /// Whether it is owned or needed.
+    pub hold: Hold,
+}
+
+/// Something on a host that can be claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Target {
+    /// A path.
+    Path(HostPath),
+    /// A unit, by its full name.
+    Unit(String),
+    /// A package, by `name` or `name:architecture`.
+    Package(String),
+    /// A user.
+    User(String),
+    /// A group.
+    Group(String),
+    /// The number of a user.
+    Uid(u32),
+    /// The number of a group.
+    Gid(u32),
+    /// Anything else, such as `("sysctl key", "vm.swappiness")`.
+    Other(&'static str, String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Path(path) => write!(f, "path {path}"),
+            Target::Unit(name) => write!(f, "unit {name}"),
+            Target::Package(name) => write!(f, "package {name}"),
+            Target::User(name) => write!(f, "user {name}"),
+            Target::Group(name) => write!(f, "group {name}"),
+            Target::Uid(uid) => write!(f, "uid {uid}"),
+            Target::Gid(gid) => write!(f, "gid {gid}"),
+            Target::Other(kind, name) => write!(f, "{kind} {name}"),
+        }
+    }
+}
+
+/// How a resource relates to what it claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hold {
+    /// It decides about it; no other resource may.
+    Owns,
+    /// It comes after the resource that owns it.
+    Needs,
+    /// It comes before the resource that owns it.
+    Precedes,
+}
+
+impl Claim {
+    /// The resource decides about this target; no other may.
+    pub fn owns(target: Target) -> Claim {
+        Claim { target, hold: Hold::Owns }
+    }
+
+    /// The resource comes after the one that owns this target, if one does.
+    pub fn needs(target: Target) -> Claim {
+        Claim { target, hold: Hold::Needs }
+    }
+
+    /// The resource comes before the one that owns this target, if one does.
+    pub fn precedes(target: Target) -> Claim {
+        Claim { target, hold: Hold::Precedes }
+    }
+}
+
+/// A state without its type.
+#[derive(Clone)]
+pub(crate) struct DynState(Arc<dyn AnyState>);
+
+trait AnyState: Any + Send + Sync {
+    fn to_json(&self) -> Value;
+    fn equals(&self, other: &dyn Any) -> bool;
+}
+
+impl<T: Serialize + PartialEq + Send + Sync + 'static> AnyState for T {
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|error| Value::String(format!("<{error}>")))
+    }
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<T>().is_some_and(|other| other == self)
+    }
+}
+
+impl DynState {
+    fn new<T: Serialize + PartialEq + Send + Sync + 'static>(state: T) -> DynState {
+        DynState(Arc::new(state))
+    }
+
+    fn get<T: 'static>(&self) -> &T {
+        let any: &dyn Any = &*self.0;
+        any.downcast_ref().expect("a state goes back to the resource that gave it")
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        self.0.to_json()
+    }
+}
+
+impl PartialEq for DynState {
+    fn eq(&self, other: &DynState) -> bool {
+        let other: &dyn Any = &*other.0;
+        self.0.equals(other)
+    }
+}
+
+impl fmt::Debug for DynState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_json().fmt(f)
+    }
+}
+
+/// A resource without its type: what the engine works with. The only erasure there is.
+pub(crate) trait DynResource: Send + Sync {
+    fn stage(&self) -> Stage;
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError>;
+    fn claims(&self, id: &ResourceId) -> Vec<Claim>;
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState>;
+    fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
+    fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
+    fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<R: Resource> DynResource for R {
+    fn stage(&self) -> Stage {
+        R::STAGE
+    }
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        Resource::validate(self, id)
+    }
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        Resource::claims(self, id)
+    }
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        Resource::prepare(self, id, surroundings)
+    }
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState> {
+        Resource::check(self, id, host).map(DynState::new)
+    }
+    fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState> {
+        Resource::plan(self, id, now.get()).map(DynState::new)
+    }
+    fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()> {
+        Resource::apply(self, id, now.get(), want.get(), host)
+    }
+    fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()> {
+        Resource::react(self, id, before.get(), host)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
