@@ -1,8 +1,16 @@
 //! The engine of `provision`.
 
+pub mod apply;
 pub mod diagnostic;
 pub mod effect;
 pub mod error;
+pub mod facts;
+pub mod graph;
 pub mod host;
+pub mod observe;
 pub mod path;
+pub mod plan;
+pub mod registry;
+pub mod report;
 pub mod resource;
+pub mod site;

@@ -292,6 +292,8 @@ impl fmt::Display for Target {
 pub enum Hold {
     /// It decides about it; no other resource may.
     Owns,
+    /// It takes it away, after all that needed it; no other resource may decide about it.
+    Removes,
     /// It comes after the resource that owns it.
     Needs,
     /// It comes before the resource that owns it.
@@ -302,6 +304,11 @@ impl Claim {
     /// The resource decides about this target; no other may.
     pub fn owns(target: Target) -> Claim {
         Claim { target, hold: Hold::Owns }
+    }
+
+    /// The resource takes this target away; whatever needs it, or lies beneath it, comes first.
+    pub fn removes(target: Target) -> Claim {
+        Claim { target, hold: Hold::Removes }
     }
 
     /// The resource comes after the one that owns this target, if one does.
@@ -371,6 +378,8 @@ pub(crate) trait DynResource: Send + Sync {
     fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
     fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
     fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()>;
+    /// The companions of all resources of this one's type.
+    fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion>;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -398,6 +407,11 @@ impl<R: Resource> DynResource for R {
     }
     fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()> {
         Resource::react(self, id, before.get(), host)
+    }
+    fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
+        let typed: Vec<(&ResourceId, &R)> =
+            declared.iter().filter_map(|(id, resource)| Some((*id, resource.as_any().downcast_ref()?))).collect();
+        R::companions(&typed)
     }
     fn as_any(&self) -> &dyn Any {
         self

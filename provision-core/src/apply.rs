@@ -1,0 +1,322 @@
+//! From a plan to a [`Report`]: performing effects, checking what they brought about, reacting, and what happens when
+//! something fails.
+
+mod packages;
+mod schedule;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use crate::effect::{Effect, Lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Node;
+use crate::host::{Host, Overlay};
+use crate::observe::{Event, Observer};
+use crate::plan::{Change, Planned, Step, Verdict, changes_between, decide_now};
+use crate::report::{Counts, Outcome, Report, StepReport};
+use crate::resource::{DynState, ResourceId};
+
+/// How a plan is applied.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyOptions {
+    /// How many independent steps may run at the same time; 0 is taken as 1.
+    pub jobs: usize,
+    /// Stops the run from outside.
+    pub cancel: Cancel,
+}
+
+/// Stops a run after the effects that are being performed. Clones stop the same run.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Stops the run.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run is to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Planned<'_> {
+    /// Carries the plan out. What goes wrong is in the report.
+    pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
+        let started = Instant::now();
+        let run = Run {
+            planned: self,
+            host,
+            observer: Mutex::new(observer),
+            locks: Default::default(),
+            cancel: &options.cancel,
+            results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
+            step_of: self.step_of(),
+        };
+        run.tell(&Event::RunStarted { steps: self.plan.steps.len() });
+        for wave in self.waves() {
+            if self.node(wave[0]).batch.is_some() {
+                run.packages(&wave);
+            } else {
+                schedule::run(&run, &wave, options.jobs.max(1));
+            }
+        }
+        let steps: Vec<StepReport> = run.results.into_iter().filter_map(OnceLock::into_inner).collect();
+        let counts = Counts::of(steps.iter().map(|step| &step.outcome));
+        run.observer.lock().unwrap_or_else(PoisonError::into_inner).event(&Event::RunFinished { counts: &counts });
+        Report { steps, counts, cancelled: options.cancel.is_cancelled(), took: started.elapsed() }
+    }
+
+    /// The steps, by the waves that follow one another.
+    fn waves(&self) -> Vec<Vec<usize>> {
+        let mut waves: Vec<Vec<usize>> = Vec::new();
+        for (number, step) in self.plan.steps.iter().enumerate() {
+            match waves.last_mut() {
+                Some(wave) if self.plan.steps[wave[0]].wave == step.wave => wave.push(number),
+                _ => waves.push(vec![number]),
+            }
+        }
+        waves
+    }
+
+    fn step_of(&self) -> Vec<Option<usize>> {
+        let mut step_of = vec![None; self.graph.nodes.len()];
+        for (step, node) in self.nodes.iter().enumerate() {
+            step_of[*node] = Some(step);
+        }
+        step_of
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    planned: &'a Planned<'a>,
+    host: &'a dyn Host,
+    observer: Mutex<&'a dyn Observer>,
+    locks: [Mutex<()>; 3],
+    cancel: &'a Cancel,
+    results: Vec<OnceLock<StepReport>>,
+    step_of: Vec<Option<usize>>,
+}
+
+/// What is to be done for a step, decided.
+struct Task {
+    before: DynState,
+    want: DynState,
+    changes: Vec<Change>,
+    effects: Vec<Effect>,
+    /// Whether it differs from what was planned.
+    is_new: bool,
+}
+
+impl<'a> Run<'a> {
+    fn tell(&self, event: &Event<'_>) {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+    }
+
+    fn step(&self, number: usize) -> &'a Step {
+        &self.planned.plan.steps[number]
+    }
+
+    fn node(&self, number: usize) -> &'a Node {
+        self.planned.node(number)
+    }
+
+    /// The steps that come before a step, with whether it requires them and whether they notify it.
+    fn before(&self, number: usize) -> impl Iterator<Item = (usize, bool, bool)> + '_ {
+        let edges = &self.planned.graph.predecessors[self.planned.nodes[number]];
+        edges
+            .iter()
+            .filter_map(|edge| Some((self.step_of[edge.from]?, edge.reason.is_hard(), edge.reason.is_notification())))
+    }
+
+    /// Why a step is not begun, if so.
+    fn hindrance(&self, number: usize) -> Option<Outcome> {
+        if self.cancel.is_cancelled() {
+            return Some(Outcome::NotRun);
+        }
+        let failed = |step: usize| self.results[step].get().is_some_and(|report| !report.outcome.is_success());
+        let required = self.before(number).find(|(step, hard, _)| *hard && failed(*step));
+        if let Some((step, _, _)) = required {
+            return Some(Outcome::Skipped { because: self.step(step).id.clone() });
+        }
+        match &self.step(number).verdict {
+            Verdict::Failed { error } => Some(Outcome::Failed { error: error.clone() }),
+            Verdict::Skipped { because } => Some(Outcome::Skipped { because: because.clone() }),
+            _ => None,
+        }
+    }
+
+    /// Carries out one step from beginning to end.
+    fn run_step(&self, number: usize) {
+        let started = Instant::now();
+        if let Some(outcome) = self.hindrance(number) {
+            return self.finish(number, started, Progress::default(), outcome);
+        }
+        let mut progress = Progress::default();
+        let outcome = match self.attempt(number, &mut progress) {
+            Ok(()) if progress.effects.is_empty() && progress.changes.is_empty() => Outcome::InSync,
+            Ok(()) => Outcome::Changed,
+            Err(error) if error.kind() == ErrorKind::Cancelled && progress.effects.is_empty() => Outcome::NotRun,
+            Err(error) => Outcome::Failed { error: self.blame(number, error) },
+        };
+        self.finish(number, started, progress, outcome);
+    }
+
+    fn blame(&self, number: usize, error: Error) -> Error {
+        let node = self.node(number);
+        error.of(&node.id, node.declared_at())
+    }
+
+    fn finish(&self, number: usize, started: Instant, progress: Progress, outcome: Outcome) {
+        let step = self.step(number);
+        let report = StepReport {
+            id: step.id.clone(),
+            declared_at: step.declared_at.clone(),
+            outcome,
+            changes: progress.changes,
+            effects: progress.effects,
+            reacted_to: progress.reacted_to,
+            took: started.elapsed(),
+        };
+        self.tell(&Event::StepFinished { step: self.results[number].get_or_init(|| report) });
+    }
+
+    fn attempt(&self, number: usize, progress: &mut Progress) -> Result<()> {
+        let task = self.decide(number)?;
+        let causes = self.changed_causes(number);
+        if task.effects.is_empty() && task.before == task.want && causes.is_empty() {
+            return Ok(());
+        }
+        let id = &self.step(number).id;
+        self.tell(&Event::StepStarted { id });
+        if task.is_new {
+            self.tell(&Event::StepDecided { id, effects: &task.effects });
+        }
+        for effect in &task.effects {
+            self.perform(&[id], effect)?;
+            progress.effects.push(effect.clone());
+        }
+        progress.changes.clone_from(&task.changes);
+        if task.before != task.want {
+            self.verify(number, &task.want)?;
+        }
+        self.react(number, &task, causes, progress)
+    }
+
+    /// What to do for a step: what was planned, unless the plan could not know.
+    fn decide(&self, number: usize) -> Result<Task> {
+        let (step, node) = (self.step(number), self.node(number));
+        let planned = self.planned.states[number].as_ref();
+        let as_planned = |(before, want): &(DynState, DynState)| Task {
+            before: before.clone(),
+            want: want.clone(),
+            changes: step.changes.clone(),
+            effects: step.effects.clone(),
+            is_new: false,
+        };
+        match planned {
+            Some(states) if step.assumes.is_empty() => return Ok(as_planned(states)),
+            // The assumption holds if a second look finds the same.
+            Some(states) if node.resource.check(&node.id, self.host)? == states.0 => return Ok(as_planned(states)),
+            _ => {}
+        }
+        let ((before, want), effects) = decide_now(node, self.host)?;
+        let changes = changes_between(&before.to_json(), &want, node.common.sensitive);
+        Ok(Task { before, want, changes, effects, is_new: true })
+    }
+
+    /// The resources that notify a step and have changed in this run.
+    fn changed_causes(&self, number: usize) -> Vec<ResourceId> {
+        let changed = |step: usize| self.results[step].get().is_some_and(|report| report.outcome == Outcome::Changed);
+        let notified = self.before(number).filter(|(step, _, notifies)| *notifies && changed(*step));
+        let mut causes: Vec<ResourceId> = notified.map(|(step, _, _)| self.step(step).id.clone()).collect();
+        causes.dedup();
+        causes
+    }
+
+    /// Reacts to changes: as planned, or as it turns out now.
+    fn react(&self, number: usize, task: &Task, causes: Vec<ResourceId>, progress: &mut Progress) -> Result<()> {
+        if causes.is_empty() {
+            return Ok(());
+        }
+        let (step, node) = (self.step(number), self.node(number));
+        let effects = match &step.reaction {
+            Some(reaction) if !task.is_new => reaction.effects.clone(),
+            _ => {
+                let overlay = Overlay::new(self.host);
+                node.resource.react(&node.id, &task.before, &overlay)?;
+                overlay.take_recorded()
+            }
+        };
+        for effect in &effects {
+            self.perform(&[&step.id], effect)?;
+            progress.effects.push(effect.clone());
+        }
+        if !effects.is_empty() {
+            progress.reacted_to = causes;
+            self.verify(number, &task.want)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&self, ids: &[&ResourceId], effect: &Effect) -> Result<()> {
+        let _held: Vec<MutexGuard<'_, ()>> = effect.locks().iter().map(|lock| self.hold(*lock)).collect();
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "the run was told to stop"));
+        }
+        self.tell(&Event::EffectStarted { ids, effect });
+        let started = Instant::now();
+        let result = self.host.perform(effect);
+        let error = result.as_ref().err();
+        self.tell(&Event::EffectFinished { ids, effect, error, took: started.elapsed() });
+        result.map(|_| ())
+    }
+
+    fn hold(&self, lock: Lock) -> MutexGuard<'_, ()> {
+        let place = match lock {
+            Lock::Packages => 0,
+            Lock::Accounts => 1,
+            Lock::Units => 2,
+        };
+        self.locks[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A resource type is never trusted: what it promised must be there.
+    fn verify(&self, number: usize, want: &DynState) -> Result<()> {
+        let node = self.node(number);
+        let found = node.resource.check(&node.id, self.host)?;
+        if found == *want {
+            return Ok(());
+        }
+        let left = changes_between(&found.to_json(), want, node.common.sensitive);
+        let left: Vec<String> = left
+            .iter()
+            .map(|change| format!("{} is {}, not {}", change.attribute, shown(&change.from), shown(&change.to)))
+            .collect();
+        Err(Error::new(
+            ErrorKind::BrokenPromise,
+            format!("the resource type `{}` did its work, but the state it promised is not there", node.id.kind()),
+        )
+        .with_cause(left.join("\n"))
+        .with_hint("something else changes it at the same time, or the type has a bug"))
+    }
+}
+
+/// What a step has done so far.
+#[derive(Default)]
+struct Progress {
+    changes: Vec<Change>,
+    effects: Vec<Effect>,
+    reacted_to: Vec<ResourceId>,
+}
+
+fn shown(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,205 @@
+//! [`Facts`]: what a site may know of the host that it is for.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::host::{HostView, HostViewExt};
+use crate::path::HostPath;
+
+/// What a site may know of its host, as `facts` in the configuration.
+///
+/// In a root directory there is no kernel and no processor to ask; what cannot be known there is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The operating system, from `os-release(5)`.
+    pub os: Os,
+    /// Debian's name of the architecture, such as `amd64`.
+    pub architecture: Option<String>,
+    /// Release of the kernel, such as `6.1.0-41-amd64`.
+    pub kernel: Option<String>,
+    /// The name of the host without a domain.
+    pub hostname: String,
+    /// The name with its domain, where `/etc/hosts` has one; otherwise the name alone.
+    pub fqdn: String,
+    /// Number of processors.
+    pub cpus: Option<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u64>,
+    /// Addresses of all interfaces but the loopback, sorted.
+    pub addresses: Addresses,
+    /// The virtualisation that it runs in: `kvm`, `container`, … or `none`.
+    pub virtualisation: Option<String>,
+    /// The first process: `systemd`, or another name.
+    pub init: Option<String>,
+    /// Whether the program that asks runs as root.
+    pub is_root: Option<bool>,
+}
+
+/// The operating system, from `os-release(5)`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Os {
+    /// `ID`: `debian`.
+    pub id: String,
+    /// `VERSION_ID`: `12`; empty for Debian unstable.
+    pub version: String,
+    /// `VERSION_CODENAME`: `bookworm`.
+    pub codename: String,
+}
+
+/// Addresses of a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// IPv4, in dotted form.
+    pub ipv4: Vec<String>,
+    /// IPv6, in the form of RFC 5952, link-local ones left out.
+    pub ipv6: Vec<String>,
+}
+
+impl Facts {
+    /// Reads the facts of a host. What is not there is left out.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read.
+    pub fn gather(host: &dyn HostView) -> Result<Facts> {
+        let text = |path: &str| host.read_text(path).map(Option::unwrap_or_default);
+        let line = |path: &str| text(path).map(|text| Some(text.trim().to_owned()).filter(|line| !line.is_empty()));
+        let kernel_name = line("/proc/sys/kernel/hostname")?;
+        let hostname = kernel_name.or(line("/etc/hostname")?).unwrap_or_else(|| "localhost".to_owned());
+        let hosts = text("/etc/hosts")?;
+        Ok(Facts {
+            os: os(&os_release(host)?),
+            architecture: line("/var/lib/dpkg/arch")?.or(native_architecture(&text("/var/lib/dpkg/status")?)),
+            kernel: line("/proc/sys/kernel/osrelease")?,
+            fqdn: fqdn(&hosts, &hostname).unwrap_or_else(|| hostname.clone()),
+            hostname: hostname.split('.').next().unwrap_or_default().to_owned(),
+            cpus: cpus(&text("/proc/cpuinfo")?),
+            memory_mib: memory(&text("/proc/meminfo")?),
+            addresses: Addresses { ipv4: ipv4(&text("/proc/net/fib_trie")?), ipv6: ipv6(&text("/proc/net/if_inet6")?) },
+            virtualisation: virtualisation(host)?,
+            init: line("/proc/1/comm")?,
+            is_root: effective_user(&text("/proc/self/status")?).map(|uid| uid == 0),
+        })
+    }
+}
+
+/// `/etc/os-release` is a link by design, see `os-release(5)`.
+fn os_release(host: &dyn HostView) -> Result<String> {
+    for path in ["/usr/lib/os-release", "/etc/os-release"] {
+        let is_file =
+            host.metadata(&HostPath::new(path)?)?.is_some_and(|found| found.kind == crate::host::FileKind::File);
+        if is_file {
+            return Ok(host.read_text(path)?.unwrap_or_default());
+        }
+    }
+    Ok(String::new())
+}
+
+fn os(text: &str) -> Os {
+    let value = |key: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        found.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    Os { id: value("ID"), version: value("VERSION_ID"), codename: value("VERSION_CODENAME") }
+}
+
+/// The architecture of the package `dpkg` is the host's own.
+fn native_architecture(status: &str) -> Option<String> {
+    let record = status.split("\n\n").find(|record| record.starts_with("Package: dpkg\n"))?;
+    record.lines().find_map(|line| line.strip_prefix("Architecture: ")).map(str::to_owned)
+}
+
+fn fqdn(hosts: &str, hostname: &str) -> Option<String> {
+    hosts.lines().find_map(|line| {
+        let names: Vec<&str> = line.split('#').next()?.split_whitespace().skip(1).collect();
+        let dotted = |name: &&&str| name.strip_prefix(hostname).is_some_and(|rest| rest.starts_with('.'));
+        names.contains(&hostname).then(|| names.iter().find(dotted).map(|name| (**name).to_owned()))?
+    })
+}
+
+fn cpus(cpuinfo: &str) -> Option<u32> {
+    let count = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    u32::try_from(count).ok().filter(|count| *count > 0)
+}
+
+fn memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+/// The local addresses in the kernel's routing trie: each leaf `/32 host LOCAL` follows its address.
+fn ipv4(fib_trie: &str) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    let mut last = "";
+    for line in fib_trie.lines() {
+        match line.trim().strip_prefix("|-- ") {
+            Some(address) => last = address,
+            None if line.trim() == "/32 host LOCAL" && !last.starts_with("127.") => {
+                found.insert(last.to_owned());
+            }
+            None => {}
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// `/proc/net/if_inet6`: address, interface number, prefix length, scope, flags, name. Scope 0 is global.
+fn ipv6(if_inet6: &str) -> Vec<String> {
+    let mut found: Vec<String> = if_inet6
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let address = u128::from_str_radix(fields.first()?, 16).ok()?;
+            (*fields.get(3)? == "00").then(|| std::net::Ipv6Addr::from(address).to_string())
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn virtualisation(host: &dyn HostView) -> Result<Option<String>> {
+    if let Some(manager) = host.read_text("/run/systemd/container").ok().flatten() {
+        return Ok(Some(manager.trim().to_owned()).filter(|name| !name.is_empty()));
+    }
+    let vendor = host.read_text("/sys/class/dmi/id/sys_vendor").ok().flatten().unwrap_or_default();
+    // As systemd-detect-virt(1) names them.
+    let known = [
+        ("QEMU", "kvm"),
+        ("VMware", "vmware"),
+        ("innotek", "oracle"),
+        ("Xen", "xen"),
+        ("Microsoft", "microsoft"),
+        ("Amazon EC2", "amazon"),
+    ];
+    if let Some((_, name)) = known.iter().find(|(prefix, _)| vendor.starts_with(prefix)) {
+        return Ok(Some((*name).to_owned()));
+    }
+    let cpuinfo = host.read_text("/proc/cpuinfo")?.unwrap_or_default();
+    if cpuinfo.is_empty() {
+        return Ok(None);
+    }
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let guest = flags.split_whitespace().any(|flag| flag == "hypervisor");
+    Ok(Some(if guest { "vm-other" } else { "none" }.to_owned()))
+}
+
+/// The second number of `Uid:` is the effective one, see `proc(5)`.
+fn effective_user(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SimHost;
+
+    #[test]
+    fn the_facts_of_the_simulated_host() {
+        let facts = Facts::gather(&SimHost::debian()).unwrap();
+        insta::assert_json_snapshot!(facts, @"");
+    }
+}

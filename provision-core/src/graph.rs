@@ -1,0 +1,277 @@
+//! The order of resources: edges with their reasons, conflicts, cycles, and an order that is always the same.
+
+mod edges;
+mod order;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::registry::Common;
+use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
+use crate::site::{Declaration, Spans};
+
+/// The resources of a site in the order in which they are due.
+pub struct Graph {
+    /// In the order in which they are due.
+    pub(crate) nodes: Vec<Node>,
+    /// For each node, what comes before it.
+    pub(crate) predecessors: Vec<Vec<Edge>>,
+    warnings: Vec<Diagnostic>,
+    sources: Sources,
+}
+
+/// A resource in the graph.
+pub(crate) struct Node {
+    pub(crate) id: ResourceId,
+    pub(crate) resource: Box<dyn DynResource>,
+    pub(crate) common: Common,
+    pub(crate) spans: Spans,
+    pub(crate) claims: Vec<Claim>,
+    /// The stage that it is due in: its own, or that of something that waits for it.
+    pub(crate) stage: Stage,
+    /// Package resources of the same batch go into one transaction.
+    pub(crate) batch: Option<usize>,
+}
+
+impl Node {
+    pub(crate) fn declared_at(&self) -> Option<&Span> {
+        self.spans.whole.as_ref()
+    }
+}
+
+/// One thing comes before another, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Edge {
+    pub(crate) from: usize,
+    pub(crate) reason: Reason,
+    pub(crate) span: Option<Span>,
+}
+
+/// Why one resource comes before another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The later one requires the earlier one.
+    Requires,
+    /// The later one says that it comes after.
+    After,
+    /// The earlier one says that it comes before.
+    Before,
+    /// The earlier one notifies the later one.
+    Notifies,
+    /// The later one subscribes to the earlier one.
+    Subscribes,
+    /// The later one needs something that the earlier one owns.
+    Implied(String),
+}
+
+impl Reason {
+    fn is_declared(&self) -> bool {
+        !matches!(self, Reason::Implied(_))
+    }
+
+    /// Whether the later one is skipped if the earlier one fails.
+    pub(crate) fn is_hard(&self) -> bool {
+        matches!(self, Reason::Requires | Reason::Implied(_))
+    }
+
+    pub(crate) fn is_notification(&self) -> bool {
+        matches!(self, Reason::Notifies | Reason::Subscribes)
+    }
+}
+
+/// As in "because it … file:/etc/motd".
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Requires => f.write_str("requires"),
+            Reason::After => f.write_str("after"),
+            Reason::Before => f.write_str("before"),
+            Reason::Notifies => f.write_str("notifies"),
+            Reason::Subscribes => f.write_str("subscribes"),
+            Reason::Implied(what) => write!(f, "needs {what}"),
+        }
+    }
+}
+
+/// A resource of a graph, for showing the graph.
+#[derive(Clone, Debug, Serialize)]
+pub struct Vertex<'a> {
+    /// The resource.
+    pub id: &'a ResourceId,
+    /// Where it was declared.
+    pub declared_at: Option<&'a Span>,
+    /// The stage that it is due in.
+    pub stage: Stage,
+    /// What comes before it, and why.
+    pub after: Vec<(&'a ResourceId, &'a Reason)>,
+}
+
+impl Graph {
+    /// How many resources there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The resources in order, with what comes before each.
+    pub fn vertices(&self) -> impl Iterator<Item = Vertex<'_>> {
+        self.nodes.iter().zip(&self.predecessors).map(|(node, before)| Vertex {
+            id: &node.id,
+            declared_at: node.declared_at(),
+            stage: node.stage,
+            after: before.iter().map(|edge| (&self.nodes[edge.from].id, &edge.reason)).collect(),
+        })
+    }
+
+    /// What is odd about the site, but no error.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The texts that the spans of warnings point into.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(crate) fn with_sources(mut self, sources: Sources) -> Graph {
+        self.sources = sources;
+        self
+    }
+
+    /// Orders declarations; `None` if a mistake leaves no order. Every mistake is reported.
+    pub(crate) fn build(
+        mut declared: Vec<Declaration>,
+        broken: &BTreeSet<ResourceId>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Graph> {
+        // The same site gives the same order, however it came to be.
+        declared.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut known: BTreeSet<ResourceId> = broken.clone();
+        known.extend(declared.iter().map(|declaration| declaration.id.clone()));
+        let mut index: HashMap<ResourceId, usize> = HashMap::new();
+        let mut nodes: Vec<Node> = Vec::new();
+        for declaration in declared.into_iter().filter(|declaration| declaration.common.when.0) {
+            let Declaration { id, resource, common, spans } = declaration;
+            if let Some(first) = index.get(&id) {
+                let first: &Node = &nodes[*first];
+                diagnostics.push(
+                    Diagnostic::error(format!("{id} is declared twice"))
+                        .at(spans.whole, "again here")
+                        .see(first.declared_at().cloned(), "first here"),
+                );
+                continue;
+            }
+            index.insert(id.clone(), nodes.len());
+            let claims = resource.claims(&id);
+            let stage = resource.stage();
+            nodes.push(Node { id, resource, common, spans, claims, stage, batch: None });
+        }
+        let owners = owners(&nodes, diagnostics);
+        let mut edges = edges::declared(&nodes, &index, &known, diagnostics);
+        let rings = order::rings(nodes.len(), &edges);
+        diagnostics.extend(rings.iter().map(|ring| describe_ring(&nodes, ring)));
+        if !rings.is_empty() {
+            return None;
+        }
+        edges::add_implied(&nodes, &owners, &mut edges);
+        let dropped = order::break_implied_rings(nodes.len(), &mut edges);
+        let warnings = dropped.iter().map(|ring| describe_dropped(&nodes, ring)).collect();
+        let due = order::order(&mut nodes, &edges);
+        let mut position = vec![0; due.len()];
+        for (place, node) in due.iter().enumerate() {
+            position[*node] = place;
+        }
+        let mut predecessors: Vec<Vec<Edge>> = due.iter().map(|node| std::mem::take(&mut edges[*node])).collect();
+        for before in &mut predecessors {
+            before.iter_mut().for_each(|edge| edge.from = position[edge.from]);
+            before.sort_by(|a, b| (a.from, &a.reason).cmp(&(b.from, &b.reason)));
+        }
+        let mut slots: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+        let nodes = due.iter().filter_map(|node| slots[*node].take()).collect();
+        Some(Graph { nodes, predecessors, warnings, sources: Sources::default() })
+    }
+}
+
+/// Who owns what. Two owners of one thing are a mistake.
+fn owners<'a>(nodes: &'a [Node], diagnostics: &mut Vec<Diagnostic>) -> HashMap<&'a Target, (usize, Hold)> {
+    let mut owners: HashMap<&Target, (usize, Hold)> = HashMap::new();
+    for (number, node) in nodes.iter().enumerate() {
+        for claim in node.claims.iter().filter(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes)) {
+            match owners.get(&claim.target) {
+                Some((first, _)) if *first != number => {
+                    let first = &nodes[*first];
+                    diagnostics.push(
+                        Diagnostic::error(format!("{} and {} both own {}", first.id, node.id, claim.target))
+                            .at(node.declared_at().cloned(), format!("{} here", node.id))
+                            .see(first.declared_at().cloned(), format!("{} here", first.id))
+                            .help("declare it once, and let the other resource refer to it"),
+                    );
+                }
+                _ => drop(owners.insert(&claim.target, (number, claim.hold))),
+            }
+        }
+    }
+    owners
+}
+
+/// A resource that is named but does not exist.
+fn unknown_reference(
+    node: &Node,
+    attribute: &str,
+    number: usize,
+    id: &ResourceId,
+    known: &BTreeSet<ResourceId>,
+) -> Diagnostic {
+    let path = [attribute.to_owned(), number.to_string()];
+    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let diagnostic = Diagnostic::error(format!("{}: `{attribute}` names {id}, which does not exist", node.id))
+        .at(node.spans.at(&path).cloned(), "");
+    let written = id.to_string();
+    match did_you_mean(&written, names.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")),
+        None => diagnostic.help(format!("declare it, or take it out of `{attribute}`")),
+    }
+}
+
+/// A ring of edges, each `(earlier, edge to it from the later one)`.
+type Ring = Vec<(usize, Edge)>;
+
+fn describe_ring(nodes: &[Node], ring: &Ring) -> Diagnostic {
+    let names: Vec<String> = ring.iter().map(|(node, _)| nodes[*node].id.to_string()).collect();
+    let mut diagnostic =
+        Diagnostic::error(format!("these resources wait for one another: {} → {}", names.join(" → "), names[0]));
+    for (number, (node, edge)) in ring.iter().enumerate() {
+        let (earlier, later) = (&nodes[edge.from].id, &nodes[*node].id);
+        let why = match edge.reason {
+            Reason::Before | Reason::Notifies => format!("{earlier} {} {later}", edge.reason),
+            _ => format!("{later} {} {earlier}", edge.reason),
+        };
+        let span = edge.span.clone().or_else(|| nodes[*node].declared_at().cloned());
+        diagnostic = if number == 0 { diagnostic.at(span, why) } else { diagnostic.see(span, why) };
+    }
+    diagnostic.help("take one of these edges away")
+}
+
+fn describe_dropped(nodes: &[Node], ring: &Ring) -> Diagnostic {
+    let (later, dropped) = &ring[0];
+    let (earlier, later) = (&nodes[dropped.from], &nodes[*later]);
+    let mut diagnostic = Diagnostic::warning(format!(
+        "{} {} of {}, but comes first, as the site says",
+        later.id, dropped.reason, earlier.id
+    ))
+    .at(later.declared_at().cloned(), format!("{} here", later.id))
+    .see(earlier.declared_at().cloned(), format!("{} here", earlier.id));
+    if let Some((_, declared)) = ring.iter().find(|(_, edge)| edge.reason.is_declared()) {
+        diagnostic = diagnostic.see(declared.span.clone(), "this decides");
+    }
+    diagnostic
+}

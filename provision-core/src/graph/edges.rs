@@ -1,0 +1,83 @@
+//! Edges: those that the site declares, and those that follow from what resources own and need.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Edge, Node, Reason, unknown_reference};
+use crate::diagnostic::Diagnostic;
+use crate::path::HostPath;
+use crate::resource::{Hold, ResourceId, Target};
+
+/// For each node, what comes before it because the site says so.
+pub(super) fn declared(
+    nodes: &[Node],
+    index: &HashMap<ResourceId, usize>,
+    known: &BTreeSet<ResourceId>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Vec<Edge>> {
+    let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); nodes.len()];
+    for (number, node) in nodes.iter().enumerate() {
+        let common = &node.common;
+        let lists = [
+            ("requires", &common.requires, Reason::Requires),
+            ("after", &common.after, Reason::After),
+            ("before", &common.before, Reason::Before),
+            ("notifies", &common.notifies, Reason::Notifies),
+            ("subscribes", &common.subscribes, Reason::Subscribes),
+        ];
+        for (attribute, ids, reason) in lists {
+            for (place, id) in ids.iter().enumerate() {
+                if !known.contains(id) {
+                    diagnostics.push(unknown_reference(node, attribute, place, id, known));
+                    continue;
+                }
+                // Known and without a node: it does not take part, so it orders nothing.
+                let Some(other) = index.get(id) else { continue };
+                let span = node.spans.at(&[attribute.to_owned(), place.to_string()]).cloned();
+                let (from, to) = match reason {
+                    Reason::Before | Reason::Notifies => (number, *other),
+                    _ => (*other, number),
+                };
+                edges[to].push(Edge { from, reason: reason.clone(), span });
+            }
+        }
+    }
+    edges
+}
+
+/// Adds what follows from claims: a path after the directory above it, a file after its owner, and so on.
+pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold)>, edges: &mut [Vec<Edge>]) {
+    for (number, node) in nodes.iter().enumerate() {
+        for claim in &node.claims {
+            let holder = match (&claim.target, claim.hold) {
+                (Target::Path(path), Hold::Owns | Hold::Removes) => above(path, owners),
+                (Target::Path(path), Hold::Needs) => owners.get(&claim.target).copied().or_else(|| above(path, owners)),
+                (_, Hold::Needs | Hold::Precedes) => owners.get(&claim.target).copied(),
+                _ => None,
+            };
+            let Some((holder, hold)) = holder.filter(|(holder, _)| *holder != number) else { continue };
+            // What is taken away goes after all that needed it.
+            let reversed = hold == Hold::Removes || claim.hold == Hold::Precedes;
+            let (from, to) = if reversed { (number, holder) } else { (holder, number) };
+            let needed = match (&claim.target, claim.hold) {
+                (Target::Path(_), _) => nodes[holder].claims.iter().find_map(|claim| match &claim.target {
+                    Target::Path(path) if matches!(claim.hold, Hold::Owns | Hold::Removes) => {
+                        Some(format!("path {path}"))
+                    }
+                    _ => None,
+                }),
+                _ => None,
+            };
+            let reason = Reason::Implied(needed.unwrap_or_else(|| claim.target.to_string()));
+            let known = edges[to].iter().any(|edge| edge.from == from && edge.reason == reason);
+            if !known {
+                let span = nodes[to].declared_at().cloned();
+                edges[to].push(Edge { from, reason, span });
+            }
+        }
+    }
+}
+
+/// Who owns the nearest directory above a path.
+fn above(path: &HostPath, owners: &HashMap<&Target, (usize, Hold)>) -> Option<(usize, Hold)> {
+    path.ancestors().find_map(|directory| owners.get(&Target::Path(directory)).copied())
+}

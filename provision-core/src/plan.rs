@@ -1,0 +1,336 @@
+//! From resources and a host to a [`Plan`]: what would be done, as data.
+//!
+//! A plan is made by running `apply` of every resource, in order, against an [`Overlay`] that records the effects.
+//! [`Planned::apply`] performs those effects.
+
+mod change;
+mod packages;
+mod select;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Span;
+use crate::effect::{Effect, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Node};
+use crate::host::{Doubt, HostView, Overlay, TransactionPreview};
+use crate::resource::{Claim, DynState, ResourceId};
+
+pub use change::Change;
+pub use select::Selector;
+
+/// What would be done to a host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// What each resource needs, in the order in which it happens.
+    pub steps: Vec<Step>,
+    /// The package changes of several steps, each carried out at once.
+    pub transactions: Vec<PlannedTransaction>,
+}
+
+/// What one resource needs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// The resource.
+    pub id: ResourceId,
+    /// Where it was declared.
+    pub declared_at: Option<Span>,
+    /// Steps of the same wave may run at the same time, if no edge forbids it; waves follow one another.
+    pub wave: usize,
+    /// What is to happen.
+    pub verdict: Verdict,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// What is done to the host.
+    pub effects: Vec<Effect>,
+    /// What is done because other resources change.
+    pub reaction: Option<Reaction>,
+    /// What was taken to be absent although a package of this plan may bring it. It is looked at again before anything
+    /// is done; if it is there by then, what to do is decided anew.
+    pub assumes: Vec<Doubt>,
+    /// Labels to choose it by.
+    pub tags: Vec<String>,
+}
+
+/// What is to happen to a resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing: it is as declared.
+    InSync,
+    /// Its effects are performed.
+    Change,
+    /// It is decided once something else has happened.
+    Deferred {
+        /// What has to happen first.
+        because: String,
+    },
+    /// It cannot be brought about.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+    /// It is left alone, because something that it requires cannot be brought about.
+    Skipped {
+        /// That resource.
+        because: ResourceId,
+    },
+}
+
+/// What a resource does because others change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reaction {
+    /// The resources that cause it.
+    pub causes: Vec<ResourceId>,
+    /// What is done, once, after all of them.
+    pub effects: Vec<Effect>,
+    /// Whether it is certain that one of them changes.
+    pub certain: bool,
+}
+
+/// Package changes that are carried out at once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedTransaction {
+    /// The resources it is for.
+    pub ids: Vec<ResourceId>,
+    /// What they ask for.
+    pub transaction: PackageTransaction,
+    /// What it comes to with dependencies, if that can be known beforehand.
+    pub preview: Option<TransactionPreview>,
+    /// Why it cannot be known.
+    pub unknown: Option<String>,
+}
+
+/// How a plan is made.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// Only these resources and what they need; all if there are none.
+    pub only: Vec<Selector>,
+}
+
+/// How many steps there are of each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCounts {
+    /// As declared already.
+    pub in_sync: usize,
+    /// To be changed, reactions included.
+    pub change: usize,
+    /// To be decided later.
+    pub deferred: usize,
+    /// Impossible.
+    pub failed: usize,
+    /// Left alone because of those.
+    pub skipped: usize,
+}
+
+impl Plan {
+    /// How many steps there are of each verdict.
+    pub fn counts(&self) -> PlanCounts {
+        let mut counts = PlanCounts::default();
+        for step in &self.steps {
+            *match step.verdict {
+                Verdict::InSync if step.reaction.as_ref().is_some_and(|reaction| reaction.certain) => {
+                    &mut counts.change
+                }
+                Verdict::InSync => &mut counts.in_sync,
+                Verdict::Change => &mut counts.change,
+                Verdict::Deferred { .. } => &mut counts.deferred,
+                Verdict::Failed { .. } => &mut counts.failed,
+                Verdict::Skipped { .. } => &mut counts.skipped,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Whether applying it would do nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| step.verdict == Verdict::InSync && step.reaction.is_none())
+    }
+
+    /// Whether every step can be brought about, as far as is known.
+    pub fn is_feasible(&self) -> bool {
+        let counts = self.counts();
+        counts.failed == 0 && counts.skipped == 0
+    }
+}
+
+/// A plan with the resources that it was made for: ready to be applied.
+pub struct Planned<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) plan: Plan,
+    /// For each step its node.
+    pub(crate) nodes: Vec<usize>,
+    /// For each step what was found and what is wanted, if both could be said.
+    pub(crate) states: Vec<Option<(DynState, DynState)>>,
+}
+
+impl Planned<'_> {
+    /// The plan itself.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) fn node(&self, step: usize) -> &Node {
+        &self.graph.nodes[self.nodes[step]]
+    }
+}
+
+impl Graph {
+    /// Looks at a host and says what would be done. Nothing is changed.
+    ///
+    /// What goes wrong with a resource is in its step; there is always a plan.
+    ///
+    /// # Errors
+    /// A selector names nothing.
+    pub fn plan(&self, host: &dyn HostView, options: &PlanOptions) -> Result<Planned<'_>> {
+        let nodes = select::select(self, &options.only)?;
+        let claims: Vec<Claim> = nodes.iter().flat_map(|node| self.nodes[*node].claims.iter().cloned()).collect();
+        host.prefetch(&claims);
+        let mut planner = Planner {
+            graph: self,
+            base: host,
+            overlay: Overlay::new(host),
+            step_of: vec![None; self.nodes.len()],
+            steps: Vec::with_capacity(nodes.len()),
+            states: Vec::with_capacity(nodes.len()),
+            transactions: Vec::new(),
+        };
+        let mut wave = 0;
+        for (number, node) in nodes.iter().enumerate() {
+            let batch = self.nodes[*node].batch;
+            let last = number.checked_sub(1).map(|last| &self.nodes[nodes[last]]);
+            if last.is_some_and(|last| (last.stage, last.batch) != (self.nodes[*node].stage, batch)) {
+                wave += 1;
+            }
+            planner.plan_step(*node, wave);
+            let batch_ends = nodes.get(number + 1).is_none_or(|next| self.nodes[*next].batch != batch);
+            if batch.is_some() && batch_ends {
+                planner.foresee_packages(wave);
+            }
+        }
+        let plan = Plan { steps: planner.steps, transactions: planner.transactions };
+        Ok(Planned { graph: self, plan, nodes, states: planner.states })
+    }
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    base: &'a dyn HostView,
+    overlay: Overlay<&'a dyn HostView>,
+    step_of: Vec<Option<usize>>,
+    steps: Vec<Step>,
+    states: Vec<Option<(DynState, DynState)>>,
+    transactions: Vec<PlannedTransaction>,
+}
+
+/// What planning a resource gave.
+struct Decision {
+    states: (DynState, DynState),
+    effects: Vec<Effect>,
+}
+
+impl Planner<'_> {
+    fn plan_step(&mut self, number: usize, wave: usize) {
+        let node = &self.graph.nodes[number];
+        let mut step = Step {
+            id: node.id.clone(),
+            declared_at: node.declared_at().cloned(),
+            wave,
+            verdict: Verdict::InSync,
+            changes: Vec::new(),
+            effects: Vec::new(),
+            reaction: None,
+            assumes: Vec::new(),
+            tags: node.common.tags.clone(),
+        };
+        let mut states = None;
+        let hard = self.graph.predecessors[number].iter().filter(|edge| edge.reason.is_hard());
+        let needed: Vec<&Step> =
+            hard.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
+        let impossible =
+            needed.iter().find(|step| matches!(step.verdict, Verdict::Failed { .. } | Verdict::Skipped { .. }));
+        let undecided = needed.iter().find(|step| matches!(step.verdict, Verdict::Deferred { .. }));
+        let undecided = undecided.map(|step| step.id.clone());
+        if let Some(impossible) = impossible {
+            step.verdict = Verdict::Skipped { because: impossible.id.clone() };
+        } else {
+            self.overlay.take_doubts();
+            let decision = decide(node, &self.overlay);
+            step.assumes = self.overlay.take_doubts();
+            match decision {
+                Ok(decision) => {
+                    if !decision.effects.is_empty() || decision.states.0 != decision.states.1 {
+                        step.verdict = Verdict::Change;
+                    }
+                    step.changes =
+                        change::between(&decision.states.0.to_json(), &decision.states.1, node.common.sensitive);
+                    step.effects = decision.effects;
+                    step.reaction = self.foresee_reaction(number, &decision.states.0);
+                    states = Some(decision.states);
+                }
+                Err(error) => {
+                    step.verdict = match (error.kind(), step.assumes.first(), undecided) {
+                        (ErrorKind::Unknown, _, _) => Verdict::Deferred { because: error.message().to_owned() },
+                        (_, Some(doubt), _) => Verdict::Deferred { because: format!("{} is installed", doubt.because) },
+                        (_, None, Some(id)) => Verdict::Deferred { because: format!("{id} is decided") },
+                        _ => Verdict::Failed { error: error.of(&node.id, node.declared_at()) },
+                    };
+                }
+            }
+        }
+        self.step_of[number] = Some(self.steps.len());
+        self.steps.push(step);
+        self.states.push(states);
+    }
+
+    /// What a resource does because of the changes before it.
+    fn foresee_reaction(&self, number: usize, before: &DynState) -> Option<Reaction> {
+        let notified = self.graph.predecessors[number].iter().filter(|edge| edge.reason.is_notification());
+        let mut causes: Vec<&Step> =
+            notified.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
+        causes.dedup_by(|a, b| a.id == b.id);
+        let certain = causes.iter().any(|step| step.verdict == Verdict::Change);
+        causes.retain(|step| matches!(step.verdict, Verdict::Change | Verdict::Deferred { .. }));
+        if causes.is_empty() {
+            return None;
+        }
+        let node = &self.graph.nodes[number];
+        // What only may happen must not colour what later resources see.
+        let maybe = Overlay::new(&self.overlay);
+        let effects = if certain {
+            node.resource.react(&node.id, before, &self.overlay).map(|()| self.overlay.take_recorded())
+        } else {
+            node.resource.react(&node.id, before, &maybe).map(|()| maybe.take_recorded())
+        };
+        // A reaction that cannot be foreseen is decided when its turn comes.
+        let effects = effects.ok().filter(|effects| !effects.is_empty())?;
+        Some(Reaction { causes: causes.iter().map(|step| step.id.clone()).collect(), effects, certain })
+    }
+}
+
+/// Finds what a resource needs, on the model of a host, and leaves it done there.
+fn decide<H: HostView>(node: &Node, overlay: &Overlay<H>) -> Result<Decision> {
+    let now = node.resource.check(&node.id, overlay)?;
+    let want = node.resource.plan(&node.id, &now)?;
+    if now != want {
+        let applied = node.resource.apply(&node.id, &now, &want, overlay);
+        let effects = overlay.take_recorded();
+        applied?;
+        return Ok(Decision { states: (now, want), effects });
+    }
+    Ok(Decision { states: (now, want), effects: Vec::new() })
+}
+
+/// As planning does it, but for the host as it is at this moment.
+pub(crate) fn decide_now(node: &Node, host: &dyn HostView) -> Result<((DynState, DynState), Vec<Effect>)> {
+    let overlay = Overlay::new(host);
+    decide(node, &overlay).map(|decision| (decision.states, decision.effects))
+}
+
+/// Whether a stage's steps are carried out in one transaction.
+pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
+    !effects.is_empty() && effects.iter().all(|effect| matches!(effect, Effect::Packages(_)))
+}
+
+pub(crate) use change::between as changes_between;
+pub(crate) use packages::merge as merge_transactions;

@@ -1,0 +1,50 @@
+//! The difference between two states, as people see it. Authors of resource types write none of this.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::effect::Sensitive;
+use crate::resource::DynState;
+
+/// An attribute that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The attribute, with dots between the levels of a nested one; empty for a state that is a single value.
+    pub attribute: String,
+    /// What was found; null for nothing.
+    pub from: Value,
+    /// What is wanted; null for nothing.
+    pub to: Value,
+}
+
+/// What differs between two states. A sensitive resource tells the attributes and not the values.
+pub(crate) fn between(now: &Value, want: &DynState, sensitive: bool) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare("", now, &want.to_json(), &mut changes);
+    if sensitive {
+        for change in &mut changes {
+            change.from = Value::String(Sensitive::HIDDEN.into());
+            change.to = Value::String(Sensitive::HIDDEN.into());
+        }
+    }
+    changes
+}
+
+fn compare(attribute: &str, from: &Value, to: &Value, changes: &mut Vec<Change>) {
+    if from == to {
+        return;
+    }
+    match (from, to) {
+        (Value::Object(from), Value::Object(to)) => compare_fields(attribute, from, to, changes),
+        _ => changes.push(Change { attribute: attribute.to_owned(), from: from.clone(), to: to.clone() }),
+    }
+}
+
+fn compare_fields(attribute: &str, from: &Map<String, Value>, to: &Map<String, Value>, changes: &mut Vec<Change>) {
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    for key in to.keys().chain(gone) {
+        let name = if attribute.is_empty() { key.clone() } else { format!("{attribute}.{key}") };
+        let field = |fields: &Map<String, Value>| fields.get(key).cloned().unwrap_or_default();
+        compare(&name, &field(from), &field(to), changes);
+    }
+}

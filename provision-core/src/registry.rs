@@ -1,0 +1,202 @@
+//! [`Registry`]: the one list of resource types. It builds resources from plain data and describes the types.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::diagnostic::did_you_mean;
+use crate::resource::{AttributeError, DynResource, Resource, ResourceId, Stage};
+
+/// The resource types that a program knows.
+///
+/// Every type is named explicitly; nothing registers itself.
+#[derive(Clone)]
+pub struct Registry {
+    types: BTreeMap<&'static str, Entry>,
+    common: Value,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry { types: BTreeMap::new(), common: schema_of::<Common>() }
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    stage: Stage,
+    schema: Value,
+    build: fn(Value) -> Result<Box<dyn DynResource>, (Vec<String>, String)>,
+}
+
+/// What a resource type offers: its documentation and its attributes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TypeDescription {
+    /// The key in `resources`.
+    pub name: String,
+    /// What it is, in words; from the doc comment of its struct.
+    pub description: String,
+    /// JSON Schema (draft 2020-12) of its attributes, those common to all types included.
+    pub schema: Value,
+}
+
+/// Attributes that resources of every type have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Common {
+    /// Resources that must have succeeded before this one, which is skipped otherwise. An id is written `type:name`.
+    pub requires: Vec<ResourceId>,
+    /// Resources that come before this one, whether they succeed or not.
+    pub after: Vec<ResourceId>,
+    /// Resources that come after this one, whether it succeeds or not.
+    pub before: Vec<ResourceId>,
+    /// Resources that react if this one changes: a service restarts or reloads, once, after all of its causes.
+    pub notifies: Vec<ResourceId>,
+    /// Resources whose changes this one reacts to.
+    pub subscribes: Vec<ResourceId>,
+    /// Whether the resource takes part at all; for conditions on facts.
+    pub when: When,
+    /// Labels to choose resources by, as in `--only web`.
+    pub tags: Vec<String>,
+    /// Whether differences are hidden in what people and programs are shown.
+    pub sensitive: bool,
+}
+
+/// Whether a resource takes part; it does unless that is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct When(pub bool);
+
+impl Default for When {
+    fn default() -> When {
+        When(true)
+    }
+}
+
+impl Registry {
+    /// No types at all.
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    /// With one more type; it takes the place of another of the same name.
+    #[must_use]
+    pub fn with<R: Resource>(mut self) -> Registry {
+        let mut schema = schema_of::<R>();
+        // A struct without fields has no properties yet.
+        if let Value::Object(schema) = &mut schema {
+            let own = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+            if let (Value::Object(own), Value::Object(common)) = (own, &self.common["properties"]) {
+                own.extend(common.clone());
+            }
+        }
+        let build = |attributes| match serde_path_to_error::deserialize::<_, R>(attributes) {
+            Ok(resource) => Ok(Box::new(resource) as Box<dyn DynResource>),
+            Err(error) => Err(explain(error)),
+        };
+        self.types.insert(R::TYPE, Entry { stage: R::STAGE, schema, build });
+        self
+    }
+
+    /// The names of the types, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.types.keys().copied()
+    }
+
+    /// When resources of a type are due, if it is known.
+    pub fn stage(&self, name: &str) -> Option<Stage> {
+        self.types.get(name).map(|entry| entry.stage)
+    }
+
+    /// What every type offers, sorted by name.
+    pub fn descriptions(&self) -> Vec<TypeDescription> {
+        let describe = |(name, entry): (&&str, &Entry)| TypeDescription {
+            name: (*name).to_owned(),
+            description: entry.schema["description"].as_str().unwrap_or_default().to_owned(),
+            schema: entry.schema.clone(),
+        };
+        self.types.iter().map(describe).collect()
+    }
+
+    /// Builds a resource from its attributes, or tells all that is wrong with them.
+    pub(crate) fn build(
+        &self,
+        name: &str,
+        attributes: Map<String, Value>,
+    ) -> Result<(Box<dyn DynResource>, Common), Vec<AttributeError>> {
+        let Some(entry) = self.types.get(name) else {
+            let error = AttributeError::new("", format!("there is no resource type `{name}`"));
+            return Err(vec![error.help(match did_you_mean(name, self.names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the types are {}", self.names().collect::<Vec<_>>().join(", ")),
+            })]);
+        };
+        let mut errors = Vec::new();
+        let mut own = Map::new();
+        let mut common = Map::new();
+        for (key, value) in attributes {
+            if self.common["properties"].get(&key).is_some() {
+                common.insert(key, value);
+            } else if entry.schema["additionalProperties"] == false && entry.schema["properties"].get(&key).is_none() {
+                errors.push(unknown_attribute(name, &key, &entry.schema));
+            } else if !value.is_null() {
+                own.insert(key, value);
+            }
+        }
+        let own = every_mistake(own, entry.build, &mut errors);
+        let common =
+            every_mistake(common, |value| serde_path_to_error::deserialize(value).map_err(explain), &mut errors);
+        match (own, common) {
+            (Some(own), Some(common)) if errors.is_empty() => Ok((own, common)),
+            _ => Err(errors),
+        }
+    }
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
+fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> (Vec<String>, String) {
+    let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
+    (path, error.into_inner().to_string())
+}
+
+fn unknown_attribute(kind: &str, key: &str, schema: &Value) -> AttributeError {
+    let known = || schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    AttributeError::new(key, format!("`{kind}` has no attribute `{key}`")).help(match did_you_mean(key, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("its attributes are {}", known().collect::<Vec<_>>().join(", ")),
+    })
+}
+
+/// Reads attributes into a type. One that cannot be read is noted and left out, so that the next one is found too.
+fn every_mistake<T: Sized>(
+    mut attributes: Map<String, Value>,
+    read: impl Fn(Value) -> Result<T, (Vec<String>, String)>,
+    errors: &mut Vec<AttributeError>,
+) -> Option<T> {
+    let before = errors.len();
+    loop {
+        match read(Value::Object(attributes.clone())) {
+            Ok(value) => return Some(value),
+            Err((path, message)) => {
+                let removed = path.first().and_then(|key| attributes.remove(key));
+                // What is missing may be missing only because it was wrong and left out.
+                if removed.is_none() && errors.len() > before {
+                    return None;
+                }
+                let give_up = removed.is_none();
+                errors.push(AttributeError { path, message, help: None });
+                if give_up {
+                    return None;
+                }
+            }
+        }
+    }
+}

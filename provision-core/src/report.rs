@@ -1,0 +1,111 @@
+//! What a run did, as data.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::diagnostic::Span;
+use crate::effect::Effect;
+use crate::error::Error;
+use crate::plan::Change;
+use crate::resource::ResourceId;
+
+/// What a run did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What became of each resource, in the order of the plan.
+    pub steps: Vec<StepReport>,
+    /// How many resources there are of each outcome.
+    pub counts: Counts,
+    /// Whether it was told to stop before it was through.
+    pub cancelled: bool,
+    /// How long it took, in seconds.
+    #[serde(serialize_with = "crate::observe::seconds")]
+    pub took: Duration,
+}
+
+impl Report {
+    /// Whether everything is as declared now.
+    pub fn is_success(&self) -> bool {
+        !self.cancelled && self.counts.failed == 0 && self.counts.skipped == 0 && self.counts.not_run == 0
+    }
+
+    /// Whether anything on the host was changed.
+    pub fn changed_anything(&self) -> bool {
+        self.steps.iter().any(|step| !step.effects.is_empty())
+    }
+}
+
+/// What became of a resource.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// The resource.
+    pub id: ResourceId,
+    /// Where it was declared.
+    pub declared_at: Option<Span>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What differed.
+    pub changes: Vec<Change>,
+    /// What was done, reactions included.
+    pub effects: Vec<Effect>,
+    /// The resources whose changes it reacted to.
+    pub reacted_to: Vec<ResourceId>,
+    /// How long it took, in seconds.
+    #[serde(serialize_with = "crate::observe::seconds")]
+    pub took: Duration,
+}
+
+/// What became of a resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was as declared.
+    InSync,
+    /// It was changed and is as declared now, or it reacted to a change.
+    Changed,
+    /// It is not as declared.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+    /// It was left alone, because something that it requires failed or was skipped.
+    Skipped {
+        /// That resource.
+        because: ResourceId,
+    },
+    /// The run was stopped before its turn came.
+    NotRun,
+}
+
+/// How many resources there are of each outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// As declared before.
+    pub in_sync: usize,
+    /// Changed.
+    pub changed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Left alone because of a failure.
+    pub skipped: usize,
+    /// Not reached.
+    pub not_run: usize,
+}
+
+impl Counts {
+    /// Counts outcomes.
+    pub fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Counts {
+        let mut counts = Counts::default();
+        for outcome in outcomes {
+            *match outcome {
+                Outcome::InSync => &mut counts.in_sync,
+                Outcome::Changed => &mut counts.changed,
+                Outcome::Failed { .. } => &mut counts.failed,
+                Outcome::Skipped { .. } => &mut counts.skipped,
+                Outcome::NotRun => &mut counts.not_run,
+            } += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,305 @@
+//! [`Site`]: everything that is declared, from a configuration or from a Rust program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::effect::Content;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::graph::Graph;
+use crate::path::HostPath;
+use crate::registry::{Common, Registry, When};
+use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
+
+/// Everything that is declared for a host.
+///
+/// ```
+/// # use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+/// # use provision_core::resource::{Claim, Resource, ResourceId, Target};
+/// # use provision_core::{error::Result, path::HostPath, site::Site};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+/// # struct Motd { text: String }
+/// # impl Resource for Motd {
+/// #     const TYPE: &'static str = "motd";
+/// #     type State = Option<String>;
+/// #     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Option<String>> { host.read_text("/etc/motd") }
+/// #     fn plan(&self, _: &ResourceId, _: &Option<String>) -> Result<Option<String>> { Ok(Some(self.text.clone())) }
+/// #     fn apply(&self, _: &ResourceId, _: &Option<String>, _: &Option<String>, host: &dyn Host) -> Result<()> {
+/// #         host.write_text("/etc/motd", &self.text)
+/// #     }
+/// #     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+/// #         vec![Claim::owns(Target::Path(HostPath::new("/etc/motd").unwrap()))]
+/// #     }
+/// # }
+/// let mut site = Site::new();
+/// site.declare("greeting", Motd { text: "hello\n".into() }).tag("greetings");
+/// let graph = site.into_graph()?;
+/// assert_eq!(graph.len(), 1);
+/// # Ok::<(), provision_core::diagnostic::Diagnostics>(())
+/// ```
+#[derive(Default)]
+pub struct Site {
+    declared: Vec<Declaration>,
+    /// Resources that could not be built: they are declared all the same.
+    broken: BTreeSet<ResourceId>,
+    sources: Sources,
+}
+
+/// A resource and what is common to all resources.
+pub struct Declaration {
+    pub(crate) id: ResourceId,
+    pub(crate) resource: Box<dyn DynResource>,
+    pub(crate) common: Common,
+    pub(crate) spans: Spans,
+}
+
+/// Where a resource and its attributes were written.
+#[derive(Clone, Debug, Default)]
+pub struct Spans {
+    /// The resource as a whole.
+    pub whole: Option<Span>,
+    /// Its attributes and what is in them, by their paths from the resource on.
+    pub parts: BTreeMap<Vec<String>, Span>,
+}
+
+impl Spans {
+    /// The place of an attribute, or else of what holds it.
+    pub fn at(&self, path: &[String]) -> Option<&Span> {
+        (1..=path.len()).rev().find_map(|length| self.parts.get(&path[..length])).or(self.whole.as_ref())
+    }
+}
+
+impl Declaration {
+    /// See [`Common::requires`].
+    pub fn requires(&mut self, id: ResourceId) -> &mut Declaration {
+        self.common.requires.push(id);
+        self
+    }
+    /// See [`Common::after`].
+    pub fn after(&mut self, id: ResourceId) -> &mut Declaration {
+        self.common.after.push(id);
+        self
+    }
+    /// See [`Common::before`].
+    pub fn before(&mut self, id: ResourceId) -> &mut Declaration {
+        self.common.before.push(id);
+        self
+    }
+    /// See [`Common::notifies`].
+    pub fn notifies(&mut self, id: ResourceId) -> &mut Declaration {
+        self.common.notifies.push(id);
+        self
+    }
+    /// See [`Common::subscribes`].
+    pub fn subscribes(&mut self, id: ResourceId) -> &mut Declaration {
+        self.common.subscribes.push(id);
+        self
+    }
+    /// See [`Common::when`].
+    pub fn when(&mut self, condition: bool) -> &mut Declaration {
+        self.common.when = When(condition);
+        self
+    }
+    /// See [`Common::tags`].
+    pub fn tag(&mut self, tag: &str) -> &mut Declaration {
+        self.common.tags.push(tag.to_owned());
+        self
+    }
+    /// See [`Common::sensitive`].
+    pub fn sensitive(&mut self) -> &mut Declaration {
+        self.common.sensitive = true;
+        self
+    }
+    /// The id to name it by.
+    pub fn id(&self) -> ResourceId {
+        self.id.clone()
+    }
+}
+
+/// Attributes of a resource as plain data, with their places.
+pub struct RawDeclaration {
+    /// The resource.
+    pub id: ResourceId,
+    /// Its attributes, common ones included.
+    pub attributes: Map<String, Value>,
+    /// Where all of it was written.
+    pub spans: Spans,
+}
+
+impl Site {
+    /// Nothing is declared.
+    pub fn new() -> Site {
+        Site::default()
+    }
+
+    /// Declares a resource. Errors about it name the line of this call.
+    #[track_caller]
+    pub fn declare<R: Resource>(&mut self, name: &str, resource: R) -> &mut Declaration {
+        let caller = Location::caller();
+        let span = Span { file: caller.file().into(), line: caller.line(), column: caller.column(), start: 0, end: 0 };
+        self.declared.push(Declaration {
+            id: ResourceId::new(R::TYPE, name),
+            resource: Box::new(resource),
+            common: Common::default(),
+            spans: Spans { whole: Some(span), parts: BTreeMap::new() },
+        });
+        let last = self.declared.len() - 1;
+        &mut self.declared[last]
+    }
+
+    /// Builds a site from plain data.
+    ///
+    /// # Errors
+    /// Every mistake in every declaration, at once.
+    pub fn from_declarations(
+        registry: &Registry,
+        declarations: impl IntoIterator<Item = RawDeclaration>,
+        sources: Sources,
+    ) -> Result<Site, Diagnostics> {
+        let mut declared = Vec::new();
+        let mut broken = BTreeSet::new();
+        let mut mistakes = Vec::new();
+        for RawDeclaration { id, attributes, spans } in declarations {
+            match registry.build(id.kind(), attributes) {
+                Ok((resource, common)) => match resource.validate(&id) {
+                    errors if errors.is_empty() => declared.push(Declaration { id, resource, common, spans }),
+                    errors => {
+                        mistakes.extend(errors.into_iter().map(|error| diagnose(&id, &spans, error)));
+                        broken.insert(id);
+                    }
+                },
+                Err(errors) => {
+                    mistakes.extend(errors.into_iter().map(|error| diagnose(&id, &spans, error)));
+                    broken.insert(id);
+                }
+            }
+        }
+        let site = Site { declared, broken, sources };
+        if mistakes.is_empty() {
+            return Ok(site);
+        }
+        // What can be said of the rest is said as well.
+        let mut diagnostics = Diagnostics { list: mistakes, sources: site.sources.clone() };
+        if let Err(more) = site.into_graph() {
+            diagnostics.list.extend(more.list);
+        }
+        diagnostics.normalise();
+        Err(diagnostics)
+    }
+
+    /// How many resources are declared.
+    pub fn len(&self) -> usize {
+        self.declared.len()
+    }
+
+    /// Whether nothing is declared.
+    pub fn is_empty(&self) -> bool {
+        self.declared.is_empty()
+    }
+
+    /// Adds what belongs to the declarations, reads their source files, and orders them.
+    ///
+    /// # Errors
+    /// Every mistake that can be found without a host: cycles, unknown references, two owners of one thing, source files
+    /// that cannot be read.
+    pub fn into_graph(mut self) -> Result<Graph, Diagnostics> {
+        let mut diagnostics = Vec::new();
+        for declaration in &self.declared {
+            let Declaration { id, resource, spans, .. } = declaration;
+            diagnostics.extend(resource.validate(id).into_iter().map(|error| diagnose(id, spans, error)));
+        }
+        if !diagnostics.is_empty() {
+            return Err(Diagnostics { list: diagnostics, sources: self.sources });
+        }
+        self.add_companions();
+        let owned = self.owned_paths();
+        for Declaration { id, resource, spans, common } in &mut self.declared {
+            if !common.when.0 {
+                continue;
+            }
+            let base = spans.whole.as_ref().and_then(|span| Path::new(span.file.as_ref()).parent());
+            let surroundings = Neighbours { base: base.map(Path::to_owned), owned: &owned };
+            if let Err(error) = resource.prepare(id, &surroundings) {
+                diagnostics.push(diagnose(id, spans, error));
+            }
+        }
+        let sources = self.sources;
+        match Graph::build(self.declared, &self.broken, &mut diagnostics) {
+            Some(graph) if diagnostics.is_empty() => Ok(graph.with_sources(sources)),
+            _ => {
+                let mut diagnostics = Diagnostics { list: diagnostics, sources };
+                diagnostics.normalise();
+                Err(diagnostics)
+            }
+        }
+    }
+
+    fn add_companions(&mut self) {
+        let mut by_kind: BTreeMap<&str, Vec<(&ResourceId, &dyn DynResource)>> = BTreeMap::new();
+        for declaration in self.declared.iter().filter(|declaration| declaration.common.when.0) {
+            by_kind.entry(declaration.id.kind()).or_default().push((&declaration.id, &*declaration.resource));
+        }
+        let companions: Vec<_> = by_kind.values().flat_map(|all| all[0].1.companions(all)).collect();
+        let known: BTreeSet<ResourceId> = self.declared.iter().map(|declaration| declaration.id.clone()).collect();
+        for companion in companions.into_iter().filter(|companion| !known.contains(&companion.id)) {
+            self.declared.push(Declaration {
+                id: companion.id,
+                resource: companion.resource,
+                common: Common::default(),
+                spans: Spans::default(),
+            });
+        }
+    }
+
+    fn owned_paths(&self) -> BTreeSet<HostPath> {
+        let claims = self.declared.iter().flat_map(|declaration| declaration.resource.claims(&declaration.id));
+        claims
+            .filter_map(|claim| match (claim.hold, claim.target) {
+                (Hold::Owns | Hold::Removes, Target::Path(path)) => Some(path),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A mistake in an attribute, at its line.
+pub(crate) fn diagnose(id: &ResourceId, spans: &Spans, error: AttributeError) -> Diagnostic {
+    let attribute = error.path.join(".");
+    let message = if attribute.is_empty() || error.message.contains(&format!("`{attribute}`")) {
+        format!("{id}: {}", error.message)
+    } else {
+        format!("{id}: `{attribute}`: {}", error.message)
+    };
+    let mut diagnostic = Diagnostic::error(message).at(spans.at(&error.path).cloned(), "");
+    diagnostic.help = error.help;
+    diagnostic
+}
+
+struct Neighbours<'a> {
+    base: Option<PathBuf>,
+    owned: &'a BTreeSet<HostPath>,
+}
+
+impl Surroundings for Neighbours<'_> {
+    fn read_source(&self, path: &str) -> Result<Content> {
+        let full = match &self.base {
+            _ if Path::new(path).is_absolute() => PathBuf::from(path),
+            Some(base) => base.join(path),
+            None => {
+                return Err(Error::new(ErrorKind::Invalid, format!("{path:?} is relative, and there is no site file"))
+                    .with_hint("write an absolute path"));
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
+        let read = std::fs::read(&full);
+        read.map(Content::from).while_doing(|| format!("reading the source file {}", full.display()))
+    }
+
+    fn declared_within(&self, directory: &HostPath) -> Vec<HostPath> {
+        self.owned.range(directory.clone()..).filter(|path| path.is_within(directory)).cloned().collect()
+    }
+}
