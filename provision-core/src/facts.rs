@@ -200,6 +200,29 @@ mod tests {
     #[test]
     fn the_facts_of_the_simulated_host() {
         let facts = Facts::gather(&SimHost::debian()).unwrap();
-        insta::assert_json_snapshot!(facts, @"");
+        insta::assert_json_snapshot!(facts, @r#"
+        {
+          "os": {
+            "id": "debian",
+            "version": "12",
+            "codename": "bookworm"
+          },
+          "architecture": "amd64",
+          "kernel": "6.1.0-41-amd64",
+          "hostname": "simulated",
+          "fqdn": "simulated.example.org",
+          "cpus": 2,
+          "memory_mib": 2048,
+          "addresses": {
+            "ipv4": [
+              "192.0.2.10"
+            ],
+            "ipv6": []
+          },
+          "virtualisation": "kvm",
+          "init": "systemd",
+          "is_root": true
+        }
+        "#);
     }
 }
