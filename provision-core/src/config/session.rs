@@ -1,0 +1,208 @@
+//! A Nickel machine with the files of one site in it.
+
+use std::path::{Path, PathBuf};
+
+use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath};
+use nickel_lang_core::error::{Error, EvalError, NullReporter};
+use nickel_lang_core::eval::cache::{Cache, CacheImpl};
+use nickel_lang_core::eval::value::NickelValue;
+use nickel_lang_core::eval::{Environment, VirtualMachine, VmContext};
+use nickel_lang_core::files::{FileId, Files};
+use nickel_lang_core::identifier::Ident;
+use nickel_lang_core::ast::MergeKind;
+use nickel_lang_core::label::{Label, MergeLabel};
+use nickel_lang_core::position::{PosIdx, RawSpan};
+use nickel_lang_core::term::{BinaryOp, BindingType, RuntimeContract, Term, make};
+use nickel_lang_core::typ::{Type, TypeF};
+
+use crate::diagnostic::Diagnostic;
+
+use super::files::{Loaded, NOWHERE, working_directory};
+use super::places::{Origin, Places};
+use super::{Request, errors};
+
+/// The name by which a site imports the contract library.
+pub(super) const LIBRARY: &str = "provision.ncl";
+
+/// Applies the contract of the library to the site.
+const SITE_CONTRACT: &str = "(import \"provision.ncl\").Site";
+
+/// A Nickel machine, and what it was made from.
+pub(super) struct Session {
+    context: VmContext<CacheHub, CacheImpl>,
+    environment: Environment,
+    pub(super) places: Places,
+    /// The parts of the site in the order they merge: files, then overrides.
+    parts: Vec<FileId>,
+    on_disk: Vec<PathBuf>,
+}
+
+impl Session {
+    /// A machine that knows the sources, the library and the facts; nothing is parsed yet.
+    ///
+    /// `shadows` are paths of real files named like the library: imports of them get the library as well.
+    pub(super) fn open(request: &Request<'_>, loaded: &[Loaded], library: &str, shadows: &[PathBuf]) -> Session {
+        let relative = loaded.iter().any(|source| source.on_disk && !Path::new(&source.name).is_absolute());
+        let mut places = Places::relative_to(if relative { working_directory() } else { None });
+        let mut cache = CacheHub::new();
+        let nowhere = Path::new(NOWHERE);
+        for path in std::iter::once(nowhere.join(LIBRARY)).chain(shadows.iter().cloned()) {
+            let path = SourcePath::Path(path, InputFormat::Nickel);
+            let file = cache.sources.add_string(path, library.to_owned());
+            places.name(file, LIBRARY, Origin::Library);
+        }
+        let mut parts = Vec::new();
+        for source in loaded {
+            let path = SourcePath::Path(source.path.clone(), source.format);
+            let file = cache.sources.add_string(path, source.text.clone());
+            places.name(file, &source.name, Origin::User);
+            parts.push(file);
+        }
+        let import_paths = request.import_paths.iter().cloned();
+        cache.sources.add_import_paths(import_paths.chain([nowhere.to_owned()]));
+        let facts = facts(request.facts);
+        let context = VmContext::new(cache, std::io::sink(), NullReporter {});
+        let on_disk = loaded.iter().filter(|source| source.on_disk).map(|source| source.path.clone()).collect();
+        Session { context: context.with_extend_env(vec![facts]), environment: Environment::new(), places, parts, on_disk }
+    }
+
+    /// The machinery of files and positions, for what adds sources of its own.
+    pub(super) fn cache(&mut self) -> &mut CacheHub {
+        &mut self.context.import_resolver
+    }
+
+    /// Merges one more Nickel text over the site.
+    pub(super) fn add_part(&mut self, text: String) -> FileId {
+        let path = Path::new(NOWHERE).join(format!("part-{}", self.parts.len()));
+        let file = self.cache().sources.add_string(SourcePath::Path(path, InputFormat::Nickel), text);
+        self.parts.push(file);
+        file
+    }
+
+    /// Parses every part, and says all that is wrong with their syntax.
+    pub(super) fn parse(&mut self) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        for file in self.parts.clone() {
+            if self.cache().input_format(file).unwrap_or_default() != InputFormat::Nickel {
+                continue;
+            }
+            if let Err(errors) = self.cache().parse_to_ast(file) {
+                diagnostics.extend(self.describe(Error::ParseErrors(errors)));
+            }
+        }
+        diagnostics
+    }
+
+    /// Resolves imports and checks types in every part. Errors that leave the part fit to be evaluated are given
+    /// apart from those that do not.
+    pub(super) fn prepare(&mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        let (mut mild, mut fatal) = (Vec::new(), Vec::new());
+        for file in self.parts.clone() {
+            let Err(error) = self.context.prepare_eval(file) else { continue };
+            let is_type_error = matches!(error, Error::TypecheckError(_));
+            let described = self.describe(error);
+            if is_type_error && self.context.prepare_eval_only(file).is_ok() {
+                mild.extend(described);
+            } else {
+                fatal.extend(described);
+            }
+        }
+        if !fatal.is_empty() {
+            fatal.append(&mut mild);
+            return Err(fatal);
+        }
+        let mut environment = self.context.import_resolver.mk_eval_env(&mut self.context.cache);
+        for (name, value) in &self.context.extend_env {
+            environment.insert(*name, self.context.cache.add(value.clone().into(), BindingType::Normal));
+        }
+        self.environment = environment;
+        Ok(mild)
+    }
+
+    /// The merged site, unevaluated.
+    pub(super) fn site(&self) -> NickelValue {
+        let label = MergeLabel { span: PosIdx::NONE, kind: MergeKind::Standard };
+        let mut parts = self.parts.iter().map(|&file| NickelValue::from(Term::ResolvedImport(file)));
+        let first = parts.next().unwrap_or_else(NickelValue::empty_record);
+        parts.fold(first, |site, part| make::op2(BinaryOp::Merge(label), site, part))
+    }
+
+    /// The site under the `Site` contract of the library.
+    pub(super) fn under_contract(&mut self, site: NickelValue) -> Result<NickelValue, Error> {
+        let path = SourcePath::Path(Path::new(NOWHERE).join("site-contract"), InputFormat::Nickel);
+        let file = self.cache().sources.add_string(path, SITE_CONTRACT.to_owned());
+        self.places.name(file, LIBRARY, Origin::Library);
+        self.context.prepare_eval(file)?;
+        let contract = NickelValue::from(Term::ResolvedImport(file));
+        // Reports show the type of a label at its position: without one Nickel would print and parse it again.
+        let position = RawSpan::from_range(file, 0..SITE_CONTRACT.len());
+        let typ = Type { typ: TypeF::Contract(contract.clone()), pos: position.into() };
+        let label = Label {
+            typ: std::rc::Rc::new(typ),
+            span: self.context.pos_table.push(position.into()),
+            ..Label::default()
+        };
+        Ok(RuntimeContract::new(contract, label).apply(site, PosIdx::NONE))
+    }
+
+    /// Evaluates to the outermost constructor: the fields of a record stay unevaluated.
+    pub(super) fn eval(&mut self, value: NickelValue) -> Result<NickelValue, EvalError> {
+        // A machine of its own for each value: after an error the machine has to be dropped, and the context must
+        // be within reach between two evaluations. The environment is shared, so this costs next to nothing.
+        let machine = VirtualMachine::new_empty_env(&mut self.context);
+        machine.with_initial_env(self.environment.clone()).eval(value)
+    }
+
+    /// The position of a value in a text of the user's.
+    pub(super) fn position(&self, position: PosIdx) -> Option<RawSpan> {
+        self.context.pos_table.get(position).into_opt()
+    }
+
+    /// The context that Nickel wants to describe an error that it did not raise itself.
+    pub(super) fn error(&self, error: nickel_lang_core::error::EvalErrorKind) -> Error {
+        let pos_table = self.context.pos_table.clone();
+        let ctxt = nickel_lang_core::error::EvalCtxt { pos_table, ..Default::default() };
+        Error::eval_error(ctxt, error)
+    }
+
+    /// What is wrong, for people.
+    pub(super) fn describe(&mut self, error: Error) -> Vec<Diagnostic> {
+        let files = self.files();
+        errors::describe(error, &files, &mut self.places)
+    }
+
+    /// The texts that Nickel knows. A copy is cheap.
+    pub(super) fn files(&self) -> Files {
+        self.context.import_resolver.sources.files().clone()
+    }
+
+    /// Files on disk that were imported under the name of the library. They are for editors, and may be old.
+    pub(super) fn shadows(&self) -> Vec<PathBuf> {
+        self.read_from_disk().filter(|path| path.file_name().is_some_and(|name| name == LIBRARY)).collect()
+    }
+
+    /// Every file that was read, in order of their names.
+    pub(super) fn files_read(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.read_from_disk().collect();
+        files.extend(self.on_disk.iter().cloned());
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Paths of the files that Nickel read itself.
+    fn read_from_disk(&self) -> impl Iterator<Item = PathBuf> {
+        let sources = &self.context.import_resolver.sources;
+        sources.file_paths.iter().filter_map(|(file, path)| match path {
+            SourcePath::Path(path, _) if !self.places.is_named(*file) && !path.starts_with(NOWHERE) => Some(path.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// The binding that makes the facts visible everywhere.
+fn facts(facts: &serde_json::Value) -> (Ident, NickelValue) {
+    // JSON knows no value that Nickel does not.
+    let value = serde_json::from_value(facts.clone()).unwrap_or_else(|_| NickelValue::null());
+    (Ident::new("facts"), value)
+}
