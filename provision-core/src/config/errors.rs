@@ -1,5 +1,7 @@
 //! From Nickel's errors to diagnostics that speak of the site.
 
+use std::path::Path;
+
 use codespan_reporting::diagnostic::{Diagnostic as Report, Label as ReportLabel, LabelStyle, Severity};
 use nickel_lang_core::error::{
     Error, EvalErrorData, EvalErrorKind, ImportErrorKind, IntoDiagnostics, TypecheckErrorKind,
@@ -9,21 +11,12 @@ use nickel_lang_core::position::{RawSpan, TermPos};
 
 use crate::diagnostic::{Diagnostic, Label};
 
-use super::files;
+use super::files::{NOWHERE, read};
 use super::places::{Origin, Places};
 
 /// What is wrong, for people. Most errors are one diagnostic; syntax errors come several at a time.
 pub(super) fn describe(error: Error, files: &Files, places: &mut Places) -> Vec<Diagnostic> {
-    // An import that is missing is found by the type checker, or later if that is skipped.
-    let import = match &error {
-        Error::ImportError(kind) => Some((**kind).clone()),
-        Error::TypecheckError(error) => match error.borrow_error() {
-            TypecheckErrorKind::ImportError(kind) => Some(kind.clone()),
-            _ => None,
-        },
-        _ => None,
-    };
-    if let Some(ImportErrorKind::IOError(path, _, position)) = import {
+    if let Some(ImportErrorKind::IOError(path, _, position)) = import_error(&error) {
         return vec![missing_import(&path, position, files, places)];
     }
     let merged_at = match &error {
@@ -47,6 +40,18 @@ pub(super) fn describe(error: Error, files: &Files, places: &mut Places) -> Vec<
         }
     }
     diagnostics
+}
+
+/// What is wrong with an import, if that is the error. The type checker finds it, or what runs later without it.
+pub(super) fn import_error(error: &Error) -> Option<ImportErrorKind> {
+    match error {
+        Error::ImportError(kind) => Some((**kind).clone()),
+        Error::TypecheckError(error) => match error.borrow_error() {
+            TypecheckErrorKind::ImportError(kind) => Some(kind.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 const UNEQUAL_ARRAYS: &str = "cannot merge unequal arrays";
@@ -75,12 +80,13 @@ fn reword_conflict(diagnostic: &mut Diagnostic) {
 
 fn missing_import(path: &str, position: TermPos, files: &Files, places: &mut Places) -> Diagnostic {
     let span = places.user_span(files, position.into_opt());
-    let beside = position.src_id().map(|file| std::path::Path::new(files.name(file)).with_file_name(path));
+    let importing = position.src_id().map(|file| Path::new(files.name(file)));
     // Nickel tries the next directory when a file is there but cannot be read, and then says that it is not there.
-    let why = match beside.map(|path| (files::read(&path), path)) {
-        Some((Err(why), _)) => why,
-        _ => "it was not found".to_owned(),
+    let why = match importing.filter(|importing| !importing.starts_with(NOWHERE)) {
+        Some(importing) => read(&importing.with_file_name(path)).err(),
+        None => None,
     };
+    let why = why.unwrap_or_else(|| "there is no such file".to_owned());
     Diagnostic::error(format!("cannot import `{path}`: {why}"))
         .at(span, "imported here")
         .note("Imports are looked up beside the file that imports, then in the import paths")

@@ -1,4 +1,9 @@
-//! From a request to an evaluation: strictly first, and when that fails once more for all that is wrong.
+//! From a request to an evaluation.
+//!
+//! A site is evaluated twice in one machine, and what the first run evaluated the second finds done. The first
+//! applies no contract of ours, not even where the site applies `Site` by itself: contracts hide the places of
+//! field names, and stop at a resource that has one mistake. It gives the tree and all that is wrong in itself.
+//! The second only asks whether the `Site` contract is kept.
 
 use std::path::PathBuf;
 
@@ -29,90 +34,80 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
 
 fn evaluate_here(request: &Request<'_>) -> Evaluation {
     let (loaded, mut diagnostics) = files::load(&request.sources);
-    if !diagnostics.is_empty() {
-        // What can be read is looked through for mistakes in its syntax; more would mislead while a part is missing.
-        let mut session = Session::open(request, &loaded, "{}", &[]);
-        diagnostics.extend(session.parse());
-        return finish(session, Evaluation { diagnostics, ..Evaluation::default() });
-    }
-    let library = contracts::contract_library(request.types);
-    let (session, strict) = evaluate_with(request, &loaded, &library, true);
-    if strict.diagnostics.is_empty() && strict.tree.is_some() {
-        return finish(session, strict);
-    }
-    // With a library whose contracts accept anything, what remains wrong is the site's own fault. The checks of
-    // the resource types on the tree say the rest better than the contracts do.
-    let lenient_library = contracts::lenient_library(request.types);
-    let (lenient_session, mut lenient) = evaluate_with(request, &loaded, &lenient_library, false);
-    let failures = strict.diagnostics.into_iter();
-    lenient.contract_failure =
-        failures.filter(|failure| !lenient.diagnostics.iter().any(|other| same(failure, other))).collect();
-    lenient.sources = session.places.into_sources();
-    finish(lenient_session, lenient)
+    let library = contracts::lenient_library(request.types);
+    let (mut session, ready) = open(request, &loaded, &library, diagnostics.is_empty());
+    let evaluation = match ready {
+        Ok(mild) => evaluate_prepared(&mut session, mild, &contracts::contract_library(request.types)),
+        Err(more) => {
+            diagnostics.extend(more);
+            Evaluation { diagnostics, ..Evaluation::default() }
+        }
+    };
+    finish(session, evaluation)
 }
 
-/// One evaluation, with or without the `Site` contract; all that is wrong goes to `diagnostics`.
-fn evaluate_with(
+/// A machine with everything in it, and whether it is fit to evaluate the site. A site of which a part could not
+/// be read is only looked through for mistakes in its syntax: more would mislead.
+fn open(
     request: &Request<'_>,
     loaded: &[Loaded],
     library: &str,
-    under_contract: bool,
-) -> (Session, Evaluation) {
+    complete: bool,
+) -> (Session, Result<Vec<Diagnostic>, Vec<Diagnostic>>) {
     let mut shadows: Vec<PathBuf> = Vec::new();
     loop {
         let mut session = Session::open(request, loaded, library, &shadows);
         let mut diagnostics = overrides::add(&mut session, &request.overrides);
         diagnostics.extend(session.parse());
-        if !diagnostics.is_empty() {
-            return (session, Evaluation { diagnostics, ..Evaluation::default() });
+        if !complete || !diagnostics.is_empty() {
+            return (session, Err(diagnostics));
         }
-        let prepared = session.prepare();
+        let ready = session.prepare();
         // A library on disk, written for editors, must not take the place of the one of this program.
         let found: Vec<PathBuf> = session.shadows().into_iter().filter(|path| !shadows.contains(path)).collect();
-        if !found.is_empty() {
-            shadows.extend(found);
-            continue;
+        if found.is_empty() {
+            return (session, ready);
         }
-        let evaluation = match prepared {
-            Err(diagnostics) => Evaluation { diagnostics, ..Evaluation::default() },
-            Ok(mild) => evaluate_prepared(&mut session, mild, under_contract),
-        };
-        return (session, evaluation);
+        shadows.extend(found);
     }
 }
 
-fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, under_contract: bool) -> Evaluation {
-    let mut site = session.site();
-    if under_contract {
-        match session.under_contract(site) {
-            Ok(value) => site = value,
-            Err(error) => {
-                let diagnostics = session.describe(error);
-                return Evaluation { diagnostics, ..Evaluation::default() };
-            }
-        }
-    }
-    let Walked { mut tree, mut diagnostics, broken } = walk(session, site);
+fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, library: &str) -> Evaluation {
+    let site = session.site();
+    let Walked { mut tree, mut diagnostics, broken } = walk(session, site.clone());
     if let Some(tree) = &mut tree {
         diagnostics.extend(shape::check(tree));
     }
     for error in mild {
         // What the type checker finds, evaluation finds again if it comes by; then it also knows the field.
-        if !diagnostics.iter().any(|other| same(&error, other)) {
+        if !diagnostics.iter().any(|other| error.message == other.message && error.span() == other.span()) {
             diagnostics.push(error);
         }
     }
-    Evaluation { tree, diagnostics, broken, ..Evaluation::default() }
+    let contract_failure = if diagnostics.is_empty() { breaches(session, site, library) } else { Vec::new() };
+    Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
 }
 
-/// Whether two diagnostics say the same of the same place.
-fn same(one: &Diagnostic, other: &Diagnostic) -> bool {
-    one.message == other.message && one.span() == other.span()
+/// What the `Site` contract refuses.
+fn breaches(session: &mut Session, site: nickel_lang_core::eval::value::NickelValue, library: &str) -> Vec<Diagnostic> {
+    let site = match session.under_contract(site, library) {
+        Ok(site) => site,
+        Err(error) => return session.describe(error),
+    };
+    if session.force(site.clone()) {
+        return Vec::new();
+    }
+    let mut breaches = walk(session, site).diagnostics;
+    for breach in &mut breaches {
+        // That a contract could be opened is no advice to those who cannot change it.
+        breach.notes.retain(|note| !note.starts_with("The record contract might also be too strict"));
+    }
+    breaches
 }
 
 fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
     evaluation.files = session.files_read();
-    evaluation.sources.extend(session.places.into_sources());
+    evaluation.sources = session.places.into_sources();
     for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
         let mut diagnostics = Diagnostics::from(std::mem::take(list));
         diagnostics.normalise();

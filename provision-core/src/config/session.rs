@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath};
-use nickel_lang_core::error::{Error, EvalError, NullReporter};
+use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath, normalize_path};
+use nickel_lang_core::error::{Error, EvalError, ImportErrorKind, IntoDiagnostics, NullReporter};
 use nickel_lang_core::eval::cache::{Cache, CacheImpl};
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::eval::{Environment, VirtualMachine, VmContext};
@@ -12,7 +12,7 @@ use nickel_lang_core::identifier::Ident;
 use nickel_lang_core::ast::MergeKind;
 use nickel_lang_core::label::{Label, MergeLabel};
 use nickel_lang_core::position::{PosIdx, RawSpan};
-use nickel_lang_core::term::{BinaryOp, BindingType, RuntimeContract, Term, make};
+use nickel_lang_core::term::{BinaryOp, BindingType, RuntimeContract, Term, UnaryOp, make};
 use nickel_lang_core::typ::{Type, TypeF};
 
 use crate::diagnostic::Diagnostic;
@@ -24,8 +24,17 @@ use super::{Request, errors};
 /// The name by which a site imports the contract library.
 pub(super) const LIBRARY: &str = "provision.ncl";
 
-/// Applies the contract of the library to the site.
-const SITE_CONTRACT: &str = "(import \"provision.ncl\").Site";
+/// Where the library with the real contracts lies, for [`SITE_CONTRACT`] to import.
+const STRICT_LIBRARY: &str = "contracts.ncl";
+
+/// The contract that is applied to the site.
+const SITE_CONTRACT: &str = "(import \"contracts.ncl\").Site";
+
+/// What stands for an import that failed: an empty record in Nickel, JSON and YAML alike.
+const EMPTY: &str = "{}";
+
+/// Imports that fail beyond this many are not looked for.
+const MAX_IMPORT_ERRORS: usize = 100;
 
 /// A Nickel machine, and what it was made from.
 pub(super) struct Session {
@@ -98,13 +107,20 @@ impl Session {
     pub(super) fn prepare(&mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
         let (mut mild, mut fatal) = (Vec::new(), Vec::new());
         for file in self.parts.clone() {
-            let Err(error) = self.context.prepare_eval(file) else { continue };
-            let is_type_error = matches!(error, Error::TypecheckError(_));
-            let described = self.describe(error);
-            if is_type_error && self.context.prepare_eval_only(file).is_ok() {
-                mild.extend(described);
-            } else {
+            for _ in 0..MAX_IMPORT_ERRORS {
+                let Err(error) = self.context.prepare_eval(file) else { break };
+                let import = errors::import_error(&error);
+                let is_type_error = import.is_none() && matches!(error, Error::TypecheckError(_));
+                let described = self.describe(error);
+                if is_type_error && self.context.prepare_eval_only(file).is_ok() {
+                    mild.extend(described);
+                    break;
+                }
                 fatal.extend(described);
+                // Nickel stops at the first import that fails. With something in its place the next one shows.
+                if !import.is_some_and(|import| self.replace_import(&import)) {
+                    break;
+                }
             }
         }
         if !fatal.is_empty() {
@@ -119,6 +135,39 @@ impl Session {
         Ok(mild)
     }
 
+    /// Puts an empty record in the place of an import that failed. Answers whether that was possible.
+    fn replace_import(&mut self, error: &ImportErrorKind) -> bool {
+        let sources = &mut self.context.import_resolver.sources;
+        match error {
+            ImportErrorKind::IOError(path, _, position) => {
+                let importing = position.src_id().and_then(|file| sources.file_paths.get(&file));
+                let Some(SourcePath::Path(importing, _)) = importing else { return false };
+                let Ok(missing) = normalize_path(importing.with_file_name(path)) else { return false };
+                let format = InputFormat::from_path(&missing).unwrap_or_default();
+                let missing = SourcePath::Path(missing, format);
+                if sources.file_ids.contains_key(&missing) {
+                    return false;
+                }
+                let file = sources.add_string(missing, EMPTY.to_owned());
+                self.places.name(file, path, Origin::Library);
+                true
+            }
+            ImportErrorKind::ParseErrors(errors, _) => {
+                let mut files = sources.files().clone();
+                let reports = errors.clone().into_diagnostics(&mut files);
+                let broken = reports.iter().flat_map(|report| &report.labels).map(|label| label.file_id).next();
+                match broken.filter(|file| sources.source(*file) != EMPTY) {
+                    Some(file) => {
+                        sources.files.update(file, EMPTY);
+                        true
+                    }
+                    None => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
     /// The merged site, unevaluated.
     pub(super) fn site(&self) -> NickelValue {
         let label = MergeLabel { span: PosIdx::NONE, kind: MergeKind::Standard };
@@ -127,8 +176,11 @@ impl Session {
         parts.fold(first, |site, part| make::op2(BinaryOp::Merge(label), site, part))
     }
 
-    /// The site under the `Site` contract of the library.
-    pub(super) fn under_contract(&mut self, site: NickelValue) -> Result<NickelValue, Error> {
+    /// The site under the `Site` contract of this library.
+    pub(super) fn under_contract(&mut self, site: NickelValue, library: &str) -> Result<NickelValue, Error> {
+        let path = SourcePath::Path(Path::new(NOWHERE).join(STRICT_LIBRARY), InputFormat::Nickel);
+        let file = self.cache().sources.add_string(path, library.to_owned());
+        self.places.name(file, LIBRARY, Origin::Library);
         let path = SourcePath::Path(Path::new(NOWHERE).join("site-contract"), InputFormat::Nickel);
         let file = self.cache().sources.add_string(path, SITE_CONTRACT.to_owned());
         self.places.name(file, LIBRARY, Origin::Library);
@@ -151,6 +203,12 @@ impl Session {
         // be within reach between two evaluations. The environment is shared, so this costs next to nothing.
         let machine = VirtualMachine::new_empty_env(&mut self.context);
         machine.with_initial_env(self.environment.clone()).eval(value)
+    }
+
+    /// Evaluates all that is exported, and says whether that went well.
+    pub(super) fn force(&mut self, value: NickelValue) -> bool {
+        let forced = make::op1(UnaryOp::Force { ignore_not_exported: true }, value);
+        self.eval(forced).is_ok()
     }
 
     /// The position of a value in a text of the user's.

@@ -103,7 +103,73 @@ fn a_sound_site_becomes_a_tree_with_places() {
     assert_eq!(resource.to_string(), "site.ncl:3:18");
 }
 
+
 #[test]
-fn debug_library() {
-    println!("{}", contract_library(&types()));
+fn debug_many() {
+    let show = |title: &str, evaluation: Evaluation| {
+        println!("== {title}");
+        println!("tree {}", evaluation.tree.as_ref().map_or("none".into(), |tree| tree.to_json().to_string()));
+        println!("{}", all(&evaluation));
+        println!("contract:\n{}", render(&evaluation.contract_failure, &evaluation.sources));
+        println!("broken {:?} files {:?}", evaluation.broken, evaluation.files);
+    };
+    show("typo", evaluate_text(r#"{ resources.file."/a" = { contnet = "x", mode = 0644 } }"#));
+    show("user site typo", evaluate_text(r#"(let p = import "provision.ncl" in { resources.file."/a" = { contnet = "x", mode = "99" } } | p.Site)"#));
+    show("bad mode", evaluate_text(r#"{ resources.file."/a" = { mode = 644, ensure = "absnt", notifies = ["x"] } }"#));
+    show("several", evaluate_text(r#"let Port = std.contract.from_predicate (fun x => x > 0) in
+{
+  resources.file."/a" = { content = "x" & "y", size = 1 / 0 },
+  resources.file."/b" = { content = foo, size | Port = -1 },
+  resources.file."/c" = { content, owner = {}.nope },
+  resources.file."/d".content = "fine",
+  resources.file."/e".content = "%{5}",
+  rec_a = rec_b, rec_b = rec_a,
+}"#));
+    show("merge", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\" = { content = \"one\", size | default = 1, notifies = [\"a:b\"] } }"), ("b.ncl", "{\n  resources.file.\"/a\" = { content = \"two\", size = 2, notifies = [\"c:d\"] } }")], &[], json!({})));
+    show("syntax", evaluate_texts(&[("a.ncl", "{ a = , b = ] }"), ("b.ncl", "{\n x = \"unterminated ")], &[], json!({})));
+    show("set", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\".content = \"one\" }")], &[("resources.file.\"/a\".content", "hello \"you\" %{x}"), ("resources.file.\"/a\".size", "3"), ("resources.file.\"/a\".ensure", "'absent"), ("resources.file.\"/b\"", "{ size = -3 }"), ("resources.fil.x.y", "[1, 2]")], json!({})));
+    show("set bad", evaluate_texts(&[("a.ncl", "{ }")], &[("resources..x", "1"), ("", "2"), ("a b", "3")], json!({})));
+    show("set conflict", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\".content | force = \"one\" }")], &[("resources.file.\"/a\".content", "two")], json!({})));
+    show("facts", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\" = { content = \"I am %{facts.hostname}\", owner = facts.user, size = facts.size } }")], &[], json!({ "hostname": "web1", "user": "bob", "size": 9007199254740993_i64 })));
+    show("numbers", evaluate_text("{ resources.file.a = { a = 18446744073709551615, b = -9223372036854775808, c = 0.1, d = 1/3, e = 1e30, f = 1.0 } }"));
+    show("top", evaluate_text("{ resorces = {}, provision_version = 3, helper | not_exported = 1 }"));
+    show("shape", evaluate_text("{ resources = { file = [], user.x = 3 } }"));
+    show("not record", evaluate_text("[1]"));
+    show("function", evaluate_text("{ resources.file.a = { b = fun x => x, c = 'Foo 3, d = Number } }"));
+    show("infinite", evaluate_text("let rec x = { a = x, b = x } in { resources = x }"));
+    show("import", evaluate_text("{ resources = import \"missing.ncl\", b = import \"other.json\" }"));
+    show("missing", evaluate(&Request { sources: vec![SiteSource::File("/nonexistent/site.ncl".into()), SiteSource::File("/tmp".into()), SiteSource::Text { name: "t".into(), text: "{ a = ]".into() }], overrides: vec![], import_paths: vec![], facts: &json!({}), types: &types() }));
+    show("type error", evaluate_text("{ resources.file.a.content = (\"a\" : Number), resources.file.b.size = \"x\" + 1 }"));
+    show("empty", evaluate_text(""));
+    show("comment", evaluate_text("# x"));
+    show("derived", evaluate_text(r#"let role = fun args => { resources.file."%{args.path}" = { content | default = args.text, owner = "x" ++ "y" } } in role { path = "/q", text = "t" } & { resources.file."/q" = { size | default = 2, content = "over" } }"#));
+    show("types", evaluate_text(r#"let p = import "provision.ncl" in { resources.file."/a" | p.types.file = { mode = "99" }, x | not_exported | p.Mode = "1", y | p.Mode = "bad" }"#));
+}
+
+#[test]
+fn debug_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let site = write("site.ncl", r#"let role = import "roles/web.ncl" in let d = import "data.json" in { resources.file."/a".content = d.x, resources.file."/b".size = d.y, resources.file."/n".content = facts.n } & role"#);
+    write("roles/web.ncl", "let p = import \"provision.ncl\" in\n{ resources.file.\"/c\" | p.types.file = { content = \"role %{facts.n}\", mode = 12 } }");
+    write("roles/provision.ncl", "{ types.file = String }");
+    write("data.json", "{ \"x\": \"text\",\n \"y\": \"no\" }");
+    let show = |title: &str, evaluation: Evaluation| {
+        println!("== {title}");
+        println!("tree {}", evaluation.tree.as_ref().map_or("none".into(), |tree| tree.to_json().to_string()));
+        println!("{}", all(&evaluation));
+        println!("contract:\n{}", render(&evaluation.contract_failure, &evaluation.sources));
+        println!("broken {:?} files {:?}", evaluation.broken, evaluation.files);
+    };
+    let run = |path: &std::path::Path| evaluate(&Request { sources: vec![SiteSource::File(path.into())], overrides: vec![], import_paths: vec![], facts: &json!({"n": "name"}), types: &types() });
+    show("files", run(&site));
+    let bad = write("bad.ncl", r#"{ a = import "nope.ncl", b = import "syntax.ncl", c = import "syntax.json", d = import "nope.json", e = import "roles" }"#);
+    write("syntax.ncl", "{ = }");
+    write("syntax.json", "{ \"a\": \n}}");
+    show("bad imports", run(&bad));
 }

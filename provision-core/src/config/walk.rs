@@ -8,7 +8,7 @@ use nickel_lang_core::term::record::Field as NickelField;
 use crate::diagnostic::{Diagnostic, Span};
 
 use super::located::{Data, Field, Located};
-use super::session::Session;
+use super::session::{LIBRARY, Session};
 
 /// A site is nested about five deep. What is deeper than this is a record that contains itself.
 const MAX_DEPTH: usize = 100;
@@ -50,7 +50,7 @@ impl Walk<'_> {
         let value = match self.session.eval(value) {
             Ok(value) => value,
             Err(error) => {
-                self.fail(Error::EvalError(error));
+                self.fail(Error::EvalError(error), name_span);
                 return None;
             }
         };
@@ -93,8 +93,14 @@ impl Walk<'_> {
             }
             self.path.pop();
         }
-        // Without one of its elements an array is another array: indices shift, checks of its length mislead.
-        whole.then_some(Data::Array(located))
+        if !whole {
+            // Without one of its elements an array is another array: indices shift, checks of its length mislead.
+            let broken = &mut self.found.broken;
+            broken.retain(|path| !path.starts_with(&self.path));
+            broken.push(self.path.clone());
+            return None;
+        }
+        Some(Data::Array(located))
     }
 
     fn record(
@@ -128,12 +134,13 @@ impl Walk<'_> {
                         pos_access: PosIdx::NONE,
                     };
                     let error = self.session.error(error);
-                    self.fail(error);
+                    self.fail(error, name_span.as_ref().or(span));
                 }
             }
             self.path.pop();
         }
-        Some(Data::Record(located))
+        // What was cut short is not the user's site.
+        (!self.stopped).then_some(Data::Record(located))
     }
 
     /// Integers stay what they are, of any other number the nearest `f64` is taken.
@@ -183,14 +190,35 @@ impl Walk<'_> {
         self.add(vec![diagnostic]);
     }
 
-    fn fail(&mut self, error: Error) {
+    fn fail(&mut self, error: Error, name_span: Option<&Span>) {
         let mut diagnostics = self.session.describe(error);
-        if let Some(diagnostic) = diagnostics.first_mut()
-            && !self.path.is_empty()
-        {
-            diagnostic.notes.push(format!("Found while evaluating `{}`", path_text(&self.path)));
+        if let Some(diagnostic) = diagnostics.first_mut() {
+            if !diagnostic.labels.iter().any(|label| label.primary || is_users(&label.span)) && name_span.is_some() {
+                diagnostic.labels.clear();
+                *diagnostic = diagnostic.clone().at(name_span.cloned(), "");
+            }
+            self.name_the_field(diagnostic);
         }
         self.add(diagnostics);
+    }
+
+    /// Nickel names at most the innermost field, and of a dictionary the whole: the path says it better.
+    fn name_the_field(&self, diagnostic: &mut Diagnostic) {
+        if self.path.is_empty() {
+            return;
+        }
+        let path = path_text(&self.path);
+        let blamed = diagnostic.message.strip_prefix("contract broken by ").and_then(|blamed| {
+            let (who, why) = blamed.split_once(": ").map_or((blamed, None), |(who, why)| (who, Some(why)));
+            let name = who.strip_prefix("the value of `").and_then(|name| name.strip_suffix('`'));
+            let is_it = who == "a value" || name.is_some_and(|name| self.path.iter().any(|step| step == name));
+            is_it.then(|| why.map(str::to_owned))
+        });
+        match blamed {
+            Some(Some(why)) => diagnostic.message = format!("`{path}` breaks its contract: {why}"),
+            Some(None) => diagnostic.message = format!("`{path}` breaks its contract"),
+            None => diagnostic.notes.push(format!("Found while evaluating `{path}`")),
+        }
     }
 
     fn add(&mut self, diagnostics: Vec<Diagnostic>) {
@@ -198,6 +226,11 @@ impl Walk<'_> {
         self.found.broken.push(self.path.clone());
         self.stopped |= self.found.diagnostics.len() >= MAX_ERRORS;
     }
+}
+
+/// Whether a span lies in a text of the user's, rather than in the contracts or the standard library.
+fn is_users(span: &Span) -> bool {
+    !(span.file.starts_with("<stdlib") || &*span.file == LIBRARY)
 }
 
 /// Why a value that is no data cannot be part of a site.
