@@ -9,7 +9,7 @@ use nickel_lang_core::error::{
 use nickel_lang_core::files::{FileId, Files};
 use nickel_lang_core::position::{RawSpan, TermPos};
 
-use crate::diagnostic::{Diagnostic, Label};
+use crate::diagnostic::{Diagnostic, Label, Span};
 
 use super::files::{NOWHERE, read};
 use super::places::{Origin, Places};
@@ -20,11 +20,12 @@ pub(super) fn describe(error: Error, files: &Files, places: &mut Places) -> Vec<
         return vec![missing_import(&path, position, files, places)];
     }
     let merged_at = match &error {
-        Error::EvalError(error) => merge_position(error),
+        Error::EvalError(eval) if is_array_conflict(&error) => merge_position(eval),
         _ => None,
     };
     let conflict = matches!(&error, Error::EvalError(error)
         if matches!(error.error, EvalErrorKind::MergeIncompatibleArgs { .. }));
+    let is_array_conflict = is_array_conflict(&error);
     // Describing adds made-up snippets to the files: a copy keeps them out of the session.
     let mut files = files.clone();
     let reports = error.into_diagnostics(&mut files);
@@ -32,7 +33,7 @@ pub(super) fn describe(error: Error, files: &Files, places: &mut Places) -> Vec<
     if let Some(diagnostic) = diagnostics.first_mut() {
         if conflict {
             reword_conflict(diagnostic);
-        } else if diagnostic.message.ends_with(UNEQUAL_ARRAYS) {
+        } else if is_array_conflict {
             let span = places.user_span(&files, merged_at);
             *diagnostic = diagnostic.clone().see(span, "merged here");
             reword_conflict(diagnostic);
@@ -54,7 +55,26 @@ pub(super) fn import_error(error: &Error) -> Option<ImportErrorKind> {
     }
 }
 
-const UNEQUAL_ARRAYS: &str = "cannot merge unequal arrays";
+/// How Nickel explains the contract that it makes up to compare two arrays.
+const ARRAY_CONTRACT: &str = "This equality contract was auto-generated from a merge operation on two arrays";
+
+/// Whether two arrays were merged that are not equal.
+pub(super) fn is_array_conflict(error: &Error) -> bool {
+    let Error::EvalError(error) = error else { return false };
+    let EvalErrorKind::BlameError { label, .. } = &error.error else { return false };
+    let notes = label.diagnostics.iter().flat_map(|reason| &reason.notes);
+    notes.into_iter().any(|note| note.starts_with(ARRAY_CONTRACT))
+}
+
+/// Two arrays for one field.
+pub(super) fn array_conflict(field: &str, one: Option<Span>, other: Option<Span>) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(CONFLICT).at(one, "this value").at(other, "conflicts with this one");
+    diagnostic = diagnostic.note("Arrays do not add up: only equal ones can be merged");
+    diagnostic.note(format!("Found while evaluating `{field}`")).help(CONFLICT_HELP)
+}
+
+const CONFLICT: &str = "two different values for one field";
+const CONFLICT_HELP: &str = "give one of them a lower priority with `| default`, or a higher one with `| force`";
 
 /// Where two arrays were merged that are not equal: Nickel reports that as a contract of its own making.
 fn merge_position(error: &EvalErrorData) -> Option<RawSpan> {
@@ -65,7 +85,7 @@ fn merge_position(error: &EvalErrorData) -> Option<RawSpan> {
 }
 
 fn reword_conflict(diagnostic: &mut Diagnostic) {
-    diagnostic.message = "two different values for one field".to_owned();
+    diagnostic.message = CONFLICT.to_owned();
     diagnostic.notes.clear();
     for label in &mut diagnostic.labels {
         label.message = match label.message.as_str() {
@@ -75,7 +95,7 @@ fn reword_conflict(diagnostic: &mut Diagnostic) {
             other => other.to_owned(),
         };
     }
-    diagnostic.help = Some("give one of them a lower priority with `| default`, or a higher one with `| force`".to_owned());
+    diagnostic.help = Some(CONFLICT_HELP.to_owned());
 }
 
 fn missing_import(path: &str, position: TermPos, files: &Files, places: &mut Places) -> Diagnostic {

@@ -8,10 +8,10 @@
 use std::path::PathBuf;
 
 use super::files::{self, Loaded};
-use super::session::Session;
+use super::session::{LIBRARY, Prepared, Session, StandIns};
 use super::walk::{Walked, walk};
 use super::{Evaluation, Request, contracts, overrides, shape};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
 /// Nickel recurses once per level of nesting, of text and of values.
 const STACK: usize = 512 * 1024 * 1024;
@@ -33,42 +33,54 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
 }
 
 fn evaluate_here(request: &Request<'_>) -> Evaluation {
-    let (loaded, mut diagnostics) = files::load(&request.sources);
-    let library = contracts::lenient_library(request.types);
-    let (mut session, ready) = open(request, &loaded, &library, diagnostics.is_empty());
-    let evaluation = match ready {
-        Ok(mild) => evaluate_prepared(&mut session, mild, &contracts::contract_library(request.types)),
-        Err(more) => {
-            diagnostics.extend(more);
-            Evaluation { diagnostics, ..Evaluation::default() }
-        }
+    let (loaded, unreadable) = files::load(&request.sources);
+    let mut opened = open(request, &loaded, unreadable.is_empty());
+    opened.fatal.extend(unreadable);
+    let mut evaluation = if opened.fatal.is_empty() {
+        evaluate_prepared(&mut opened.session, opened.mild, &contracts::contract_library(request.types))
+    } else {
+        opened.fatal.extend(opened.mild);
+        Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
     };
-    finish(session, evaluation)
+    evaluation.sources = opened.sources;
+    evaluation.files = opened.files;
+    finish(opened.session, evaluation)
 }
 
-/// A machine with everything in it, and whether it is fit to evaluate the site. A site of which a part could not
-/// be read is only looked through for mistakes in its syntax: more would mislead.
-fn open(
-    request: &Request<'_>,
-    loaded: &[Loaded],
-    library: &str,
-    complete: bool,
-) -> (Session, Result<Vec<Diagnostic>, Vec<Diagnostic>>) {
-    let mut shadows: Vec<PathBuf> = Vec::new();
+/// A machine with everything in it, and what was found wrong on the way.
+struct Opened {
+    session: Session,
+    /// What leaves the site fit to be evaluated, and what does not.
+    mild: Vec<Diagnostic>,
+    fatal: Vec<Diagnostic>,
+    /// Of machines that were opened before.
+    sources: Sources,
+    files: Vec<PathBuf>,
+}
+
+/// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
+fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool) -> Opened {
+    let library = contracts::lenient_library(request.types);
+    let mut stand_ins = StandIns::default();
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut sources = Sources::default();
+    let mut files = Vec::new();
     loop {
-        let mut session = Session::open(request, loaded, library, &shadows);
-        let mut diagnostics = overrides::add(&mut session, &request.overrides);
-        diagnostics.extend(session.parse());
-        if !complete || !diagnostics.is_empty() {
-            return (session, Err(diagnostics));
+        let mut session = Session::open(request, loaded, &library, &stand_ins);
+        let mut fatal = overrides::add(&mut session, &request.overrides);
+        fatal.extend(session.parse());
+        if !complete || !fatal.is_empty() {
+            return Opened { session, mild: Vec::new(), fatal, sources, files };
         }
-        let ready = session.prepare();
+        let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
         // A library on disk, written for editors, must not take the place of the one of this program.
-        let found: Vec<PathBuf> = session.shadows().into_iter().filter(|path| !shadows.contains(path)).collect();
-        if found.is_empty() {
-            return (session, ready);
+        let news = stand_ins.take_in(shadows, failed_imports);
+        found.extend(fatal);
+        if !news {
+            return Opened { session, mild, fatal: found, sources, files };
         }
-        shadows.extend(found);
+        files.extend(session.files_read());
+        sources.extend(session.places.into_sources());
     }
 }
 
@@ -106,8 +118,12 @@ fn breaches(session: &mut Session, site: nickel_lang_core::eval::value::NickelVa
 }
 
 fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
-    evaluation.files = session.files_read();
-    evaluation.sources = session.places.into_sources();
+    evaluation.files.extend(session.files_read());
+    // A file on disk named like the library was looked at, but only stood for it.
+    evaluation.files.retain(|path| path.file_name().is_none_or(|name| name != LIBRARY));
+    evaluation.files.sort();
+    evaluation.files.dedup();
+    evaluation.sources.extend(session.places.into_sources());
     for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
         let mut diagnostics = Diagnostics::from(std::mem::take(list));
         diagnostics.normalise();

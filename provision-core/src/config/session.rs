@@ -6,7 +6,7 @@ use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath, normalize_path}
 use nickel_lang_core::error::{Error, EvalError, ImportErrorKind, IntoDiagnostics, NullReporter};
 use nickel_lang_core::eval::cache::{Cache, CacheImpl};
 use nickel_lang_core::eval::value::NickelValue;
-use nickel_lang_core::eval::{Environment, VirtualMachine, VmContext};
+use nickel_lang_core::eval::{Closure, Environment, VirtualMachine, VmContext};
 use nickel_lang_core::files::{FileId, Files};
 use nickel_lang_core::identifier::Ident;
 use nickel_lang_core::ast::MergeKind;
@@ -30,11 +30,43 @@ const STRICT_LIBRARY: &str = "contracts.ncl";
 /// The contract that is applied to the site.
 const SITE_CONTRACT: &str = "(import \"contracts.ncl\").Site";
 
-/// What stands for an import that failed: an empty record in Nickel, JSON and YAML alike.
-const EMPTY: &str = "{}";
+/// Texts that are imported in the place of files.
+#[derive(Default)]
+pub(super) struct StandIns {
+    /// Paths of real files named like the library: imports of them get the library as well.
+    pub shadows: Vec<PathBuf>,
+    /// Imports that failed. Nickel stops at the first: with an empty record in its place, the next one shows.
+    pub failed_imports: Vec<PathBuf>,
+}
 
 /// Imports that fail beyond this many are not looked for.
-const MAX_IMPORT_ERRORS: usize = 100;
+const MAX_FAILED_IMPORTS: usize = 50;
+
+impl StandIns {
+    /// Adds what is new, and says whether anything is.
+    pub(super) fn take_in(&mut self, shadows: Vec<PathBuf>, failed_imports: Vec<PathBuf>) -> bool {
+        let before = self.shadows.len() + self.failed_imports.len();
+        for (list, news) in [(&mut self.shadows, shadows), (&mut self.failed_imports, failed_imports)] {
+            for path in news {
+                if !list.contains(&path) && list.len() < MAX_FAILED_IMPORTS {
+                    list.push(path);
+                }
+            }
+        }
+        self.shadows.len() + self.failed_imports.len() > before
+    }
+}
+
+/// What came of resolving imports and checking types.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// Errors that leave the site fit to be evaluated.
+    pub mild: Vec<Diagnostic>,
+    pub fatal: Vec<Diagnostic>,
+    pub failed_imports: Vec<PathBuf>,
+    /// Files on disk that were imported under the name of the library. They are for editors, and may be old.
+    pub shadows: Vec<PathBuf>,
+}
 
 /// A Nickel machine, and what it was made from.
 pub(super) struct Session {
@@ -48,17 +80,21 @@ pub(super) struct Session {
 
 impl Session {
     /// A machine that knows the sources, the library and the facts; nothing is parsed yet.
-    ///
-    /// `shadows` are paths of real files named like the library: imports of them get the library as well.
-    pub(super) fn open(request: &Request<'_>, loaded: &[Loaded], library: &str, shadows: &[PathBuf]) -> Session {
+    pub(super) fn open(request: &Request<'_>, loaded: &[Loaded], library: &str, stand_ins: &StandIns) -> Session {
         let relative = loaded.iter().any(|source| source.on_disk && !Path::new(&source.name).is_absolute());
         let mut places = Places::relative_to(if relative { working_directory() } else { None });
         let mut cache = CacheHub::new();
         let nowhere = Path::new(NOWHERE);
-        for path in std::iter::once(nowhere.join(LIBRARY)).chain(shadows.iter().cloned()) {
+        for path in std::iter::once(nowhere.join(LIBRARY)).chain(stand_ins.shadows.iter().cloned()) {
             let path = SourcePath::Path(path, InputFormat::Nickel);
             let file = cache.sources.add_string(path, library.to_owned());
             places.name(file, LIBRARY, Origin::Library);
+        }
+        for path in &stand_ins.failed_imports {
+            let format = InputFormat::from_path(path).unwrap_or_default();
+            let empty = if format == InputFormat::Toml { "" } else { "{}" };
+            let file = cache.sources.add_string(SourcePath::Path(path.clone(), format), empty.to_owned());
+            places.name(file, &path.display().to_string(), Origin::MadeUp);
         }
         let mut parts = Vec::new();
         for source in loaded {
@@ -102,69 +138,52 @@ impl Session {
         diagnostics
     }
 
-    /// Resolves imports and checks types in every part. Errors that leave the part fit to be evaluated are given
-    /// apart from those that do not.
-    pub(super) fn prepare(&mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
-        let (mut mild, mut fatal) = (Vec::new(), Vec::new());
+    /// Resolves imports and checks types in every part.
+    pub(super) fn prepare(&mut self) -> Prepared {
+        let mut prepared = Prepared::default();
         for file in self.parts.clone() {
-            for _ in 0..MAX_IMPORT_ERRORS {
-                let Err(error) = self.context.prepare_eval(file) else { break };
-                let import = errors::import_error(&error);
-                let is_type_error = import.is_none() && matches!(error, Error::TypecheckError(_));
-                let described = self.describe(error);
-                if is_type_error && self.context.prepare_eval_only(file).is_ok() {
-                    mild.extend(described);
-                    break;
-                }
-                fatal.extend(described);
-                // Nickel stops at the first import that fails. With something in its place the next one shows.
-                if !import.is_some_and(|import| self.replace_import(&import)) {
-                    break;
+            let Err(mut error) = self.context.prepare_eval(file) else { continue };
+            let import = errors::import_error(&error);
+            if import.is_none() && matches!(error, Error::TypecheckError(_)) {
+                prepared.mild.extend(self.describe(error));
+                match self.context.prepare_eval_only(file) {
+                    Ok(_) => continue,
+                    Err(graver) => error = graver,
                 }
             }
-        }
-        if !fatal.is_empty() {
-            fatal.append(&mut mild);
-            return Err(fatal);
+            if let Some(import) = errors::import_error(&error) {
+                prepared.failed_imports.extend(self.failed_import(&import));
+            }
+            prepared.fatal.extend(self.describe(error));
         }
         let mut environment = self.context.import_resolver.mk_eval_env(&mut self.context.cache);
         for (name, value) in &self.context.extend_env {
             environment.insert(*name, self.context.cache.add(value.clone().into(), BindingType::Normal));
         }
         self.environment = environment;
-        Ok(mild)
+        prepared.shadows = self.shadows();
+        prepared
     }
 
-    /// Puts an empty record in the place of an import that failed. Answers whether that was possible.
-    fn replace_import(&mut self, error: &ImportErrorKind) -> bool {
-        let sources = &mut self.context.import_resolver.sources;
+    /// The file that an import failed for, as Nickel would look it up.
+    fn failed_import(&self, error: &ImportErrorKind) -> Option<PathBuf> {
+        let sources = &self.context.import_resolver.sources;
         match error {
             ImportErrorKind::IOError(path, _, position) => {
-                let importing = position.src_id().and_then(|file| sources.file_paths.get(&file));
-                let Some(SourcePath::Path(importing, _)) = importing else { return false };
-                let Ok(missing) = normalize_path(importing.with_file_name(path)) else { return false };
-                let format = InputFormat::from_path(&missing).unwrap_or_default();
-                let missing = SourcePath::Path(missing, format);
-                if sources.file_ids.contains_key(&missing) {
-                    return false;
-                }
-                let file = sources.add_string(missing, EMPTY.to_owned());
-                self.places.name(file, path, Origin::Library);
-                true
+                let importing = position.src_id().and_then(|file| sources.file_paths.get(&file))?;
+                let SourcePath::Path(importing, _) = importing else { return None };
+                normalize_path(importing.with_file_name(path)).ok()
             }
             ImportErrorKind::ParseErrors(errors, _) => {
                 let mut files = sources.files().clone();
                 let reports = errors.clone().into_diagnostics(&mut files);
-                let broken = reports.iter().flat_map(|report| &report.labels).map(|label| label.file_id).next();
-                match broken.filter(|file| sources.source(*file) != EMPTY) {
-                    Some(file) => {
-                        sources.files.update(file, EMPTY);
-                        true
-                    }
-                    None => false,
+                let file = reports.iter().flat_map(|report| &report.labels).map(|label| label.file_id).next()?;
+                match sources.file_paths.get(&file)? {
+                    SourcePath::Path(path, _) => Some(path.clone()),
+                    _ => None,
                 }
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -199,10 +218,15 @@ impl Session {
 
     /// Evaluates to the outermost constructor: the fields of a record stay unevaluated.
     pub(super) fn eval(&mut self, value: NickelValue) -> Result<NickelValue, EvalError> {
+        self.eval_closure(value.into())
+    }
+
+    /// The same for an expression that is bound to an environment.
+    pub(super) fn eval_closure(&mut self, closure: Closure) -> Result<NickelValue, EvalError> {
         // A machine of its own for each value: after an error the machine has to be dropped, and the context must
         // be within reach between two evaluations. The environment is shared, so this costs next to nothing.
         let machine = VirtualMachine::new_empty_env(&mut self.context);
-        machine.with_initial_env(self.environment.clone()).eval(value)
+        machine.with_initial_env(self.environment.clone()).eval_closure(closure).map(|closure| closure.value)
     }
 
     /// Evaluates all that is exported, and says whether that went well.
@@ -234,18 +258,13 @@ impl Session {
         self.context.import_resolver.sources.files().clone()
     }
 
-    /// Files on disk that were imported under the name of the library. They are for editors, and may be old.
-    pub(super) fn shadows(&self) -> Vec<PathBuf> {
+    fn shadows(&self) -> Vec<PathBuf> {
         self.read_from_disk().filter(|path| path.file_name().is_some_and(|name| name == LIBRARY)).collect()
     }
 
-    /// Every file that was read, in order of their names.
+    /// Every file that was read.
     pub(super) fn files_read(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.read_from_disk().collect();
-        files.extend(self.on_disk.iter().cloned());
-        files.sort();
-        files.dedup();
-        files
+        self.read_from_disk().chain(self.on_disk.iter().cloned()).collect()
     }
 
     /// Paths of the files that Nickel read itself.

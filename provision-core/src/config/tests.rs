@@ -126,6 +126,7 @@ fn debug_many() {
   rec_a = rec_b, rec_b = rec_a,
 }"#));
     show("merge", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\" = { content = \"one\", size | default = 1, notifies = [\"a:b\"] } }"), ("b.ncl", "{\n  resources.file.\"/a\" = { content = \"two\", size = 2, notifies = [\"c:d\"] } }")], &[], json!({})));
+    show("arrays", evaluate_text("{ a = { x = [1, [2, 3]] } & { x = [1,\n[2, 4]], } & { y = [1] }, resources.file.b.c = [1], resources.file.b.c = [1, 2] }"));
     show("syntax", evaluate_texts(&[("a.ncl", "{ a = , b = ] }"), ("b.ncl", "{\n x = \"unterminated ")], &[], json!({})));
     show("set", evaluate_texts(&[("a.ncl", "{ resources.file.\"/a\".content = \"one\" }")], &[("resources.file.\"/a\".content", "hello \"you\" %{x}"), ("resources.file.\"/a\".size", "3"), ("resources.file.\"/a\".ensure", "'absent"), ("resources.file.\"/b\"", "{ size = -3 }"), ("resources.fil.x.y", "[1, 2]")], json!({})));
     show("set bad", evaluate_texts(&[("a.ncl", "{ }")], &[("resources..x", "1"), ("", "2"), ("a b", "3")], json!({})));
@@ -172,4 +173,29 @@ fn debug_files() {
     write("syntax.ncl", "{ = }");
     write("syntax.json", "{ \"a\": \n}}");
     show("bad imports", run(&bad));
+}
+
+#[test]
+fn debug_deep() {
+    let n = 20000;
+    for text in [
+        "[".repeat(n),
+        format!("{}{}", "[".repeat(n), "]".repeat(n)),
+        format!("{{ resources.a.b.c = {}{} }}", "[".repeat(n), "]".repeat(n)),
+        format!("{{ resources.a.b.c = {}1{} }}", "(".repeat(n), ")".repeat(n)),
+        format!("{{ resources.a.b.c = {}1{} }}", "{ x = ".repeat(n), "}".repeat(n)),
+        format!("{{ resources.a.b.c = 1{} }}", " + 1".repeat(n)),
+        format!("{{ resources.a.b.c = \"a\" {} }}", " ++ \"b\"".repeat(n)),
+        format!("{{ resources.{}c = 1 }}", "a.".repeat(n)),
+        format!("{{ resources.a.b.c = {} 1 }}", "fun x => ".repeat(n)),
+        format!("{{ resources.a.b.c = {} 1 }}", "let x = 1 in ".repeat(n)),
+        "let rec f = fun n => if n == 0 then [] else [f (n - 1)] in { resources.a.b.c = f 100000 }".to_owned(),
+        "let rec f = fun n => 1 + f (n - 1) in { resources.a.b.c = if std.is_number 1 then 1 else f 100000 }".to_owned(),
+        "let rec f = fun n => if n == 0 then 0 else 1 + f (n - 1) in { resources.a.b.c = f 300000 }".to_owned(),
+        "let rec f = fun n x => if n == 0 then x else f (n - 1) { a = x } in { h | not_exported = f 300000 1, resources.a.b.c = std.deep_seq h 1 }".to_owned(),
+    ] {
+        let start = std::time::Instant::now();
+        let e = evaluate_text(&text);
+        println!("{}.. -> {:?} {}", &text[..40.min(text.len())], start.elapsed(), e.diagnostics.first().map_or("-", |d| &d.message));
+    }
 }

@@ -1,12 +1,15 @@
 //! Evaluates a site field by field, so that one broken field hides no other.
 
 use nickel_lang_core::error::{Error, EvalErrorKind};
+use nickel_lang_core::eval::Closure;
 use nickel_lang_core::eval::value::{Container, EnumVariantData, NickelValue, ValueContentRef};
 use nickel_lang_core::position::PosIdx;
 use nickel_lang_core::term::record::Field as NickelField;
+use nickel_lang_core::term::{BinaryOp, Term};
 
 use crate::diagnostic::{Diagnostic, Span};
 
+use super::errors;
 use super::located::{Data, Field, Located};
 use super::session::{LIBRARY, Session};
 
@@ -27,7 +30,8 @@ pub(super) struct Walked {
 
 /// Evaluates all that a site exports.
 pub(super) fn walk(session: &mut Session, site: NickelValue) -> Walked {
-    let mut walk = Walk { session, path: Vec::new(), found: Walked::default(), stopped: false };
+    let found = Walked::default();
+    let mut walk = Walk { session, path: Vec::new(), merged: None, found, stopped: false };
     let tree = walk.value(site, None);
     walk.found.tree = tree;
     walk.found
@@ -36,9 +40,20 @@ pub(super) fn walk(session: &mut Session, site: NickelValue) -> Walked {
 struct Walk<'s> {
     session: &'s mut Session,
     path: Vec<String>,
+    /// The field that is being evaluated, if it was merged from two values.
+    merged: Option<Merged>,
     found: Walked,
     /// Set once going on makes no sense.
     stopped: bool,
+}
+
+/// A field that two values were given for. Nickel compares arrays element by element, and then knows no more where
+/// the arrays came from.
+struct Merged {
+    operands: [Closure; 2],
+    /// The length of the path of the field.
+    depth: usize,
+    reported: bool,
 }
 
 impl Walk<'_> {
@@ -120,9 +135,13 @@ impl Walk<'_> {
             self.path.push(name.label().to_owned());
             match field.value_with_pending_contracts() {
                 Some(value) => {
+                    let operands = field.value.as_ref().and_then(merge_operands);
+                    let merged = operands.map(|operands| Merged { operands, depth: self.path.len(), reported: false });
+                    let outer = std::mem::replace(&mut self.merged, merged);
                     if let Some(value) = self.value(value, name_span.as_ref().or(span)) {
                         located.push(Field { name: name.label().to_owned(), name_span, value });
                     }
+                    self.merged = outer;
                 }
                 None if field.metadata.opt() => {}
                 None => {
@@ -191,6 +210,11 @@ impl Walk<'_> {
     }
 
     fn fail(&mut self, error: Error, name_span: Option<&Span>) {
+        if errors::is_array_conflict(&error)
+            && let Some(merged) = self.merged.take()
+        {
+            return self.fail_array(merged);
+        }
         let mut diagnostics = self.session.describe(error);
         if let Some(diagnostic) = diagnostics.first_mut() {
             if !diagnostic.labels.iter().any(|label| label.primary || is_users(&label.span)) && name_span.is_some() {
@@ -200,6 +224,23 @@ impl Walk<'_> {
             self.name_the_field(diagnostic);
         }
         self.add(diagnostics);
+    }
+
+    /// Two arrays that are not equal: once for the whole field, with both of them.
+    fn fail_array(&mut self, mut merged: Merged) {
+        let mut places = Vec::new();
+        for operand in &merged.operands {
+            let position = self.session.eval_closure(operand.clone()).map(|value| value.pos_idx());
+            places.push(position.ok().and_then(|position| self.span(position)));
+        }
+        if !merged.reported {
+            merged.reported = true;
+            let [one, other] = [places.first(), places.get(1)].map(|place| place.cloned().flatten());
+            let field = path_text(&self.path[..merged.depth.min(self.path.len())]);
+            self.found.diagnostics.push(errors::array_conflict(&field, one, other));
+        }
+        self.found.broken.push(self.path.clone());
+        self.merged = Some(merged);
     }
 
     /// Nickel names at most the innermost field, and of a dictionary the whole: the path says it better.
@@ -225,6 +266,18 @@ impl Walk<'_> {
         self.found.diagnostics.extend(diagnostics);
         self.found.broken.push(self.path.clone());
         self.stopped |= self.found.diagnostics.len() >= MAX_ERRORS;
+    }
+}
+
+/// The two values that a field is the merge of, before it is evaluated.
+fn merge_operands(value: &NickelValue) -> Option<[Closure; 2]> {
+    let closure = value.as_thunk()?.get_owned();
+    match closure.value.as_term() {
+        Some(Term::Op2(data)) if matches!(data.op, BinaryOp::Merge(_)) => {
+            let operand = |value: &NickelValue| Closure { value: value.clone(), env: closure.env.clone() };
+            Some([operand(&data.arg1), operand(&data.arg2)])
+        }
+        _ => None,
     }
 }
 
