@@ -1,6 +1,8 @@
 //! The engine of `provision`.
 
 pub mod apply;
+#[cfg(feature = "nickel")]
+pub mod config;
 pub mod diagnostic;
 pub mod effect;
 pub mod error;

@@ -1,0 +1,89 @@
+//! The contract library that a site can import as `provision.ncl`.
+//!
+//! It declares every attribute and gives no default: a default in a contract would clash with the `| default` of
+//! a user's own role. Defaults live in the Rust types, and are told in the documentation.
+
+use std::fmt::Write;
+
+use super::TypeDescription;
+use super::schema::{Writer, documentation, field_name, string};
+
+const HEADER: &str = "\
+# The contracts of provision, made from its resource types. `provision schema` writes this file for editors;
+# the program itself does not read it.
+";
+
+/// The contracts that the prelude defines for a schema to ask for with `x-nickel`, and for sites to use.
+pub(super) const NAMED: [(&str, &str); 4] = [
+    ("AbsolutePath", "An absolute path: it begins with `/` and has no `..` in it, such as \"/etc/motd\"."),
+    ("Mode", "The mode of a file: a string of three or four octal digits, such as \"0644\"."),
+    ("ResourceId", "The name of a resource in full, `type:name`, such as \"service:nginx\"."),
+    ("Duration", "A span of time: a whole number and its unit (s, m, h or d), such as \"30s\" or \"5m\"."),
+];
+
+const PRELUDE: &str = include_str!("prelude.ncl");
+
+/// The text of `provision.ncl` for these types.
+///
+/// It evaluates to a record of the contract `Site`, the contracts of all resource types by name in `types`, and
+/// contracts that are of use elsewhere, such as `AbsolutePath`. The same types give the same text, in any order.
+pub fn contract_library(types: &[TypeDescription]) -> String {
+    let mut types: Vec<&TypeDescription> = types.iter().collect();
+    types.sort_by_key(|described| &described.name);
+    let mut text = format!("{HEADER}{PRELUDE}");
+    text.push_str("let resource_types = {\n");
+    for described in &types {
+        let contract = Writer::new(&described.schema).whole(2);
+        let _ = write!(text, "  {}", field_name(&described.name));
+        if !described.description.trim().is_empty() {
+            let _ = write!(text, "\n    | doc {}", documentation(&described.description, 3));
+        }
+        let _ = writeln!(text, "\n    = {contract},");
+    }
+    text.push_str("} in\n{\n");
+    text.push_str(
+        "  Site
+    | doc \"A whole site. Fields of your own belong into `let`, or are marked `not_exported`.\"
+    = {
+      provision_version
+        | String
+        | doc \"The versions of provision that the site is written for, such as \\\"^0.1\\\".\"
+        | optional,
+      resources
+        | {\n",
+    );
+    for described in &types {
+        let name = field_name(&described.name);
+        let _ = writeln!(text, "            {name} | {{ _ | resource_types.{name} }} | optional,");
+    }
+    text.push_str(
+        "          }
+        | doc \"What the host should be like: `resources.<type>.<name>`.\"
+        | optional,
+      ..
+    },
+  types | doc \"The contracts of the resource types.\" = resource_types,\n",
+    );
+    text.push_str(&exports());
+    text.push_str("}\n");
+    text
+}
+
+/// The same library with contracts of sites and types that accept anything.
+///
+/// Under it, a site that applies the contracts by itself can be evaluated regardless of what they would refuse.
+pub(super) fn lenient_library(types: &[TypeDescription]) -> String {
+    let mut text = format!("{PRELUDE}{{\n  Site = Dyn,\n  types = {{\n");
+    for described in types {
+        let _ = writeln!(text, "    {} = Dyn,", field_name(&described.name));
+    }
+    text.push_str("  },\n");
+    text.push_str(&exports());
+    text.push_str("}\n");
+    text
+}
+
+/// Hands the contracts of the prelude on. `Mode = Mode` would refer to itself, since records are recursive.
+fn exports() -> String {
+    NAMED.iter().map(|(name, doc)| format!("  include {name} | doc {},\n", string(doc))).collect()
+}

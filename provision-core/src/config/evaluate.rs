@@ -1,0 +1,133 @@
+//! From a request to an evaluation.
+//!
+//! A site is evaluated twice in one machine, and what the first run evaluated the second finds done. The first
+//! applies no contract of ours, not even where the site applies `Site` by itself: contracts hide the places of
+//! field names, and stop at a resource that has one mistake. It gives the tree and all that is wrong in itself.
+//! The second only asks whether the `Site` contract is kept.
+
+use std::path::PathBuf;
+
+use super::files::{self, Loaded};
+use super::session::{LIBRARY, Prepared, Session, StandIns};
+use super::walk::{Walked, walk};
+use super::{Evaluation, Request, contracts, overrides, shape};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+
+/// Nickel recurses once per level of nesting, of text and of values.
+const STACK: usize = 512 * 1024 * 1024;
+
+/// Reads, merges and evaluates a site. Never fails as such: what is wrong is in the answer.
+pub fn evaluate(request: &Request<'_>) -> Evaluation {
+    // A thread of its own has the stack that deep nesting takes, and confines a panic of the evaluator.
+    let outcome = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, || evaluate_here(request)) {
+            Ok(handle) => handle.join().map_err(|_| "the evaluator failed; this is a bug in it".to_owned()),
+            Err(error) => Err(format!("cannot start a thread to evaluate the site: {error}")),
+        }
+    });
+    outcome.unwrap_or_else(|message| Evaluation {
+        diagnostics: vec![Diagnostic::error(message)],
+        ..Evaluation::default()
+    })
+}
+
+fn evaluate_here(request: &Request<'_>) -> Evaluation {
+    let (loaded, unreadable) = files::load(&request.sources);
+    let mut opened = open(request, &loaded, unreadable.is_empty());
+    opened.fatal.extend(unreadable);
+    let mut evaluation = if opened.fatal.is_empty() {
+        evaluate_prepared(&mut opened.session, opened.mild, &contracts::contract_library(request.types))
+    } else {
+        opened.fatal.extend(opened.mild);
+        Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
+    };
+    evaluation.sources = opened.sources;
+    evaluation.files = opened.files;
+    finish(opened.session, evaluation)
+}
+
+/// A machine with everything in it, and what was found wrong on the way.
+struct Opened {
+    session: Session,
+    /// What leaves the site fit to be evaluated, and what does not.
+    mild: Vec<Diagnostic>,
+    fatal: Vec<Diagnostic>,
+    /// Of machines that were opened before.
+    sources: Sources,
+    files: Vec<PathBuf>,
+}
+
+/// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
+fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool) -> Opened {
+    let library = contracts::lenient_library(request.types);
+    let mut stand_ins = StandIns::default();
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut sources = Sources::default();
+    let mut files = Vec::new();
+    loop {
+        let mut session = Session::open(request, loaded, &library, &stand_ins);
+        let mut fatal = overrides::add(&mut session, &request.overrides);
+        fatal.extend(session.parse());
+        if !complete || !fatal.is_empty() {
+            return Opened { session, mild: Vec::new(), fatal, sources, files };
+        }
+        let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
+        // A library on disk, written for editors, must not take the place of the one of this program.
+        let news = stand_ins.take_in(shadows, failed_imports);
+        found.extend(fatal);
+        if !news {
+            return Opened { session, mild, fatal: found, sources, files };
+        }
+        files.extend(session.files_read());
+        sources.extend(session.places.into_sources());
+    }
+}
+
+fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, library: &str) -> Evaluation {
+    let site = session.site();
+    let Walked { mut tree, mut diagnostics, broken } = walk(session, site.clone());
+    if let Some(tree) = &mut tree {
+        diagnostics.extend(shape::check(tree));
+    }
+    for error in mild {
+        // What the type checker finds, evaluation finds again if it comes by; then it also knows the field.
+        if !diagnostics.iter().any(|other| error.message == other.message && error.span() == other.span()) {
+            diagnostics.push(error);
+        }
+    }
+    let contract_failure = if diagnostics.is_empty() { breaches(session, site, library) } else { Vec::new() };
+    Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
+}
+
+/// What the `Site` contract refuses.
+fn breaches(session: &mut Session, site: nickel_lang_core::eval::value::NickelValue, library: &str) -> Vec<Diagnostic> {
+    let site = match session.under_contract(site, library) {
+        Ok(site) => site,
+        Err(error) => return session.describe(error),
+    };
+    if session.force(site.clone()) {
+        return Vec::new();
+    }
+    let mut breaches = walk(session, site).diagnostics;
+    for breach in &mut breaches {
+        // That a contract could be opened is no advice to those who cannot change it.
+        breach.notes.retain(|note| !note.starts_with("The record contract might also be too strict"));
+    }
+    breaches
+}
+
+fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
+    evaluation.files.extend(session.files_read());
+    // A file on disk named like the library was looked at, but only stood for it.
+    evaluation.files.retain(|path| path.file_name().is_none_or(|name| name != LIBRARY));
+    evaluation.files.sort();
+    evaluation.files.dedup();
+    evaluation.sources.extend(session.places.into_sources());
+    for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
+        let mut diagnostics = Diagnostics::from(std::mem::take(list));
+        diagnostics.normalise();
+        *list = diagnostics.list;
+    }
+    evaluation
+}

@@ -1,0 +1,105 @@
+//! `--set path=value`: fields that are forced from outside of the site.
+
+use std::ops::Range;
+
+use nickel_lang_core::ast::primop::PrimOp;
+use nickel_lang_core::ast::record::FieldPathElem;
+use nickel_lang_core::ast::{Ast, AstAlloc, Node, StringChunk};
+use nickel_lang_core::error::{Error, ParseErrors};
+use nickel_lang_core::program::FieldPath;
+
+use crate::diagnostic::Diagnostic;
+
+use super::places::OverridePlaces;
+use super::session::Session;
+
+/// What diagnostics call the place of an override.
+const NAME: &str = "--set";
+
+/// Adds the overrides to the site, or says which paths are no field paths.
+pub(super) fn add(session: &mut Session, overrides: &[(String, String)]) -> Vec<Diagnostic> {
+    if overrides.is_empty() {
+        return Vec::new();
+    }
+    let mut text = String::new();
+    let mut lines: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    for (path, value) in overrides {
+        let start = text.len();
+        text.push_str(&format!("{path}={value}\n"));
+        let path_end = start + path.len();
+        lines.push((start..path_end, path_end + 1..text.len() - 1));
+    }
+    let shown = session.places.add_shown(NAME, text.into());
+
+    let mut diagnostics = Vec::new();
+    // By canonical path: of two overrides of one field the later counts.
+    let mut chosen: Vec<(String, usize)> = Vec::new();
+    for (index, (path, _)) in overrides.iter().enumerate() {
+        match FieldPath::parse(session.cache(), path.clone()) {
+            Ok(path) => {
+                let path = path.to_string();
+                chosen.retain(|(other, _)| *other != path);
+                chosen.push((path, index));
+            }
+            Err(error) => {
+                let errors = session.describe(Error::ParseErrors(ParseErrors::new(vec![error])));
+                let why = errors.first().map_or("", |error| error.message.as_str());
+                let span = session.places.shown_span(shown, lines[index].0.clone());
+                diagnostics.push(
+                    Diagnostic::error(format!("`{path}` is not the path of a field: {why}"))
+                        .at(Some(span), "")
+                        .help("write for example --set 'resources.file.\"/etc/motd\".content=Hello'"),
+                );
+            }
+        }
+    }
+    for (path, index) in chosen {
+        let value = &overrides[index].1;
+        let verbatim = is_literal(session, value);
+        let written = if verbatim { value.clone() } else { quote(value) };
+        let before = format!("{{ {path} | force = ");
+        // The line break ends a comment that a literal may end with.
+        let file = session.add_part(format!("{before}{written}\n}}"));
+        let (shown_path, shown_value) = lines[index].clone();
+        let value = before.len()..before.len() + written.len();
+        session.places.add_override(file, shown, OverridePlaces { value, shown_path, shown_value, verbatim });
+    }
+    diagnostics
+}
+
+/// Whether the text is a Nickel literal: data, and nothing that would be computed or looked up.
+fn is_literal(session: &mut Session, text: &str) -> bool {
+    let alloc = AstAlloc::new();
+    let file = session.cache().replace_string(nickel_lang_core::cache::SourcePath::Query, text.to_owned());
+    let parsed = session.cache().sources.parse_nickel(&alloc, file);
+    parsed.is_ok_and(|ast| is_data(&ast))
+}
+
+fn is_data(ast: &Ast<'_>) -> bool {
+    match &ast.node {
+        Node::Null | Node::Bool(_) | Node::Number(_) | Node::String(_) => true,
+        Node::StringChunks(chunks) => chunks.iter().all(|chunk| matches!(chunk, StringChunk::Literal(_))),
+        Node::EnumVariant { arg, .. } => arg.is_none_or(is_data),
+        Node::Array(elements) => elements.iter().all(is_data),
+        Node::Record(record) => {
+            record.includes.is_empty()
+                && !record.open
+                && record.field_defs.iter().all(|field| {
+                    field.metadata.is_empty()
+                        && field.path.iter().all(|element| matches!(element, FieldPathElem::Ident(_)))
+                        && field.value.as_ref().is_some_and(is_data)
+                })
+        }
+        // A negative number is written as a subtraction from zero.
+        Node::PrimOpApp { op: PrimOp::Sub, args: [zero, number] } => {
+            zero.pos == nickel_lang_core::position::TermPos::None && matches!(number.node, Node::Number(_))
+        }
+        _ => false,
+    }
+}
+
+/// The text as a Nickel string.
+fn quote(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("%{", "\\%{").replace('\r', "\\r");
+    format!("\"{escaped}\"")
+}

@@ -1,0 +1,81 @@
+//! The frame of a site: which fields it has at the top, and what `resources` holds.
+//!
+//! The `Site` contract is open at the top, because a closed one would refuse the helper fields that are marked
+//! `not_exported`. What is exported is checked here.
+
+use crate::diagnostic::{Diagnostic, did_you_mean};
+
+use super::located::{Data, Field, Located};
+
+/// The fields of a site.
+const FIELDS: [&str; 2] = ["provision_version", "resources"];
+
+/// Says what is wrong with the frame, and takes it out of the tree so that nothing stumbles over it.
+pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let Data::Record(fields) = &mut tree.value else {
+        diagnostics.push(
+            Diagnostic::error(format!("a site is a record, but this is {}", tree.kind()))
+                .at(tree.span.clone(), "")
+                .help("write `{ resources = { .. } }`"),
+        );
+        tree.value = Data::Record(Vec::new());
+        return diagnostics;
+    };
+    fields.retain_mut(|field| match field.name.as_str() {
+        "resources" => check_resources(field, &mut diagnostics),
+        "provision_version" => match field.value.value {
+            Data::String(_) => true,
+            Data::Null => false,
+            _ => {
+                diagnostics.push(unlike(field, "`provision_version` is a string such as \"^0.1\""));
+                false
+            }
+        },
+        _ => {
+            diagnostics.push(unknown(field));
+            false
+        }
+    });
+    diagnostics
+}
+
+fn check_resources(field: &mut Field, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    let Data::Record(types) = &mut field.value.value else {
+        diagnostics.push(unlike(field, "`resources` is a record of types: `resources.<type>.<name> = { .. }`"));
+        return false;
+    };
+    types.retain_mut(|of_type| {
+        let Data::Record(resources) = &mut of_type.value.value else {
+            let rule = format!("`resources.{0}` is a record of resources: `resources.{0}.<name> = {{ .. }}`", of_type.name);
+            diagnostics.push(unlike(of_type, &rule));
+            return false;
+        };
+        resources.retain(|resource| {
+            let fits = matches!(resource.value.value, Data::Record(_));
+            if !fits {
+                let rule = format!("the resource {}:{} is a record of attributes", of_type.name, resource.name);
+                diagnostics.push(unlike(resource, &rule));
+            }
+            fits
+        });
+        true
+    });
+    true
+}
+
+fn unlike(field: &Field, rule: &str) -> Diagnostic {
+    let span = field.value.span.clone().or_else(|| field.name_span.clone());
+    Diagnostic::error(format!("{rule}, but this is {}", field.value.kind())).at(span, "")
+}
+
+fn unknown(field: &Field) -> Diagnostic {
+    let span = field.name_span.clone().or_else(|| field.value.span.clone());
+    let diagnostic = Diagnostic::error(format!("a site has no field `{}`", field.name))
+        .at(span, "unknown field")
+        .note(format!("A site has the fields {}", FIELDS.map(|name| format!("`{name}`")).join(" and ")));
+    match did_you_mean(&field.name, FIELDS) {
+        Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
+        None => diagnostic.help("for a value of your own, use `let`, or mark the field `not_exported`"),
+    }
+}
