@@ -8,7 +8,8 @@
 use std::path::PathBuf;
 
 use super::files::{self, Loaded};
-use super::session::{LIBRARY, Prepared, Session, StandIns};
+use super::prepare::{Prepared, StandIns};
+use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
 use super::{Evaluation, Request, contracts, overrides, shape};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
@@ -26,10 +27,8 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
             Err(error) => Err(format!("cannot start a thread to evaluate the site: {error}")),
         }
     });
-    outcome.unwrap_or_else(|message| Evaluation {
-        diagnostics: vec![Diagnostic::error(message)],
-        ..Evaluation::default()
-    })
+    outcome
+        .unwrap_or_else(|message| Evaluation { diagnostics: vec![Diagnostic::error(message)], ..Evaluation::default() })
 }
 
 fn evaluate_here(request: &Request<'_>) -> Evaluation {
@@ -73,11 +72,13 @@ fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool) -> Opened {
             return Opened { session, mild: Vec::new(), fatal, sources, files };
         }
         let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
-        // A library on disk, written for editors, must not take the place of the one of this program.
-        let news = stand_ins.take_in(shadows, failed_imports);
-        found.extend(fatal);
-        if !news {
-            return Opened { session, mild, fatal: found, sources, files };
+        // A library on disk, written for editors, must not take the place of the one of this program. What was
+        // found wrong with it in its place says nothing.
+        if !StandIns::take_in(&mut stand_ins.shadows, shadows) {
+            found.extend(fatal);
+            if !StandIns::take_in(&mut stand_ins.failed_imports, failed_imports) {
+                return Opened { session, mild, fatal: found, sources, files };
+            }
         }
         files.extend(session.files_read());
         sources.extend(session.places.into_sources());
@@ -127,7 +128,27 @@ fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
     for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
         let mut diagnostics = Diagnostics::from(std::mem::take(list));
         diagnostics.normalise();
-        *list = diagnostics.list;
+        *list = once_each(diagnostics.list);
     }
     evaluation
+}
+
+/// A mistake in a value that many fields share is one mistake.
+fn once_each(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<(Diagnostic, usize)> = Vec::new();
+    for diagnostic in list {
+        let last = kept.last_mut().filter(|(kept, _)| {
+            kept.message == diagnostic.message && kept.labels == diagnostic.labels && !kept.labels.is_empty()
+        });
+        match last {
+            Some((_, repetitions)) => *repetitions += 1,
+            None => kept.push((diagnostic, 0)),
+        }
+    }
+    let counted = kept.into_iter().map(|(diagnostic, repetitions)| match repetitions {
+        0 => diagnostic,
+        1 => diagnostic.note("The same goes for one more field"),
+        more => diagnostic.note(format!("The same goes for {more} more fields")),
+    });
+    counted.collect()
 }

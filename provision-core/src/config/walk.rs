@@ -255,6 +255,20 @@ impl Walk<'_> {
             let is_it = who == "a value" || name.is_some_and(|name| self.path.iter().any(|step| step == name));
             is_it.then(|| why.map(str::to_owned))
         });
+        if blamed.is_some() {
+            let blameless = !diagnostic.labels.iter().any(|label| label.primary);
+            for label in &mut diagnostic.labels {
+                match label.message.as_str() {
+                    "expected type" => label.message = "this contract".to_owned(),
+                    "applied to this expression" => label.message = "this value".to_owned(),
+                    "evaluated to this expression" => {
+                        label.message = "this value".to_owned();
+                        label.primary |= blameless;
+                    }
+                    _ => {}
+                }
+            }
+        }
         match blamed {
             Some(Some(why)) => diagnostic.message = format!("`{path}` breaks its contract: {why}"),
             Some(None) => diagnostic.message = format!("`{path}` breaks its contract"),
