@@ -57,7 +57,15 @@ impl Session {
                 continue;
             }
             if let Err(errors) = self.cache().parse_to_ast(file) {
-                diagnostics.extend(self.describe(Error::ParseErrors(errors)));
+                let mut described = self.describe(Error::ParseErrors(errors));
+                if is_blank(self.cache().sources.source(file)) {
+                    for diagnostic in &mut described {
+                        diagnostic.message = "this is empty, and a site is a record".to_owned();
+                        diagnostic.help =
+                            Some("write `{ resources = { .. } }`, or `{}` for a site of nothing".to_owned());
+                    }
+                }
+                diagnostics.extend(described);
             }
         }
         diagnostics
@@ -130,4 +138,9 @@ impl Session {
     fn shadows(&self) -> Vec<PathBuf> {
         self.read_from_disk().filter(|path| path.file_name().is_some_and(|name| name == LIBRARY)).collect()
     }
+}
+
+/// Whether a text holds nothing but comments.
+fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
 }

@@ -17,7 +17,7 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
         diagnostics.push(
             Diagnostic::error(format!("a site is a record, but this is {}", tree.kind()))
                 .at(tree.span.clone(), "")
-                .help("write `{ resources = { .. } }`"),
+                .help("write `{ resources = { .. } }`, or `{}` for a site of nothing"),
         );
         tree.value = Data::Record(Vec::new());
         return diagnostics;

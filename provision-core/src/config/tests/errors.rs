@@ -146,7 +146,7 @@ fn the_frame_of_a_site_is_checked() {
     assert_snapshot!(Site::text("[1]").wrong(), @r#"
     a site is a record, but this is an array
       --> site.ncl:1:1 `[1]`
-      help: write `{ resources = { .. } }`
+      help: write `{ resources = { .. } }`, or `{}` for a site of nothing
     "#);
 }
 
@@ -190,8 +190,9 @@ fn what_never_ends_is_refused() {
 #[test]
 fn an_empty_text_is_no_site() {
     assert_snapshot!(Site::text("# nothing\n").wrong(), @r#"
-    unexpected end of file
+    this is empty, and a site is a record
       --> site.ncl:2:1 ``
+      help: write `{ resources = { .. } }`, or `{}` for a site of nothing
     "#);
 }
 

@@ -42,6 +42,10 @@ const PIECES: [&str; 24] = [
     "resources",
 ];
 
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -51,8 +55,8 @@ proptest! {
     ) {
         let mut text = SEED.to_owned();
         for (at, length, piece) in cuts {
-            let start = text.floor_char_boundary(at);
-            let end = text.floor_char_boundary((start + length).min(text.len())).max(start);
+            let start = boundary(&text, at);
+            let end = boundary(&text, start + length).max(start);
             text.replace_range(start..end, PIECES[piece]);
         }
         let evaluation = Site::text(&text).set("resources.file.x.content", &text).run();
