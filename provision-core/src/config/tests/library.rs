@@ -1,6 +1,9 @@
 //! The contracts that are made from schemas.
 
 use insta::assert_snapshot;
+use nickel_lang_core::eval::cache::CacheImpl;
+use nickel_lang_core::program::ProgramBuilder;
+use nickel_lang_core::typecheck::TypecheckMode;
 use serde_json::{Value, json};
 
 use super::{Site, contract_library, described, types};
@@ -74,6 +77,21 @@ fn the_library_is_readable() {
       include Duration | doc "A span of time: a whole number and its unit (s, m, h or d), such as \"30s\" or \"5m\".",
     }
     "#);
+}
+
+#[test]
+fn the_library_works_in_an_editor() {
+    let library = contract_library(&types());
+    let check = |site: &str| {
+        let text = format!("let p = ({library}) in {site} | p.Site");
+        let program = ProgramBuilder::new().add_source_string(text.as_str(), "site.ncl").build::<CacheImpl>();
+        let mut program = program.unwrap();
+        program.typecheck(TypecheckMode::Walk).unwrap();
+        program.eval_full_for_export().is_ok()
+    };
+    assert!(check("{ resources.file.a = { mode = \"0644\", content = null }, mine | not_exported = 1 }"));
+    assert!(!check("{ resources.file.a = { mode = 644 } }"));
+    assert!(!check("{ resources.fil.a = {} }"));
 }
 
 #[test]
