@@ -11,6 +11,7 @@ mod contracts;
 mod data;
 mod errors;
 mod evaluate;
+mod failures;
 mod files;
 mod located;
 mod overrides;
