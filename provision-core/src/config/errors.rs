@@ -168,14 +168,16 @@ fn labels(reported: &[ReportLabel<FileId>], files: &Files, places: &mut Places) 
             }
             Origin::MadeUp => {
                 // The contract that Nickel made up to compare arrays says nothing to a reader.
-                let worth_saying = text.len() <= SHORT && !text.contains('\n') && !label.message.starts_with("expected");
+                let worth_saying =
+                    text.len() <= SHORT && !text.contains('\n') && !label.message.starts_with("expected");
                 if worth_saying && !label.message.is_empty() {
                     labels.values.push(format!("{}: {text}", one_line(&label.message)));
                 }
             }
         }
     }
-    let shown: Vec<&str> = reported.iter().filter_map(|label| files.source(label.file_id).get(label.range.clone())).collect();
+    let shown: Vec<&str> =
+        reported.iter().filter_map(|label| files.source(label.file_id).get(label.range.clone())).collect();
     labels.values.retain(|value| {
         let text = value.split_once(": ").map_or(value.as_str(), |(_, text)| text);
         shown.iter().filter(|other| **other == text).count() < 2

@@ -8,28 +8,35 @@
 use std::path::PathBuf;
 
 use super::files::{self, Loaded};
-use super::session::{LIBRARY, Prepared, Session, StandIns};
+use super::prepare::{Prepared, StandIns};
+use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
-use super::{Evaluation, Request, contracts, overrides, shape};
+use super::{Evaluation, Located, Request, TypeDescription, contracts, overrides, shape};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
-/// Nickel recurses once per level of nesting, of text and of values.
-const STACK: usize = 512 * 1024 * 1024;
+/// Sizes of stack to ask for, in bytes. Nickel recurses once per level of nesting, of text and of values. Only what is
+/// used takes memory, but a host that grants no memory beyond what it has may refuse the large ones.
+const STACKS: [usize; 3] = [512 << 20, 64 << 20, 8 << 20];
 
 /// Reads, merges and evaluates a site. Never fails as such: what is wrong is in the answer.
 pub fn evaluate(request: &Request<'_>) -> Evaluation {
     // A thread of its own has the stack that deep nesting takes, and confines a panic of the evaluator.
     let outcome = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || evaluate_here(request)) {
-            Ok(handle) => handle.join().map_err(|_| "the evaluator failed; this is a bug in it".to_owned()),
-            Err(error) => Err(format!("cannot start a thread to evaluate the site: {error}")),
+        let mut refusal = None;
+        for size in STACKS {
+            let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(size);
+            match thread.spawn_scoped(scope, || evaluate_here(request)) {
+                Ok(handle) => {
+                    return handle.join().map_err(|_| "the evaluator failed; this is a bug in it".to_owned());
+                }
+                Err(error) => refusal = Some(error),
+            }
         }
+        let why = refusal.map(|error| error.to_string()).unwrap_or_default();
+        Err(format!("cannot start a thread to evaluate the site: {why}"))
     });
-    outcome.unwrap_or_else(|message| Evaluation {
-        diagnostics: vec![Diagnostic::error(message)],
-        ..Evaluation::default()
-    })
+    outcome
+        .unwrap_or_else(|message| Evaluation { diagnostics: vec![Diagnostic::error(message)], ..Evaluation::default() })
 }
 
 fn evaluate_here(request: &Request<'_>) -> Evaluation {
@@ -37,7 +44,7 @@ fn evaluate_here(request: &Request<'_>) -> Evaluation {
     let mut opened = open(request, &loaded, unreadable.is_empty());
     opened.fatal.extend(unreadable);
     let mut evaluation = if opened.fatal.is_empty() {
-        evaluate_prepared(&mut opened.session, opened.mild, &contracts::contract_library(request.types))
+        evaluate_prepared(&mut opened.session, opened.mild, request.types)
     } else {
         opened.fatal.extend(opened.mild);
         Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
@@ -73,18 +80,20 @@ fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool) -> Opened {
             return Opened { session, mild: Vec::new(), fatal, sources, files };
         }
         let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
-        // A library on disk, written for editors, must not take the place of the one of this program.
-        let news = stand_ins.take_in(shadows, failed_imports);
-        found.extend(fatal);
-        if !news {
-            return Opened { session, mild, fatal: found, sources, files };
+        // A library on disk, written for editors, must not take the place of the one of this program. What was
+        // found wrong with it in its place says nothing.
+        if !StandIns::take_in(&mut stand_ins.shadows, shadows) {
+            found.extend(fatal);
+            if !StandIns::take_in(&mut stand_ins.failed_imports, failed_imports) {
+                return Opened { session, mild, fatal: found, sources, files };
+            }
         }
         files.extend(session.files_read());
         sources.extend(session.places.into_sources());
     }
 }
 
-fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, library: &str) -> Evaluation {
+fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, types: &[TypeDescription]) -> Evaluation {
     let site = session.site();
     let Walked { mut tree, mut diagnostics, broken } = walk(session, site.clone());
     if let Some(tree) = &mut tree {
@@ -96,8 +105,18 @@ fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, library: &str
             diagnostics.push(error);
         }
     }
-    let contract_failure = if diagnostics.is_empty() { breaches(session, site, library) } else { Vec::new() };
+    let contract_failure = match &tree {
+        Some(tree) if diagnostics.is_empty() => breaches(session, site, &library_for(tree, types)),
+        _ => Vec::new(),
+    };
     Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
+}
+
+/// The library with the types that the site makes use of. A type that it lacks is refused as one that is unknown.
+fn library_for(site: &Located, types: &[TypeDescription]) -> String {
+    let resources = site.get("resources");
+    let used = types.iter().filter(|described| resources.and_then(|types| types.get(&described.name)).is_some());
+    contracts::contract_library(&used.cloned().collect::<Vec<_>>())
 }
 
 /// What the `Site` contract refuses.
@@ -127,7 +146,27 @@ fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
     for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
         let mut diagnostics = Diagnostics::from(std::mem::take(list));
         diagnostics.normalise();
-        *list = diagnostics.list;
+        *list = once_each(diagnostics.list);
     }
     evaluation
+}
+
+/// A mistake in a value that many fields share is one mistake.
+fn once_each(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<(Diagnostic, usize)> = Vec::new();
+    for diagnostic in list {
+        let last = kept.last_mut().filter(|(kept, _)| {
+            kept.message == diagnostic.message && kept.labels == diagnostic.labels && !kept.labels.is_empty()
+        });
+        match last {
+            Some((_, repetitions)) => *repetitions += 1,
+            None => kept.push((diagnostic, 0)),
+        }
+    }
+    let counted = kept.into_iter().map(|(diagnostic, repetitions)| match repetitions {
+        0 => diagnostic,
+        1 => diagnostic.note("The same goes for one more field"),
+        more => diagnostic.note(format!("The same goes for {more} more fields")),
+    });
+    counted.collect()
 }

@@ -45,9 +45,8 @@ pub(super) fn load(sources: &[SiteSource]) -> (Vec<Loaded>, Vec<Diagnostic>) {
                     format: InputFormat::from_path(path).unwrap_or_default(),
                     text,
                 }),
-                Err(why) => diagnostics.push(
-                    Diagnostic::error(format!("cannot read the site file `{}`: {why}", path.display())),
-                ),
+                Err(why) => diagnostics
+                    .push(Diagnostic::error(format!("cannot read the site file `{}`: {why}", path.display()))),
             },
         }
     }

@@ -8,12 +8,15 @@
 //! No type of Nickel appears in an interface outside of this module.
 
 mod contracts;
+mod data;
 mod errors;
 mod evaluate;
+mod failures;
 mod files;
 mod located;
 mod overrides;
 mod places;
+mod prepare;
 mod schema;
 mod session;
 mod shape;

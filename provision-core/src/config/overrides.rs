@@ -68,7 +68,12 @@ pub(super) fn add(session: &mut Session, overrides: &[(String, String)]) -> Vec<
 }
 
 /// Whether the text is a Nickel literal: data, and nothing that would be computed or looked up.
+///
+/// Digits that begin with a zero are a text: they are the mode of a file or a telephone number, never a quantity.
 fn is_literal(session: &mut Session, text: &str) -> bool {
+    if text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
     let alloc = AstAlloc::new();
     let file = session.cache().replace_string(nickel_lang_core::cache::SourcePath::Query, text.to_owned());
     let parsed = session.cache().sources.parse_nickel(&alloc, file);

@@ -96,8 +96,8 @@ impl Places {
         if self.sources.get(name).is_none() {
             self.sources.insert(name.clone(), text.clone());
         }
-        let start = text.floor_char_boundary(range.start.min(text.len()));
-        let end = text.floor_char_boundary(range.end.clamp(start, text.len()));
+        let start = boundary(text, range.start);
+        let end = boundary(text, range.end.max(start));
         let line = line_starts.partition_point(|&line_start| line_start <= start);
         let column = text[line_starts[line - 1]..start].chars().count() + 1;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -174,4 +174,9 @@ impl Places {
     pub(super) fn into_sources(self) -> Sources {
         self.sources
     }
+}
+
+/// The offset itself, or the nearest one before it that is inside of the text and between two characters.
+fn boundary(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }

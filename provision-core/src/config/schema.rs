@@ -219,8 +219,8 @@ fn limits(object: &Map<String, Value>) -> String {
 }
 
 const KEYWORDS: [&str; 20] = [
-    "let", "rec", "fun", "if", "then", "else", "in", "import", "match", "forall", "or", "as", "include", "null", "true",
-    "false", "Dyn", "Number", "Bool", "String",
+    "let", "rec", "fun", "if", "then", "else", "in", "import", "match", "forall", "or", "as", "include", "null",
+    "true", "false", "Dyn", "Number", "Bool", "String",
 ];
 
 fn is_identifier(name: &str) -> bool {

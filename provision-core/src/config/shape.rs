@@ -17,7 +17,7 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
         diagnostics.push(
             Diagnostic::error(format!("a site is a record, but this is {}", tree.kind()))
                 .at(tree.span.clone(), "")
-                .help("write `{ resources = { .. } }`"),
+                .help("write `{ resources = { .. } }`, or `{}` for a site of nothing"),
         );
         tree.value = Data::Record(Vec::new());
         return diagnostics;
@@ -47,7 +47,8 @@ fn check_resources(field: &mut Field, diagnostics: &mut Vec<Diagnostic>) -> bool
     };
     types.retain_mut(|of_type| {
         let Data::Record(resources) = &mut of_type.value.value else {
-            let rule = format!("`resources.{0}` is a record of resources: `resources.{0}.<name> = {{ .. }}`", of_type.name);
+            let rule =
+                format!("`resources.{0}` is a record of resources: `resources.{0}.<name> = {{ .. }}`", of_type.name);
             diagnostics.push(unlike(of_type, &rule));
             return false;
         };
