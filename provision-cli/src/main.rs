@@ -1,2 +1,47 @@
-//! cli
-fn main() {}
+//! The command line of provision: arguments in, library calls, rendering out.
+
+mod cli;
+mod commands;
+mod context;
+mod exit;
+mod render;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use cli::{Arguments, Verb};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // `--help` and `--version` are not mistakes.
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let _ = error.print();
+            return if asked { Exit::Success } else { Exit::Usage }.into();
+        }
+    };
+    arguments.options.color.write_global();
+    let level = arguments.options.log_level();
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
+    let result = match &arguments.verb {
+        Verb::Validate(verb) => commands::validate::run(&arguments.options, verb),
+        Verb::Plan(verb) => commands::plan::run(&arguments.options, verb),
+        Verb::Apply(verb) => commands::apply::run(&arguments.options, verb),
+        Verb::Graph(verb) => commands::graph::run(&arguments.options, verb),
+        Verb::Schema(verb) => commands::schema::run(verb),
+        Verb::Facts(verb) => commands::facts::run(&arguments.options, verb),
+        Verb::Init(verb) => commands::init::run(verb),
+        Verb::Completions(verb) => commands::completions::run(verb),
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        render::error::show(&failure);
+        failure.exit()
+    });
+    let _ = std::io::stdout().flush();
+    exit.into()
+}

@@ -160,35 +160,47 @@ impl Site {
         declarations: impl IntoIterator<Item = RawDeclaration>,
         sources: Sources,
     ) -> Result<Site, Diagnostics> {
+        let (site, mistakes) = Site::assemble(registry, declarations, BTreeSet::new(), sources);
+        if mistakes.is_empty() { Ok(site) } else { Err(site.with_all_mistakes(mistakes)) }
+    }
+
+    /// Builds what can be built, and tells what is wrong with the rest. Of `broken` resources parts are missing, and
+    /// that has been told already.
+    pub(crate) fn assemble(
+        registry: &Registry,
+        declarations: impl IntoIterator<Item = RawDeclaration>,
+        mut broken: BTreeSet<ResourceId>,
+        sources: Sources,
+    ) -> (Site, Vec<Diagnostic>) {
         let mut declared = Vec::new();
-        let mut broken = BTreeSet::new();
         let mut mistakes = Vec::new();
         for RawDeclaration { id, attributes, spans } in declarations {
-            match registry.build(id.kind(), attributes) {
-                Ok((resource, common)) => match resource.validate(&id) {
-                    errors if errors.is_empty() => declared.push(Declaration { id, resource, common, spans }),
-                    errors => {
-                        mistakes.extend(errors.into_iter().map(|error| diagnose(&id, &spans, error)));
-                        broken.insert(id);
-                    }
-                },
-                Err(errors) => {
+            let built = registry.build(id.kind(), attributes).and_then(|(resource, common)| {
+                let errors = resource.validate(&id);
+                if errors.is_empty() { Ok((resource, common)) } else { Err(errors) }
+            });
+            match built {
+                Ok(_) if broken.contains(&id) => {}
+                Ok((resource, common)) => declared.push(Declaration { id, resource, common, spans }),
+                Err(mut errors) => {
+                    // What is missing may be what could not be evaluated.
+                    errors.retain(|error| !(error.path.is_empty() && broken.contains(&id)));
                     mistakes.extend(errors.into_iter().map(|error| diagnose(&id, &spans, error)));
                     broken.insert(id);
                 }
             }
         }
-        let site = Site { declared, broken, sources };
-        if mistakes.is_empty() {
-            return Ok(site);
-        }
-        // What can be said of the rest is said as well.
-        let mut diagnostics = Diagnostics { list: mistakes, sources: site.sources.clone() };
-        if let Err(more) = site.into_graph() {
+        (Site { declared, broken, sources }, mistakes)
+    }
+
+    /// Adds to known mistakes those that can be found all the same in the rest of the site.
+    pub(crate) fn with_all_mistakes(self, mistakes: Vec<Diagnostic>) -> Diagnostics {
+        let mut diagnostics = Diagnostics { list: mistakes, sources: self.sources.clone() };
+        if let Err(more) = self.into_graph() {
             diagnostics.list.extend(more.list);
         }
         diagnostics.normalise();
-        Err(diagnostics)
+        diagnostics
     }
 
     /// How many resources are declared.

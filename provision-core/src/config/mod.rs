@@ -13,6 +13,7 @@ mod errors;
 mod evaluate;
 mod failures;
 mod files;
+mod load;
 mod located;
 mod overrides;
 mod places;
@@ -30,6 +31,7 @@ use crate::diagnostic::{Diagnostic, Sources};
 
 pub use contracts::contract_library;
 pub use evaluate::evaluate;
+pub use load::{Input, load};
 pub use located::{Data, Field, Located, Step};
 
 use crate::registry::TypeDescription;

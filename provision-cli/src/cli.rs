@@ -1,0 +1,241 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use provision_core::plan::Selector;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Keep Debian hosts in the state that a typed configuration declares.
+#[derive(Parser, Debug)]
+#[command(name = "provision", version, about, max_term_width = 100, subcommand_required = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What holds for every verb.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Options that mean the same everywhere.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Work on the Debian system in this directory instead of the running host
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "simulate")]
+    pub root: Option<PathBuf>,
+    /// Work on a simulated Debian host, in memory
+    #[arg(long, global = true)]
+    pub simulate: bool,
+    /// Text for people, or JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// When to use colours.
+    #[command(flatten)]
+    pub color: Color,
+    /// Say more; twice, and thrice, even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say less: only changes, failures and the summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+impl Options {
+    /// How much developers are told on standard error.
+    pub fn log_level(&self) -> LevelFilter {
+        match self.verbose {
+            0 | 1 => LevelFilter::WARN,
+            2 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// When to use colours.
+#[derive(Args, Debug)]
+pub struct Color {
+    /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long = "color", global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub when: ColorChoice,
+}
+
+impl Color {
+    /// Makes it the choice for all output.
+    pub fn write_global(&self) {
+        match self.when {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Check a site without a host: evaluates it, builds the graph, reports every mistake at once
+    Validate(Validate),
+    /// Show what apply would do; changes nothing
+    Plan(Plan),
+    /// Bring the host into the declared state
+    Apply(Apply),
+    /// Show what comes before what, and why
+    Graph(GraphArguments),
+    /// Show the contracts and attributes of the resource types
+    Schema(Schema),
+    /// Show what a site may know of the host
+    Facts(FactsArguments),
+    /// Begin a new site in a directory
+    Init(Init),
+    /// Print a script that completes commands in a shell
+    Completions(Completions),
+}
+
+/// A site and what is said about it.
+#[derive(Args, Debug)]
+pub struct SiteArguments {
+    /// Files of the site (Nickel, JSON, TOML or YAML); several are merged, and `-` reads standard input
+    #[arg(required = true, value_name = "SITE")]
+    pub sites: Vec<PathBuf>,
+    /// Set a field of the site, as in `--set resources.service.nginx.enabled=false`
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Also look for imports in this directory
+    #[arg(short = 'I', long = "import-path", value_name = "DIR")]
+    pub import_path: Vec<PathBuf>,
+}
+
+/// Which resources take part.
+#[derive(Args, Debug)]
+pub struct Only {
+    /// Only this resource (`type:name`) or those with this tag, and what they need
+    #[arg(long, value_name = "ID|TAG")]
+    pub only: Vec<Selector>,
+}
+
+/// `provision validate`.
+#[derive(Args, Debug)]
+pub struct Validate {
+    /// The site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+}
+
+/// `provision plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// Which resources take part.
+    #[command(flatten)]
+    pub only: Only,
+    /// End with exit code 2 if there is something to change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `provision apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// Which resources take part.
+    #[command(flatten)]
+    pub only: Only,
+    /// Show the plan and ask before anything is changed
+    #[arg(long)]
+    pub ask: bool,
+    /// How many independent resources may be worked on at the same time
+    #[arg(short, long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// End with exit code 2 if something was changed
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `provision graph`.
+#[derive(Args, Debug)]
+pub struct GraphArguments {
+    /// The site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// In which form; `--format json` wins
+    #[arg(long = "as", value_enum, default_value_t = GraphForm::Text)]
+    pub form: GraphForm,
+}
+
+/// How a graph is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphForm {
+    /// One resource a line, in order.
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid.
+    Mermaid,
+}
+
+/// `provision schema`.
+#[derive(Args, Debug)]
+pub struct Schema {
+    /// Only these resource types
+    #[arg(value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// In which form
+    #[arg(long = "as", value_enum, default_value_t = SchemaForm::Markdown)]
+    pub form: SchemaForm,
+}
+
+/// How the resource types are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaForm {
+    /// The contract library, for editors: save it as `provision.ncl` beside a site.
+    Nickel,
+    /// A JSON Schema for each type.
+    JsonSchema,
+    /// The reference documentation.
+    Markdown,
+}
+
+/// `provision facts`.
+#[derive(Args, Debug)]
+pub struct FactsArguments {}
+
+/// `provision init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Where; it is created if it is not there
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+/// `provision completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// For which shell
+    pub shell: clap_complete::Shell,
+}

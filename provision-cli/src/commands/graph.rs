@@ -1,0 +1,81 @@
+//! `provision graph`: what comes before what, and why.
+
+use std::io::Write;
+
+use provision_core::facts::Facts;
+use provision_core::graph::Graph;
+use serde_json::json;
+
+use crate::cli::{Format, GraphArguments, GraphForm, Options};
+use crate::context;
+use crate::exit::{Exit, Failure};
+use crate::render;
+
+/// Shows the graph of a site.
+pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
+    let facts = Facts::gather(&*context::host(options, None)?)?;
+    let graph = context::graph(&verb.site, &facts)?;
+    match (options.format, verb.form) {
+        (Format::Json, _) => {
+            let resources: Vec<_> = graph.vertices().collect();
+            render::json::print(&json!({ "schema": "provision/graph/1", "resources": resources }))?;
+        }
+        (Format::Text, GraphForm::Text) => {
+            render::diagnostics::warnings(&graph);
+            text(&graph)?;
+        }
+        (Format::Text, GraphForm::Dot) => dot(&graph)?,
+        (Format::Text, GraphForm::Mermaid) => mermaid(&graph)?,
+    }
+    Ok(Exit::Success)
+}
+
+fn text(graph: &Graph) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let style = render::style::ID;
+    for vertex in graph.vertices() {
+        writeln!(out, "{style}{}{style:#}", vertex.id)?;
+        for (before, reason) in vertex.after {
+            writeln!(out, "    after {before}: {}", because(reason))?;
+        }
+    }
+    Ok(())
+}
+
+fn because(reason: &provision_core::graph::Reason) -> String {
+    use provision_core::graph::Reason;
+    match reason {
+        Reason::Before => "which says `before`".to_owned(),
+        Reason::Notifies => "which notifies it".to_owned(),
+        Reason::After => "it says `after`".to_owned(),
+        other => format!("it {other}"),
+    }
+}
+
+fn dot(graph: &Graph) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "digraph site {{\n  rankdir = LR;\n  node [shape = box];")?;
+    for vertex in graph.vertices() {
+        writeln!(out, "  {:?};", vertex.id.to_string())?;
+        for (before, reason) in vertex.after {
+            let label = reason.to_string();
+            writeln!(out, "  {:?} -> {:?} [label = {label:?}];", before.to_string(), vertex.id.to_string())?;
+        }
+    }
+    writeln!(out, "}}")?;
+    Ok(())
+}
+
+fn mermaid(graph: &Graph) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let ids: Vec<_> = graph.vertices().map(|vertex| vertex.id.clone()).collect();
+    let number = |id| ids.iter().position(|other| other == id).unwrap_or_default();
+    writeln!(out, "flowchart LR")?;
+    for (place, vertex) in graph.vertices().enumerate() {
+        writeln!(out, "  n{place}[\"{}\"]", vertex.id.to_string().replace('"', "#quot;"))?;
+        for (before, reason) in vertex.after {
+            writeln!(out, "  n{} -->|{}| n{place}", number(before), reason.to_string().replace('|', "/"))?;
+        }
+    }
+    Ok(())
+}

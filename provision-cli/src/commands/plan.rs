@@ -1,0 +1,38 @@
+//! `provision plan`: what would apply do?
+
+use provision_core::facts::Facts;
+use provision_core::plan::PlanOptions;
+use serde_json::json;
+
+use crate::cli::{Format, Options, Plan};
+use crate::context;
+use crate::exit::{Exit, Failure};
+use crate::render;
+
+/// Shows what would be done.
+pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
+    let host = context::host(options, None)?;
+    let facts = Facts::gather(&*host)?;
+    let graph = context::graph(&verb.site, &facts)?;
+    let planned = graph.plan(&*host, &PlanOptions { only: verb.only.only.clone() })?;
+    let plan = planned.plan();
+    match options.format {
+        Format::Json => render::json::print(&json!({
+            "schema": "provision/plan/1",
+            "host": facts.hostname,
+            "counts": plan.counts(),
+            "steps": plan.steps,
+            "transactions": plan.transactions,
+            "diagnostics": graph.warnings(),
+        }))?,
+        Format::Text => {
+            render::diagnostics::warnings(&graph);
+            render::plan::show(plan, &context::host_name(options, &facts), options)?;
+        }
+    }
+    Ok(match plan {
+        _ if !plan.is_feasible() => Exit::Failure,
+        _ if verb.detailed_exitcode && !plan.is_empty() => Exit::Changes,
+        _ => Exit::Success,
+    })
+}

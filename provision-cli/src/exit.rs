@@ -1,0 +1,79 @@
+//! Exit codes, and the failures that lead to them.
+
+use std::process::ExitCode;
+
+use provision_core::diagnostic::Diagnostics;
+use provision_core::error::Error;
+
+/// How the program ends. The numbers are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well.
+    Success = 0,
+    /// Something failed; what did not depend on it was done.
+    Failure = 1,
+    /// With `--detailed-exitcode`: all went well, and there are or were changes.
+    Changes = 2,
+    /// The configuration is invalid; no host was touched.
+    Invalid = 3,
+    /// The arguments make no sense.
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// The site is wrong.
+    Invalid(Diagnostics),
+    /// Something on the way to the work failed.
+    Failed(Error),
+    /// Standard output was closed, as by `| head`.
+    OutputClosed,
+    /// The arguments make no sense together.
+    Usage(String),
+}
+
+impl Failure {
+    /// How the program ends because of it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Invalid(_) => Exit::Invalid,
+            Failure::Failed(_) => Exit::Failure,
+            Failure::OutputClosed => Exit::Success,
+            Failure::Usage(_) => Exit::Usage,
+        }
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Failure {
+        Failure::Invalid(diagnostics)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Failed(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+            _ => Failure::Failed(Error::io(&error).while_doing("writing to standard output")),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        Failure::from(std::io::Error::from(error))
+    }
+}

@@ -1,0 +1,67 @@
+//! Mistakes in a site, with carets under the text that is meant.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anstream::stderr;
+use codespan_reporting::diagnostic as codespan;
+use codespan_reporting::files::SimpleFiles;
+use codespan_reporting::term;
+use provision_core::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
+use provision_core::graph::Graph;
+
+use super::style;
+
+/// Shows what is odd about a site.
+pub fn warnings(graph: &Graph) {
+    show(graph.warnings(), graph.sources());
+}
+
+/// Shows everything that is wrong with a site, and how much it is.
+pub fn all(diagnostics: &Diagnostics) {
+    show(&diagnostics.list, &diagnostics.sources);
+    let errors = diagnostics.list.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let style = style::FAIL;
+    let s = if errors == 1 { "" } else { "s" };
+    let _ = writeln!(stderr(), "{style}{errors} error{s}{style:#}: the site is invalid, and no host was touched");
+}
+
+fn show(list: &[Diagnostic], sources: &Sources) {
+    let mut files = SimpleFiles::new();
+    let numbers: BTreeMap<&str, usize> =
+        sources.iter().map(|(name, text)| (&**name, files.add(&**name, &**text))).collect();
+    let config = term::Config { end_context_lines: 2, start_context_lines: 2, ..term::Config::default() };
+    let mut out = stderr().lock();
+    for diagnostic in list {
+        let mut rendered = Vec::new();
+        let prepared = prepare(diagnostic, &numbers);
+        let styles = term::termcolor::Ansi::new(&mut rendered);
+        let mut styles = styles;
+        if term::emit_to_write_style(&mut styles, &config, &files, &prepared).is_ok() {
+            let _ = out.write_all(&rendered);
+        } else {
+            let _ = writeln!(out, "{diagnostic}");
+        }
+    }
+}
+
+fn prepare(diagnostic: &Diagnostic, numbers: &BTreeMap<&str, usize>) -> codespan::Diagnostic<usize> {
+    let severity = match diagnostic.severity {
+        Severity::Warning => codespan::Severity::Warning,
+        Severity::Error => codespan::Severity::Error,
+    };
+    let mut notes = diagnostic.notes.clone();
+    let mut labels = Vec::new();
+    for label in &diagnostic.labels {
+        let Some(file) = numbers.get(&*label.span.file) else {
+            // Declared by a Rust program, whose text is not at hand.
+            notes.push(format!("{}: {}", label.span, label.message));
+            continue;
+        };
+        let style = if label.primary { codespan::LabelStyle::Primary } else { codespan::LabelStyle::Secondary };
+        let range = label.span.start..label.span.end;
+        labels.push(codespan::Label::new(style, *file, range).with_message(&label.message));
+    }
+    notes.extend(diagnostic.help.as_ref().map(|help| format!("help: {help}")));
+    codespan::Diagnostic::new(severity).with_message(&diagnostic.message).with_labels(labels).with_notes(notes)
+}

@@ -1,0 +1,39 @@
+//! Errors for people: what, why, and what would help, on standard error.
+
+use std::io::Write;
+
+use provision_core::error::Error;
+
+use super::style;
+use crate::exit::Failure;
+
+/// Shows why a command could not do its work.
+pub fn show(failure: &Failure) {
+    let mut out = anstream::stderr().lock();
+    let style = style::FAIL;
+    let _ = match failure {
+        Failure::Invalid(diagnostics) => {
+            drop(out);
+            return super::diagnostics::all(diagnostics);
+        }
+        Failure::Failed(error) => {
+            writeln!(out, "{style}error{style:#}: {error}").and_then(|()| details(&mut out, "  ", error))
+        }
+        Failure::Usage(message) => {
+            writeln!(out, "{style}error{style:#}: {message}\n\nFor more information, try '--help'.")
+        }
+        Failure::OutputClosed => Ok(()),
+    };
+}
+
+/// Shows what lies beneath an error and what would help, a line each.
+pub fn details(out: &mut impl Write, indent: &str, error: &Error) -> std::io::Result<()> {
+    for line in error.cause().unwrap_or_default().lines() {
+        writeln!(out, "{indent}| {line}")?;
+    }
+    if let Some(hint) = error.hint() {
+        let style = style::HINT;
+        writeln!(out, "{indent}{style}hint{style:#}: {hint}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! From data to what people and programs read.
+
+pub mod diagnostics;
+pub mod error;
+pub mod events;
+pub mod facts;
+pub mod json;
+pub mod plan;
+pub mod style;

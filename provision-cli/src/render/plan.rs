@@ -1,0 +1,161 @@
+//! A plan for people.
+
+mod changes;
+mod packages;
+
+use std::io::Write;
+
+use provision_core::diagnostic::Span;
+use provision_core::plan::{Change, Plan, Reaction, Step, Verdict};
+use provision_core::resource::ResourceId;
+use serde_json::Value;
+
+use super::{error, style};
+use crate::cli::Options;
+use crate::exit::Failure;
+
+pub use changes::show as show_changes;
+
+/// Shows what would be done, and a summary.
+pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    if !options.quiet {
+        writeln!(out, "Plan for {host}\n")?;
+    }
+    for step in &plan.steps {
+        if step.verdict != Verdict::InSync || step.reaction.is_some() || options.verbose > 0 {
+            show_step(&mut out, step, options)?;
+        }
+    }
+    packages::show(&mut out, &plan.transactions)?;
+    summary(&mut out, plan)
+}
+
+/// The sign, its colour, and what is said of a resource: one line in front of the details.
+pub fn headline(
+    out: &mut impl Write,
+    sign: (&str, anstyle::Style),
+    id: &ResourceId,
+    says: &str,
+    declared_at: Option<&Span>,
+) -> std::io::Result<()> {
+    let ((sign, color), bold, faint) = (sign, style::ID, style::FAINT);
+    write!(out, "{color}{sign}{color:#} {bold}{id}{bold:#}")?;
+    if !says.is_empty() {
+        write!(out, "  {says}")?;
+    }
+    if let Some(span) = declared_at {
+        write!(out, "  {faint}{}:{}{faint:#}", span.file, span.line)?;
+    }
+    writeln!(out)
+}
+
+/// The sign of what happens to a resource: it appears, it goes, or it changes.
+pub fn sign(changes: &[Change]) -> (&'static str, anstyle::Style) {
+    let nothing = |value: &Value| value.is_null() || value == "absent" || value == "not-found";
+    let all = |side: fn(&Change) -> &Value| !changes.is_empty() && changes.iter().all(|change| nothing(side(change)));
+    if all(|change| &change.from) {
+        ("+", style::ADD)
+    } else if all(|change| &change.to) {
+        ("-", style::REMOVE)
+    } else {
+        ("~", style::CHANGE)
+    }
+}
+
+fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(), Failure> {
+    let at = step.declared_at.as_ref();
+    match &step.verdict {
+        Verdict::InSync => match &step.reaction {
+            Some(reaction) => headline(out, ("~", style::CHANGE), &step.id, &reacts(reaction), at)?,
+            None => headline(out, (" ", style::FAINT), &step.id, "in sync", at)?,
+        },
+        Verdict::Change => {
+            headline(out, sign(&step.changes), &step.id, "", at)?;
+            show_changes(out, &step.changes, options)?;
+            if let Some(reaction) = &step.reaction {
+                writeln!(out, "    then {}", reacts(reaction))?;
+            }
+        }
+        Verdict::Deferred { because } => {
+            headline(out, ("?", style::HINT), &step.id, &format!("is decided once {because}"), at)?;
+        }
+        Verdict::Failed { error } => show_failure(out, &step.id, error, at)?,
+        Verdict::Skipped { because } => {
+            headline(out, ("!", style::FAIL), &step.id, &format!("would be skipped, because {because} cannot be done"), at)?;
+        }
+    }
+    if matches!(step.verdict, Verdict::Change)
+        && let Some(doubt) = step.assumes.first()
+    {
+        let faint = style::FAINT;
+        writeln!(out, "    {faint}unless {} brings {}; looked at again then{faint:#}", doubt.because, doubt.about)?;
+    }
+    if options.verbose > 0 {
+        for effect in step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects)) {
+            let faint = style::FAINT;
+            writeln!(out, "    {faint}· {effect}{faint:#}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows a resource that failed, or would.
+pub fn show_failure(
+    out: &mut impl Write,
+    id: &ResourceId,
+    error: &provision_core::error::Error,
+    at: Option<&Span>,
+) -> std::io::Result<()> {
+    headline(out, ("!", style::FAIL), id, "", at)?;
+    let fail = style::FAIL;
+    writeln!(out, "    {fail}{error}{fail:#}")?;
+    error::details(out, "    ", error)
+}
+
+fn reacts(reaction: &Reaction) -> String {
+    let effects: Vec<String> = reaction.effects.iter().map(ToString::to_string).collect();
+    let causes: Vec<String> = reaction.causes.iter().map(ToString::to_string).collect();
+    let (why, s) = if reaction.certain { ("because", "s") } else { ("if", "s") };
+    let s = if causes.len() == 1 { s } else { "" };
+    format!("{}, {why} {} change{s}", effects.join(", "), list(&causes))
+}
+
+/// `a`, `a and b`, `a, b and 3 more`.
+pub fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+    }
+}
+
+fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
+    let counts = plan.counts();
+    if plan.is_empty() {
+        writeln!(out, "Nothing to do: {} in sync.", resources(counts.in_sync))?;
+        return Ok(());
+    }
+    let parts = [
+        (counts.change, "to change"),
+        (counts.deferred, "to be decided later"),
+        (counts.in_sync, "in sync"),
+        (counts.failed, "impossible"),
+        (counts.skipped, "to be skipped"),
+    ];
+    writeln!(out, "\nPlan: {}.", count_list(&parts))?;
+    Ok(())
+}
+
+/// `3 to change, 1 in sync`; what is 0 is left out.
+pub fn count_list(parts: &[(usize, &str)]) -> String {
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+fn resources(count: usize) -> String {
+    if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") }
+}
+

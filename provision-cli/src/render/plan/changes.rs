@@ -1,0 +1,90 @@
+//! Differences of attributes: a line each, or a unified diff of a text.
+
+use std::io::Write;
+
+use provision_core::plan::Change;
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use crate::cli::Options;
+use crate::exit::Failure;
+use crate::render::style;
+
+/// More lines of a diff are counted and not shown, unless more is asked for.
+const MOST_LINES: usize = 30;
+
+/// Shows what differs of a resource.
+pub fn show(out: &mut impl Write, changes: &[Change], options: &Options) -> Result<(), Failure> {
+    // Of a resource that appears, what it will be is enough to say.
+    for change in changes {
+        match (&change.from, &change.to) {
+            (Value::String(from), Value::String(to)) if is_text(from) || is_text(to) => {
+                diff(out, &change.attribute, from, to, options)?;
+            }
+            (Value::Null, Value::String(to)) if is_text(to) => diff(out, &change.attribute, "", to, options)?,
+            (Value::String(from), Value::Null) if is_text(from) => diff(out, &change.attribute, from, "", options)?,
+            (Value::Null, Value::Null) => {}
+            (Value::Null, to) => writeln!(out, "    {}{}", label(&change.attribute), short(to))?,
+            (from, to) => {
+                let (old, new) = (style::REMOVE, style::ADD);
+                let label = label(&change.attribute);
+                writeln!(out, "    {label}{old}{}{old:#} → {new}{}{new:#}", short(from), short(to))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn label(attribute: &str) -> String {
+    if attribute.is_empty() { String::new() } else { format!("{attribute}: ") }
+}
+
+fn is_text(value: &str) -> bool {
+    value.contains('\n')
+}
+
+/// A value in one line.
+fn short(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) if text.is_empty() => "empty".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(elements) if elements.is_empty() => "none".to_owned(),
+        Value::Array(elements) => elements.iter().map(short).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &Options) -> Result<(), Failure> {
+    let faint = style::FAINT;
+    if !attribute.is_empty() {
+        writeln!(out, "    {attribute}:")?;
+    }
+    let diff = TextDiff::from_lines(from, to);
+    let mut lines = Vec::new();
+    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+        if !from.is_empty() && !to.is_empty() {
+            lines.push((faint, hunk.header().to_string(), false));
+        }
+        for change in hunk.iter_changes() {
+            let (sign, style) = match change.tag() {
+                ChangeTag::Delete => ("-", style::REMOVE),
+                ChangeTag::Insert => ("+", style::ADD),
+                ChangeTag::Equal => (" ", faint),
+            };
+            let text = change.value().trim_end_matches('\n').to_owned();
+            lines.push((style, format!("{sign}{text}"), change.missing_newline()));
+        }
+    }
+    let most = if options.verbose > 0 { lines.len() } else { MOST_LINES };
+    for (style, line, unfinished) in lines.iter().take(most) {
+        writeln!(out, "      {style}{}{style:#}", line.trim_end())?;
+        if *unfinished {
+            writeln!(out, "      {faint}\\ No newline at end of file{faint:#}")?;
+        }
+    }
+    if lines.len() > most {
+        writeln!(out, "      {faint}… {} more lines; -v shows them{faint:#}", lines.len() - most)?;
+    }
+    Ok(())
+}

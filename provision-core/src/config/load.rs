@@ -1,0 +1,125 @@
+//! From the files of a site to a [`Site`]: evaluated, built by the registry, with every mistake at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use semver::{Version, VersionReq};
+use serde_json::Map;
+
+use super::{Data, Evaluation, Located, Request, SiteSource, evaluate};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::facts::Facts;
+use crate::registry::Registry;
+use crate::resource::ResourceId;
+use crate::site::{RawDeclaration, Site, Spans};
+
+/// What a site is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// The files of the site; several merge, as with `&`.
+    pub sources: Vec<SiteSource>,
+    /// Field paths and the values to force on them, as `--set path=value` gives them.
+    pub overrides: Vec<(String, String)>,
+    /// Directories to look for imports in, after the one of the importing file.
+    pub import_paths: Vec<PathBuf>,
+}
+
+/// Evaluates a site for a host of which these facts are known, and builds its resources.
+///
+/// # Errors
+/// Everything that is wrong with the site, each mistake with its place.
+pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
+    let types = registry.descriptions();
+    let facts = serde_json::to_value(facts).unwrap_or_default();
+    let Input { sources, overrides, import_paths } = input;
+    let request = Request { sources, overrides, import_paths, facts: &facts, types: &types };
+    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluate(&request);
+    let Some(tree) = tree else {
+        return Err(Diagnostics { list: diagnostics, sources });
+    };
+    diagnostics.extend(version_mismatch(&tree));
+    let (site, mistakes) = Site::assemble(registry, declarations(&tree), broken_resources(&broken), sources.clone());
+    diagnostics.extend(mistakes);
+    if diagnostics.is_empty() && contract_failure.is_empty() {
+        return Ok(site);
+    }
+    let mut all = site.with_all_mistakes(diagnostics);
+    if all.list.is_empty() {
+        all.list = contract_failure;
+    }
+    all.sources.extend(sources);
+    Err(all)
+}
+
+/// Whether the site asks for another version of this library.
+fn version_mismatch(tree: &Located) -> Option<Diagnostic> {
+    let required = tree.get("provision_version")?;
+    let text = required.as_str()?;
+    let span = required.span.clone();
+    let this = env!("CARGO_PKG_VERSION");
+    match (VersionReq::parse(text), Version::parse(this)) {
+        (Ok(requirement), Ok(version)) if requirement.matches(&version) => None,
+        (Ok(_), _) => Some(
+            Diagnostic::error(format!("the site requires provision {text}, and this is provision {this}"))
+                .at(span, "required here")
+                .help("install a version that fits, or change `provision_version`"),
+        ),
+        (Err(error), _) => Some(
+            Diagnostic::error(format!("`provision_version` is not a version requirement: {error}"))
+                .at(span, "")
+                .help("write it as Cargo does, such as \"^0.1\""),
+        ),
+    }
+}
+
+/// The resources of which a part could not be evaluated.
+fn broken_resources(paths: &[Vec<String>]) -> BTreeSet<ResourceId> {
+    paths
+        .iter()
+        .filter_map(|path| match path.as_slice() {
+            [resources, kind, name, ..] if resources == "resources" => Some(ResourceId::new(kind.as_str(), name.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn declarations(tree: &Located) -> Vec<RawDeclaration> {
+    let kinds = tree.get("resources").map(Located::fields).unwrap_or_default();
+    let all = kinds.iter().flat_map(|kind| kind.value.fields().iter().map(move |resource| (kind, resource)));
+    all.map(|(kind, resource)| {
+        let mut spans = Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), parts: BTreeMap::new() };
+        let mut attributes = Map::new();
+        for attribute in resource.value.fields() {
+            attributes.insert(attribute.name.clone(), attribute.value.to_json());
+            let path = vec![attribute.name.clone()];
+            if let Some(span) = attribute.value.span.clone().or(attribute.name_span.clone()) {
+                spans.parts.insert(path.clone(), span);
+            }
+            collect_spans(&attribute.value, path, &mut spans);
+        }
+        RawDeclaration { id: ResourceId::new(kind.name.as_str(), resource.name.as_str()), attributes, spans }
+    })
+    .collect()
+}
+
+fn collect_spans(value: &Located, path: Vec<String>, spans: &mut Spans) {
+    let mut keep = |value: &Located, key: String, span: Option<crate::diagnostic::Span>| {
+        let mut path = path.clone();
+        path.push(key);
+        if let Some(span) = span {
+            spans.parts.insert(path.clone(), span);
+        }
+        collect_spans(value, path, spans);
+    };
+    match &value.value {
+        Data::Array(elements) => {
+            elements.iter().enumerate().for_each(|(index, element)| keep(element, index.to_string(), element.span.clone()));
+        }
+        Data::Record(fields) => {
+            for field in fields {
+                keep(&field.value, field.name.clone(), field.value.span.clone().or(field.name_span.clone()));
+            }
+        }
+        _ => {}
+    }
+}
