@@ -151,7 +151,13 @@ mod tests {
         let id = ResourceId::new("file", "etc/motd");
         let found = mistakes(&id, "", "a:b");
         let messages: Vec<&str> = found.iter().map(|mistake| mistake.message.as_str()).collect();
-        insta::assert_debug_snapshot!(messages, @"");
+        insta::assert_debug_snapshot!(messages, @r#"
+        [
+            "a file is named by its absolute path, and \"etc/motd\" is not an absolute path",
+            "\"\" is not the name of a user",
+            "\"a:b\" is not the name of a group",
+        ]
+        "#);
         let file = ResourceId::new("file", "/etc/motd");
         assert!(mistakes(&file, "_apt", "1000").is_empty());
         assert_eq!(mistakes(&file, "4294967295", "99999999999").len(), 2);

@@ -154,3 +154,6 @@ fn ini_line(text: &mut String, key: &str, value: &Value, place: &Place<'_>, mist
         value => write(value, place),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,12 @@ mod tests {
     fn what_is_long_or_no_text_is_a_digest() {
         let written = |bytes: &[u8]| serde_json::to_value(Held::from(Content::from(bytes))).unwrap();
         assert_eq!(written(b"hello\n"), "hello\n");
-        insta::assert_json_snapshot!(written(b"\xff"), @"");
+        insta::assert_json_snapshot!(written(b"\xff"), @r#"
+        {
+          "sha256": "a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89",
+          "size": 1
+        }
+        "#);
         assert_eq!(written(&vec![b'a'; LONGEST_TEXT]).as_str().map(str::len), Some(LONGEST_TEXT));
         assert_eq!(written(&vec![b'a'; LONGEST_TEXT + 1])["size"], LONGEST_TEXT + 1);
     }

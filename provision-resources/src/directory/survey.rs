@@ -95,7 +95,7 @@ impl<'a> Survey<'a> {
         }
         if !stays {
             self.unwanted.insert(path, found.kind);
-        } else if self.directory.recurse && !(leads_to_declared && found.access == as_parents_are()) {
+        } else if self.directory.recurse && !is_mount && !(leads_to_declared && found.access == as_parents_are()) {
             self.compare(path, found)?;
         }
         Ok(stays)
