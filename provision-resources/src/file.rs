@@ -167,16 +167,19 @@ impl File {
         Ok(Some(text.into()))
     }
 
+    /// As [`written`](File::written), with the first mistake only: `validate` tells them all.
+    fn written_or_mistake(&self) -> Result<Option<Content>, AttributeError> {
+        let first = |mistakes: Vec<AttributeError>| mistakes.into_iter().next();
+        self.written().map_err(|mistakes| first(mistakes).unwrap_or_else(|| AttributeError::new("", "no content")))
+    }
+
     /// The content that it shall have, if any is declared.
     fn wanted(&self) -> Result<Option<Content>> {
-        let invalid = |message: &str| Error::new(ErrorKind::Invalid, message);
+        let invalid = |message| Error::new(ErrorKind::Invalid, message);
         match (&self.prepared, &self.source) {
             (Some(content), _) => Ok(Some(content.clone())),
-            (None, Some(source)) => Err(invalid(&format!("the source {source:?} has not been read"))),
-            (None, None) => self.written().map_err(|mistakes| match mistakes.first() {
-                Some(mistake) => invalid(&format!("{}: {}", mistake.path.join("."), mistake.message)),
-                None => invalid("the content cannot be written"),
-            }),
+            (None, Some(source)) => Err(invalid(format!("the source {source:?} has not been read"))),
+            (None, None) => self.written_or_mistake().map_err(|mistake| invalid(mistake.message)),
         }
     }
 
@@ -254,7 +257,7 @@ impl Resource for File {
                 let mistake = AttributeError::new("source", error.to_string());
                 error.hint().map_or(mistake.clone(), |hint| mistake.help(hint))
             })?),
-            None => self.written().map_err(|mut mistakes| mistakes.swap_remove(0))?,
+            None => self.written_or_mistake()?,
         };
         Ok(())
     }
