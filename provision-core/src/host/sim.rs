@@ -68,6 +68,17 @@ impl SimHost {
         self
     }
 
+    /// With a directory that another file system is mounted on.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_mount(self, path: &str) -> SimHost {
+        let host = self.with_directory(path);
+        host.host.mount(&HostPath::new(path).expect("an absolute path"));
+        host
+    }
+
     /// With a package of the catalogue installed, and all that it depends on.
     ///
     /// # Panics
@@ -115,8 +126,7 @@ impl SimHost {
     fn put(&self, path: &HostPath, kind: FileKind, mode: u32, data: Option<Content>) -> Result<()> {
         self.host.make_directories(path)?;
         let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) };
-        self.host.place(path, kind, access, data);
-        Ok(())
+        self.host.place(path, kind, access, data)
     }
 
     fn install_base(&self) -> Result<()> {

@@ -164,8 +164,8 @@ impl<H: HostView> Overlay<H> {
                 self.require_names(Some(&file.access.owner), Some(&file.access.group))?;
                 self.refuse_directory(&file.path)?;
                 self.require_parent(&file.path)?;
-                self.model()
-                    .put(&file.path, Node::new(FileKind::File, file.access.clone(), Some(file.content.clone())));
+                let node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
+                self.put_beside(&file.path, node)?;
             }
             Effect::CopyFile { from, to } => {
                 let content = self.read(from)?;
@@ -174,7 +174,7 @@ impl<H: HostView> Overlay<H> {
                 };
                 self.refuse_directory(to)?;
                 self.require_parent(to)?;
-                self.model().put(to, Node::new(FileKind::File, metadata.access, Some(content)));
+                self.put_beside(to, Node::new(FileKind::File, metadata.access, Some(content)))?;
             }
             Effect::CreateDirectory { path, access } => {
                 self.require_names(Some(&access.owner), Some(&access.group))?;
@@ -189,7 +189,7 @@ impl<H: HostView> Overlay<H> {
                             "something that is not a directory is in its place",
                         ));
                     }
-                    None => self.model().put(path, Node::new(FileKind::Directory, access.clone(), None)),
+                    None => self.put_beside(path, Node::new(FileKind::Directory, access.clone(), None))?,
                 }
             }
             Effect::CreateSymlink { path, target, owner, group } => {
@@ -197,7 +197,7 @@ impl<H: HostView> Overlay<H> {
                 self.refuse_directory(path)?;
                 self.require_parent(path)?;
                 let access = Access { owner: owner.clone(), group: group.clone(), mode: Mode::new(0o777) };
-                self.model().put(path, Node::new(FileKind::Symlink, access, Some(target.into())));
+                self.put_beside(path, Node::new(FileKind::Symlink, access, Some(target.into())))?;
             }
             Effect::SetMetadata { path, owner, group, mode } => {
                 self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode)?;
@@ -232,6 +232,14 @@ impl<H: HostView> Overlay<H> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Puts something new on the file system that its directory lies on.
+    fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
+        let parent = path.parent().map(|parent| self.metadata(&parent)).transpose()?.flatten();
+        let device = parent.map_or(0, |parent| parent.device);
+        self.model().put(path, Node { device, ..node });
         Ok(())
     }
 
@@ -365,7 +373,7 @@ impl<H: HostView> Overlay<H> {
                 // A package keeps a file that is there already if it is a configuration file.
                 if !(file.path.as_str().starts_with("/etc/") && self.metadata(&file.path)?.is_some()) {
                     self.make_directories(&file.path)?;
-                    self.model().put(&file.path, Node::new(file.kind(), file.access(), file.data()));
+                    self.put_beside(&file.path, Node::new(file.kind(), file.access(), file.data()))?;
                 }
             }
             let mut model = self.model();
@@ -394,14 +402,29 @@ impl<H: HostView> Overlay<H> {
         }
         for directory in missing.iter().rev() {
             let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) };
-            self.model().put(directory, Node::new(FileKind::Directory, access, None));
+            self.put_beside(directory, Node::new(FileKind::Directory, access, None))?;
         }
         Ok(())
     }
 
     /// Puts something at a path, whatever was there.
-    pub(in crate::host) fn place(&self, path: &HostPath, kind: FileKind, access: Access, data: Option<Content>) {
-        self.model().put(path, Node::new(kind, access, data));
+    pub(in crate::host) fn place(
+        &self,
+        path: &HostPath,
+        kind: FileKind,
+        access: Access,
+        data: Option<Content>,
+    ) -> Result<()> {
+        self.put_beside(path, Node::new(kind, access, data))
+    }
+
+    /// Makes a directory the root of a file system of its own.
+    pub(in crate::host) fn mount(&self, path: &HostPath) {
+        let mut model = self.model();
+        let device = 1 + model.nodes.values().flatten().map(|node| node.device).max().unwrap_or_default();
+        if let Some(Some(node)) = model.nodes.get_mut(path) {
+            node.device = device;
+        }
     }
 
     pub(in crate::host) fn set_unit(&self, name: &str, state: UnitState) {
@@ -467,11 +490,11 @@ impl<H: HostView> Overlay<H> {
             self.make_directories(&home)?;
             let group = self.accounts()?.group_name(gid).map_or_else(|| gid.to_string(), str::to_owned);
             let own = |mode| Access { owner: user.name.clone(), group: group.clone(), mode: Mode::new(mode) };
-            self.place(&home, FileKind::Directory, own(0o700), None);
+            self.place(&home, FileKind::Directory, own(0o700), None)?;
             let skeleton = HostPath::new("/etc/skel")?;
             for name in self.list(&skeleton)?.unwrap_or_default() {
                 if let Ok(Some(content)) = self.read(&skeleton.join(&name)?) {
-                    self.place(&home.join(&name)?, FileKind::File, own(0o644), Some(content));
+                    self.place(&home.join(&name)?, FileKind::File, own(0o644), Some(content))?;
                 }
             }
         }

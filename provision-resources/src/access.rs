@@ -1,0 +1,175 @@
+//! What `file`, `directory` and `symlink` have in common: a path for a name, an owner, a group and a mode, and the
+//! directories above.
+
+use provision_core::effect::{Access, Effect};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{Accounts, FileKind, Host, HostView};
+use provision_core::path::{HostPath, Mode};
+use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
+
+/// The path that a resource is named by.
+pub(crate) fn path_of(id: &ResourceId) -> Result<HostPath> {
+    HostPath::new(id.name())
+}
+
+/// What is wrong with the name and the accounts of a resource that is named by its path.
+pub(crate) fn mistakes(id: &ResourceId, owner: &str, group: &str) -> Vec<AttributeError> {
+    let mut mistakes = Vec::new();
+    if let Err(error) = path_of(id) {
+        let message = format!("a {} is named by its absolute path, and {}", id.kind(), error.message());
+        let help = format!("write `{}.\"/etc/example\"`", id.kind());
+        mistakes.push(AttributeError::new("", message).help(help));
+    }
+    for (attribute, what, name) in [("owner", "user", owner), ("group", "group", group)] {
+        // chown(2) takes the highest number for "leave it as it is".
+        let number = name.bytes().all(|digit| digit.is_ascii_digit());
+        let usable = match number {
+            true => name.parse().is_ok_and(|number: u32| number != u32::MAX),
+            false => !name.starts_with('-') && !name.contains([':', '/', ',']) && !name.contains(char::is_whitespace),
+        };
+        if !usable || name.contains(char::is_control) {
+            mistakes.push(
+                AttributeError::new(attribute, format!("{name:?} is not the name of a {what}"))
+                    .help(format!("a name such as \"root\", or a number in quotes such as \"1000\" for a {what}")),
+            );
+        }
+    }
+    mistakes
+}
+
+/// What such a resource claims: the path, and the accounts that it names.
+///
+/// The directories above are not claimed: the engine knows by itself that a path comes after them.
+pub(crate) fn claims(id: &ResourceId, accounts: Option<(&str, &str)>) -> Vec<Claim> {
+    let mut claims: Vec<Claim> = path_of(id).map(|path| Claim::owns(Target::Path(path))).into_iter().collect();
+    // A number needs no name, and root is always there.
+    let named = |name: &&str| *name != "root" && !name.bytes().all(|digit| digit.is_ascii_digit());
+    if let Some((owner, group)) = accounts {
+        claims.extend(Some(owner).filter(named).map(|owner| Claim::needs(Target::User(owner.to_owned()))));
+        claims.extend(Some(group).filter(named).map(|group| Claim::needs(Target::Group(group.to_owned()))));
+    }
+    claims
+}
+
+/// Says owner and group as the declaration does, where they are the same: `1000` and `deploy` may be one user.
+pub(crate) fn in_words_of(host: &dyn HostView, owner: &str, group: &str, found: Access) -> Result<Access> {
+    if found.owner == owner && found.group == group {
+        return Ok(found);
+    }
+    let accounts = host.accounts()?;
+    Ok(Access {
+        owner: same_or(owner, found.owner, |name| uid(&accounts, name)),
+        group: same_or(group, found.group, |name| gid(&accounts, name)),
+        mode: found.mode,
+    })
+}
+
+fn same_or(declared: &str, found: String, number: impl Fn(&str) -> Option<u32>) -> String {
+    let same = declared == found || number(declared).is_some_and(|declared| number(&found) == Some(declared));
+    if same { declared.to_owned() } else { found }
+}
+
+fn uid(accounts: &Accounts, name: &str) -> Option<u32> {
+    accounts.users.get(name).map(|user| user.uid).or_else(|| number(name))
+}
+
+fn gid(accounts: &Accounts, name: &str) -> Option<u32> {
+    accounts.groups.get(name).map(|group| group.gid).or_else(|| number(name))
+}
+
+fn number(name: &str) -> Option<u32> {
+    if name == "root" { Some(0) } else { name.parse().ok() }
+}
+
+/// Changes what differs of owner, group and mode, and nothing else.
+pub(crate) fn change(host: &dyn Host, path: &HostPath, now: &Access, want: &Access) -> Result<()> {
+    let differs = |now: &str, want: &str| (now != want).then(|| want.to_owned());
+    let owner = differs(&now.owner, &want.owner);
+    let group = differs(&now.group, &want.group);
+    let mode = (now.mode != want.mode).then_some(want.mode);
+    if owner.is_some() || group.is_some() || mode.is_some() {
+        host.perform(&Effect::SetMetadata { path: path.clone(), owner, group, mode })?;
+    }
+    Ok(())
+}
+
+/// Creates the missing directories above a path, for root and open to all (`0755`), or says that they are missing.
+pub(crate) fn make_parents(host: &dyn Host, path: &HostPath, allowed: bool) -> Result<()> {
+    let mut missing = Vec::new();
+    for above in path.ancestors() {
+        match host.metadata(&above)?.map(|metadata| metadata.kind) {
+            None => missing.push(above),
+            // A link is taken to lead to a directory; the host objects if it does not.
+            Some(FileKind::Directory | FileKind::Symlink) => break,
+            Some(kind) => {
+                let message = format!("{above} is {}, so nothing can be in it", kind.noun());
+                return Err(Error::new(ErrorKind::Conflict, message).with_hint("remove it, or choose another path"));
+            }
+        }
+    }
+    match missing.last() {
+        Some(highest) if !allowed => {
+            return Err(Error::new(ErrorKind::NotFound, format!("the directory {highest} does not exist"))
+                .with_hint(format!("declare `directory.\"{highest}\"`, or set `parents = true`")));
+        }
+        _ => {}
+    }
+    for path in missing.into_iter().rev() {
+        host.perform(&Effect::CreateDirectory { path, access: as_parents_are() })?;
+    }
+    Ok(())
+}
+
+/// Owner, group and mode of directories that are made on the way to something.
+pub(crate) fn as_parents_are() -> Access {
+    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) }
+}
+
+/// Something else is in the place: never removed without being asked.
+pub(crate) fn in_the_way(path: &HostPath, what: &str, hint: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Conflict, format!("{what} is in the place of {path}")).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provision_core::host::SimHost;
+
+    #[test]
+    fn numbers_and_names_of_one_user_are_the_same() {
+        let host = SimHost::debian().with_user("deploy");
+        let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
+        let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
+        let said = |declared: (&str, &str), found| in_words_of(&host, declared.0, declared.1, found).unwrap();
+        assert_eq!(said((&uid, "0"), access("deploy", "root")), access(&uid, "0"));
+        assert_eq!(said(("deploy", "root"), access(&uid, "0")), access("deploy", "root"));
+        assert_eq!(said(("ghost", "77777"), access("root", "77777")), access("root", "77777"));
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_found() {
+        let id = ResourceId::new("file", "etc/motd");
+        let found = mistakes(&id, "", "a:b");
+        let messages: Vec<&str> = found.iter().map(|mistake| mistake.message.as_str()).collect();
+        insta::assert_debug_snapshot!(messages, @r#"
+        [
+            "a file is named by its absolute path, and \"etc/motd\" is not an absolute path",
+            "\"\" is not the name of a user",
+            "\"a:b\" is not the name of a group",
+        ]
+        "#);
+        let file = ResourceId::new("file", "/etc/motd");
+        assert!(mistakes(&file, "_apt", "1000").is_empty());
+        assert_eq!(mistakes(&file, "4294967295", "99999999999").len(), 2);
+    }
+
+    #[test]
+    fn only_names_are_claimed() {
+        let id = ResourceId::new("file", "/etc/motd");
+        let targets = |owner: &str, group: &str| {
+            claims(&id, Some((owner, group))).iter().map(|claim| claim.target.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(targets("root", "1000"), ["path /etc/motd"]);
+        assert_eq!(targets("deploy", "www-data"), ["path /etc/motd", "user deploy", "group www-data"]);
+    }
+}

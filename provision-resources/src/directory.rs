@@ -1,0 +1,249 @@
+//! The resource type `directory`.
+
+mod guard;
+mod survey;
+
+use std::collections::BTreeMap;
+
+use provision_core::effect::{Access, Effect, Removal};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{FileKind, Host, HostView};
+use provision_core::path::{HostPath, Mode};
+use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surroundings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::access;
+use crate::ensure::Ensure;
+use survey::Survey;
+
+/// A directory, named by its absolute path.
+///
+/// Anything else in its place is an error, and so is a symbolic link that leads to a directory.
+///
+/// `recurse` and `purge` look at everything beneath it. What other resources of the site declare is left to them, with
+/// all that lies beneath it; so is a directory that was only made on the way to such a path. Links are never followed,
+/// and a declared path is recognised only as it is written, not through a link.
+///
+/// Access control lists and default ACLs are left alone, so the group bits of a mode are the mask of a list where there
+/// is one. A bind mount from the same file system is not seen to be a mount. Do not let `recurse` work where users may
+/// create hard links to files that are not theirs (Debian's `fs.protected_hardlinks` keeps them from it).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Directory {
+    /// Whether the directory is there. Only an empty one is removed, unless `recurse` is set.
+    pub ensure: Ensure,
+    /// User that owns it: a name, or a number in quotes.
+    pub owner: String,
+    /// Group that owns it: a name, or a number in quotes.
+    pub group: String,
+    /// Permission bits; 0755 if they are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Whether owner and group, and the mode if one is written, apply to everything beneath it. Files get the mode
+    /// without its execute bits unless they have such a bit already, and never its set-user-id, set-group-id and sticky
+    /// bits. Other file systems that are mounted beneath are not entered. With `ensure = 'absent` the directory is
+    /// removed with all that is in it.
+    pub recurse: bool,
+    /// Whether everything beneath it is removed that the site does not declare. Files that belong to an installed
+    /// package stay. Something mounted beneath is an error. Refused for directories of the system, such as `/etc`.
+    pub purge: bool,
+    /// Whether missing directories above it are created, for root and with mode 0755.
+    pub parents: bool,
+    /// The paths beneath that the site declares, as `prepare` found them; not an attribute.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub declared: Option<Vec<HostPath>>,
+}
+
+/// How a directory was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ensure", rename_all = "snake_case")]
+pub enum DirectoryState {
+    /// Nothing is there.
+    Absent,
+    /// It is there.
+    Present {
+        /// Owner, group and mode.
+        #[serde(flatten)]
+        access: Access,
+        /// What lies beneath and has another owner, group or mode than it should.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        differing: BTreeMap<HostPath, Difference>,
+        /// What lies beneath and should not be there.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        unwanted: BTreeMap<HostPath, FileKind>,
+    },
+}
+
+/// What is otherwise than it should be, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its owner, if that should be another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its group, if that should be another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its mode, if that should be another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}
+
+impl Default for Directory {
+    fn default() -> Directory {
+        Directory {
+            ensure: Ensure::Present,
+            owner: "root".into(),
+            group: "root".into(),
+            mode: None,
+            recurse: false,
+            purge: false,
+            parents: true,
+            declared: None,
+        }
+    }
+}
+
+impl Directory {
+    /// A directory of a user and a group, which otherwise has the defaults.
+    pub fn owned_by(owner: impl Into<String>, group: impl Into<String>) -> Directory {
+        Directory { owner: owner.into(), group: group.into(), ..Directory::default() }
+    }
+
+    /// A directory that is not there.
+    pub fn absent() -> Directory {
+        Directory { ensure: Ensure::Absent, ..Directory::default() }
+    }
+
+    /// Owner, group and mode of the directory itself.
+    fn access(&self) -> Access {
+        let mode = self.mode.unwrap_or(Mode::new(0o755));
+        Access { owner: self.owner.clone(), group: self.group.clone(), mode }
+    }
+
+    /// The mode of something beneath: execute bits only where there are some, as with `X` of chmod(1).
+    fn mode_beneath(&self, kind: FileKind, found: Mode) -> Mode {
+        match (self.mode, kind) {
+            (None, _) | (_, FileKind::Symlink) => found,
+            (Some(mode), FileKind::Directory) => mode,
+            (Some(mode), _) if found.bits() & 0o111 != 0 => Mode::new(mode.bits() & 0o777),
+            (Some(mode), _) => Mode::new(mode.bits() & 0o666),
+        }
+    }
+}
+
+impl Resource for Directory {
+    const TYPE: &'static str = "directory";
+    type State = DirectoryState;
+
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let mut mistakes = access::mistakes(id, &self.owner, &self.group);
+        if self.ensure == Ensure::Absent && self.purge {
+            mistakes.push(
+                AttributeError::new("purge", "a directory that is absent has nothing to purge")
+                    .help("set `recurse = true` to remove a directory with all that is in it"),
+            );
+        }
+        let Ok(path) = access::path_of(id) else { return mistakes };
+        let refuse = |attribute, what| {
+            AttributeError::new(attribute, format!("{path} is a directory of the system, which is never {what}"))
+                .help("name a directory further down")
+        };
+        match self.ensure {
+            Ensure::Absent if guard::is_of_the_system(&path) => mistakes.push(refuse("ensure", "removed")),
+            Ensure::Present if self.purge && guard::is_of_the_system(&path) => {
+                mistakes.push(refuse("purge", "purged"));
+            }
+            _ => {}
+        }
+        if self.ensure == Ensure::Present && self.recurse && guard::has_many_owners(&path) {
+            mistakes.push(refuse("recurse", "given to one owner with all that is in it"));
+        }
+        mistakes
+    }
+
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        let present = self.ensure == Ensure::Present;
+        access::claims(id, present.then_some((&self.owner, &self.group)))
+    }
+
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        let invalid = |error: Error| AttributeError::new("", error.message());
+        let path = access::path_of(id).map_err(invalid)?;
+        let mut beneath = surroundings.declared_within(&path);
+        beneath.retain(|declared| *declared != path);
+        beneath.sort_unstable();
+        match beneath.first() {
+            Some(declared) if self.ensure == Ensure::Absent && self.recurse => {
+                return Err(AttributeError::new("recurse", format!("{path} cannot be removed with all that is in it"))
+                    .help(format!("the site declares {declared} beneath it; leave one of the two out")));
+            }
+            _ => self.declared = Some(beneath),
+        }
+        Ok(())
+    }
+
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DirectoryState> {
+        let path = access::path_of(id)?;
+        let Some(found) = host.metadata(&path)? else { return Ok(DirectoryState::Absent) };
+        match found.kind {
+            FileKind::Directory => {}
+            FileKind::Symlink => {
+                let target = host.read_link(&path)?.unwrap_or_default();
+                let hint = "name the directory that it leads to, or remove the link";
+                return Err(access::in_the_way(&path, &format!("a symbolic link to {target}"), hint));
+            }
+            kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
+        }
+        let Survey { differing, unwanted, .. } = Survey::of(self, &path, found.device, host)?;
+        if self.ensure == Ensure::Absent && !self.recurse && host.list(&path)?.is_some_and(|names| !names.is_empty()) {
+            return Err(Error::new(ErrorKind::Conflict, format!("the directory {path} is not empty"))
+                .with_hint("set `recurse = true` to remove it with all that is in it"));
+        }
+        let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
+        Ok(DirectoryState::Present { access, differing, unwanted })
+    }
+
+    fn plan(&self, _: &ResourceId, _: &DirectoryState) -> Result<DirectoryState> {
+        Ok(match self.ensure {
+            Ensure::Absent => DirectoryState::Absent,
+            Ensure::Present => {
+                DirectoryState::Present { access: self.access(), differing: BTreeMap::new(), unwanted: BTreeMap::new() }
+            }
+        })
+    }
+
+    fn apply(&self, id: &ResourceId, now: &DirectoryState, want: &DirectoryState, host: &dyn Host) -> Result<()> {
+        let path = access::path_of(id)?;
+        let DirectoryState::Present { access, .. } = want else {
+            let what = if self.recurse { Removal::Tree } else { Removal::EmptyDirectory };
+            return host.perform(&Effect::Remove { path, what }).map(drop);
+        };
+        let DirectoryState::Present { access: found, differing, unwanted } = now else {
+            access::make_parents(host, &path, self.parents)?;
+            return host.perform(&Effect::CreateDirectory { path, access: access.clone() }).map(drop);
+        };
+        access::change(host, &path, found, access)?;
+        // From the last to the first: a directory comes after all that is in it. Each is named, and a directory goes only
+        // if it is empty, so that nothing is removed that the plan did not show.
+        for (path, kind) in unwanted.iter().rev() {
+            let what = if *kind == FileKind::Directory { Removal::EmptyDirectory } else { Removal::File };
+            host.perform(&Effect::Remove { path: path.clone(), what })?;
+        }
+        for (path, found) in differing {
+            host.perform(&Effect::SetMetadata {
+                path: path.clone(),
+                owner: found.owner.as_ref().map(|_| self.owner.clone()),
+                group: found.group.as_ref().map(|_| self.group.clone()),
+                mode: found.mode.map(|mode| self.mode_beneath(found.kind, mode)),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The resource type `file`.
+
+use provision_core::effect::{Access, Command, Content, Effect, Removal, WriteFile};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{FileKind, Host, HostView};
+use provision_core::path::{HostPath, Mode};
+use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surroundings, Target};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::access;
+use crate::command_line::CommandLine;
+use crate::ensure::Ensure;
+use crate::formats;
+use crate::held::Held;
+
+/// A regular file, named by its absolute path.
+///
+/// At most one of `content`, `source`, `json`, `toml`, `yaml` and `ini` says what it holds. Without any of them a file
+/// that is there keeps its content, and one that is not is created empty.
+///
+/// A file is replaced as a whole: whoever reads it sees the old file or the new one. Its access control list and
+/// extended attributes are kept. Other hard links to it keep the old content. A symbolic link in its place is replaced
+/// by the file, and what it leads to is left alone; a directory or a special file in its place is an error.
+///
+/// Content is not converted: line endings, byte order marks and a missing final newline are written as declared. An
+/// immutable file (`chattr +i`) and one that something is mounted on cannot be replaced, which is an error.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Whether the file is there.
+    pub ensure: Ensure,
+    /// What it holds, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// What it holds: a copy of this file, whose path starts at the directory of the site file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What it holds: this value as JSON, indented by two spaces, keys sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
+    /// What it holds: this record as TOML, keys sorted. TOML has no null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toml: Option<formats::Record>,
+    /// What it holds: this value as YAML in block style, keys sorted. Strings that look like something else are quoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yaml: Option<Value>,
+    /// What it holds: this record of sections as INI, each a record of `key=value` lines, all sorted. An array repeats
+    /// its key. Values beside the sections come before them. Values are written as they are, so quote what the program
+    /// that reads them wants quoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ini: Option<formats::Record>,
+    /// User that owns it: a name, or a number in quotes.
+    pub owner: String,
+    /// Group that owns it: a name, or a number in quotes.
+    pub group: String,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Whether missing directories above it are created, for root and with mode 0755.
+    pub parents: bool,
+    /// Whether a file that is there already gets the content too.
+    pub replace: Replace,
+    /// A command that checks new content before it takes its place, such as `"visudo -cf %"`: `%` stands for a file
+    /// that holds it. If the command fails, the old file stays. It runs without a shell, and only for new content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate: Option<CommandLine>,
+    /// Whether the file that is there is copied before other content takes its place, and before it is removed: to
+    /// `.NAME.provision.bak` beside it, a name that cron, sudo, apt, logrotate and run-parts pass over. There is one
+    /// copy, of the last file that was replaced.
+    pub backup: bool,
+    /// The content that `prepare` found; not an attribute.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub prepared: Option<Content>,
+}
+
+/// Whether a file that is there already gets the declared content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replace {
+    /// It always holds what is declared.
+    #[default]
+    Always,
+    /// The content is for a file that is not there yet; from then on only owner, group and mode are kept.
+    Once,
+}
+
+/// How a file was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ensure", rename_all = "snake_case")]
+pub enum FileState {
+    /// Nothing is there.
+    Absent,
+    /// A symbolic link is in its place.
+    Symlink {
+        /// Where it leads.
+        target: String,
+    },
+    /// It is there.
+    Present {
+        /// What it holds, if a content is declared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Held>,
+        /// Owner, group and mode.
+        #[serde(flatten)]
+        access: Access,
+    },
+}
+
+impl Default for File {
+    fn default() -> File {
+        File {
+            ensure: Ensure::Present,
+            content: None,
+            source: None,
+            json: None,
+            toml: None,
+            yaml: None,
+            ini: None,
+            owner: "root".into(),
+            group: "root".into(),
+            mode: Mode::new(0o644),
+            parents: true,
+            replace: Replace::Always,
+            validate: None,
+            backup: false,
+            prepared: None,
+        }
+    }
+}
+
+impl File {
+    /// A file that holds a text, and otherwise has the defaults.
+    pub fn with_content(text: impl Into<String>) -> File {
+        File { content: Some(text.into()), ..File::default() }
+    }
+
+    /// A file that is not there.
+    pub fn absent() -> File {
+        File { ensure: Ensure::Absent, ..File::default() }
+    }
+
+    /// The attributes that say what it holds.
+    fn content_attributes(&self) -> Vec<&'static str> {
+        let all = [
+            ("content", self.content.is_some()),
+            ("source", self.source.is_some()),
+            ("json", self.json.is_some()),
+            ("toml", self.toml.is_some()),
+            ("yaml", self.yaml.is_some()),
+            ("ini", self.ini.is_some()),
+        ];
+        all.into_iter().filter(|(_, declared)| *declared).map(|(name, _)| name).collect()
+    }
+
+    /// The declared content; none if there is none, or if it is in a source file.
+    fn written(&self) -> Result<Option<Content>, Vec<AttributeError>> {
+        let text = match self {
+            File { content: Some(text), .. } => return Ok(Some(text.into())),
+            File { json: Some(value), .. } => formats::json(value)?,
+            File { toml: Some(record), .. } => formats::toml(record)?,
+            File { yaml: Some(value), .. } => formats::yaml(value)?,
+            File { ini: Some(record), .. } => formats::ini(record)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(text.into()))
+    }
+
+    /// As [`written`](File::written), with the first mistake only: `validate` tells them all.
+    fn written_or_mistake(&self) -> Result<Option<Content>, AttributeError> {
+        let first = |mistakes: Vec<AttributeError>| mistakes.into_iter().next();
+        self.written().map_err(|mistakes| first(mistakes).unwrap_or_else(|| AttributeError::new("", "no content")))
+    }
+
+    /// The content that it shall have, if any is declared.
+    fn wanted(&self) -> Result<Option<Content>> {
+        let invalid = |message| Error::new(ErrorKind::Invalid, message);
+        match (&self.prepared, &self.source) {
+            (Some(content), _) => Ok(Some(content.clone())),
+            (None, Some(source)) => Err(invalid(format!("the source {source:?} has not been read"))),
+            (None, None) => self.written_or_mistake().map_err(|mistake| invalid(mistake.message)),
+        }
+    }
+
+    fn check_command(&self) -> Result<Option<Command>, AttributeError> {
+        let Some(command) = &self.validate else { return Ok(None) };
+        let words = command.words("validate")?;
+        if !words.iter().skip(1).any(|word| word.contains('%')) {
+            return Err(AttributeError::new("validate", "no argument of the command is `%`, so it checks nothing")
+                .help("write `%` where the command takes the file, as in \"visudo -cf %\""));
+        }
+        Ok(Some(Command::new(words)))
+    }
+
+    /// Copies the file that is there, if that is wanted.
+    fn keep_copy(&self, path: &HostPath, now: &FileState, host: &dyn Host) -> Result<()> {
+        if self.backup && matches!(now, FileState::Present { .. }) {
+            host.perform(&Effect::CopyFile { from: path.clone(), to: copy_of(path)? })?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the last file is kept. Directories of configuration snippets pass over names with a leading dot (apt, cron,
+/// sudo, run-parts, and every pattern such as `*.conf`) or with the ending `.bak` (logrotate).
+fn copy_of(path: &HostPath) -> Result<HostPath> {
+    let directory = path.parent().unwrap_or_else(HostPath::root);
+    directory.join(&format!(".{}.provision.bak", path.name()))
+}
+
+impl Resource for File {
+    const TYPE: &'static str = "file";
+    type State = FileState;
+
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let mut mistakes = access::mistakes(id, &self.owner, &self.group);
+        let path = access::path_of(id).ok();
+        if path.as_ref().is_some_and(|path| path.parent().is_none()) {
+            mistakes.push(AttributeError::new("", "the root directory is not a file"));
+        }
+        let declared = self.content_attributes();
+        if self.ensure == Ensure::Absent {
+            let refuse = |name| AttributeError::new(name, format!("a file that is absent has no `{name}`"));
+            mistakes.extend(declared.into_iter().map(refuse));
+        } else if let [first, others @ ..] = declared.as_slice() {
+            let refuse = |name| {
+                AttributeError::new(name, format!("`{first}` says already what the file holds, so `{name}` cannot"))
+                    .help("write one of content, source, json, toml, yaml and ini")
+            };
+            mistakes.extend(others.iter().copied().map(refuse));
+        }
+        mistakes.extend(self.written().err().into_iter().flatten());
+        if self.source.as_deref().is_some_and(str::is_empty) {
+            mistakes.push(AttributeError::new("source", "the path is empty"));
+        }
+        mistakes.extend(self.check_command().err());
+        // A name has at most 255 bytes.
+        if self.backup && path.and_then(|path| copy_of(&path).ok()).is_some_and(|copy| copy.name().len() > 255) {
+            mistakes.push(AttributeError::new("backup", "the name is too long for a copy beside it"));
+        }
+        mistakes
+    }
+
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        let present = self.ensure == Ensure::Present;
+        let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
+        if let Some(copy) = access::path_of(id).and_then(|path| copy_of(&path)).ok().filter(|_| self.backup) {
+            claims.push(Claim::owns(Target::Path(copy)));
+        }
+        claims
+    }
+
+    fn prepare(&mut self, _: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        self.prepared = match &self.source {
+            Some(path) => Some(surroundings.read_source(path).map_err(|error| {
+                let mistake = AttributeError::new("source", error.to_string());
+                error.hint().map_or(mistake.clone(), |hint| mistake.help(hint))
+            })?),
+            None => self.written_or_mistake()?,
+        };
+        Ok(())
+    }
+
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<FileState> {
+        let path = access::path_of(id)?;
+        let Some(found) = host.metadata(&path)? else { return Ok(FileState::Absent) };
+        match found.kind {
+            FileKind::File => {}
+            FileKind::Symlink => {
+                return Ok(FileState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
+            }
+            FileKind::Directory => {
+                let hint = format!("declare `directory.\"{path}\"`, or remove the directory");
+                return Err(access::in_the_way(&path, "a directory", hint));
+            }
+            FileKind::Other => return Err(access::in_the_way(&path, "a special file", "remove it yourself")),
+        }
+        let content = match self.content_attributes().is_empty() {
+            true => None,
+            false => host.read(&path)?.map(Held::from),
+        };
+        let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
+        Ok(FileState::Present { content, access })
+    }
+
+    fn plan(&self, _: &ResourceId, now: &FileState) -> Result<FileState> {
+        if self.ensure == Ensure::Absent {
+            return Ok(FileState::Absent);
+        }
+        let content = match (self.replace, now) {
+            (Replace::Once, FileState::Present { content, .. }) => content.clone(),
+            _ => self.wanted()?.map(Held::from),
+        };
+        let access = Access { owner: self.owner.clone(), group: self.group.clone(), mode: self.mode };
+        Ok(FileState::Present { content, access })
+    }
+
+    fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
+        let path = access::path_of(id)?;
+        let FileState::Present { content, access } = want else {
+            self.keep_copy(&path, now, host)?;
+            return host.perform(&Effect::Remove { path, what: Removal::File }).map(drop);
+        };
+        match now {
+            FileState::Present { content: before, access: found } if before == content => {
+                return access::change(host, &path, found, access);
+            }
+            FileState::Absent => access::make_parents(host, &path, self.parents)?,
+            _ => self.keep_copy(&path, now, host)?,
+        }
+        let content = self.wanted()?.unwrap_or_else(|| "".into());
+        let validate = self.check_command().map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
+        host.perform(&Effect::WriteFile(WriteFile { path, content, access: access.clone(), validate })).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests;

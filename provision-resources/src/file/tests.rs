@@ -1,0 +1,243 @@
+use super::*;
+use crate::testing::{Site, converge, converge_in, in_words, mistakes};
+use provision_core::host::{HostViewExt, SimHost};
+use serde_json::json;
+
+const MOTD: &str = "/etc/motd";
+
+fn path(path: &str) -> HostPath {
+    HostPath::new(path).unwrap()
+}
+
+fn link(host: &SimHost, at: &str, target: &str) {
+    let (owner, group) = ("root".to_owned(), "root".to_owned());
+    host.perform(&Effect::CreateSymlink { path: path(at), target: target.to_owned(), owner, group }).unwrap();
+}
+
+#[test]
+fn a_missing_file_is_written() {
+    let host = SimHost::debian();
+    let effects = converge(&host, MOTD, File::with_content("hello\n")).unwrap();
+    assert_eq!(in_words(&effects), ["write /etc/motd"]);
+    assert_eq!(host.read_text(MOTD).unwrap().as_deref(), Some("hello\n"));
+    assert_eq!(converge(&host, MOTD, File::with_content("hello\n")).unwrap(), []);
+}
+
+#[test]
+fn other_content_is_replaced_and_other_access_is_set() {
+    let host = SimHost::debian().with_file(MOTD, "old").with_user("deploy");
+    assert_eq!(in_words(&converge(&host, MOTD, File::with_content("new")).unwrap()), ["write /etc/motd"]);
+    let owned = File { owner: "deploy".into(), mode: Mode::new(0o600), ..File::with_content("new") };
+    let effects = in_words(&converge(&host, MOTD, owned.clone()).unwrap());
+    assert_eq!(effects, ["set owner deploy mode 0600 of /etc/motd"]);
+    // The same user by number is the same.
+    let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
+    assert_eq!(converge(&host, MOTD, File { owner: uid, ..owned }).unwrap(), []);
+}
+
+#[test]
+fn without_content_a_file_keeps_its_own() {
+    let host = SimHost::debian().with_file(MOTD, "old");
+    assert_eq!(converge(&host, MOTD, File::default()).unwrap(), []);
+    let strict = File { mode: Mode::new(0o640), ..File::default() };
+    assert_eq!(in_words(&converge(&host, MOTD, strict).unwrap()), ["set mode 0640 of /etc/motd"]);
+    converge(&host, "/etc/empty", File::default()).unwrap();
+    assert_eq!(host.read_text("/etc/empty").unwrap().as_deref(), Some(""));
+}
+
+#[test]
+fn content_that_is_written_once_is_left_alone() {
+    let host = SimHost::debian();
+    let once = File { replace: Replace::Once, ..File::with_content("first") };
+    converge(&host, MOTD, once.clone()).unwrap();
+    let host = host.with_file(MOTD, "changed by hand");
+    assert_eq!(converge(&host, MOTD, once.clone()).unwrap(), []);
+    let strict = File { mode: Mode::new(0o600), ..once };
+    assert_eq!(in_words(&converge(&host, MOTD, strict).unwrap()), ["set mode 0600 of /etc/motd"]);
+    assert_eq!(host.read_text(MOTD).unwrap().as_deref(), Some("changed by hand"));
+}
+
+#[test]
+fn directories_above_are_made_or_missed() {
+    let host = SimHost::debian();
+    let effects = converge(&host, "/srv/a/b/c", File::with_content("")).unwrap();
+    assert_eq!(in_words(&effects), ["create directory /srv/a", "create directory /srv/a/b", "write /srv/a/b/c"]);
+    let alone = File { parents: false, ..File::default() };
+    let error = converge(&host, "/srv/x/y", alone.clone()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    insta::assert_snapshot!(format!("{error}; {}", error.hint().unwrap()), @r#"the directory /srv/x does not exist; declare `directory."/srv/x"`, or set `parents = true`"#);
+    converge(&host, "/srv/a/z", alone).unwrap();
+    let error = converge(&host, "/srv/a/b/c/d", File::default()).unwrap_err();
+    assert_eq!(error.message(), "/srv/a/b/c is a file, so nothing can be in it");
+}
+
+#[test]
+fn a_file_can_be_removed() {
+    let host = SimHost::debian().with_file(MOTD, "old");
+    assert_eq!(in_words(&converge(&host, MOTD, File::absent()).unwrap()), ["remove /etc/motd"]);
+    assert_eq!(converge(&host, MOTD, File::absent()).unwrap(), []);
+    link(&host, MOTD, "/run/motd");
+    assert_eq!(in_words(&converge(&host, MOTD, File::absent()).unwrap()), ["remove /etc/motd"]);
+}
+
+#[test]
+fn a_link_is_replaced_and_its_target_left_alone() {
+    let host = SimHost::debian().with_file("/run/motd", "linked");
+    link(&host, MOTD, "/run/motd");
+    let effects = converge(&host, MOTD, File { backup: true, ..File::with_content("own") }).unwrap();
+    assert_eq!(in_words(&effects), ["write /etc/motd"]);
+    assert_eq!(host.read_text("/run/motd").unwrap().as_deref(), Some("linked"));
+}
+
+#[test]
+fn a_directory_is_never_replaced() {
+    let host = SimHost::debian().with_directory("/etc/motd.d");
+    for file in [File::default(), File::absent()] {
+        let error = converge(&host, "/etc/motd.d", file).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(format!("{error}; {}", error.hint().unwrap()), @r#"a directory is in the place of /etc/motd.d; declare `directory."/etc/motd.d"`, or remove the directory"#);
+        }
+    }
+}
+
+#[test]
+fn the_old_file_is_kept_if_asked_for() {
+    let host = SimHost::debian().with_file("/etc/sudoers.d/ops", "old");
+    let kept = File { backup: true, ..File::with_content("new") };
+    let effects = converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap();
+    insta::assert_debug_snapshot!(in_words(&effects), @r#"
+    [
+        "copy /etc/sudoers.d/ops to /etc/sudoers.d/.ops.provision.bak",
+        "write /etc/sudoers.d/ops",
+    ]
+    "#);
+    assert_eq!(host.read_text("/etc/sudoers.d/.ops.provision.bak").unwrap().as_deref(), Some("old"));
+    assert_eq!(converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap(), []);
+    let gone = File { backup: true, ..File::absent() };
+    assert_eq!(converge(&host, "/etc/sudoers.d/ops", gone).unwrap().len(), 2);
+    assert_eq!(host.read_text("/etc/sudoers.d/.ops.provision.bak").unwrap().as_deref(), Some("new"));
+    let id = ResourceId::new("file", "/etc/sudoers.d/ops");
+    let claims: Vec<String> = kept.claims(&id).iter().map(|claim| claim.target.to_string()).collect();
+    assert_eq!(claims, ["path /etc/sudoers.d/ops", "path /etc/sudoers.d/.ops.provision.bak"]);
+}
+
+#[test]
+fn new_content_is_validated() {
+    let host = SimHost::debian();
+    let validated = File { validate: Some("visudo -cf %".into()), ..File::with_content("root ALL\n") };
+    let effects = converge(&host, "/etc/sudoers.d/ops", validated.clone()).unwrap();
+    let [Effect::WriteFile(write)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(write.validate.as_ref().unwrap().argv, ["visudo", "-cf", "%"]);
+    let fails = provision_core::effect::Output { code: 1, ..Default::default() };
+    let host = SimHost::debian().with_command("visudo", fails);
+    assert_eq!(converge(&host, "/etc/sudoers.d/ops", validated).unwrap_err().kind(), ErrorKind::CommandFailed);
+}
+
+#[test]
+fn a_source_is_read_when_the_site_is_known() {
+    let site = Site { sources: [("files/logo", Content::from(b"\x89PNG\xff"))].into(), ..Site::default() };
+    let host = SimHost::debian();
+    let logo = File { source: Some("files/logo".into()), ..File::default() };
+    converge_in(&host, "/srv/logo", logo.clone(), &site).unwrap();
+    assert_eq!(host.read(&path("/srv/logo")).unwrap().unwrap().bytes(), b"\x89PNG\xff");
+    let error = converge(&host, "/srv/logo", logo.clone()).unwrap_err();
+    assert_eq!(error.message(), "there is no files/logo");
+    let error = logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent).unwrap_err();
+    assert_eq!(error.message(), "the source \"files/logo\" has not been read");
+}
+
+#[test]
+fn values_are_written_in_their_formats() {
+    let host = SimHost::debian();
+    let record = || serde_json::from_value(json!({ "a": { "b": [1, 2] } })).unwrap();
+    let files = [
+        File { json: Some(json!({ "b": 1, "a": [] })), ..File::default() },
+        File { toml: Some(record()), ..File::default() },
+        File { yaml: Some(json!({ "on": "yes" })), ..File::default() },
+        File { ini: Some(record()), ..File::default() },
+    ];
+    let texts = files.map(|file| {
+        converge(&host, "/etc/x", file).unwrap();
+        host.read_text("/etc/x").unwrap().unwrap()
+    });
+    insta::assert_debug_snapshot!(texts, @r#"
+    [
+        "{\n  \"a\": [],\n  \"b\": 1\n}\n",
+        "[a]\nb = [\n    1,\n    2,\n]\n",
+        "\"on\": \"yes\"\n",
+        "[a]\nb=1\nb=2\n",
+    ]
+    "#);
+}
+
+#[test]
+fn mistakes_are_found_all_at_once() {
+    let file = File {
+        content: Some("a".into()),
+        json: Some(json!(1)),
+        owner: "a b".into(),
+        validate: Some("true | false".into()),
+        ..File::default()
+    };
+    insta::assert_debug_snapshot!(mistakes("etc/motd", &file), @r#"
+    [
+        ": a file is named by its absolute path, and \"etc/motd\" is not an absolute path",
+        "owner: \"a b\" is not the name of a user",
+        "json: `content` says already what the file holds, so `json` cannot",
+        "validate: '|' would need a shell, and commands run without one",
+    ]
+    "#);
+    let absent = File { source: Some(String::new()), ..File::absent() };
+    insta::assert_debug_snapshot!(mistakes("/", &absent), @r#"
+    [
+        ": the root directory is not a file",
+        "source: a file that is absent has no `source`",
+        "source: the path is empty",
+    ]
+    "#);
+    let more = File { toml: serde_json::from_value(json!({ "a": [null] })).unwrap(), ..File::default() };
+    insta::assert_debug_snapshot!(mistakes("/etc/a", &File { validate: Some("true".into()), ..more }), @r#"
+    [
+        "toml.a.0: TOML has no null",
+        "validate: no argument of the command is `%`, so it checks nothing",
+    ]
+    "#);
+    let long = format!("/etc/{}", "a".repeat(250));
+    assert_eq!(mistakes(&long, &File { backup: true, ..File::default() }).len(), 1);
+    assert!(mistakes(&long, &File::default()).is_empty());
+}
+
+#[test]
+fn a_missing_owner_is_named() {
+    let error = converge(&SimHost::debian(), MOTD, File { owner: "ghost".into(), ..File::default() }).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no user ghost"));
+}
+
+#[test]
+fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
+    let file: File = serde_json::from_value(json!({})).unwrap();
+    insta::assert_json_snapshot!(file, @r#"
+    {
+      "ensure": "present",
+      "owner": "root",
+      "group": "root",
+      "mode": "0644",
+      "parents": true,
+      "replace": "always",
+      "backup": false
+    }
+    "#);
+    assert!(serde_json::from_value::<File>(json!({ "contents": "" })).is_err());
+    assert!(serde_json::from_value::<File>(json!({ "prepared": "" })).is_err());
+}
+
+#[test]
+fn a_schema_tells_every_attribute() {
+    let schema = schemars::schema_for!(File);
+    let properties = schema.get("properties").unwrap().as_object().unwrap();
+    let undocumented: Vec<_> = properties.iter().filter(|(_, it)| it.get("description").is_none()).collect();
+    assert_eq!(undocumented, []);
+    assert_eq!(properties.len(), 14);
+    assert_eq!(schema.get("additionalProperties"), Some(&json!(false)));
+}

@@ -1,0 +1,114 @@
+//! [`Held`]: the content of a file as a state has it.
+
+use provision_core::effect::Content;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// What a file holds: written down as text if it is text of at most 256 KiB, as a digest otherwise.
+///
+/// Both are functions of the bytes alone, and are made only when a state is written down: two files are compared by
+/// their bytes.
+#[derive(Clone, Debug)]
+pub enum Held {
+    /// The bytes themselves.
+    Bytes(Content),
+    /// The digest of bytes that are not at hand: this state was read back.
+    Digest(Digest),
+}
+
+/// A digest of bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// SHA-256, in hexadecimal digits.
+    pub sha256: String,
+    /// How many bytes there are.
+    pub size: u64,
+}
+
+/// Longer text is not shown to people.
+const LONGEST_TEXT: usize = 256 * 1024;
+
+impl Held {
+    fn digest(&self) -> Digest {
+        match self {
+            Held::Digest(digest) => digest.clone(),
+            Held::Bytes(content) => {
+                let digits = Sha256::digest(content.bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+                Digest { sha256: digits, size: content.bytes().len() as u64 }
+            }
+        }
+    }
+}
+
+impl From<Content> for Held {
+    fn from(content: Content) -> Held {
+        Held::Bytes(content)
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Held) -> bool {
+        match (self, other) {
+            (Held::Bytes(one), Held::Bytes(other)) => one == other,
+            _ => self.digest() == other.digest(),
+        }
+    }
+}
+
+impl Serialize for Held {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = match self {
+            Held::Bytes(content) if content.bytes().len() <= LONGEST_TEXT => content.text(),
+            _ => None,
+        };
+        match text {
+            Some(text) => serializer.serialize_str(text),
+            None => self.digest().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Held, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Digest(Digest),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Text(text) => Held::Bytes(text.into()),
+            Written::Digest(digest) => Held::Digest(digest),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_or_no_text_is_a_digest() {
+        let written = |bytes: &[u8]| serde_json::to_value(Held::from(Content::from(bytes))).unwrap();
+        assert_eq!(written(b"hello\n"), "hello\n");
+        insta::assert_json_snapshot!(written(b"\xff"), @r#"
+        {
+          "sha256": "a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89",
+          "size": 1
+        }
+        "#);
+        assert_eq!(written(&vec![b'a'; LONGEST_TEXT]).as_str().map(str::len), Some(LONGEST_TEXT));
+        assert_eq!(written(&vec![b'a'; LONGEST_TEXT + 1])["size"], LONGEST_TEXT + 1);
+    }
+
+    #[test]
+    fn a_state_that_was_read_back_is_equal() {
+        for bytes in [&b"text"[..], &b"\xff\xfe"[..], &vec![b'a'; LONGEST_TEXT + 1][..]] {
+            let held = Held::from(Content::from(bytes));
+            let again: Held = serde_json::from_value(serde_json::to_value(&held).unwrap()).unwrap();
+            assert_eq!(again, held);
+            assert_ne!(again, Held::from(Content::from("other")));
+        }
+    }
+}
