@@ -292,6 +292,8 @@ impl fmt::Display for Target {
 pub enum Hold {
     /// It decides about it; no other resource may.
     Owns,
+    /// It takes it away, after all that needed it; no other resource may decide about it.
+    Removes,
     /// It comes after the resource that owns it.
     Needs,
     /// It comes before the resource that owns it.
@@ -302,6 +304,11 @@ impl Claim {
     /// The resource decides about this target; no other may.
     pub fn owns(target: Target) -> Claim {
         Claim { target, hold: Hold::Owns }
+    }
+
+    /// The resource takes this target away; whatever needs it, or lies beneath it, comes first.
+    pub fn removes(target: Target) -> Claim {
+        Claim { target, hold: Hold::Removes }
     }
 
     /// The resource comes after the one that owns this target, if one does.
