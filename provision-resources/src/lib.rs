@@ -1,1 +1,3 @@
 //! res
+
+pub mod debian;
