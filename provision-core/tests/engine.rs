@@ -130,7 +130,8 @@ fn a_plan_sees_what_earlier_steps_will_have_done() {
     let graph = site.into_graph().unwrap();
     let host = SimHost::debian();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-    let verdicts: Vec<_> = planned.plan().steps.iter().map(|step| (step.id.to_string(), step.verdict.clone())).collect();
+    let verdicts: Vec<_> =
+        planned.plan().steps.iter().map(|step| (step.id.to_string(), step.verdict.clone())).collect();
     assert_eq!(
         verdicts,
         [
@@ -238,10 +239,7 @@ fn a_ring_is_shown_whole() {
     site.declare("/etc/c", text("")).subscribes(id("text:/etc/a"));
     let diagnostics = site.into_graph().err().unwrap();
     let message = &diagnostics.list[0].message;
-    assert_eq!(
-        message,
-        "these resources wait for one another: text:/etc/a → text:/etc/b → text:/etc/c → text:/etc/a"
-    );
+    assert_eq!(message, "these resources wait for one another: text:/etc/a → text:/etc/b → text:/etc/c → text:/etc/a");
     assert_eq!(diagnostics.list[0].labels.len(), 3);
 }
 

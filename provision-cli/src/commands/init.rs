@@ -1,5 +1,9 @@
 //! `provision init`: a site to begin with, set up for editors.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it makes files for the user, not on a managed host")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it makes files for the user, not on a managed host"
+)]
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};

@@ -40,14 +40,19 @@ pub fn run(verb: &Schema) -> Result<Exit, Failure> {
 fn markdown(types: &[TypeDescription]) -> String {
     let mut text = String::from("# Resource types\n");
     for known in types {
-        text += &format!("\n## {}\n\n{}\n\n| attribute | type | default | meaning |\n|---|---|---|---|\n", known.name, known.description);
+        text += &format!(
+            "\n## {}\n\n{}\n\n| attribute | type | default | meaning |\n|---|---|---|---|\n",
+            known.name, known.description
+        );
         let properties = known.schema["properties"].as_object();
         for (name, property) in properties.into_iter().flatten() {
             let cell = |text: String| text.replace('|', "\\|").replace('\n', " ");
-            let default = property.get("default").filter(|default| !default.is_null()).map(|default| format!("`{default}`"));
+            let default =
+                property.get("default").filter(|default| !default.is_null()).map(|default| format!("`{default}`"));
             let meaning = property["description"].as_str().unwrap_or_default().to_owned();
             let kind = kind_of(property, &known.schema);
-            text += &format!("| `{name}` | {} | {} | {} |\n", cell(kind), cell(default.unwrap_or_default()), cell(meaning));
+            text +=
+                &format!("| `{name}` | {} | {} | {} |\n", cell(kind), cell(default.unwrap_or_default()), cell(meaning));
         }
     }
     text
@@ -59,23 +64,36 @@ fn kind_of(property: &Value, root: &Value) -> String {
         return kind_of(target, root);
     }
     if let Some(choices) = property["enum"].as_array() {
-        return choices.iter().filter(|choice| !choice.is_null()).map(|choice| format!("`{}`", choice.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", ");
+        return choices
+            .iter()
+            .filter(|choice| !choice.is_null())
+            .map(|choice| format!("`{}`", choice.as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     if let Some(alternatives) = property["anyOf"].as_array().or(property["oneOf"].as_array()) {
-        let kinds: Vec<String> = alternatives.iter().filter(|alternative| alternative["type"] != "null").map(|alternative| match alternative["const"].as_str() {
-            Some(constant) => format!("`{constant}`"),
-            None => kind_of(alternative, root),
-        }).collect();
+        let kinds: Vec<String> = alternatives
+            .iter()
+            .filter(|alternative| alternative["type"] != "null")
+            .map(|alternative| match alternative["const"].as_str() {
+                Some(constant) => format!("`{constant}`"),
+                None => kind_of(alternative, root),
+            })
+            .collect();
         return kinds.join(", ");
     }
     match &property["type"] {
         Value::String(kind) if kind == "array" => format!("array of {}", kind_of(&property["items"], root)),
-        Value::String(kind) if kind == "object" && property.get("additionalProperties").is_some_and(Value::is_object) => {
+        Value::String(kind)
+            if kind == "object" && property.get("additionalProperties").is_some_and(Value::is_object) =>
+        {
             format!("record of {}", kind_of(&property["additionalProperties"], root))
         }
         Value::String(kind) if kind == "object" => "record".to_owned(),
         Value::String(kind) => kind.clone(),
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(", "),
+        Value::Array(kinds) => {
+            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(", ")
+        }
         _ => "any".to_owned(),
     }
 }

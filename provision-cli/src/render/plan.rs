@@ -82,7 +82,13 @@ fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(),
         }
         Verdict::Failed { error } => show_failure(out, &step.id, error, at)?,
         Verdict::Skipped { because } => {
-            headline(out, ("!", style::FAIL), &step.id, &format!("would be skipped, because {because} cannot be done"), at)?;
+            headline(
+                out,
+                ("!", style::FAIL),
+                &step.id,
+                &format!("would be skipped, because {because} cannot be done"),
+                at,
+            )?;
         }
     }
     if matches!(step.verdict, Verdict::Change)
@@ -158,4 +164,3 @@ pub fn count_list(parts: &[(usize, &str)]) -> String {
 fn resources(count: usize) -> String {
     if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") }
 }
-

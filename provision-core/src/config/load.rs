@@ -77,7 +77,9 @@ fn broken_resources(paths: &[Vec<String>]) -> BTreeSet<ResourceId> {
     paths
         .iter()
         .filter_map(|path| match path.as_slice() {
-            [resources, kind, name, ..] if resources == "resources" => Some(ResourceId::new(kind.as_str(), name.as_str())),
+            [resources, kind, name, ..] if resources == "resources" => {
+                Some(ResourceId::new(kind.as_str(), name.as_str()))
+            }
             _ => None,
         })
         .collect()
@@ -87,7 +89,8 @@ fn declarations(tree: &Located) -> Vec<RawDeclaration> {
     let kinds = tree.get("resources").map(Located::fields).unwrap_or_default();
     let all = kinds.iter().flat_map(|kind| kind.value.fields().iter().map(move |resource| (kind, resource)));
     all.map(|(kind, resource)| {
-        let mut spans = Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), parts: BTreeMap::new() };
+        let mut spans =
+            Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), parts: BTreeMap::new() };
         let mut attributes = Map::new();
         for attribute in resource.value.fields() {
             attributes.insert(attribute.name.clone(), attribute.value.to_json());
@@ -113,7 +116,10 @@ fn collect_spans(value: &Located, path: Vec<String>, spans: &mut Spans) {
     };
     match &value.value {
         Data::Array(elements) => {
-            elements.iter().enumerate().for_each(|(index, element)| keep(element, index.to_string(), element.span.clone()));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(index, element)| keep(element, index.to_string(), element.span.clone()));
         }
         Data::Record(fields) => {
             for field in fields {

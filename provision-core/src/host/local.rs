@@ -170,6 +170,14 @@ impl LocalSystem {
         self.root.list(path).while_doing(|| format!("listing {path}"))
     }
 
+    /// See [`HostView::read_link`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        self.root.read_link(path).while_doing(|| format!("reading the link {path}"))
+    }
+
     /// Seconds since a path was last modified; `None` if nothing is there.
     ///
     /// # Errors
@@ -263,7 +271,7 @@ impl HostView for LocalHost {
         self.system.read(path)
     }
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-        self.system.root.read_link(path).while_doing(|| format!("reading the link {path}"))
+        self.system.read_link(path)
     }
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         self.system.list(path)

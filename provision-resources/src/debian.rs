@@ -1,0 +1,223 @@
+//! What only Debian knows: dpkg, apt, systemd, and the account files, read directly and changed by their own programs.
+
+mod accounts;
+mod apt;
+mod dpkg;
+mod locks;
+mod systemd;
+pub mod version;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use provision_core::effect::{Effect, Output, PackageTransaction};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{
+    Accounts, LocalSystem, PackageManager, PackageState, Platform, Shadow, TransactionPreview, UnitState,
+};
+use provision_core::path::HostPath;
+use provision_core::resource::{Claim, Target};
+
+/// Debian 11 and newer, on the running host or in a root directory.
+///
+/// What it reads it remembers until an effect may have changed it: dpkg's status, the account files and the states of
+/// units are each read at most once between two changes.
+pub struct Debian {
+    lock_patience: Duration,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    status: Option<Arc<dpkg::Status>>,
+    shipped: Option<Arc<dpkg::Shipped>>,
+    versions: HashMap<String, Vec<String>>,
+    accounts: Option<Arc<Accounts>>,
+    units: HashMap<String, UnitState>,
+    /// What a run is about, so that one process can answer for all of it.
+    expected_packages: Vec<String>,
+    expected_units: Vec<String>,
+}
+
+impl Default for Debian {
+    fn default() -> Debian {
+        Debian::new()
+    }
+}
+
+impl Debian {
+    /// Waits up to five minutes for programs that hold the locks of dpkg and apt.
+    pub fn new() -> Debian {
+        Debian::with_lock_patience(Duration::from_secs(300))
+    }
+
+    /// Waits that long for programs that hold the locks of dpkg and apt.
+    pub fn with_lock_patience(lock_patience: Duration) -> Debian {
+        Debian { lock_patience, memory: Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self, system: &LocalSystem) -> Result<Arc<dpkg::Status>> {
+        let mut memory = self.memory();
+        if let Some(status) = &memory.status {
+            return Ok(Arc::clone(status));
+        }
+        let status = Arc::new(dpkg::Status::read(system)?);
+        memory.status = Some(Arc::clone(&status));
+        Ok(status)
+    }
+}
+
+impl Platform for Debian {
+    fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState> {
+        Ok(self.status(system)?.package(name))
+    }
+
+    fn available_versions(&self, system: &LocalSystem, name: &str) -> Result<Vec<String>> {
+        if let Some(versions) = self.memory().versions.get(name) {
+            return Ok(versions.clone());
+        }
+        let mut names = self.memory().expected_packages.clone();
+        if !names.iter().any(|other| other == name) {
+            names.push(name.to_owned());
+        }
+        let found = apt::available_versions(system, &names)?;
+        let mut memory = self.memory();
+        memory.versions.extend(found);
+        Ok(memory.versions.get(name).cloned().unwrap_or_default())
+    }
+
+    fn package_manager(&self, system: &LocalSystem) -> Result<PackageManager> {
+        let interrupted = self.status(system)?.interrupted(system)?;
+        Ok(PackageManager { interrupted, lists_age: apt::lists_age(system)? })
+    }
+
+    fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+        apt::preview(system, transaction)
+    }
+
+    fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>> {
+        let known = self.memory().shipped.clone();
+        let shipped = match known {
+            Some(shipped) => shipped,
+            None => {
+                let shipped = Arc::new(dpkg::Shipped::read(system)?);
+                self.memory().shipped = Some(Arc::clone(&shipped));
+                shipped
+            }
+        };
+        Ok(shipped.package_of(path))
+    }
+
+    fn unit(&self, system: &LocalSystem, name: &str) -> Result<UnitState> {
+        if let Some(state) = self.memory().units.get(name) {
+            return Ok(state.clone());
+        }
+        if !systemd::is_running(system)? {
+            return systemd::unit_offline(system, name);
+        }
+        let mut names = self.memory().expected_units.clone();
+        if !names.iter().any(|other| other == name) {
+            names.push(name.to_owned());
+        }
+        let found = systemd::units(system, &names)?;
+        let mut memory = self.memory();
+        memory.units.extend(found);
+        memory.units.get(name).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::Io, "systemctl gave no answer").while_doing(format!("asking for the state of {name}"))
+        })
+    }
+
+    fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>> {
+        let mut memory = self.memory();
+        if let Some(accounts) = &memory.accounts {
+            return Ok(Arc::clone(accounts));
+        }
+        let accounts = Arc::new(accounts::read(system)?);
+        memory.accounts = Some(Arc::clone(&accounts));
+        Ok(accounts)
+    }
+
+    fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>> {
+        accounts::shadow(system, user)
+    }
+
+    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output> {
+        match effect {
+            Effect::Packages(transaction) => {
+                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
+                apt::transact(system, transaction)?;
+            }
+            Effect::RefreshPackageLists => {
+                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
+                apt::refresh(system)?;
+            }
+            Effect::RepairPackages => {
+                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
+                apt::repair(system)?;
+            }
+            Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
+            Effect::ReloadUnits => systemd::reload_units(system)?,
+            _ => {
+                locks::wait(system, &locks::ACCOUNTS, self.lock_patience)?;
+                accounts::perform(system, effect)?;
+            }
+        }
+        Ok(Output::default())
+    }
+
+    fn forget(&self, effect: &Effect) {
+        let mut memory = self.memory();
+        match effect {
+            Effect::Packages(_) | Effect::RepairPackages | Effect::RefreshPackageLists | Effect::Run(_) => {
+                memory.status = None;
+                memory.shipped = None;
+                memory.versions.clear();
+                memory.accounts = None;
+                memory.units.clear();
+            }
+            Effect::Unit { .. } | Effect::ReloadUnits => memory.units.clear(),
+            Effect::WriteFile(file) => forget_path(&mut memory, &file.path),
+            Effect::CopyFile { to: path, .. }
+            | Effect::CreateSymlink { path, .. }
+            | Effect::Remove { path, .. }
+            | Effect::CreateDirectory { path, .. }
+            | Effect::SetMetadata { path, .. } => forget_path(&mut memory, path),
+            _ => memory.accounts = None,
+        }
+    }
+
+    fn prefetch(&self, claims: &[Claim]) {
+        let mut memory = self.memory();
+        for claim in claims {
+            match &claim.target {
+                Target::Unit(name) => memory.expected_units.push(name.clone()),
+                Target::Package(name) => memory.expected_packages.push(name.clone()),
+                _ => {}
+            }
+        }
+        let Memory { expected_units, expected_packages, .. } = &mut *memory;
+        for names in [expected_units, expected_packages] {
+            names.sort_unstable();
+            names.dedup();
+        }
+    }
+}
+
+fn forget_path(memory: &mut Memory, path: &HostPath) {
+    let path = path.as_str();
+    if path.contains("/systemd/") {
+        memory.units.clear();
+    } else if matches!(path, "/etc/passwd" | "/etc/group" | "/etc/shadow") {
+        memory.accounts = None;
+    } else if path.starts_with("/etc/apt") {
+        memory.versions.clear();
+    } else if path.starts_with("/var/lib/dpkg") {
+        memory.status = None;
+        memory.shipped = None;
+    }
+}

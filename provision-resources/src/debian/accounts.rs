@@ -1,0 +1,226 @@
+//! Users and groups: the account files read directly, and changed by the programs of `passwd`.
+
+use provision_core::effect::{Command, CreateUser, Effect, Sensitive, UserChanges};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{Accounts, Group, LocalSystem, Shadow, User};
+
+/// Reads `/etc/passwd` and `/etc/group`; see `passwd(5)` and `group(5)`. Lines that are none are passed over.
+pub(super) fn read(system: &LocalSystem) -> Result<Accounts> {
+    let passwd = system.read_text("/etc/passwd")?.unwrap_or_default();
+    let group = system.read_text("/etc/group")?.unwrap_or_default();
+    Ok(parse(&passwd, &group))
+}
+
+fn parse(passwd: &str, group: &str) -> Accounts {
+    let users = passwd.lines().filter_map(user).map(|user| (user.name.clone(), user)).collect();
+    let groups = group.lines().filter_map(parse_group).map(|group| (group.name.clone(), group)).collect();
+    Accounts { users, groups }
+}
+
+fn user(line: &str) -> Option<User> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, uid, gid, gecos, home, shell] = fields.as_slice() else { return None };
+    // `+` and `-` begin lines for NIS.
+    if name.is_empty() || name.starts_with(['+', '-', '#']) {
+        return None;
+    }
+    Some(User {
+        name: (*name).to_owned(),
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+        gecos: (*gecos).to_owned(),
+        home: (*home).to_owned(),
+        shell: (*shell).to_owned(),
+    })
+}
+
+fn parse_group(line: &str) -> Option<Group> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, gid, members] = fields.as_slice() else { return None };
+    if name.is_empty() || name.starts_with(['+', '-', '#']) {
+        return None;
+    }
+    let mut members: Vec<String> = members.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect();
+    members.sort_unstable();
+    members.dedup();
+    Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members })
+}
+
+/// The entry of a user in `/etc/shadow`; see `shadow(5)`.
+pub(super) fn shadow(system: &LocalSystem, user: &str) -> Result<Option<Shadow>> {
+    let text = system.read_text("/etc/shadow")?.unwrap_or_default();
+    Ok(text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.first() == Some(&user) && fields.len() >= 8)
+            .then(|| Shadow { password: Sensitive::new(fields[1]), expires: fields[7].parse().ok() })
+    }))
+}
+
+/// Carries out an effect on users and groups.
+pub(super) fn perform(system: &LocalSystem, effect: &Effect) -> Result<()> {
+    match effect {
+        Effect::CreateUser(user) => create_user(system, user),
+        Effect::ChangeUser { name, changes } => change_user(system, name, changes),
+        Effect::RemoveUser { name, remove_home } => {
+            let remove = remove_home.then_some("--remove");
+            run(system, ["userdel"].into_iter().chain(remove).chain([name.as_str()]))
+        }
+        Effect::CreateGroup { name, gid, system: is_system } => {
+            let gid = gid.map(|gid| gid.to_string());
+            let gid = gid.iter().flat_map(|gid| ["--gid", gid]);
+            let is_system = is_system.then_some("--system");
+            run(system, ["groupadd"].into_iter().chain(gid).chain(is_system).chain([name.as_str()]))
+        }
+        Effect::ChangeGroup { name, gid } => run(system, ["groupmod", "--gid", &gid.to_string(), name]),
+        Effect::SetMembers { group, members } => run(system, ["gpasswd", "--members", &members.join(","), group]),
+        Effect::RemoveGroup { name } => run(system, ["groupdel", name]),
+        _ => Err(Error::new(ErrorKind::Unsupported, "Debian does not know this effect")),
+    }
+}
+
+fn create_user(system: &LocalSystem, user: &CreateUser) -> Result<()> {
+    let attributes = &user.attributes;
+    let mut argv = vec!["useradd".to_owned()];
+    argv.push(if user.create_home { "--create-home" } else { "--no-create-home" }.to_owned());
+    if user.system {
+        argv.push("--system".to_owned());
+    }
+    if attributes.primary_group.is_none() {
+        argv.push("--user-group".to_owned());
+    }
+    argv.extend(options(attributes));
+    argv.push(user.name.clone());
+    run(system, argv)?;
+    set_password(system, &user.name, attributes)
+}
+
+fn change_user(system: &LocalSystem, name: &str, changes: &UserChanges) -> Result<()> {
+    let options = options(changes);
+    if !options.is_empty() {
+        run(system, ["usermod".to_owned()].into_iter().chain(options).chain([name.to_owned()]))?;
+    }
+    set_password(system, name, changes)
+}
+
+/// What useradd(8) and usermod(8) share.
+fn options(changes: &UserChanges) -> Vec<String> {
+    let mut options = Vec::new();
+    let mut option = |name: &str, value: Option<String>| {
+        options.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    };
+    option("--uid", changes.uid.map(|uid| uid.to_string()));
+    option("--gid", changes.primary_group.clone());
+    option("--groups", changes.groups.as_ref().map(|groups| groups.join(",")));
+    option("--shell", changes.shell.as_ref().map(ToString::to_string));
+    option("--home-dir", changes.home.as_ref().map(ToString::to_string));
+    option("--comment", changes.gecos.clone());
+    option("--expiredate", changes.expires.map(|day| day.map(date).unwrap_or_default()));
+    // usermod(8) calls this one differently, and both know the short form.
+    options.iter_mut().filter(|option| *option == "--home-dir").for_each(|option| "-d".clone_into(option));
+    options
+}
+
+/// The hash goes through standard input: arguments can be read by everyone.
+fn set_password(system: &LocalSystem, name: &str, changes: &UserChanges) -> Result<()> {
+    let mut password = changes.password.clone();
+    if let Some(locked) = changes.locked {
+        let current = match &password {
+            Some(password) => password.reveal().to_owned(),
+            None => shadow(system, name)?.map(|shadow| shadow.password.reveal().to_owned()).unwrap_or_default(),
+        };
+        let open = current.trim_start_matches('!');
+        if !locked && open.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("user {name} has no password, so unlocking would let anyone in"),
+            )
+            .with_hint("declare a `password` as well"));
+        }
+        password = Some(Sensitive::new(if locked { format!("!{open}") } else { open.to_owned() }));
+    }
+    let Some(password) = password else { return Ok(()) };
+    let command = Command::new(["chpasswd", "--encrypted"]).stdin(format!("{name}:{}\n", password.reveal()));
+    checked(system, &command)
+}
+
+fn run<S: Into<String>>(system: &LocalSystem, argv: impl IntoIterator<Item = S>) -> Result<()> {
+    checked(system, &Command::new(argv))
+}
+
+fn checked(system: &LocalSystem, command: &Command) -> Result<()> {
+    let output = system.run(command)?;
+    if output.success() {
+        return Ok(());
+    }
+    let program = command.argv.first().map(String::as_str).unwrap_or_default();
+    let meaning = meaning(program, output.code).map(str::to_owned);
+    let message = meaning.unwrap_or_else(|| format!("{program} ended with exit code {}", output.code));
+    let said = if output.stderr.trim().is_empty() { output.stdout } else { output.stderr };
+    Err(Error::new(ErrorKind::CommandFailed, message).with_cause(said.trim()))
+}
+
+/// Exit codes, from the sections EXIT VALUES of useradd(8), usermod(8), userdel(8), groupadd(8), and groupdel(8).
+fn meaning(program: &str, code: i32) -> Option<&'static str> {
+    Some(match (program, code) {
+        (_, 1 | 10) => "the account files cannot be changed: they are locked, or may not be written",
+        ("useradd" | "usermod", 4) | ("groupadd" | "groupmod", 4) => "the number is taken by another account",
+        ("useradd" | "usermod", 6) => "a user or group that it names does not exist",
+        ("useradd" | "usermod" | "groupadd" | "groupmod", 9) => "the name is taken",
+        ("useradd", 12) => "the home directory cannot be created",
+        ("usermod" | "userdel", 8) => "the user has running processes",
+        ("userdel", 6) => "there is no such user",
+        ("userdel", 12) => "the home directory cannot be removed",
+        ("groupdel", 6) => "there is no such group",
+        ("groupdel", 8) => "it is the primary group of a user",
+        _ => return None,
+    })
+}
+
+/// The date of a day counted from 1970-01-01, in the Gregorian calendar: `YYYY-MM-DD`.
+fn date(day: i64) -> String {
+    // Years that begin in March have their leap day at the end; eras have 400 years, or 146,097 days.
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn days_become_dates() {
+        for (day, written) in [
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (47_540, "2100-02-28"),
+            (47_541, "2100-03-01"),
+        ] {
+            assert_eq!(date(day), written);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_none_are_passed_over() {
+        let accounts =
+            parse("root:x:0:0:root:/root:/bin/bash\n+nis\nbroken:x:a:0:::\n\n", "root:x:0:\nadm:x:4:b,a,b\n+\n");
+        assert_eq!(accounts.users.len(), 1);
+        assert_eq!(accounts.groups["adm"].members, ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_account_file_makes_it_panic(passwd in "[a-z0-9:,\n+]{0,60}") {
+            parse(&passwd, &passwd);
+        }
+    }
+}

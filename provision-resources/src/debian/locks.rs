@@ -1,0 +1,51 @@
+//! Waiting for other programs that change packages or accounts, and naming them.
+
+use std::time::{Duration, Instant};
+
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::LocalSystem;
+use provision_core::path::HostPath;
+
+/// Locks of dpkg and apt. The files stay; only POSIX locks on them count. apt's own `DPkg::Lock::Timeout` waits for the
+/// first two only.
+pub(super) const PACKAGES: [&str; 4] =
+    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+
+/// The lock of `lckpwdf(3)`, which useradd(8) and its kin take.
+pub(super) const ACCOUNTS: [&str; 1] = ["/etc/.pwd.lock"];
+
+/// Waits until nobody holds any of these locks.
+pub(super) fn wait(system: &LocalSystem, files: &[&str], patience: Duration) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    let mut announced = None;
+    loop {
+        let Some((file, process)) = holder(system, files)? else { return Ok(()) };
+        let name = process_name(system, process);
+        if Instant::now() >= deadline {
+            return Err(Error::new(ErrorKind::Locked, format!("{name} (process {process}) has locked {file}"))
+                .with_hint(format!(
+                    "it did not let go within {} seconds; wait for it, or end it",
+                    patience.as_secs()
+                )));
+        }
+        if announced != Some(process) {
+            system.progress(&format!("waiting for {name} (process {process}), which has locked {file}"));
+            announced = Some(process);
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+fn holder<'a>(system: &LocalSystem, files: &[&'a str]) -> Result<Option<(&'a str, i32)>> {
+    for file in files {
+        if let Some(process) = system.lock_holder(&HostPath::new(file)?)? {
+            return Ok(Some((file, process)));
+        }
+    }
+    Ok(None)
+}
+
+fn process_name(system: &LocalSystem, process: i32) -> String {
+    let name = system.read_text(&format!("/proc/{process}/comm")).ok().flatten().unwrap_or_default();
+    if name.trim().is_empty() { "another program".to_owned() } else { name.trim().to_owned() }
+}
