@@ -35,8 +35,7 @@ fn show(list: &[Diagnostic], sources: &Sources) {
     for diagnostic in list {
         let mut rendered = Vec::new();
         let prepared = prepare(diagnostic, &numbers);
-        let styles = term::termcolor::Ansi::new(&mut rendered);
-        let mut styles = styles;
+        let mut styles = term::termcolor::Ansi::new(&mut rendered);
         if term::emit_to_write_style(&mut styles, &config, &files, &prepared).is_ok() {
             let _ = out.write_all(&rendered);
         } else {
