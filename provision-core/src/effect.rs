@@ -176,9 +176,9 @@ pub struct PackageTransaction {
     pub remove: Vec<String>,
     /// Packages to remove with their configuration files.
     pub purge: Vec<String>,
-    /// Packages that upgrades shall leave alone from now on.
+    /// Packages that upgrades shall leave alone from now on; done last.
     pub hold: Vec<String>,
-    /// Packages that upgrades may change again.
+    /// Packages that upgrades may change again; done first, so that a package in both lists can be changed.
     pub unhold: Vec<String>,
     /// How the transaction is carried out.
     pub options: PackageOptions,

@@ -196,12 +196,16 @@ impl<H: HostView> HostView for Overlay<H> {
         if self.model().lists_refreshed && self.catalogue().is_none() {
             return Err(Error::unknown("the package lists are refreshed first"));
         }
+        if let Some(versions) = self.model().available.get(name) {
+            return Ok(versions.clone());
+        }
         self.base.available_versions(name)
     }
 
     fn package_manager(&self) -> Result<PackageManager> {
         let mut state = self.base.package_manager()?;
         let model = self.model();
+        state = model.package_manager.clone().unwrap_or(state);
         if model.lists_refreshed {
             state.lists_age = Some(0);
         }
@@ -230,9 +234,13 @@ impl<H: HostView> HostView for Overlay<H> {
         let model = self.model();
         match model.unit_file(name) {
             Some(file) if !state.exists() => state = file,
-            Some(_) => state.needs_reload = state.active.is_some(),
+            Some(_) => state.needs_reload = state.active.is_some() && !model.units_reloaded,
             None if model.units_reloaded => state.needs_reload = false,
             None => {}
+        }
+        if model.switched_off {
+            state.active = None;
+            state.sub = None;
         }
         drop(model);
         if !state.exists() {
@@ -283,7 +291,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn is_running(&self) -> bool {
-        self.base.is_running()
+        !self.model().switched_off && self.base.is_running()
     }
 
     fn catalogue(&self) -> Option<Arc<Catalogue>> {

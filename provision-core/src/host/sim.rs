@@ -92,6 +92,34 @@ impl SimHost {
         self
     }
 
+    /// With a package in a state, whatever the catalogue says.
+    #[must_use]
+    pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
+        self.host.set_package(name, state);
+        self
+    }
+
+    /// With these versions of a package on offer, the preferred one first.
+    #[must_use]
+    pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
+        self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
+        self
+    }
+
+    /// With a package manager in a state.
+    #[must_use]
+    pub fn with_package_manager(self, state: PackageManager) -> SimHost {
+        self.host.set_package_manager(state);
+        self
+    }
+
+    /// As a directory that holds an installation, in which no unit runs. What comes later is as in one.
+    #[must_use]
+    pub fn switched_off(self) -> SimHost {
+        self.host.switch_off();
+        self
+    }
+
     /// With a user, its group of the same name and its home directory.
     ///
     /// # Panics
@@ -271,7 +299,7 @@ impl HostView for SimHost {
         self.host.knows_command(program).ok_or_else(|| unmodelled(command))
     }
     fn is_running(&self) -> bool {
-        true
+        self.host.is_running()
     }
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.host.catalogue()

@@ -8,8 +8,8 @@ use crate::effect::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{
-    Accounts, Catalogue, Doubt, FileKind, FileMetadata, Group, HostView, Overlay, PackageState, PackageStatus, Shadow,
-    UnitState, User,
+    Accounts, Catalogue, Doubt, FileKind, FileMetadata, Group, HostView, Overlay, PackageManager, PackageState,
+    PackageStatus, Shadow, UnitState, User,
 };
 use crate::path::{HostPath, Mode};
 
@@ -22,10 +22,13 @@ pub(super) struct Model {
     pub(super) accounts: Option<Arc<Accounts>>,
     pub(super) shadows: HashMap<String, Option<Shadow>>,
     pub(super) packages: HashMap<String, PackageState>,
+    pub(super) package_manager: Option<PackageManager>,
+    pub(super) available: HashMap<String, Vec<String>>,
     pub(super) lists_refreshed: bool,
     pub(super) repaired: bool,
     pub(super) units: HashMap<String, UnitState>,
     pub(super) units_reloaded: bool,
+    pub(super) switched_off: bool,
     pub(super) commands: HashMap<String, Output>,
     /// Effects whose consequences nobody can foresee.
     pub(super) opaque: Vec<String>,
@@ -107,11 +110,20 @@ impl Model {
     }
 
     fn put(&mut self, path: &HostPath, node: Node) {
+        self.note_unit_file(path);
         self.known_directories.remove(path);
         self.nodes.insert(path.clone(), Some(node));
     }
 
+    /// What the service manager has read is no longer what is there.
+    fn note_unit_file(&mut self, path: &HostPath) {
+        if UNIT_DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory)) {
+            self.units_reloaded = false;
+        }
+    }
+
     fn remove(&mut self, path: &HostPath) {
+        self.note_unit_file(path);
         self.any_removed = true;
         self.known_directories.retain(|directory| !directory.is_within(path));
         self.nodes.retain(|other, _| !other.is_within(path));
@@ -313,6 +325,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     fn change_packages(&self, transaction: &PackageTransaction) -> Result<()> {
+        self.set_holds(&transaction.unhold, false)?;
         if let Some(catalogue) = self.catalogue() {
             self.install_from(&catalogue, transaction)?;
         } else {
@@ -344,10 +357,34 @@ impl<H: HostView> Overlay<H> {
                 self.model().packages.insert(name.clone(), PackageState { status, version, ..PackageState::default() });
             }
         }
-        for (names, hold) in [(&transaction.hold, true), (&transaction.unhold, false)] {
-            for name in names {
-                let before = self.package(name)?;
-                self.model().packages.insert(name.clone(), PackageState { hold, ..before });
+        self.set_holds(&transaction.hold, true)
+    }
+
+    fn set_holds(&self, names: &[String], hold: bool) -> Result<()> {
+        for name in names {
+            let before = self.package(name)?;
+            self.model().packages.insert(name.clone(), PackageState { hold, ..before });
+        }
+        Ok(())
+    }
+
+    /// Brings the packages of a transaction to the versions that it asks for, once they are installed.
+    fn set_versions(&self, transaction: &PackageTransaction) -> Result<()> {
+        for request in &transaction.install {
+            let before = self.package(&request.name)?;
+            let available = self.available_versions(&request.name)?;
+            let version = match &request.version {
+                Some(version) if !available.contains(version) && before.version.as_ref() != Some(version) => {
+                    let message = format!("version {version} of {} was not found", request.name);
+                    return Err(Error::new(ErrorKind::NotFound, message));
+                }
+                Some(version) => Some(version),
+                None => available.first(),
+            };
+            // A virtual package has none.
+            if let Some(version) = version.cloned().filter(|_| before.status == PackageStatus::Installed) {
+                let state = PackageState { version: Some(version), ..before };
+                self.model().packages.insert(request.name.clone(), state);
             }
         }
         Ok(())
@@ -376,9 +413,10 @@ impl<H: HostView> Overlay<H> {
                     self.put_beside(&file.path, Node::new(file.kind(), file.access(), file.data()))?;
                 }
             }
+            let runs = self.is_running();
             let mut model = self.model();
             for unit in &package.units {
-                let state = catalogue.unit(unit, self.is_running());
+                let state = catalogue.unit(unit, runs);
                 model.units.entry(unit.clone()).or_insert(state);
             }
             let state = PackageState {
@@ -388,7 +426,7 @@ impl<H: HostView> Overlay<H> {
             };
             model.packages.insert(package.name.clone(), state);
         }
-        Ok(())
+        self.set_versions(transaction)
     }
 
     /// Makes the directories above a path that are not there, as a package would.
@@ -433,6 +471,18 @@ impl<H: HostView> Overlay<H> {
 
     pub(in crate::host) fn set_package(&self, name: &str, state: PackageState) {
         self.model().packages.insert(name.to_owned(), state);
+    }
+
+    pub(in crate::host) fn set_available(&self, name: &str, versions: Vec<String>) {
+        self.model().available.insert(name.to_owned(), versions);
+    }
+
+    pub(in crate::host) fn set_package_manager(&self, state: PackageManager) {
+        self.model().package_manager = Some(state);
+    }
+
+    pub(in crate::host) fn switch_off(&self) {
+        self.model().switched_off = true;
     }
 
     pub(in crate::host) fn set_command(&self, program: &str, output: Output) {
