@@ -4,6 +4,7 @@ mod access;
 mod formats;
 
 pub mod command_line;
+pub mod debian;
 pub mod directory;
 pub mod ensure;
 pub mod file;

@@ -1,0 +1,3 @@
+//! What is Debian's own.
+
+pub mod version;
