@@ -63,7 +63,9 @@ fn compare(left: &str, right: &str) -> Ordering {
             let length = text.iter().take_while(|c| c.is_ascii_digit()).count();
             let (digits, rest) = text.split_at(length);
             *text = rest;
-            digits.iter().fold(0u128, |number, digit| number.saturating_mul(10).saturating_add(u128::from(digit - b'0')))
+            digits
+                .iter()
+                .fold(0u128, |number, digit| number.saturating_mul(10).saturating_add(u128::from(digit - b'0')))
         };
         let order = number(&mut left).cmp(&number(&mut right));
         if order != Ordering::Equal {

@@ -1,0 +1,322 @@
+//! `package`: a package is installed, or is not.
+
+use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{Host, HostView, PackageStatus};
+use provision_core::resource::{AttributeError, Claim, Companion, Resource, ResourceId, Stage, Target};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::debian::version::{Constraint, Version};
+use crate::duration::Duration;
+use crate::package_manager::PackageManager;
+
+/// A Debian package. Its name is the package's, with `:architecture` where that is not the host's own: `libc6:i386`.
+///
+/// All packages of a run are changed in one transaction. Packages that are not declared are never removed unless
+/// `allow_removals` says so. The name of a virtual package (`httpd`) is satisfied by any installed package that
+/// provides it, as long as neither a version nor `'latest` is asked for.
+///
+/// ```nickel
+/// package.nginx = {},
+/// package.postgresql-15 = { version = ">= 15.4, << 16", hold = true },
+/// package.telnetd = { ensure = 'purged },
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Package {
+    /// Whether it is installed.
+    pub ensure: Ensure,
+    /// The version: one exactly (`"1.22.1-9"`), or bounds as in a dependency of Debian (`">= 1.22, << 2"`).
+    /// Bounds that the installed version keeps leave it alone. Otherwise the version that the package manager prefers
+    /// is taken if it is within them, else the highest that is.
+    pub version: Option<String>,
+    /// Whether upgrades leave it alone (`apt-mark hold`). If this is not said, a hold stays as it is, and a held package
+    /// is not changed: that is an error.
+    pub hold: Option<bool>,
+    /// Whether the packages that it recommends are installed with it.
+    pub recommends: bool,
+    /// What happens to a configuration file that was changed on this host when the package brings another.
+    pub conffiles: Conffiles,
+    /// Whether packages that nobody declared may be removed for it.
+    pub allow_removals: bool,
+    /// Whether it may be replaced by a lower version. With `'latest`, a version that is higher than the one that the
+    /// package manager prefers is then replaced too.
+    pub allow_downgrade: bool,
+    /// How old the package lists may be when something is to be installed; older ones are fetched anew first.
+    pub lists_max_age: Duration,
+}
+
+impl Default for Package {
+    fn default() -> Package {
+        Package {
+            ensure: Ensure::Present,
+            version: None,
+            hold: None,
+            recommends: true,
+            conffiles: Conffiles::Keep,
+            allow_removals: false,
+            allow_downgrade: false,
+            lists_max_age: Duration::days(1),
+        }
+    }
+}
+
+/// Whether a package is installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ensure {
+    /// It is installed.
+    #[default]
+    Present,
+    /// It is not installed; its configuration files may remain.
+    Absent,
+    /// It is not installed, and its configuration files are gone.
+    Purged,
+    /// It is installed in the version that the package manager prefers.
+    Latest,
+}
+
+/// How a package is, as far as its declaration cares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    presence: Presence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// The version that the declaration amounts to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Presence {
+    Installed,
+    /// An installation was interrupted; the package manager is repaired before.
+    Interrupted,
+    /// Only told from absence where the configuration files are to go.
+    ConfigFiles,
+    Absent,
+}
+
+impl Resource for Package {
+    const TYPE: &'static str = "package";
+    const STAGE: Stage = Stage::Packages;
+    type State = State;
+
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let mut errors = Vec::new();
+        if !is_package_name(id.name()) {
+            errors.push(
+                AttributeError::new("", format!("{:?} is not the name of a package", id.name())).help(
+                    "lower case letters, digits and `+-.`, at least two, such as \"libstdc++6\" or \"libc6:i386\"",
+                ),
+            );
+        }
+        if let Some(version) = &self.version {
+            errors.extend(self.version_mistakes(id.name(), version));
+        }
+        if self.hold == Some(true) && !self.is_wanted() {
+            errors.push(
+                AttributeError::new("hold", "a package that is not installed cannot be held")
+                    .help("leave `hold` out, or say `hold = false` to remove a package that is held"),
+            );
+        }
+        errors
+    }
+
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        let package = Target::Package(id.name().to_owned());
+        let claim = if self.is_wanted() { Claim::owns(package) } else { Claim::removes(package) };
+        vec![claim, Claim::needs(PackageManager::target())]
+    }
+
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
+        let found = host.package(id.name())?;
+        let provided = !found.provided_by.is_empty() && self.is_wanted() && !self.asks_for_version();
+        let presence = match found.status {
+            PackageStatus::Installed => Presence::Installed,
+            _ if provided => Presence::Installed,
+            PackageStatus::Interrupted => Presence::Interrupted,
+            PackageStatus::ConfigFiles if self.ensure == Ensure::Purged => Presence::ConfigFiles,
+            PackageStatus::ConfigFiles | PackageStatus::Absent => Presence::Absent,
+        };
+        let version = found.version.filter(|_| self.asks_for_version() && presence == Presence::Installed);
+        let candidate = match self.asks_for_version() {
+            true => Some(self.candidate(id.name(), version.as_deref(), host)?),
+            false => None,
+        };
+        let state = State { presence, version, candidate, hold: self.hold.map(|_| found.hold) };
+        if found.hold && self.hold.is_none() && presence == Presence::Installed {
+            let want = self.plan(id, &state)?;
+            if want != state {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("package {} is held, so it is not changed", id.name()),
+                )
+                .with_hint("say `hold = true` to change it and hold it again, or `hold = false` to release it"));
+            }
+        }
+        Ok(state)
+    }
+
+    fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
+        let presence = if self.is_wanted() { Presence::Installed } else { Presence::Absent };
+        Ok(State { presence, version: now.candidate.clone(), candidate: now.candidate.clone(), hold: self.hold })
+    }
+
+    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
+        let name = id.name().to_owned();
+        let options = PackageOptions {
+            recommends: self.recommends,
+            conffiles: self.conffiles,
+            allow_removals: self.allow_removals,
+            allow_downgrade: self.allow_downgrade,
+        };
+        let mut transaction = PackageTransaction { options, ..PackageTransaction::default() };
+        let changes = (now.presence, &now.version) != (want.presence, &want.version);
+        match self.ensure {
+            Ensure::Present | Ensure::Latest if changes => {
+                transaction.install.push(PackageRequest { name: name.clone(), version: want.version.clone() });
+            }
+            Ensure::Absent if changes => transaction.remove.push(name.clone()),
+            Ensure::Purged if changes => transaction.purge.push(name.clone()),
+            _ => {}
+        }
+        // A held package is released for the change and held again, all in one transaction.
+        if now.hold == Some(true) && (changes || want.hold == Some(false)) {
+            transaction.unhold.push(name.clone());
+        }
+        if want.hold == Some(true) && (changes || now.hold == Some(false)) {
+            transaction.hold.push(name);
+        }
+        host.perform(&Effect::Packages(transaction))?;
+        Ok(())
+    }
+
+    fn companions(declared: &[(&ResourceId, &Package)]) -> Vec<Companion> {
+        let packages = declared.iter().map(|(id, package)| (id.name().to_owned(), (*package).clone())).collect();
+        vec![Companion::new(PackageManager::NAME, PackageManager::for_packages(packages))]
+    }
+}
+
+impl Package {
+    fn is_wanted(&self) -> bool {
+        matches!(self.ensure, Ensure::Present | Ensure::Latest)
+    }
+
+    fn asks_for_version(&self) -> bool {
+        self.is_wanted() && (self.version.is_some() || self.ensure == Ensure::Latest)
+    }
+
+    /// Whether the package lists will be asked for it, now that the host is as it is.
+    pub(crate) fn needs_lists(&self, name: &str, host: &dyn HostView) -> Result<bool> {
+        if !self.is_wanted() {
+            return Ok(false);
+        }
+        let found = host.package(name)?;
+        Ok(match (found.status, found.version) {
+            (PackageStatus::Installed, Some(version)) => self.ensure == Ensure::Latest || !self.allows(&version),
+            (PackageStatus::Installed, None) => false,
+            _ => found.provided_by.is_empty() || self.asks_for_version(),
+        })
+    }
+
+    /// Whether the declaration is content with a version.
+    fn allows(&self, version: &str) -> bool {
+        match &self.version {
+            None => true,
+            Some(wanted) if is_constraint(wanted) => {
+                // `validate` has refused what is none.
+                wanted.parse::<Constraint>().is_ok_and(|constraint| constraint.allows(&Version::new(version)))
+            }
+            Some(wanted) => Version::new(wanted) == Version::new(version),
+        }
+    }
+
+    /// The version that the package should have.
+    fn candidate(&self, name: &str, installed: Option<&str>, host: &dyn HostView) -> Result<String> {
+        if let Some(installed) = installed.filter(|installed| self.version.is_some() && self.allows(installed)) {
+            return Ok(installed.to_owned());
+        }
+        let available = host.available_versions(name)?;
+        let Some(found) = available.iter().find(|version| self.allows(version)) else {
+            return match installed {
+                // It was installed from a file, or its source is gone: there is nothing later.
+                Some(installed) if self.version.is_none() => Ok(installed.to_owned()),
+                _ => Err(self.unavailable(name, &available)),
+            };
+        };
+        let lower = installed.is_some_and(|installed| Version::new(found) < Version::new(installed));
+        match (installed.filter(|_| lower && !self.allow_downgrade), &self.version) {
+            (None, _) => Ok(found.clone()),
+            (Some(installed), None) => Ok(installed.to_owned()),
+            (Some(installed), Some(wanted)) => {
+                let message = format!("{name} {installed} is installed, which is later than {wanted:?} allows");
+                Err(Error::new(ErrorKind::Refused, message)
+                    .with_hint(format!("say `allow_downgrade = true` to replace it by {found}, or change `version`")))
+            }
+        }
+    }
+
+    fn unavailable(&self, name: &str, available: &[String]) -> Error {
+        let wanted = self.version.as_deref().map_or_else(String::new, |version| format!(" in version {version:?}"));
+        let error = Error::new(ErrorKind::NotFound, format!("no package source offers {name}{wanted}"));
+        match available {
+            [] => {
+                error.with_hint("declare the source that has it, or correct the name; a virtual package has no version")
+            }
+            versions => error.with_hint(format!("available: {}", versions.join(", "))),
+        }
+    }
+
+    fn version_mistakes(&self, name: &str, version: &str) -> Vec<AttributeError> {
+        let mut errors = Vec::new();
+        let contradiction = match self.ensure {
+            Ensure::Present => None,
+            Ensure::Latest => Some("`ensure = 'latest` and a version contradict one another"),
+            Ensure::Absent | Ensure::Purged => Some("a package that is not installed has no version"),
+        };
+        if let Some(message) = contradiction {
+            errors.push(AttributeError::new("version", message).help("leave one of `ensure` and `version` out"));
+        }
+        let mistake = if is_constraint(version) {
+            version.parse::<Constraint>().err().map(|error| error.to_string())
+        } else {
+            (!is_version(version)).then(|| format!("{version:?} is not a version"))
+        };
+        if let Some(message) = mistake {
+            let help = if version.contains('*') {
+                let stem = version.trim_end_matches('*').trim_end_matches('.');
+                format!("there are no patterns; write bounds, such as \">= {stem}\"")
+            } else {
+                format!("write a version as `apt-cache policy {name}` shows it, or bounds such as \">= 1.2, << 2\"")
+            };
+            errors.push(AttributeError::new("version", message).help(help));
+        }
+        errors
+    }
+}
+
+fn is_constraint(version: &str) -> bool {
+    version.contains(['<', '>', '=', ',', ' '])
+}
+
+/// As deb-version(7) has it: `[epoch:]upstream[-revision]`.
+fn is_version(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".+-:~".contains(c);
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(plain)
+}
+
+/// As Debian Policy 5.6.7 has it, with an architecture perhaps.
+fn is_package_name(text: &str) -> bool {
+    let (name, architecture) = text.split_once(':').unwrap_or((text, "all"));
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() >= 2
+        && name.starts_with(lower)
+        && name.chars().all(|c| lower(c) || "+-.".contains(c))
+        && !architecture.is_empty()
+        && architecture.chars().all(|c| lower(c) || c == '-')
+}

@@ -1,0 +1,444 @@
+//! `user`: a user of the account files, and the keys that let it in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provision_core::effect::{Access, CreateUser, Effect, UserChanges};
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::host::{Accounts, Host, HostView, User as Found};
+use provision_core::path::{HostPath, Mode};
+use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::{Day, Ensure, PasswordHash, digest_of_password, name_mistake, number_mistake};
+use crate::authorized_keys::{self, Keys};
+
+/// A user. Only `/etc/passwd` and its companions are looked at: a user of a directory service (LDAP) is not seen.
+///
+/// What is not said is left as it is; a new user gets Debian's defaults for it. A new user without `password` is locked:
+/// it cannot log in with a password, while keys still work. A new user belongs to the group of its own name, which is
+/// created if it does not exist.
+///
+/// ```nickel
+/// user.deploy = {
+///   shell = "/bin/bash",
+///   groups.www-data = true,
+///   authorized_keys.anna = "ssh-ed25519 AAAA… anna@laptop",
+/// },
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct User {
+    /// Whether it exists. Removing a user leaves its files where they are, but for `remove_home`.
+    pub ensure: Ensure,
+    /// Its number. It cannot change while processes of the user run, and files outside of the home directory keep the
+    /// old one.
+    pub uid: Option<u32>,
+    /// Name of its primary group. A new user without it gets the group of its own name.
+    pub primary_group: Option<String>,
+    /// Groups beside the primary one, by name: `true` is in it, `false` is not.
+    pub groups: BTreeMap<String, bool>,
+    /// Whether it may be in groups that `groups` does not name.
+    pub membership: Membership,
+    /// Login shell.
+    pub shell: Option<HostPath>,
+    /// Home directory. If it changes, what is in the old one stays there.
+    pub home: Option<HostPath>,
+    /// Whether the home directory is created: with the files of `/etc/skel` for a new user, empty for a user who is there
+    /// and lacks it. If it is not said, ordinary users get one and those of the system do not.
+    pub create_home: Option<bool>,
+    /// Full name and the like.
+    pub gecos: Option<String>,
+    /// Hash of the password as crypt(5) has it, from `mkpasswd -m yescrypt`; `"*"` for none at all. An account that was
+    /// locked by hand stays locked.
+    pub password: Option<PasswordHash>,
+    /// Whether the password is locked (`passwd -l`). Keys still let the user in; `expires` closes the account.
+    pub locked: Option<bool>,
+    /// The day on which the account is closed, such as `"2030-12-31"`, or `"never"`.
+    pub expires: Option<String>,
+    /// Whether a new user gets its number from the range of the system. An existing user is left as it is.
+    pub system: bool,
+    /// The lines of `~/.ssh/authorized_keys`, each under a name of your choice. If it is said, other keys are removed.
+    pub authorized_keys: Option<BTreeMap<String, String>>,
+    /// With `ensure = 'absent`: whether the home directory and the mail spool are removed too.
+    pub remove_home: bool,
+}
+
+/// Whether a user may be in other groups than those named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Membership {
+    /// It may.
+    #[default]
+    AtLeast,
+    /// It may not.
+    Exactly,
+}
+
+/// How a user is, as far as its declaration cares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    exists: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    primary_group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shell: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home_exists: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gecos: Option<String>,
+    /// Never the hash itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorized_keys: Option<Keys>,
+}
+
+/// Numbers of ordinary users on Debian: `UID_MIN` and `UID_MAX` of login.defs(5).
+const ORDINARY: std::ops::RangeInclusive<u32> = 1000..=59_999;
+
+impl Resource for User {
+    const TYPE: &'static str = "user";
+    const STAGE: Stage = Stage::Accounts;
+    type State = State;
+
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let mut errors: Vec<AttributeError> = name_mistake("", id.name()).into_iter().collect();
+        errors.extend(number_mistake("uid", self.uid));
+        errors.extend(self.primary_group.as_deref().and_then(|group| name_mistake("primary_group", group)));
+        for group in self.groups.keys() {
+            errors.extend(name_mistake("groups", group).map(|mistake| below(mistake, group)));
+        }
+        errors.extend(self.password.as_ref().and_then(PasswordHash::mistake));
+        errors.extend(authorized_keys::mistakes(self.authorized_keys.as_ref().unwrap_or(&BTreeMap::new())));
+        let mut refuse = |attribute: &str, message: &str, help: &str| {
+            errors.push(AttributeError::new(attribute, message).help(help));
+        };
+        if self.uid.is_some_and(|uid| (uid == 0) != (id.name() == "root")) {
+            refuse("uid", "0 is the number of root, and of no other user", "leave `uid` out, or choose another");
+        }
+        if self.gecos.as_ref().is_some_and(|gecos| gecos.contains([':', '\n', '\0'])) {
+            refuse("gecos", "it cannot hold a colon or more than one line", "passwd(5) separates its fields by colons");
+        }
+        for (attribute, path) in [("shell", &self.shell), ("home", &self.home)] {
+            if path.as_ref().is_some_and(|path| path.as_str().contains([':', '\n'])) {
+                refuse(attribute, "it cannot hold a colon or a newline", "passwd(5) separates its fields by colons");
+            }
+        }
+        if self.expires.as_deref().is_some_and(|day| Day::parse(day).is_none()) {
+            refuse(
+                "expires",
+                "it is not a day after 1970-01-01",
+                "write YYYY-MM-DD, such as \"2030-12-31\", or \"never\"",
+            );
+        }
+        if self.locked == Some(false) && self.password.as_ref().is_some_and(PasswordHash::is_lock) {
+            refuse("locked", "the password \"!\" is a lock", "say `password = \"*\"` for an account without password");
+        }
+        if let Some(group) = self.primary_group.as_ref().filter(|group| self.groups.get(*group) == Some(&false)) {
+            let message = format!("{group} is the primary group, so the user is in it");
+            errors.push(below(AttributeError::new("groups", message).help("leave it out"), group));
+        }
+        errors.extend(self.mistakes_of_presence(id.name()));
+        errors
+    }
+
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        let name = id.name().to_owned();
+        // `useradd` makes the group of the user's name, or takes the one that is declared.
+        let mut groups: BTreeSet<&str> =
+            self.groups.iter().filter(|(_, is_in)| **is_in).map(|(name, _)| &**name).collect();
+        groups.insert(self.primary_group.as_deref().unwrap_or(&name));
+        let groups = groups.into_iter().map(|group| Claim::needs(Target::Group(group.to_owned())));
+        let user = Target::User(name.clone());
+        if self.ensure == Ensure::Absent {
+            return [Claim::removes(user)].into_iter().chain(groups).collect();
+        }
+        let mut claims: Vec<Claim> = [Claim::owns(user)].into_iter().chain(groups).collect();
+        claims.extend(self.uid.map(|uid| Claim::owns(Target::Uid(uid))));
+        let keys = self.authorized_keys.as_ref().and_then(|_| authorized_keys::path_in(&self.home_of_new(&name)).ok());
+        claims.extend(keys.map(|path| Claim::owns(Target::Path(path))));
+        claims
+    }
+
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
+        let name = id.name();
+        let Some(user) = host.user(name)? else { return Ok(State::default()) };
+        if self.ensure == Ensure::Absent {
+            self.refuse_harmful_removal(&user)?;
+            return Ok(State { exists: true, ..State::default() });
+        }
+        let accounts = host.accounts()?;
+        let primary_group = primary_group_of(&user, &accounts);
+        let groups = self.asks_for_groups().then(|| {
+            let mut groups: BTreeSet<String> = accounts.groups_of(name).into_iter().collect();
+            // To be in a group as the primary one is to be in it.
+            if self.groups.get(&primary_group) == Some(&true) {
+                groups.insert(primary_group.clone());
+            }
+            groups.into_iter().collect()
+        });
+        let keys = self.authorized_keys.as_ref().map(|keys| {
+            // A home directory that is about to change is asked where it will be.
+            let home = self.home.as_ref().map_or(user.home.as_str(), HostPath::as_str);
+            authorized_keys::check(host, name, home, keys)
+        });
+        let mut state = State {
+            exists: true,
+            uid: self.uid.map(|_| user.uid),
+            primary_group: self.primary_group.as_ref().map(|_| primary_group),
+            groups,
+            shell: self.shell.as_ref().map(|_| user.shell.clone()),
+            home: self.home.as_ref().map(|_| normal(&user.home)),
+            home_exists: self.check_home(&user, host)?,
+            gecos: self.gecos.as_ref().map(|_| trimmed(&user.gecos)),
+            authorized_keys: keys.transpose()?,
+            ..State::default()
+        };
+        if self.password.is_some() || self.locked.is_some() || self.expires.is_some() {
+            self.check_shadow(name, host, &mut state)?;
+        }
+        Ok(state)
+    }
+
+    fn plan(&self, id: &ResourceId, now: &State) -> Result<State> {
+        if self.ensure == Ensure::Absent {
+            return Ok(State::default());
+        }
+        if !now.exists && self.locked == Some(false) && self.password.is_none() {
+            return Err(no_password(id.name()));
+        }
+        let home_exists = if now.exists { now.home_exists.map(|_| true) } else { self.wants_home().then_some(true) };
+        Ok(State {
+            exists: true,
+            uid: self.uid,
+            primary_group: self.primary_group.clone(),
+            groups: self.asks_for_groups().then(|| self.wanted_groups(now.groups.as_deref().unwrap_or_default())),
+            shell: self.shell.as_ref().map(ToString::to_string),
+            home: self.home.as_ref().map(ToString::to_string),
+            home_exists,
+            gecos: self.gecos.as_deref().map(trimmed),
+            password: self.password.as_ref().map(PasswordHash::digest),
+            locked: self.locked,
+            expires: self.expires.clone(),
+            authorized_keys: self.authorized_keys.as_ref().map(authorized_keys::wanted),
+        })
+    }
+
+    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
+        let name = id.name();
+        if !want.exists {
+            host.perform(&Effect::RemoveUser { name: name.to_owned(), remove_home: self.remove_home })?;
+            return Ok(());
+        }
+        let changes = self.changes(name, now, want, host)?;
+        if !now.exists {
+            let create_home = want.home_exists == Some(true);
+            let user = CreateUser { name: name.to_owned(), system: self.system, create_home, attributes: changes };
+            host.perform(&Effect::CreateUser(user))?;
+        } else if !changes.is_empty() {
+            host.perform(&Effect::ChangeUser { name: name.to_owned(), changes })?;
+        }
+        let Some(user) = host.user(name)? else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no user {name}, although it was created")));
+        };
+        let group = primary_group_of(&user, &*host.accounts()?);
+        if now.exists && now.home_exists == Some(false) {
+            // HOME_MODE of login.defs(5)
+            let access = Access { owner: name.to_owned(), group: group.clone(), mode: Mode::new(0o700) };
+            host.perform(&Effect::CreateDirectory { path: HostPath::new(&user.home)?, access })?;
+        }
+        match &self.authorized_keys {
+            Some(keys) if now.authorized_keys != want.authorized_keys && !(keys.is_empty() && !now.exists) => {
+                authorized_keys::write(host, name, &group, &user.home, keys)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl User {
+    fn asks_for_groups(&self) -> bool {
+        self.membership == Membership::Exactly || !self.groups.is_empty()
+    }
+
+    fn wanted_groups(&self, now: &[String]) -> Vec<String> {
+        let kept = now.iter().filter(|_| self.membership == Membership::AtLeast);
+        let mut groups: BTreeSet<&String> = kept.collect();
+        for (group, is_in) in &self.groups {
+            if *is_in {
+                groups.insert(group)
+            } else {
+                groups.remove(group)
+            };
+        }
+        groups.into_iter().cloned().collect()
+    }
+
+    fn home_of_new(&self, name: &str) -> String {
+        match &self.home {
+            Some(home) => home.to_string(),
+            None if name == "root" => "/root".to_owned(),
+            None => format!("/home/{name}"),
+        }
+    }
+
+    /// `/nonexistent` is Debian's home directory for those who have none.
+    fn wants_home(&self) -> bool {
+        let none = self.home.as_ref().is_some_and(|home| home.as_str().starts_with("/nonexistent"));
+        self.create_home.unwrap_or(!self.system && !none)
+    }
+
+    /// Whether the home directory is there, if that matters.
+    fn check_home(&self, user: &Found, host: &dyn HostView) -> Result<Option<bool>> {
+        if !self.wants_home() {
+            return Ok(None);
+        }
+        let home = match &self.home {
+            Some(home) => home.clone(),
+            None => HostPath::new(&user.home)?,
+        };
+        if host.metadata(&home)?.is_some() {
+            return Ok(Some(true));
+        }
+        // Users of the system, such as www-data, often have a home directory that does not exist, on purpose.
+        let matters = self.create_home.is_some() || ORDINARY.contains(&user.uid);
+        Ok(matters.then_some(false))
+    }
+
+    fn check_shadow(&self, name: &str, host: &dyn HostView, state: &mut State) -> Result<()> {
+        let shadow = host.shadow(name)?;
+        let entry = shadow.as_ref().map_or("", |shadow| shadow.password.reveal());
+        let is_locked = entry.starts_with('!');
+        if is_locked
+            && entry.trim_start_matches('!').is_empty()
+            && self.locked == Some(false)
+            && self.password.is_none()
+        {
+            return Err(no_password(name));
+        }
+        state.password = self.password.as_ref().map(|_| digest_of_password(entry));
+        state.locked = self.locked.map(|_| is_locked);
+        state.expires = self.expires.as_ref().map(|_| Day(shadow.and_then(|shadow| shadow.expires)).to_string());
+        Ok(())
+    }
+
+    /// What is to change; everything that is declared, for a new user.
+    fn changes(&self, name: &str, now: &State, want: &State, host: &dyn HostView) -> Result<UserChanges> {
+        let password = self.password.as_ref().filter(|_| now.password != want.password);
+        let mut changes = UserChanges {
+            uid: want.uid.filter(|_| now.uid != want.uid),
+            primary_group: want.primary_group.clone().filter(|_| now.primary_group != want.primary_group),
+            groups: want.groups.clone().filter(|_| now.groups != want.groups),
+            shell: self.shell.clone().filter(|_| now.shell != want.shell),
+            home: self.home.clone().filter(|_| now.home != want.home),
+            gecos: want.gecos.clone().filter(|_| now.gecos != want.gecos),
+            password: password.map(PasswordHash::sensitive),
+            locked: want.locked.filter(|_| now.locked != want.locked),
+            expires: self
+                .expires
+                .as_deref()
+                .and_then(Day::parse)
+                .map(|day| day.0)
+                .filter(|_| now.expires != want.expires),
+        };
+        if password.is_some() {
+            // A new hash is an open one, and replaces a lock; one that is wanted, or was made by hand, is kept.
+            let by_hand = || -> Result<bool> {
+                let shadow = host.shadow(name)?.filter(|_| now.exists && want.locked.is_none());
+                let entry = shadow.as_ref().map_or("", |shadow| shadow.password.reveal());
+                Ok(entry.starts_with('!') && !entry.trim_start_matches('!').is_empty())
+            };
+            let locked = want.locked == Some(true) || by_hand()?;
+            changes.locked = locked.then_some(true);
+        }
+        let primary_group = match host.user(name)? {
+            None if changes.primary_group.is_none() => {
+                // useradd(8) fails if the group of the user's name exists and is not asked for.
+                changes.primary_group = host.group(name)?.map(|group| group.name);
+                name.to_owned()
+            }
+            Some(user) if changes.primary_group.is_none() => primary_group_of(&user, &*host.accounts()?),
+            _ => changes.primary_group.clone().unwrap_or_default(),
+        };
+        if let Some(groups) = &mut changes.groups {
+            groups.retain(|group| *group != primary_group);
+        }
+        changes.groups = changes.groups.filter(|groups| now.exists || !groups.is_empty());
+        Ok(changes)
+    }
+
+    fn mistakes_of_presence(&self, name: &str) -> Vec<AttributeError> {
+        let mut errors = Vec::new();
+        let mut refuse = |attribute: &str, message: &str, help: &str| {
+            errors.push(AttributeError::new(attribute, message).help(help));
+        };
+        match self.ensure {
+            Ensure::Absent if name == "root" || self.uid == Some(0) => {
+                refuse("ensure", "root cannot be removed", "lock its password instead: `locked = true`");
+            }
+            Ensure::Absent => {
+                if self.authorized_keys.is_some() {
+                    refuse("authorized_keys", "a user who does not exist has no keys", "leave them out");
+                }
+            }
+            Ensure::Present if self.remove_home => {
+                refuse(
+                    "remove_home",
+                    "only a user who is removed loses its home directory",
+                    "it goes with `ensure = 'absent`",
+                );
+            }
+            Ensure::Present => {}
+        }
+        errors
+    }
+
+    fn refuse_harmful_removal(&self, user: &Found) -> Result<()> {
+        if user.uid == 0 {
+            return Err(Error::new(ErrorKind::Refused, format!("user {} is root by its number, 0", user.name)));
+        }
+        let depth = user.home.split('/').filter(|part| !part.is_empty()).count();
+        if self.remove_home && depth < 2 {
+            let message = format!("the home directory of user {} is {}, which is not its own", user.name, user.home);
+            return Err(Error::new(ErrorKind::Refused, message).with_hint("leave `remove_home` out"));
+        }
+        Ok(())
+    }
+}
+
+fn no_password(name: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("user {name} has no password, so unlocking would let anybody in"))
+        .with_hint("say `password` too: a hash, or \"*\" for an account that only keys open")
+}
+
+fn below(mut mistake: AttributeError, key: &str) -> AttributeError {
+    mistake.path.push(key.to_owned());
+    mistake
+}
+
+fn primary_group_of(user: &Found, accounts: &Accounts) -> String {
+    accounts.group_name(user.gid).map_or_else(|| user.gid.to_string(), str::to_owned)
+}
+
+fn normal(path: &str) -> String {
+    HostPath::new(path).map_or_else(|_| path.to_owned(), |path| path.to_string())
+}
+
+/// adduser(8) ends an entry with the commas of fields that are empty.
+fn trimmed(gecos: &str) -> String {
+    gecos.trim_end_matches(',').to_owned()
+}
+
+#[cfg(test)]
+mod tests;
