@@ -50,7 +50,8 @@ pub(crate) fn fails<R: Resource>(host: &SimHost, name: &str, attributes: Value) 
     }
 }
 
-fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result<Converged> {
+/// Brings a host to a resource, and asserts what every type promises.
+pub(crate) fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result<Converged> {
     host.take_effects();
     let now = resource.check(id, host)?;
     assert!(resource.check(id, host)? == now, "a check repeats");
