@@ -15,8 +15,9 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::{Day, Ensure, PasswordHash, digest_of_password};
+use crate::accounts::{Day, PasswordHash, digest_of_password};
 use crate::authorized_keys::{self, Keys};
+use crate::ensure::Ensure;
 
 /// A user. Only `/etc/passwd` and its companions are looked at: a user of a directory service (LDAP) is not seen.
 ///

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use provision_core::resource::AttributeError;
 
 use super::User;
-use crate::accounts::{Day, Ensure, PasswordHash, name_mistake, number_mistake};
+use crate::accounts::{Day, PasswordHash, name_mistake, number_mistake};
 use crate::authorized_keys;
+use crate::ensure::Ensure;
 
 impl User {
     /// All that is wrong with the declaration.
