@@ -1,10 +1,14 @@
 use provision_core::effect::{Sensitive, UserChanges};
 use provision_core::host::{HostViewExt, SimHost};
+use provision_core::plan::PlanOptions;
+use provision_core::site::Site;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::authorized_keys::tests::key;
 use crate::converging::{converge, declare, fails, mistakes};
+use crate::directory::Directory;
+use crate::group::Group;
 
 const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3Jk";
 
@@ -345,4 +349,20 @@ fn groups_come_first() {
     assert_eq!(claims, [Claim::owns(user.clone()), group("users"), above]);
     let claims = declare::<User>(json!({ "ensure": "absent" })).claims(&id);
     assert_eq!(claims, [Claim::removes(user), group("deploy")]);
+}
+
+#[test]
+fn a_declared_home_directory_comes_after_its_user() {
+    let mut site = Site::new();
+    let home = json!({ "owner": "deploy", "group": "deploy", "mode": "0750" });
+    site.declare::<Directory>("/home/deploy", declare(home));
+    site.declare::<User>("deploy", declare(json!({ "authorized_keys": { "anna": key(1) } })));
+    site.declare::<Group>("deploy", declare(json!({ "gid": 4000 })));
+    site.declare::<Group>("media", declare(json!({ "members": ["deploy"] })));
+    let graph = site.into_graph().unwrap();
+    assert!(graph.warnings().is_empty(), "{:?}", graph.warnings());
+    let planned = graph.plan(&SimHost::debian(), &PlanOptions::default()).unwrap();
+    let order: Vec<String> = planned.plan().steps.iter().map(|step| step.id.to_string()).collect();
+    assert_eq!(order, ["group:deploy", "user:deploy", "group:media", "directory:/home/deploy"]);
+    assert_eq!(planned.plan().counts().change, 4, "{:?}", planned.plan());
 }
