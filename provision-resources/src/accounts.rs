@@ -9,17 +9,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-/// Whether a user or group exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Ensure {
-    /// It exists.
-    #[default]
-    Present,
-    /// It does not exist.
-    Absent,
-}
-
 /// What is wrong with the name of a user or group.
 ///
 /// The rule is that of useradd(8) and of adduser(8) on Debian, which also takes the names that Debian's own packages use,

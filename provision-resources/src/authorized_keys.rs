@@ -77,11 +77,6 @@ pub(crate) fn wanted(keys: &BTreeMap<String, String>) -> Keys {
     Keys { lines: lines.into_iter().collect(), private: true }
 }
 
-/// The keys of a user who does not exist: none, which may be all that is wanted.
-pub(crate) fn of_nobody() -> Keys {
-    Keys { lines: Vec::new(), private: false }
-}
-
 /// Reads how the keys are.
 pub(crate) fn check(host: &dyn HostView, user: &str, home: &str, wanted: &BTreeMap<String, String>) -> Result<Keys> {
     let path = path_in(home)?;
@@ -98,7 +93,7 @@ pub(crate) fn check(host: &dyn HostView, user: &str, home: &str, wanted: &BTreeM
     let inner = match host.metadata(&path)? {
         None => return Ok(Keys { lines: Vec::new(), private: wanted.is_empty() }),
         // A link of the user's is replaced, not followed.
-        Some(found) if found.kind != FileKind::File => return Ok(of_nobody()),
+        Some(found) if found.kind != FileKind::File => return Ok(Keys { lines: Vec::new(), private: false }),
         Some(found) => found.access,
     };
     let content = host.read(&path)?;

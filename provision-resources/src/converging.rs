@@ -50,7 +50,8 @@ pub(crate) fn fails<R: Resource>(host: &SimHost, name: &str, attributes: Value) 
     }
 }
 
-fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result<Converged> {
+/// Brings a host to a resource, and asserts what every type promises.
+pub(crate) fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result<Converged> {
     host.take_effects();
     let now = resource.check(id, host)?;
     assert!(resource.check(id, host)? == now, "a check repeats");
@@ -58,11 +59,17 @@ fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result
     assert!(resource.plan(id, &want)? == want, "a plan is idempotent");
     assert_eq!(host.take_effects(), [], "looking changes nothing");
     let (before, after) = (json(&now), json(&want));
+    for state in [&now, &want] {
+        let again: R::State = serde_json::from_value(json(state)).expect("a state");
+        assert!(again == *state, "a state survives JSON");
+    }
     let effects = if now == want {
         Vec::new()
     } else {
         resource.apply(id, &now, &want, host)?;
-        host.take_effects()
+        let effects = host.take_effects();
+        assert!(!effects.is_empty(), "what differs takes an effect");
+        effects
     };
     let found = resource.check(id, host)?;
     assert_eq!(json(&found), after, "what was promised");

@@ -7,7 +7,8 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::{Ensure, name_mistake, number_mistake};
+use crate::accounts::{name_mistake, number_mistake};
+use crate::ensure::Ensure;
 
 /// A group. Only `/etc/group` is looked at: a group of a directory service (LDAP) is not seen.
 ///

@@ -1,5 +1,8 @@
 //! `package`: a package is installed, or is not.
 
+#[cfg(test)]
+mod tests;
+
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Host, HostView, PackageStatus};

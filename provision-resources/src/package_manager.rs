@@ -1,5 +1,8 @@
 //! `package_manager`: apt is able to work, and knows what there is.
 
+#[cfg(test)]
+mod tests;
+
 use provision_core::effect::Effect;
 use provision_core::error::Result;
 use provision_core::host::{Host, HostView};

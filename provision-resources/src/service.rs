@@ -1,5 +1,8 @@
 //! `service`: a unit runs, and starts at boot, or neither.
 
+#[cfg(test)]
+mod tests;
+
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Host, HostView, UnitState};
@@ -274,6 +277,3 @@ fn template_of(unit: &str) -> Option<String> {
     let (_, suffix) = rest.rsplit_once('.')?;
     Some(format!("{stem}@.{suffix}"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,13 @@
 //! `user`: a user of the account files, and the keys that let it in.
 
+mod changes;
+mod mistakes;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use provision_core::effect::{Access, CreateUser, Effect, UserChanges};
+use provision_core::effect::{Access, CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, Host, HostView, User as Found};
 use provision_core::path::{HostPath, Mode};
@@ -10,8 +15,9 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::{Day, Ensure, PasswordHash, digest_of_password, name_mistake, number_mistake};
+use crate::accounts::{Day, PasswordHash, digest_of_password};
 use crate::authorized_keys::{self, Keys};
+use crate::ensure::Ensure;
 
 /// A user. Only `/etc/passwd` and its companions are looked at: a user of a directory service (LDAP) is not seen.
 ///
@@ -113,44 +119,7 @@ impl Resource for User {
     type State = State;
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut errors: Vec<AttributeError> = name_mistake("", id.name()).into_iter().collect();
-        errors.extend(number_mistake("uid", self.uid));
-        errors.extend(self.primary_group.as_deref().and_then(|group| name_mistake("primary_group", group)));
-        for group in self.groups.keys() {
-            errors.extend(name_mistake("groups", group).map(|mistake| below(mistake, group)));
-        }
-        errors.extend(self.password.as_ref().and_then(PasswordHash::mistake));
-        errors.extend(authorized_keys::mistakes(self.authorized_keys.as_ref().unwrap_or(&BTreeMap::new())));
-        let mut refuse = |attribute: &str, message: &str, help: &str| {
-            errors.push(AttributeError::new(attribute, message).help(help));
-        };
-        if self.uid.is_some_and(|uid| (uid == 0) != (id.name() == "root")) {
-            refuse("uid", "0 is the number of root, and of no other user", "leave `uid` out, or choose another");
-        }
-        if self.gecos.as_ref().is_some_and(|gecos| gecos.contains([':', '\n', '\0'])) {
-            refuse("gecos", "it cannot hold a colon or more than one line", "passwd(5) separates its fields by colons");
-        }
-        for (attribute, path) in [("shell", &self.shell), ("home", &self.home)] {
-            if path.as_ref().is_some_and(|path| path.as_str().contains([':', '\n'])) {
-                refuse(attribute, "it cannot hold a colon or a newline", "passwd(5) separates its fields by colons");
-            }
-        }
-        if self.expires.as_deref().is_some_and(|day| Day::parse(day).is_none()) {
-            refuse(
-                "expires",
-                "it is not a day after 1970-01-01",
-                "write YYYY-MM-DD, such as \"2030-12-31\", or \"never\"",
-            );
-        }
-        if self.locked == Some(false) && self.password.as_ref().is_some_and(PasswordHash::is_lock) {
-            refuse("locked", "the password \"!\" is a lock", "say `password = \"*\"` for an account without password");
-        }
-        if let Some(group) = self.primary_group.as_ref().filter(|group| self.groups.get(*group) == Some(&false)) {
-            let message = format!("{group} is the primary group, so the user is in it");
-            errors.push(below(AttributeError::new("groups", message).help("leave it out"), group));
-        }
-        errors.extend(self.mistakes_of_presence(id.name()));
-        errors
+        self.mistakes(id.name())
     }
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
@@ -168,6 +137,9 @@ impl Resource for User {
         claims.extend(self.uid.map(|uid| Claim::owns(Target::Uid(uid))));
         let keys = self.authorized_keys.as_ref().and_then(|_| authorized_keys::path_in(&self.home_of_new(&name)).ok());
         claims.extend(keys.map(|path| Claim::owns(Target::Path(path))));
+        // The home directory is made where a declared directory or mount will be.
+        let above = self.home.as_ref().filter(|_| self.wants_home()).and_then(HostPath::parent);
+        claims.extend(above.map(|path| Claim::needs(Target::Path(path))));
         claims
     }
 
@@ -258,12 +230,14 @@ impl Resource for User {
             let access = Access { owner: name.to_owned(), group: group.clone(), mode: Mode::new(0o700) };
             host.perform(&Effect::CreateDirectory { path: HostPath::new(&user.home)?, access })?;
         }
-        match &self.authorized_keys {
-            Some(keys) if now.authorized_keys != want.authorized_keys && !(keys.is_empty() && !now.exists) => {
-                authorized_keys::write(host, name, &group, &user.home, keys)
+        if let Some(keys) = &self.authorized_keys {
+            // The home directory of a new user may be an old one, with keys in it.
+            let found = authorized_keys::check(host, name, &user.home, keys)?;
+            if found != authorized_keys::wanted(keys) {
+                authorized_keys::write(host, name, &group, &user.home, keys)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
@@ -304,10 +278,7 @@ impl User {
         if !self.wants_home() {
             return Ok(None);
         }
-        let home = match &self.home {
-            Some(home) => home.clone(),
-            None => HostPath::new(&user.home)?,
-        };
+        let Some(home) = self.home.clone().or_else(|| HostPath::new(&user.home).ok()) else { return Ok(None) };
         if host.metadata(&home)?.is_some() {
             return Ok(Some(true));
         }
@@ -333,77 +304,6 @@ impl User {
         Ok(())
     }
 
-    /// What is to change; everything that is declared, for a new user.
-    fn changes(&self, name: &str, now: &State, want: &State, host: &dyn HostView) -> Result<UserChanges> {
-        let password = self.password.as_ref().filter(|_| now.password != want.password);
-        let mut changes = UserChanges {
-            uid: want.uid.filter(|_| now.uid != want.uid),
-            primary_group: want.primary_group.clone().filter(|_| now.primary_group != want.primary_group),
-            groups: want.groups.clone().filter(|_| now.groups != want.groups),
-            shell: self.shell.clone().filter(|_| now.shell != want.shell),
-            home: self.home.clone().filter(|_| now.home != want.home),
-            gecos: want.gecos.clone().filter(|_| now.gecos != want.gecos),
-            password: password.map(PasswordHash::sensitive),
-            locked: want.locked.filter(|_| now.locked != want.locked),
-            expires: self
-                .expires
-                .as_deref()
-                .and_then(Day::parse)
-                .map(|day| day.0)
-                .filter(|_| now.expires != want.expires),
-        };
-        if password.is_some() {
-            // A new hash is an open one, and replaces a lock; one that is wanted, or was made by hand, is kept.
-            let by_hand = || -> Result<bool> {
-                let shadow = host.shadow(name)?.filter(|_| now.exists && want.locked.is_none());
-                let entry = shadow.as_ref().map_or("", |shadow| shadow.password.reveal());
-                Ok(entry.starts_with('!') && !entry.trim_start_matches('!').is_empty())
-            };
-            let locked = want.locked == Some(true) || by_hand()?;
-            changes.locked = locked.then_some(true);
-        }
-        let primary_group = match host.user(name)? {
-            None if changes.primary_group.is_none() => {
-                // useradd(8) fails if the group of the user's name exists and is not asked for.
-                changes.primary_group = host.group(name)?.map(|group| group.name);
-                name.to_owned()
-            }
-            Some(user) if changes.primary_group.is_none() => primary_group_of(&user, &*host.accounts()?),
-            _ => changes.primary_group.clone().unwrap_or_default(),
-        };
-        if let Some(groups) = &mut changes.groups {
-            groups.retain(|group| *group != primary_group);
-        }
-        changes.groups = changes.groups.filter(|groups| now.exists || !groups.is_empty());
-        Ok(changes)
-    }
-
-    fn mistakes_of_presence(&self, name: &str) -> Vec<AttributeError> {
-        let mut errors = Vec::new();
-        let mut refuse = |attribute: &str, message: &str, help: &str| {
-            errors.push(AttributeError::new(attribute, message).help(help));
-        };
-        match self.ensure {
-            Ensure::Absent if name == "root" || self.uid == Some(0) => {
-                refuse("ensure", "root cannot be removed", "lock its password instead: `locked = true`");
-            }
-            Ensure::Absent => {
-                if self.authorized_keys.is_some() {
-                    refuse("authorized_keys", "a user who does not exist has no keys", "leave them out");
-                }
-            }
-            Ensure::Present if self.remove_home => {
-                refuse(
-                    "remove_home",
-                    "only a user who is removed loses its home directory",
-                    "it goes with `ensure = 'absent`",
-                );
-            }
-            Ensure::Present => {}
-        }
-        errors
-    }
-
     fn refuse_harmful_removal(&self, user: &Found) -> Result<()> {
         if user.uid == 0 {
             return Err(Error::new(ErrorKind::Refused, format!("user {} is root by its number, 0", user.name)));
@@ -422,11 +322,6 @@ fn no_password(name: &str) -> Error {
         .with_hint("say `password` too: a hash, or \"*\" for an account that only keys open")
 }
 
-fn below(mut mistake: AttributeError, key: &str) -> AttributeError {
-    mistake.path.push(key.to_owned());
-    mistake
-}
-
 fn primary_group_of(user: &Found, accounts: &Accounts) -> String {
     accounts.group_name(user.gid).map_or_else(|| user.gid.to_string(), str::to_owned)
 }
@@ -439,6 +334,3 @@ fn normal(path: &str) -> String {
 fn trimmed(gecos: &str) -> String {
     gecos.trim_end_matches(',').to_owned()
 }
-
-#[cfg(test)]
-mod tests;

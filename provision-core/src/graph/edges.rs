@@ -55,6 +55,10 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
                 _ => None,
             };
             let Some((holder, hold)) = holder.filter(|(holder, _)| *holder != number) else { continue };
+            // A home directory comes after its user, although files in it come with the user.
+            if matches!(claim.target, Target::Path(_)) && belongs_to(&nodes[holder], number, owners) {
+                continue;
+            }
             // What is taken away goes after all that needed it.
             let reversed = hold == Hold::Removes || claim.hold == Hold::Precedes;
             let (from, to) = if reversed { (number, holder) } else { (holder, number) };
@@ -75,6 +79,14 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
             }
         }
     }
+}
+
+/// Whether something needs a user or group that another node decides about.
+fn belongs_to(node: &Node, other: usize, owners: &HashMap<&Target, (usize, Hold)>) -> bool {
+    node.claims.iter().any(|claim| {
+        matches!((&claim.target, claim.hold), (Target::User(_) | Target::Group(_), Hold::Needs))
+            && owners.get(&claim.target).is_some_and(|(owner, _)| *owner == other)
+    })
 }
 
 /// Who owns the nearest directory above a path.

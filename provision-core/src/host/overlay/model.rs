@@ -413,9 +413,10 @@ impl<H: HostView> Overlay<H> {
                     self.put_beside(&file.path, Node::new(file.kind(), file.access(), file.data()))?;
                 }
             }
+            let runs = self.is_running();
             let mut model = self.model();
             for unit in &package.units {
-                let state = catalogue.unit(unit, self.is_running());
+                let state = catalogue.unit(unit, runs);
                 model.units.entry(unit.clone()).or_insert(state);
             }
             let state = PackageState {
