@@ -221,7 +221,10 @@ impl Package {
         }
         let found = host.package(name)?;
         Ok(match (found.status, found.version) {
-            (PackageStatus::Installed, Some(version)) => self.ensure == Ensure::Latest || !self.allows(&version),
+            // One that was interrupted is completed first, and then installed.
+            (PackageStatus::Installed | PackageStatus::Interrupted, Some(version)) => {
+                self.ensure == Ensure::Latest || !self.allows(&version)
+            }
             (PackageStatus::Installed, None) => false,
             _ => found.provided_by.is_empty() || self.asks_for_version(),
         })

@@ -47,11 +47,10 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Lists {
-    Fresh,
+    /// Fresh enough, or nothing is to be installed and their age does not matter.
+    Usable,
     Stale,
     Missing,
-    /// Nothing is to be installed, so their age does not matter.
-    NotNeeded,
 }
 
 impl Resource for PackageManager {
@@ -74,20 +73,16 @@ impl Resource for PackageManager {
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<State> {
         let manager = host.package_manager()?;
         let lists = match (self.max_age(host)?, manager.lists_age) {
-            (None, _) => Lists::NotNeeded,
+            (None, _) => Lists::Usable,
             (Some(_), None) => Lists::Missing,
             (Some(max_age), Some(age)) if age > max_age => Lists::Stale,
-            (Some(_), Some(_)) => Lists::Fresh,
+            (Some(_), Some(_)) => Lists::Usable,
         };
         Ok(State { interrupted: manager.interrupted, lists })
     }
 
-    fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
-        let lists = match now.lists {
-            Lists::NotNeeded => Lists::NotNeeded,
-            Lists::Fresh | Lists::Stale | Lists::Missing => Lists::Fresh,
-        };
-        Ok(State { interrupted: Vec::new(), lists })
+    fn plan(&self, _: &ResourceId, _: &State) -> Result<State> {
+        Ok(State { interrupted: Vec::new(), lists: Lists::Usable })
     }
 
     fn apply(&self, _: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {

@@ -52,7 +52,7 @@ pub fn headline(
 
 /// The sign of what happens to a resource: it appears, it goes, or it changes.
 pub fn sign(changes: &[Change]) -> (&'static str, anstyle::Style) {
-    let nothing = |value: &Value| value.is_null() || value == "absent" || value == "not-found";
+    let nothing = |value: &Value| value.is_null() || value == "absent" || value == false;
     let all = |side: fn(&Change) -> &Value| !changes.is_empty() && changes.iter().all(|change| nothing(side(change)));
     if all(|change| &change.from) {
         ("+", style::ADD)
@@ -91,13 +91,11 @@ fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(),
             )?;
         }
     }
-    if matches!(step.verdict, Verdict::Change)
-        && let Some(doubt) = step.assumes.first()
-    {
-        let faint = style::FAINT;
-        writeln!(out, "    {faint}unless {} brings {}; looked at again then{faint:#}", doubt.because, doubt.about)?;
-    }
     if options.verbose > 0 {
+        for doubt in &step.assumes {
+            let faint = style::FAINT;
+            writeln!(out, "    {faint}· unless {} brings {}{faint:#}", doubt.because, doubt.about)?;
+        }
         for effect in step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects)) {
             let faint = style::FAINT;
             writeln!(out, "    {faint}· {effect}{faint:#}")?;
@@ -150,6 +148,18 @@ fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
         (counts.failed, "impossible"),
         (counts.skipped, "to be skipped"),
     ];
+    let rests = |step: &&Step| step.verdict == Verdict::Change && !step.assumes.is_empty();
+    let assuming = plan.steps.iter().filter(rests).count();
+    if assuming > 0 {
+        let faint = style::FAINT;
+        writeln!(
+            out,
+            "\n{faint}{} what packages of this plan may bring along, and {} at again before anything is done \
+             (-v says what){faint:#}",
+            if assuming == 1 { "1 of these could find".to_owned() } else { format!("{assuming} of these could find") },
+            if assuming == 1 { "is looked" } else { "are looked" },
+        )?;
+    }
     writeln!(out, "\nPlan: {}.", count_list(&parts))?;
     Ok(())
 }

@@ -194,6 +194,13 @@ impl LocalSystem {
         self.root.lock_holder(path).while_doing(|| format!("asking who locks {path}"))
     }
 
+    /// The name of a running process, as `ps` has it. Processes are those of the running host, whatever the root is.
+    pub fn process_name(&self, process: i32) -> Option<String> {
+        #[expect(clippy::disallowed_methods, reason = "`/proc` belongs to this host, not to the root directory")]
+        let name = std::fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     /// Writes a file of the platform's own, readable by all and executable if asked for.
     ///
     /// # Errors

@@ -184,10 +184,9 @@ impl<H: HostView> HostView for Overlay<H> {
         if let Some(state) = self.model().packages.get(name) {
             return Ok(state.clone());
         }
-        let state = self.base.package(name)?;
-        if state.status != PackageStatus::Installed {
-            // It may come as a dependency of a package that is planned.
-            self.doubt(|| format!("package {name}"));
+        let mut state = self.base.package(name)?;
+        if state.status == PackageStatus::Interrupted && self.model().repaired {
+            state.status = PackageStatus::Installed;
         }
         Ok(state)
     }

@@ -20,7 +20,7 @@ pub(super) fn wait(system: &LocalSystem, files: &[&str], patience: Duration) -> 
     let mut announced = None;
     loop {
         let Some((file, process)) = holder(system, files)? else { return Ok(()) };
-        let name = process_name(system, process);
+        let name = system.process_name(process).unwrap_or_else(|| "another program".to_owned());
         if Instant::now() >= deadline {
             return Err(Error::new(ErrorKind::Locked, format!("{name} (process {process}) has locked {file}"))
                 .with_hint(format!(
@@ -43,9 +43,4 @@ fn holder<'a>(system: &LocalSystem, files: &[&'a str]) -> Result<Option<(&'a str
         }
     }
     Ok(None)
-}
-
-fn process_name(system: &LocalSystem, process: i32) -> String {
-    let name = system.read_text(&format!("/proc/{process}/comm")).ok().flatten().unwrap_or_default();
-    if name.trim().is_empty() { "another program".to_owned() } else { name.trim().to_owned() }
 }

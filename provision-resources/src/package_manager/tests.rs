@@ -23,7 +23,7 @@ fn the_lists_are_fetched_if_something_is_to_be_installed() {
         let done = companion(&host(age, &[]), &[("nginx", json!({}))]);
         assert_eq!(done.words(), refresh);
         assert_eq!(done.now, json!({ "interrupted": [], "lists": lists }));
-        assert_eq!(done.want, json!({ "interrupted": [], "lists": "fresh" }));
+        assert_eq!(done.want, json!({ "interrupted": [], "lists": "usable" }));
     }
     assert_eq!(companion(&host(Some(day), &[]), &[("nginx", json!({}))]).words(), [""; 0]);
     let patient = json!({ "lists_max_age": "7d" });
@@ -53,7 +53,7 @@ fn their_age_does_not_matter_if_nothing_is_to_be_installed() {
         ("httpd", json!({})),
     ] {
         let done = companion(&host, &[(name, quiet)]);
-        assert_eq!(done.now, json!({ "interrupted": [], "lists": "not_needed" }));
+        assert_eq!(done.now, json!({ "interrupted": [], "lists": "usable" }));
         assert_eq!(done.words(), [""; 0]);
     }
     for loud in [json!({ "ensure": "latest" }), json!({ "version": "2.10-3" })] {
@@ -68,7 +68,7 @@ fn what_was_interrupted_is_completed_first() {
     assert_eq!(done.words(), ["complete interrupted package installations", "refresh the package lists"]);
     let done = companion(&host(None, &["man-db"]), &[]);
     assert_eq!(done.words(), ["complete interrupted package installations"]);
-    assert_eq!(done.now, json!({ "interrupted": ["man-db"], "lists": "not_needed" }));
+    assert_eq!(done.now, json!({ "interrupted": ["man-db"], "lists": "usable" }));
 }
 
 #[test]

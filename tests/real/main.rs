@@ -1,0 +1,34 @@
+//! Sites on real Debian: a root directory made by `mmdebstrap`, and systems booted with `systemd-nspawn`.
+//!
+//! As root, with `mmdebstrap` and `systemd-container`. Without them the tests are ignored, unless
+//! `PROVISION_REAL_TESTS=required` makes that a failure. What is on a host afterwards is asked of independent
+//! programs: `stat`, `getent`, `dpkg-query`, `systemctl`.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look at hosts from outside"
+)]
+
+mod host;
+mod scenarios;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = host::missing_tools();
+    if !missing.is_empty() && std::env::var("PROVISION_REAL_TESTS").is_ok_and(|value| value == "required") {
+        eprintln!("real hosts are required, but there is no {}", missing.join(", no "));
+        return ExitCode::FAILURE;
+    }
+    let ignore = !missing.is_empty();
+    let trials: Vec<Trial> = scenarios::all()
+        .into_iter()
+        .map(|(name, scenario)| Trial::test(name, move || scenario().map_err(Into::into)).with_ignored_flag(ignore))
+        .collect();
+    // One host at a time: booted systems share the network of this machine.
+    libtest_mimic::run(&Arguments { test_threads: Some(1), ..arguments }, trials).exit_code()
+}

@@ -1,0 +1,254 @@
+//! What is tried, on each release of Debian.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::host::{Booted, Directory, Result};
+
+type Scenario = Box<dyn FnOnce() -> Result + Send>;
+
+pub fn all() -> Vec<(String, Scenario)> {
+    let mut all: Vec<(String, Scenario)> = Vec::new();
+    for release in ["bookworm", "trixie"] {
+        let mut add = |name: &str, scenario: fn(&'static str) -> Result| {
+            all.push((format!("{release}::{name}"), Box::new(move || scenario(release))));
+        };
+        add("a_root_directory_converges", a_root_directory_converges);
+        add("the_quickstart_converges_on_a_booted_host", the_quickstart_converges_on_a_booted_host);
+        add("the_web_server_converges_and_reloads", the_web_server_converges_and_reloads);
+        add("packages_come_and_go", packages_come_and_go);
+        add("an_interrupted_dpkg_is_repaired", an_interrupted_dpkg_is_repaired);
+        add("a_locked_dpkg_is_waited_for", a_locked_dpkg_is_waited_for);
+        add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
+        add("users_and_groups_are_as_declared", users_and_groups_are_as_declared);
+    }
+    all
+}
+
+fn same(what: &str, found: &str, expected: &str) -> Result {
+    if found.trim() == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: found {:?}, expected {expected:?}", found.trim()))
+}
+
+fn contains(what: &str, text: &str, part: &str) -> Result {
+    if text.contains(part) { Ok(()) } else { Err(format!("{what} does not say {part:?}:\n{text}")) }
+}
+
+const QUICKSTART: &str = "/root/examples/quickstart/site.ncl";
+const WEB_SERVER: &str = "/root/examples/web-server/site.ncl";
+
+fn a_root_directory_converges(release: &'static str) -> Result {
+    let host = Directory::new(release)?;
+    let site = host.root().join(QUICKSTART.trim_start_matches('/'));
+    let site = site.to_str().ok_or("a path")?;
+    host.provision(&["apply", site])?.expect(0)?;
+    contains("the second run", &host.provision(&["apply", site])?.expect(0)?.out, "Nothing to do")?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    same("nginx", &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "nginx"])?.out, "install ok installed")?;
+    same("deploy", &host.inside(&["id", "-nG", "deploy"])?.out, "deploy www-data")?;
+    same("/srv/www", &host.inside(&["stat", "-c", "%U:%G %a", "/srv/www"])?.out, "deploy:www-data 2775")?;
+    same("policy-rc.d is gone", &host.inside(&["sh", "-c", "ls /usr/sbin/policy-rc.d 2>/dev/null | wc -l"])?.out, "0")?;
+    same("nginx is enabled", &host.inside(&["systemctl", "is-enabled", "nginx"])?.out, "enabled")
+}
+
+/// Plans, applies, applies again, and compares what was planned with what was done.
+fn converge(host: &Booted, site: &str) -> Result {
+    let plan = host.provision(&["--format", "json", "plan", site])?.expect(0)?.out;
+    let plan: Value = serde_json::from_str(&plan).map_err(|error| error.to_string())?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(2)?;
+    let events = host.provision(&["--format", "json", "apply", site])?.expect(0)?.out;
+    let report = events.lines().last().ok_or("no events")?;
+    let report: Value = serde_json::from_str(report).map_err(|error| error.to_string())?;
+    agree(&plan, &report)?;
+    contains("the second run", &host.provision(&["apply", site])?.expect(0)?.out, "Nothing to do")?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    no_stray_files(host)
+}
+
+/// Step by step, what was done is what was planned; only a step that rests on an assumption may be decided anew.
+fn agree(plan: &Value, report: &Value) -> Result {
+    let planned = plan["steps"].as_array().ok_or("a plan has steps")?;
+    let done = report["report"]["steps"].as_array().ok_or("a report has steps")?;
+    if planned.len() != done.len() {
+        return Err(format!("{} steps were planned, {} reported", planned.len(), done.len()));
+    }
+    let mut compared = 0;
+    for (step, result) in planned.iter().zip(done) {
+        same("the step", result["id"].as_str().unwrap_or_default(), step["id"].as_str().unwrap_or_default())?;
+        let certain = step["assumes"].as_array().is_none_or(Vec::is_empty) && step["verdict"]["verdict"] != "deferred";
+        if certain && step["reaction"].is_null() {
+            compared += 1;
+            if step["effects"] != result["effects"] {
+                return Err(format!("{}: planned {}\ndone {}", step["id"], step["effects"], result["effects"]));
+            }
+        }
+    }
+    if compared == 0 { Err("no step was certain".to_owned()) } else { Ok(()) }
+}
+
+fn no_stray_files(host: &Booted) -> Result {
+    let stray = host.inside(&["find", "/etc", "/srv", "/home", "/root", "-name", "*.provision"])?.out;
+    same("stray temporary files", &stray, "")
+}
+
+fn the_quickstart_converges_on_a_booted_host(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    converge(&host, QUICKSTART)?;
+    same("deploy", &host.inside(&["id", "-nG", "deploy"])?.out, "deploy www-data")?;
+    same("shell", &host.inside(&["sh", "-c", "getent passwd deploy | cut -d: -f7"])?.out, "/bin/bash")?;
+    same("index", &host.inside(&["stat", "-c", "%U:%G %a", "/srv/www/index.html"])?.out, "deploy:www-data 644")?;
+    same("nginx", &host.inside(&["systemctl", "is-active", "nginx"])?.out, "active")?;
+    host.inside(&[
+        "sh",
+        "-c",
+        "echo drift >> /etc/motd; chmod 600 /srv/www/index.html; systemctl disable -q --now nginx",
+    ])?
+    .expect(0)?;
+    let plan = host.provision(&["plan", "--detailed-exitcode", QUICKSTART])?.expect(2)?.out;
+    contains("the plan", &plan, "-drift")?;
+    contains("the plan", &plan, "3 to change")?;
+    host.provision(&["apply", QUICKSTART])?.expect(0)?;
+    host.provision(&["plan", "--detailed-exitcode", QUICKSTART])?.expect(0)?;
+    same("nginx", &host.inside(&["systemctl", "is-enabled", "nginx"])?.out, "enabled")
+}
+
+fn the_web_server_converges_and_reloads(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    converge(&host, WEB_SERVER)?;
+    let started = || host.inside(&["systemctl", "show", "-p", "ExecMainStartTimestampMonotonic", "nginx"]);
+    let before = started()?.out;
+    host.inside(&["sh", "-c", "echo '# drift' >> /etc/nginx/conf.d/site.conf"])?.expect(0)?;
+    let applied = host.provision(&["apply", WEB_SERVER])?.expect(0)?.out;
+    contains("the run", &applied, "reload nginx.service")?;
+    same("a reload is no restart", &started()?.out, before.trim())?;
+    host.inside(&["nginx", "-t"])?.expect(0)?;
+    Ok(())
+}
+
+fn packages_come_and_go(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let site = "/root/packages.ncl";
+    let declare = |text: &str| host.directory().write(site, &format!("{{ resources.package = {{ {text} }} }}"));
+    let status = |name: &str| host.inside(&["dpkg-query", "-W", "-f", "${Status}", name]).map(|said| said.out);
+    declare("hello = {}, less.recommends = true, bc = {}")?;
+    converge(&host, site)?;
+    let runs = host.inside(&["grep", "-c", "^Commandline: apt-get.*install", "/var/log/apt/history.log"])?.out;
+    same("runs of apt-get", &runs, "1")?;
+    declare("hello.ensure = 'purged, less.ensure = 'absent, bc = { hold = true }")?;
+    let plan = host.provision(&["plan", site])?.expect(0)?.out;
+    contains("the plan", &plan, "- hello")?;
+    host.provision(&["apply", site])?.expect(0)?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    same("bc", &status("bc")?, "hold ok installed")?;
+    same("hello", &status("hello")?, "")?;
+    declare("gti = {}, hello.version = \"= 99\"")?;
+    let wrong = host.provision(&["plan", site])?.expect(1)?.out;
+    contains("a missing package", &wrong, "no package source has a package gti")?;
+    contains("a missing version", &wrong, "99")?;
+    declare("mail-transport-agent = {}")?;
+    let applied = host.provision(&["plan", site])?;
+    contains("a virtual package", &format!("{}{}", applied.out, applied.err), "mail-transport-agent")
+}
+
+fn an_interrupted_dpkg_is_repaired(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let site = "/root/packages.ncl";
+    host.directory().write(site, "{ resources.package = { hello = {} } }")?;
+    host.provision(&["apply", site])?.expect(0)?;
+    let tear =
+        r"sed -i '/^Package: hello$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status";
+    host.inside(&["sh", "-c", tear])?.expect(0)?;
+    let plan = host.provision(&["plan", "--detailed-exitcode", site])?.expect(2)?.out;
+    contains("the plan", &plan, "package_manager:apt")?;
+    host.provision(&["apply", site])?.expect(0)?;
+    same("dpkg --audit", &host.inside(&["dpkg", "--audit"])?.out, "")?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    Ok(())
+}
+
+fn a_locked_dpkg_is_waited_for(release: &'static str) -> Result {
+    let host = Directory::new(release)?;
+    let site = host.root().join("root/packages.ncl");
+    host.write("/root/packages.ncl", "{ resources.package = { hello = {} } }")?;
+    let site = site.to_str().ok_or("a path")?;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(host.root().join("var/lib/dpkg/lock-frontend"))
+        .map_err(|error| error.to_string())?;
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETLK(&lock)).map_err(|error| error.to_string())?;
+    let held = Duration::from_secs(6);
+    let release_later = std::thread::spawn(move || {
+        std::thread::sleep(held);
+        drop(file);
+    });
+    let started = Instant::now();
+    let events = host.provision(&["--format", "json", "apply", site])?.expect(0)?.out;
+    release_later.join().map_err(|_| "the lock holder panicked")?;
+    contains("the events", &events, "waiting for real")?;
+    contains("the events", &events, "lock-frontend")?;
+    if started.elapsed() < held { Err("it did not wait".to_owned()) } else { Ok(()) }
+}
+
+fn a_service_that_fails_shows_its_last_words(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let site = "/root/broken.ncl";
+    host.directory().write(
+        site,
+        r#"{ resources = {
+            file."/etc/systemd/system/broken.service".content =
+              "[Service]\nExecStart=/bin/sh -c 'echo the dog ate it >&2; exit 3'\n[Install]\nWantedBy=multi-user.target\n",
+            service.broken.subscribes = ["file:/etc/systemd/system/broken.service"],
+            file."/etc/motd".content = "independent\n",
+        } }"#,
+    )?;
+    let said = host.provision(&["apply", site])?.expect(1)?.out;
+    contains("the report", &said, "the dog ate it")?;
+    contains("the report", &said, "broken.service does not run")?;
+    contains("the report", &said, "1 failed")?;
+    same("what does not depend on it is done", &host.inside(&["cat", "/etc/motd"])?.out, "independent")
+}
+
+fn users_and_groups_are_as_declared(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let site = "/root/users.ncl";
+    let declare = |text: &str| host.directory().write(site, &format!("{{ resources = {{ {text} }} }}"));
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ops@example.org";
+    declare(&format!(
+        r#"group.ops = {{ gid = 2000 }},
+           user.ada = {{ uid = 2001, primary_group = "ops", groups = {{ adm = true, users = true }}, shell = "/bin/bash",
+             gecos = "Ada", password = "$y$j9T$abcdefghijklmnopqrstuv$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ",
+             expires = "2031-05-06", authorized_keys.laptop = "{key}" }},
+           user.robot = {{ system = true, locked = true }},"#
+    ))?;
+    converge(&host, site)?;
+    same("passwd", &host.inside(&["getent", "passwd", "ada"])?.out, "ada:x:2001:2000:Ada:/home/ada:/bin/bash")?;
+    same("groups", &host.inside(&["id", "-nG", "ada"])?.out, "ops adm users")?;
+    let shadow = host.inside(&["getent", "shadow", "ada"])?.out;
+    let fields: Vec<&str> = shadow.trim().split(':').collect();
+    same("password", fields[1], "$y$j9T$abcdefghijklmnopqrstuv$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ")?;
+    same("expiry", fields[7], "22405")?;
+    contains("keys", &host.inside(&["cat", "/home/ada/.ssh/authorized_keys"])?.out, key)?;
+    same("keys", &host.inside(&["stat", "-c", "%U:%G %a", "/home/ada/.ssh/authorized_keys"])?.out, "ada:ops 600")?;
+    let plan = host.provision(&["-v", "--format", "json", "plan", site])?.expect(0)?.out;
+    if plan.contains("$y$j9T") {
+        return Err("the hash of the password is shown".to_owned());
+    }
+    declare(
+        r#"group.ops.ensure = 'absent, user.ada = { ensure = 'absent, remove_home = true }, user.robot.locked = true,"#,
+    )?;
+    host.provision(&["apply", site])?.expect(0)?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    same("the home is gone", &host.inside(&["sh", "-c", "ls -d /home/ada 2>/dev/null | wc -l"])?.out, "0")
+}
