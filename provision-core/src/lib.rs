@@ -1,4 +1,62 @@
-//! The engine of `provision`.
+//! The engine of `provision`: typed resources, plans made of plain effects, and hosts that carry them out.
+//!
+//! A [`Resource`](resource::Resource) says how one thing on a host should be. A [`Site`](site::Site) holds many of them;
+//! its [`Graph`](graph::Graph) orders them, makes a [`Plan`](plan::Plan) on a model of the host, and applies it. A host is
+//! a real one ([`LocalHost`](host::LocalHost)), a directory, or a simulated Debian ([`SimHost`](host::SimHost)): the code of
+//! a resource type is the same for all.
+//!
+//! This crate knows no apt and no systemd; `provision-resources` brings Debian's types, and the platform for real hosts.
+//!
+//! ```
+//! use provision_core::apply::ApplyOptions;
+//! use provision_core::error::Result;
+//! use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+//! use provision_core::path::HostPath;
+//! use provision_core::plan::PlanOptions;
+//! use provision_core::resource::{Claim, Resource, ResourceId, Target};
+//! use provision_core::site::Site;
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// The message of the day.
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Motd {
+//!     /// What people read when they log in.
+//!     text: String,
+//! }
+//!
+//! impl Resource for Motd {
+//!     const TYPE: &'static str = "motd";
+//!     type State = Option<String>;
+//!
+//!     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+//!         host.read_text("/etc/motd")
+//!     }
+//!     fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+//!         Ok(Some(self.text.clone()))
+//!     }
+//!     fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+//!         host.write_text("/etc/motd", &self.text)
+//!     }
+//!     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+//!         HostPath::new("/etc/motd").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
+//!     }
+//! }
+//!
+//! let mut site = Site::new();
+//! site.declare("greeting", Motd { text: "hello\n".into() });
+//!
+//! let host = SimHost::debian();
+//! let graph = site.into_graph()?;
+//! let planned = graph.plan(&host, &PlanOptions::default())?;
+//! assert_eq!(planned.plan().steps[0].effects[0].to_string(), "write /etc/motd");
+//!
+//! let report = planned.apply(&host, &ApplyOptions::default(), &());
+//! assert!(report.is_success());
+//! assert_eq!(host.read_text("/etc/motd")?.as_deref(), Some("hello\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod apply;
 #[cfg(feature = "nickel")]

@@ -29,8 +29,11 @@ impl Default for Registry {
 struct Entry {
     stage: Stage,
     schema: Value,
-    build: fn(Value) -> Result<Box<dyn DynResource>, (Vec<String>, String)>,
+    build: fn(Value) -> Result<Box<dyn DynResource>, Mistake>,
 }
+
+/// Where attributes cannot be read, and why.
+type Mistake = (Vec<String>, String);
 
 /// What a resource type offers: its documentation and its attributes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -162,7 +165,7 @@ fn schema_of<T: JsonSchema>() -> Value {
     generator.into_root_schema_for::<T>().to_value()
 }
 
-fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> (Vec<String>, String) {
+fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
     let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
     (path, error.into_inner().to_string())
 }
@@ -178,7 +181,7 @@ fn unknown_attribute(kind: &str, key: &str, schema: &Value) -> AttributeError {
 /// Reads attributes into a type. One that cannot be read is noted and left out, so that the next one is found too.
 fn every_mistake<T: Sized>(
     mut attributes: Map<String, Value>,
-    read: impl Fn(Value) -> Result<T, (Vec<String>, String)>,
+    read: impl Fn(Value) -> Result<T, Mistake>,
     errors: &mut Vec<AttributeError>,
 ) -> Option<T> {
     let before = errors.len();

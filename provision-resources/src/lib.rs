@@ -1,4 +1,27 @@
 //! Debian's packages, files, services, users and groups as resources of `provision`.
+//!
+//! Each type is a struct whose fields are the attributes that a site may write. [`Debian`] is the platform that a real
+//! host is built over.
+//!
+//! ```
+//! use provision_core::apply::ApplyOptions;
+//! use provision_core::host::SimHost;
+//! use provision_core::plan::PlanOptions;
+//! use provision_core::site::Site;
+//! use provision_resources::{File, Package, Service};
+//!
+//! let mut site = Site::new();
+//! site.declare("nginx", Package::default());
+//! let nginx = site.declare("nginx", Service::default()).id();
+//! site.declare("/etc/nginx/conf.d/site.conf", File::with_content("server { listen 8080; }\n")).notifies(nginx);
+//!
+//! // On the host itself: LocalHost::running(provision_resources::Debian::new())?
+//! let host = SimHost::debian();
+//! let graph = site.into_graph()?;
+//! let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());
+//! assert!(report.is_success());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access;
 mod accounts;

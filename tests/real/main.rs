@@ -7,6 +7,7 @@
     missing_docs,
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::print_stderr,
     reason = "tests look at hosts from outside"
 )]
 
