@@ -1,0 +1,159 @@
+//! What the program costs, as ratios to what cannot be avoided, both measured in turn in one run.
+//!
+//! `cargo bench --bench ratios`; memory is measured of the release build of the command line, if that is there.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench measures from outside"
+)]
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nickel_lang_core::eval::cache::CacheImpl;
+use nickel_lang_core::program::{Program, ProgramBuilder};
+use provision_core::config::{Input, SiteSource, contract_library, load};
+use provision_core::facts::Facts;
+use provision_core::host::{LocalHost, SimHost};
+use provision_core::plan::PlanOptions;
+use provision_resources::{Debian, registry};
+
+const FILES: usize = 1000;
+const RUNS: usize = 9;
+
+fn main() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    make_files(&root);
+    let site = directory.path().join("site.ncl");
+    fs::write(&site, site_text()).unwrap();
+    fs::write(directory.path().join("provision.ncl"), contract_library(&registry().descriptions())).unwrap();
+    println!(
+        "{:<52} {:>9} {:>9} {:>6} {:>6}",
+        format!("medians of {RUNS} runs, {FILES} files"),
+        "here",
+        "floor",
+        "ratio",
+        "goal"
+    );
+    report("evaluate and plan, against bare Nickel", 1.5, || evaluate_and_plan(&site), || bare_nickel(&site));
+    in_sync(&site, &root);
+    memory(&site, &root);
+}
+
+fn report(what: &str, goal: f64, mut here: impl FnMut(), mut floor: impl FnMut()) {
+    let mut times = (Vec::new(), Vec::new());
+    here();
+    floor();
+    for _ in 0..RUNS {
+        times.0.push(time(&mut here));
+        times.1.push(time(&mut floor));
+    }
+    let (here, floor) = (median(times.0), median(times.1));
+    let ratio = here.as_secs_f64() / floor.as_secs_f64();
+    println!("{what:<52} {:>6.1} ms {:>6.1} ms {ratio:>6.2} {goal:>6.2}", ms(here), ms(floor));
+}
+
+fn time(work: &mut impl FnMut()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn path(number: usize) -> String {
+    format!("/srv/files/file-{number:04}.conf")
+}
+
+fn content(number: usize) -> String {
+    format!("# file {number}\nname = value-{number}\nport = {}\n", 8000 + number)
+}
+
+fn site_text() -> String {
+    let mut text = String::from("let p = import \"provision.ncl\" in\n{ resources.file = {\n");
+    for number in 0..FILES {
+        writeln!(
+            text,
+            "  {:?} = {{ content = {:?}, owner = \"root\", group = \"root\", mode = \"0644\" }},",
+            path(number),
+            content(number)
+        )
+        .unwrap();
+    }
+    text + "} } | p.Site\n"
+}
+
+fn make_files(root: &Path) {
+    fs::create_dir_all(root.join("srv/files")).unwrap();
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n").unwrap();
+    fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
+    for number in 0..FILES {
+        let file = root.join(path(number).trim_start_matches('/'));
+        fs::write(&file, content(number)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+}
+
+fn input(site: &Path) -> Input {
+    Input { sources: vec![SiteSource::File(site.to_owned())], ..Input::default() }
+}
+
+fn evaluate_and_plan(site: &Path) {
+    let graph = load(&registry(), &Facts::default(), input(site)).unwrap().into_graph().unwrap();
+    let host = SimHost::debian();
+    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+    assert_eq!(planned.plan().counts().change, FILES);
+}
+
+/// The same file with the same contracts, by Nickel alone.
+fn bare_nickel(site: &Path) {
+    let mut program: Program<CacheImpl> = ProgramBuilder::new().add_path(site.as_os_str()).build().unwrap();
+    program.eval_full_for_export().unwrap();
+}
+
+fn in_sync(site: &Path, root: &Path) {
+    let graph = load(&registry(), &Facts::default(), input(site)).unwrap().into_graph().unwrap();
+    let paths: Vec<_> = (0..FILES).map(|number| root.join(path(number).trim_start_matches('/'))).collect();
+    let expected: Vec<String> = (0..FILES).map(content).collect();
+    report(
+        "look at files in sync, against a loop of stat and read",
+        3.0,
+        || {
+            let host = LocalHost::open(root, Debian::new()).unwrap();
+            assert!(graph.plan(&host, &PlanOptions::default()).unwrap().plan().is_empty());
+        },
+        || {
+            for (path, expected) in paths.iter().zip(&expected) {
+                let metadata = fs::symlink_metadata(path).unwrap();
+                assert!(metadata.uid() == 0 && metadata.mode() & 0o7777 == 0o644);
+                assert_eq!(fs::read(path).unwrap(), expected.as_bytes());
+            }
+        },
+    );
+}
+
+fn memory(site: &Path, root: &Path) {
+    let here = std::env::current_exe().unwrap();
+    let program = here.ancestors().nth(2).unwrap().join("provision");
+    if !program.exists() {
+        println!("peak memory: not measured; build with `cargo build --release -p provision-cli` first");
+        return;
+    }
+    let output = std::process::Command::new(program).arg("--root").arg(root).arg("plan").arg(site).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
+    println!("{:<52} {:>6} MB {:>16} {:>9}", "peak memory of a plan", usage.max_rss() / 1024, "", "60 MB");
+}

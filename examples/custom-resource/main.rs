@@ -1,0 +1,59 @@
+//! A resource type of one's own, in less than 40 lines, and the contract that a site gets for it.
+//!
+//! `cargo run -p provision-examples --bin custom-resource`
+#![expect(clippy::print_stdout, reason = "a program may print")]
+
+use std::error::Error;
+
+use provision_core::apply::ApplyOptions;
+use provision_core::config::{Input, SiteSource, contract_library, load};
+use provision_core::error::Result;
+use provision_core::facts::Facts;
+use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::path::HostPath;
+use provision_core::plan::PlanOptions;
+use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The time zone of a host; the name does not matter.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Timezone {
+    /// As in the tz database, such as `Europe/Zurich`.
+    zone: String,
+}
+
+impl Resource for Timezone {
+    const TYPE: &'static str = "timezone";
+    type State = Option<String>;
+
+    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+        Ok(host.read_text("/etc/timezone")?.map(|text| text.trim().to_owned()))
+    }
+    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+        Ok(Some(self.zone.clone()))
+    }
+    fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+        host.write_text("/etc/timezone", &format!("{}\n", self.zone))
+    }
+    fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+        HostPath::new("/etc/timezone").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let registry = provision_resources::registry().with::<Timezone>();
+    let contracts = contract_library(&registry.descriptions());
+    let start = contracts.find("timezone =").ok_or("the type has a contract")?;
+    println!("{}\n", contracts[start..].lines().take(12).collect::<Vec<_>>().join("\n"));
+
+    let text = "{ resources.timezone.here.zone = \"Europe/Zurich\" }".to_owned();
+    let sources = vec![SiteSource::Text { name: "site".into(), text }];
+    let host = SimHost::debian();
+    let site = load(&registry, &Facts::gather(&host)?, Input { sources, ..Input::default() })?;
+    let graph = site.into_graph()?;
+    let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());
+    println!("{} changed; /etc/timezone is {:?}", report.counts.changed, host.read_text("/etc/timezone")?);
+    Ok(())
+}
