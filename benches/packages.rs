@@ -1,6 +1,6 @@
 //! Installing 20 small packages, against one bare `apt-get install` of the same list.
 //!
-//! `cargo bench --bench packages`, as root, with `mmdebstrap`. The packages are fetched beforehand, so that the network
+//! `cargo bench -p provision-benches --bench packages`, as root, with `mmdebstrap`. The packages are fetched beforehand, so that the network
 //! does not count.
 #![allow(
     clippy::disallowed_methods,

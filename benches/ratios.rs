@@ -1,6 +1,6 @@
 //! What the program costs, as ratios to what cannot be avoided, both measured in turn in one run.
 //!
-//! `cargo bench --bench ratios`; memory is measured of the release build of the command line, if that is there.
+//! `cargo bench -p provision-benches --bench ratios`; memory is measured of the release build of the command line, if that is there.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -45,8 +45,8 @@ impl Resource for Timezone {
 fn main() -> Result<(), Box<dyn Error>> {
     let registry = provision_resources::registry().with::<Timezone>();
     let contracts = contract_library(&registry.descriptions());
-    let start = contracts.find("timezone =").ok_or("the type has a contract")?;
-    println!("{}\n", contracts[start..].lines().take(12).collect::<Vec<_>>().join("\n"));
+    let start = contracts.find("\n  timezone").ok_or("the type has a contract")?;
+    println!("{}\n", contracts[start..].lines().skip(1).take(12).collect::<Vec<_>>().join("\n"));
 
     let text = "{ resources.timezone.here.zone = \"Europe/Zurich\" }".to_owned();
     let sources = vec![SiteSource::Text { name: "site".into(), text }];

@@ -270,6 +270,7 @@ impl<'a> Run<'a> {
         self.tell(&Event::EffectStarted { ids, effect });
         let started = Instant::now();
         let result = self.host.perform(effect);
+        tracing::debug!(%effect, ok = result.is_ok(), "performed");
         let error = result.as_ref().err();
         self.tell(&Event::EffectFinished { ids, effect, error, took: started.elapsed() });
         result.map(|_| ())

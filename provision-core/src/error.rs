@@ -1,7 +1,6 @@
 //! The one error type of the libraries: what kind, while doing what, to which resource, at which line, why,
 //! and what would help.
 
-use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +50,9 @@ pub enum ErrorKind {
 
 /// What went wrong.
 ///
-/// `Display` gives one line, made to follow "error: "; [`Error::hint`] and [`std::error::Error::source`] have more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// `Display` gives one line, made to follow "error: "; [`Error::cause`] and [`Error::hint`] have more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}{}", .0.operation.as_ref().map(|operation| format!("{operation}: ")).unwrap_or_default(), .0.message)]
 pub struct Error(Box<Parts>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -188,17 +188,6 @@ impl Error {
         self.0.hint.as_deref()
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(operation) = &self.0.operation {
-            write!(f, "{operation}: ")?;
-        }
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Error {}
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {

@@ -278,6 +278,7 @@ impl Planner<'_> {
                 }
             }
         }
+        tracing::debug!(id = %step.id, verdict = ?step.verdict, effects = step.effects.len(), "planned");
         self.step_of[number] = Some(self.steps.len());
         self.steps.push(step);
         self.states.push(states);

@@ -77,7 +77,9 @@ pub(super) fn run(command: &Command, root: Option<&Path>, watch: &(dyn Fn(&str) 
             Err(_) => break,
         }
     }
-    Ok(transcript.finish(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())))
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    tracing::debug!(%command, code, "ran");
+    Ok(transcript.finish(code))
 }
 
 fn start(command: &Command, root: Option<&Path>) -> Result<Child> {
