@@ -1,5 +1,5 @@
 //! Every example site converges on a simulated host, and a second run finds nothing to do.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 

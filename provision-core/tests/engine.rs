@@ -1,5 +1,5 @@
 //! The engine as a third party sees it: two small resource types, planned and applied on simulated hosts.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Mutex;
 

@@ -92,7 +92,12 @@ fn kind_of(property: &Value, root: &Value) -> String {
         Value::String(kind) if kind == "object" => "record".to_owned(),
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => {
-            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(", ")
+            let alone = |kind: &Value| {
+                let mut property = property.clone();
+                property["type"] = kind.clone();
+                kind_of(&property, root)
+            };
+            kinds.iter().filter(|kind| **kind != "null").map(alone).collect::<Vec<_>>().join(", ")
         }
         _ => "any".to_owned(),
     }

@@ -1,0 +1,144 @@
+//! Real files, in a root directory: as root, and where the file system objects.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::{Place, provision};
+
+const SITE: &str = r#"{ resources = {
+  directory."/srv/data" = { mode = "2775" },
+  file."/srv/data/a.conf" = { content = "a\n", mode = "0640" },
+  symlink."/srv/current".target = "data",
+} }"#;
+
+/// A root directory with account files and nothing else. `None` without root's rights.
+fn place(site: &str) -> Option<Place> {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "this test needs root");
+        return None;
+    }
+    let accounts = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n";
+    Some(Place::with(site).file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
+}
+
+#[test]
+fn files_converge_drift_and_are_mended() {
+    let Some(place) = place(SITE) else { return };
+    let first = place.run("apply --root root site.ncl");
+    assert_eq!(first.code, 0, "{}", first.seen());
+    let file = fs::metadata(place.path("root/srv/data/a.conf")).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.uid()), (0o640, 0));
+    assert_eq!(fs::metadata(place.path("root/srv/data")).unwrap().mode() & 0o7777, 0o2775);
+    assert_eq!(fs::read_link(place.path("root/srv/current")).unwrap(), Path::new("data"));
+    let inode = file.ino();
+    let second = place.run("apply --root root site.ncl");
+    assert!(second.out.starts_with("Nothing to do: 3 in sync"), "{}", second.seen());
+    assert_eq!(
+        fs::metadata(place.path("root/srv/data/a.conf")).unwrap().ino(),
+        inode,
+        "nothing is written if nothing differs"
+    );
+
+    fs::write(place.path("root/srv/data/a.conf"), "b\n").unwrap();
+    fs::set_permissions(place.path("root/srv/data"), fs::Permissions::from_mode(0o700)).unwrap();
+    let drift = place.run("plan --root root --detailed-exitcode site.ncl");
+    assert_eq!(drift.code, 2);
+    insta::assert_snapshot!("drift", drift.seen());
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert_eq!(place.run("plan --root root --detailed-exitcode site.ncl").code, 0);
+    let names: Vec<_> =
+        fs::read_dir(place.path("root/srv/data")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["a.conf"], "no temporary file is left");
+}
+
+#[test]
+fn no_link_leads_out_of_the_root() {
+    let Some(place) = place("{ resources.file.\"/etc/out/x\".content = \"inside\" }") else { return };
+    let outside = tempfile::tempdir().unwrap();
+    symlink(outside.path(), place.path("root/etc/out")).unwrap();
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{}", ran.seen());
+    // The link's text is a path of the host, so the file lies below the root.
+    let inside = place.path("root").join(outside.path().strip_prefix("/").unwrap()).join("x");
+    assert!(ran.code != 0 || inside.exists(), "{}", ran.seen());
+}
+
+#[test]
+fn a_link_that_somebody_else_made_is_not_followed() {
+    let Some(place) = place("{ resources.file.\"/home/eve/link/x\".content = \"secret\" }") else { return };
+    fs::create_dir_all(place.path("root/home/eve")).unwrap();
+    fs::create_dir_all(place.path("root/etc/target")).unwrap();
+    symlink("/etc/target", place.path("root/home/eve/link")).unwrap();
+    for path in ["root/home/eve", "root/home/eve/link"] {
+        std::os::unix::fs::lchown(place.path(path), Some(65534), Some(65534)).unwrap();
+    }
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert!(!place.path("root/etc/target/x").exists());
+    insta::assert_snapshot!("foreign_link", ran.seen());
+}
+
+#[test]
+fn without_rights_nothing_happens() {
+    let Some(place) = place("{ resources.file.\"/etc/a\".content = \"a\" }") else { return };
+    fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path("provision");
+    fs::copy(provision(), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+    let ran = place.start(command.args(["apply", "--root", "root", "site.ncl"]), "");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert!(!place.path("root/etc/a").exists());
+    insta::assert_snapshot!("no_rights", ran.seen());
+}
+
+/// A file system that is gone again when this is dropped.
+struct Mount(std::path::PathBuf);
+
+impl Mount {
+    fn tmpfs(at: &Path, options: &str) -> Mount {
+        fs::create_dir_all(at).unwrap();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status().unwrap();
+        assert!(done.success(), "a tmpfs can be mounted");
+        Mount(at.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_file_whole() {
+    let big = "x".repeat(200_000);
+    let Some(place) = place(&format!("{{ resources.file.\"/small/a\".content = \"{big}\" }}")) else { return };
+    let _mount = Mount::tmpfs(&place.path("root/small"), "size=64k");
+    fs::write(place.path("root/small/a"), "old\n").unwrap();
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert_eq!(fs::read_to_string(place.path("root/small/a")).unwrap(), "old\n");
+    assert_eq!(fs::read_dir(place.path("root/small")).unwrap().count(), 1, "no temporary file is left");
+    insta::assert_snapshot!("full_disk", ran.seen());
+}
+
+#[test]
+fn a_read_only_file_system_is_named() {
+    let Some(place) = place("{ resources.file.\"/ro/a\".content = \"a\" }") else { return };
+    let _mount = Mount::tmpfs(&place.path("root/ro"), "ro");
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    insta::assert_snapshot!("read_only", ran.seen());
+}
+
+#[test]
+fn a_root_that_is_none() {
+    let place = Place::with("{ resources = {} }");
+    let ran = place.run("plan --root absent site.ncl");
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!("absent_root", ran.seen());
+}
