@@ -102,6 +102,19 @@ impl Directory {
         run(&argv)
     }
 
+    /// As [`provision`](Directory::provision), without waiting for it.
+    pub fn start(&self, arguments: &[&str]) -> Result<Child> {
+        Command::new(provision())
+            .arg("--root")
+            .arg(self.root())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())
+    }
+
     /// Runs a program inside.
     pub fn inside(&self, argv: &[&str]) -> Result<Said> {
         let root = self.root();

@@ -22,6 +22,8 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_locked_dpkg_is_waited_for", a_locked_dpkg_is_waited_for);
         add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
         add("users_and_groups_are_as_declared", users_and_groups_are_as_declared);
+        add("an_undeclared_removal_is_refused", an_undeclared_removal_is_refused);
+        add("an_interrupt_waits_for_the_effect_in_progress", an_interrupt_waits_for_the_effect_in_progress);
     }
     all
 }
@@ -251,4 +253,46 @@ fn users_and_groups_are_as_declared(release: &'static str) -> Result {
     host.provision(&["apply", site])?.expect(0)?;
     host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
     same("the home is gone", &host.inside(&["sh", "-c", "ls -d /home/ada 2>/dev/null | wc -l"])?.out, "0")
+}
+
+fn an_undeclared_removal_is_refused(release: &'static str) -> Result {
+    let host = Directory::new(release)?;
+    host.inside(&["apt-get", "update", "-q"])?.expect(0)?;
+    // It conflicts with systemd, which is installed.
+    host.write("/root/packages.ncl", "{ resources.package = { systemd-standalone-sysusers = {}, hello = {} } }")?;
+    let site = host.root().join("root/packages.ncl");
+    let site = site.to_str().ok_or("a path")?;
+    let plan = host.provision(&["plan", site])?.expect(1)?.out;
+    contains("the plan", &plan, "would remove")?;
+    contains("the plan", &plan, "which nobody declared")?;
+    contains("the plan", &plan, "+ package:hello")?;
+    host.provision(&["apply", site])?.expect(1)?;
+    same(
+        "systemd stays",
+        &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "systemd"])?.out,
+        "install ok installed",
+    )?;
+    same("hello comes", &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "hello"])?.out, "install ok installed")
+}
+
+fn an_interrupt_waits_for_the_effect_in_progress(release: &'static str) -> Result {
+    let host = Directory::new(release)?;
+    host.write(
+        "/root/slow.ncl",
+        r#"{ resources.file = {
+            "/etc/a" = { content = "a\n", validate = "sh -c 'sleep 3; test -f %'" },
+            "/etc/b" = { content = "b\n", after = ["file:/etc/a"] },
+        } }"#,
+    )?;
+    let site = host.root().join("root/slow.ncl");
+    let running = host.start(&["apply", site.to_str().ok_or("a path")?])?;
+    std::thread::sleep(Duration::from_millis(1500));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.id() as i32), nix::sys::signal::Signal::SIGINT)
+        .map_err(|error| error.to_string())?;
+    let output = running.wait_with_output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    same("the exit code", &output.status.code().unwrap_or(-1).to_string(), "1")?;
+    contains("the report", &said, "Stopped: 1 changed, 1 not reached")?;
+    same("the effect in progress was finished", &host.inside(&["cat", "/etc/a"])?.out, "a")?;
+    if host.root().join("etc/b").exists() { Err("the run went on".to_owned()) } else { Ok(()) }
 }

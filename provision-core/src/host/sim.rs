@@ -216,7 +216,7 @@ impl HostView for Bare {
         Ok(self.accounts()?.groups.get(name).cloned())
     }
     fn accounts(&self) -> Result<Arc<Accounts>> {
-        Ok(Arc::new(catalogue::base_accounts()))
+        Ok(catalogue::base_accounts())
     }
     fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
         let known = self.accounts()?.users.contains_key(user);

@@ -1,7 +1,7 @@
 //! The packages of the simulated host, and the installation that it begins with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
@@ -303,7 +303,12 @@ pub(super) const BASE_FILES: &[(&str, &str)] = &[
 ];
 
 /// The accounts of Debian's `base-passwd`.
-pub(super) fn base_accounts() -> Accounts {
+pub(super) fn base_accounts() -> Arc<Accounts> {
+    static BUILT_IN: LazyLock<Arc<Accounts>> = LazyLock::new(|| Arc::new(list_accounts()));
+    Arc::clone(&BUILT_IN)
+}
+
+fn list_accounts() -> Accounts {
     const USERS: &[(&str, u32, u32, &str)] = &[
         ("root", 0, 0, "/root"),
         ("daemon", 1, 1, "/usr/sbin"),
