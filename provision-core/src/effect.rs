@@ -3,16 +3,19 @@
 //! Effects can be shown, saved, batched, simulated and counted, each once per kind of effect instead of once per
 //! resource type. Every [`Host`](crate::host::Host) carries out the same list.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+mod command;
+mod content;
+mod packages;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::path::{HostPath, Mode};
+
+pub use command::{Command, Output};
+pub use content::{Content, Sensitive};
+pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
 
 /// One thing that is done to a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,100 +170,6 @@ pub enum Removal {
     Tree,
 }
 
-/// Changes of packages that are carried out together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageTransaction {
-    /// Packages to install or to bring to a version.
-    pub install: Vec<PackageRequest>,
-    /// Packages to remove; their configuration files stay.
-    pub remove: Vec<String>,
-    /// Packages to remove with their configuration files.
-    pub purge: Vec<String>,
-    /// Packages that upgrades shall leave alone from now on; done last.
-    pub hold: Vec<String>,
-    /// Packages that upgrades may change again; done first, so that a package in both lists can be changed.
-    pub unhold: Vec<String>,
-    /// How the transaction is carried out.
-    pub options: PackageOptions,
-}
-
-impl PackageTransaction {
-    /// Whether it changes which packages, or which versions of them, are installed.
-    pub fn changes_packages(&self) -> bool {
-        !(self.install.is_empty() && self.remove.is_empty() && self.purge.is_empty())
-    }
-
-    /// Adds the changes of another transaction, if both can be carried out together.
-    /// Otherwise the other is given back.
-    pub fn merge(&mut self, other: PackageTransaction) -> Option<PackageTransaction> {
-        let alike =
-            self.options.recommends == other.options.recommends && self.options.conffiles == other.options.conffiles;
-        if !alike && self.changes_packages() && other.changes_packages() {
-            return Some(other);
-        }
-        if !self.changes_packages() {
-            self.options.recommends = other.options.recommends;
-            self.options.conffiles = other.options.conffiles;
-        }
-        self.options.allow_removals |= other.options.allow_removals;
-        self.options.allow_downgrade |= other.options.allow_downgrade;
-        self.install.extend(other.install);
-        self.remove.extend(other.remove);
-        self.purge.extend(other.purge);
-        self.hold.extend(other.hold);
-        self.unhold.extend(other.unhold);
-        None
-    }
-
-    /// Names of all packages that it speaks of.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let lists = [&self.remove, &self.purge, &self.hold, &self.unhold];
-        self.install.iter().map(|request| request.name.as_str()).chain(lists.into_iter().flatten().map(String::as_str))
-    }
-}
-
-/// A package to install.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageRequest {
-    /// Name, with `:architecture` where it is not the host's own.
-    pub name: String,
-    /// Exactly this version; otherwise the one that the package manager prefers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-}
-
-/// How a package transaction is carried out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageOptions {
-    /// Whether recommended packages are installed too.
-    pub recommends: bool,
-    /// What happens to configuration files that were changed here and come anew with a package.
-    pub conffiles: Conffiles,
-    /// Whether packages may be removed that no one declared.
-    pub allow_removals: bool,
-    /// Whether a package may go to a lower version.
-    pub allow_downgrade: bool,
-}
-
-impl Default for PackageOptions {
-    fn default() -> PackageOptions {
-        PackageOptions { recommends: true, conffiles: Conffiles::Keep, allow_removals: false, allow_downgrade: false }
-    }
-}
-
-/// What happens to a configuration file of a package that was changed on the host, when the package brings another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Conffiles {
-    /// The changed file stays.
-    #[default]
-    Keep,
-    /// The package's file takes its place.
-    New,
-    /// The transaction fails.
-    Fail,
-}
-
 /// A user to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CreateUser {
@@ -356,198 +265,6 @@ impl UnitAction {
     }
 }
 
-/// A command: an argument vector, never a shell's line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Command {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// Variables beside the fixed ones (`PATH`, `LC_ALL=C.UTF-8`, `HOME=/root`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub environment: BTreeMap<String, String>,
-    /// What it reads; nothing by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Sensitive>,
-    /// Seconds after which it is ended.
-    pub timeout_seconds: u64,
-}
-
-impl Command {
-    /// A command with nothing to read and five minutes to run.
-    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
-        Command {
-            argv: argv.into_iter().map(Into::into).collect(),
-            environment: BTreeMap::new(),
-            stdin: None,
-            timeout_seconds: 300,
-        }
-    }
-
-    /// Sets a variable of its environment.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Command {
-        self.environment.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// Gives it something to read.
-    #[must_use]
-    pub fn stdin(mut self, text: impl Into<String>) -> Command {
-        self.stdin = Some(Sensitive::new(text));
-        self
-    }
-
-    /// Sets the time it may take, in whole seconds.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Command {
-        self.timeout_seconds = timeout.as_secs();
-        self
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, argument) in self.argv.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-            if !argument.is_empty() && argument.chars().all(plain) {
-                f.write_str(argument)?;
-            } else {
-                write!(f, "'{}'", argument.replace('\'', "'\\''"))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a command said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Output {
-    /// Exit code; 128 and the signal's number for a command that a signal ended.
-    pub code: i32,
-    /// Standard output, its invalid UTF-8 replaced.
-    pub stdout: String,
-    /// Standard error, its invalid UTF-8 replaced.
-    pub stderr: String,
-}
-
-impl Output {
-    /// Whether the command ended with exit code 0.
-    pub fn success(&self) -> bool {
-        self.code == 0
-    }
-}
-
-/// The bytes of a file. Cheap to clone.
-///
-/// Written down as a string where it is UTF-8, and as `{"base64": …}` where it is not.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Content(Arc<[u8]>);
-
-impl Content {
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The text, if it is UTF-8.
-    pub fn text(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
-    }
-}
-
-impl<T: AsRef<[u8]>> From<T> for Content {
-    fn from(bytes: T) -> Content {
-        Content(bytes.as_ref().into())
-    }
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.text() {
-            Some(text) if text.len() <= 60 => fmt::Debug::fmt(text, f),
-            _ => write!(f, "<{} bytes>", self.0.len()),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Encoded {
-    base64: String,
-}
-
-impl Serialize for Content {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.text() {
-            Some(text) => serializer.serialize_str(text),
-            None => Encoded { base64: BASE64.encode(&self.0) }.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Content, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Content;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string, or a record with the field `base64`")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(text.into())
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
-                let encoded = Encoded::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-                BASE64.decode(encoded.base64).map(Content::from).map_err(serde::de::Error::custom)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// A text that must not be shown: it is never written down, and `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Sensitive(Arc<str>);
-
-impl Sensitive {
-    /// What stands for every sensitive value.
-    pub const HIDDEN: &'static str = "<sensitive>";
-
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Sensitive {
-        Sensitive(text.into().into())
-    }
-
-    /// The text itself, for the one place that hands it over.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Sensitive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Sensitive::HIDDEN)
-    }
-}
-
-impl Serialize for Sensitive {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Sensitive::HIDDEN)
-    }
-}
-
-impl<'de> Deserialize<'de> for Sensitive {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sensitive, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == Sensitive::HIDDEN {
-            return Err(serde::de::Error::custom("a sensitive value is not written down, so it cannot be read back"));
-        }
-        Ok(Sensitive::new(text))
-    }
-}
-
 /// What effects share, so that two of them never run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lock {
@@ -624,33 +341,6 @@ impl fmt::Display for Effect {
             Effect::ReloadUnits => write!(f, "reload the unit files"),
             Effect::Run(command) => write!(f, "run {command}"),
         }
-    }
-}
-
-impl fmt::Display for PackageTransaction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let install: Vec<String> = self
-            .install
-            .iter()
-            .map(|request| match &request.version {
-                Some(version) => format!("{}={version}", request.name),
-                None => request.name.clone(),
-            })
-            .collect();
-        let lists = [
-            ("install", &install),
-            ("remove", &self.remove),
-            ("purge", &self.purge),
-            ("hold", &self.hold),
-            ("unhold", &self.unhold),
-        ];
-        let mut first = true;
-        for (verb, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
-            let comma = if first { "" } else { ", " };
-            write!(f, "{comma}{verb} {}", names.join(" "))?;
-            first = false;
-        }
-        Ok(())
     }
 }
 

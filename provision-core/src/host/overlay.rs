@@ -2,7 +2,12 @@
 //!
 //! Planning runs every resource against an overlay, so each sees the host as the effects before it will have left it.
 
+mod accounts;
+mod effects;
 mod model;
+mod packages;
+mod seed;
+mod units;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,0 +1,192 @@
+//! What effects on users and groups do to the model.
+
+use std::collections::BTreeSet;
+
+use super::effects::missing;
+
+use crate::effect::{Access, CreateUser, Removal, Sensitive, UserChanges};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{FileKind, Group, HostView, Overlay, Shadow, User};
+use crate::path::{HostPath, Mode};
+
+impl<H: HostView> Overlay<H> {
+    pub(in crate::host) fn create_user(&self, user: &CreateUser) -> Result<()> {
+        let attributes = &user.attributes;
+        if self.accounts()?.users.contains_key(&user.name) {
+            return Err(Error::new(ErrorKind::Conflict, format!("user {} exists already", user.name)));
+        }
+        let gid = match &attributes.primary_group {
+            Some(group) => self.gid_of(group)?,
+            None => match self.accounts()?.groups.get(&user.name) {
+                // useradd(8) refuses as well
+                Some(_) => {
+                    return Err(Error::new(ErrorKind::Conflict, format!("group {} exists already", user.name))
+                        .with_hint(format!("say `primary_group = \"{}\"` to use it", user.name)));
+                }
+                None => {
+                    self.create_group(&user.name, attributes.uid, user.system)?;
+                    self.gid_of(&user.name)?
+                }
+            },
+        };
+        let home = attributes.home.as_ref().map_or_else(|| format!("/home/{}", user.name), ToString::to_string);
+        {
+            let mut model = self.model();
+            let accounts = self.accounts_of(&mut model)?;
+            let taken: BTreeSet<u32> = accounts.users.values().map(|user| user.uid).collect();
+            let uid = match attributes.uid {
+                Some(uid) => uid,
+                None => free_number(&taken, user.system)?,
+            };
+            let shell = if user.system { "/usr/sbin/nologin" } else { "/bin/sh" };
+            let created = User {
+                name: user.name.clone(),
+                uid,
+                gid,
+                gecos: String::new(),
+                home: home.clone(),
+                shell: shell.to_owned(),
+            };
+            accounts.users.insert(user.name.clone(), created);
+            let locked = Shadow { password: Sensitive::new("!"), expires: None };
+            model.shadows.insert(user.name.clone(), Some(locked));
+        }
+        self.change_user(&user.name, attributes)?;
+        let home = HostPath::new(&home)?;
+        if user.create_home && self.metadata(&home)?.is_none() {
+            self.make_directories(&home)?;
+            let group = self.accounts()?.group_name(gid).map_or_else(|| gid.to_string(), str::to_owned);
+            let own = |mode| Access { owner: user.name.clone(), group: group.clone(), mode: Mode::new(mode) };
+            self.place(&home, FileKind::Directory, own(0o700), None)?;
+            let skeleton = HostPath::new("/etc/skel")?;
+            for name in self.list(&skeleton)?.unwrap_or_default() {
+                if let Ok(Some(content)) = self.read(&skeleton.join(&name)?) {
+                    self.place(&home.join(&name)?, FileKind::File, own(0o644), Some(content))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn gid_of(&self, group: &str) -> Result<u32> {
+        self.group(group)?.map(|group| group.gid).ok_or_else(|| missing("group", group))
+    }
+
+    pub(super) fn change_user(&self, name: &str, changes: &UserChanges) -> Result<()> {
+        let gid = changes.primary_group.as_deref().map(|group| self.gid_of(group)).transpose()?;
+        for group in changes.groups.iter().flatten() {
+            self.gid_of(group)?;
+        }
+        let mut shadow = self.shadow(name).ok().flatten();
+        let mut model = self.model();
+        let accounts = self.accounts_of(&mut model)?;
+        let taken = changes.uid.and_then(|uid| accounts.user_name(uid)).filter(|other| *other != name);
+        if let Some(other) = taken {
+            return Err(Error::new(ErrorKind::Conflict, format!("user {other} has that number already")));
+        }
+        let Some(user) = accounts.users.get_mut(name) else { return Err(missing("user", name)) };
+        user.uid = changes.uid.unwrap_or(user.uid);
+        user.gid = gid.unwrap_or(user.gid);
+        for (field, value) in [
+            (&mut user.shell, changes.shell.as_ref().map(ToString::to_string)),
+            (&mut user.home, changes.home.as_ref().map(ToString::to_string)),
+            (&mut user.gecos, changes.gecos.clone()),
+        ] {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        if let Some(groups) = &changes.groups {
+            for group in accounts.groups.values_mut() {
+                group.members.retain(|member| member != name);
+                if groups.contains(&group.name) {
+                    group.members.push(name.to_owned());
+                    group.members.sort_unstable();
+                }
+            }
+        }
+        if let Some(shadow) = &mut shadow {
+            if let Some(password) = &changes.password {
+                shadow.password = password.clone();
+            }
+            if let Some(locked) = changes.locked {
+                let open = shadow.password.reveal().trim_start_matches('!').to_owned();
+                shadow.password = Sensitive::new(if locked { format!("!{open}") } else { open });
+            }
+            shadow.expires = changes.expires.unwrap_or(shadow.expires);
+        }
+        model.shadows.insert(name.to_owned(), shadow);
+        Ok(())
+    }
+
+    pub(super) fn remove_user(&self, name: &str, remove_home: bool) -> Result<()> {
+        let mut model = self.model();
+        let accounts = self.accounts_of(&mut model)?;
+        let Some(user) = accounts.users.remove(name) else { return Err(missing("user", name)) };
+        for group in accounts.groups.values_mut() {
+            group.members.retain(|member| member != name);
+        }
+        // userdel(8) takes the user's own group along if nobody else is in it.
+        let own = accounts.groups.get(name).is_some_and(|group| group.gid == user.gid && group.members.is_empty());
+        if own && !accounts.users.values().any(|other| other.gid == user.gid) {
+            accounts.groups.remove(name);
+        }
+        model.shadows.insert(name.to_owned(), None);
+        drop(model);
+        if remove_home {
+            self.remove(&HostPath::new(&user.home)?, Removal::Tree)?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::host) fn create_group(&self, name: &str, gid: Option<u32>, system: bool) -> Result<()> {
+        let mut model = self.model();
+        let accounts = self.accounts_of(&mut model)?;
+        if accounts.groups.contains_key(name) {
+            return Err(Error::new(ErrorKind::Conflict, format!("group {name} exists already")));
+        }
+        let taken: BTreeSet<u32> = accounts.groups.values().map(|group| group.gid).collect();
+        let gid = match gid {
+            Some(gid) if taken.contains(&gid) => {
+                return Err(Error::new(ErrorKind::Conflict, format!("the group number {gid} is taken")));
+            }
+            Some(gid) => gid,
+            None => free_number(&taken, system)?,
+        };
+        accounts.groups.insert(name.to_owned(), Group { name: name.to_owned(), gid, members: Vec::new() });
+        Ok(())
+    }
+
+    pub(super) fn change_group(&self, name: &str, change: impl FnOnce(&mut Group)) -> Result<()> {
+        let mut model = self.model();
+        match self.accounts_of(&mut model)?.groups.get_mut(name) {
+            Some(group) => change(group),
+            None => return Err(missing("group", name)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_group(&self, name: &str) -> Result<()> {
+        let mut model = self.model();
+        let accounts = self.accounts_of(&mut model)?;
+        let Some(group) = accounts.groups.get(name) else { return Err(missing("group", name)) };
+        if let Some(user) = accounts.users.values().find(|user| user.gid == group.gid) {
+            let message = format!("it is the primary group of user {}", user.name);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        accounts.groups.remove(name);
+        Ok(())
+    }
+}
+
+/// The next number as useradd(8) and groupadd(8) choose it with Debian's login.defs(5):
+/// upwards from 1000, for the system downwards from 999.
+fn free_number(taken: &BTreeSet<u32>, system: bool) -> Result<u32> {
+    let number = if system {
+        (100..=999).rev().find(|number| !taken.contains(number))
+    } else {
+        let highest = taken.range(1000..60000).next_back().map_or(1000, |highest| highest + 1);
+        Some(highest).filter(|number| *number < 60000).or_else(|| (1000..60000).find(|n| !taken.contains(n)))
+    };
+    number.ok_or_else(|| Error::new(ErrorKind::Conflict, "no free number is left"))
+}

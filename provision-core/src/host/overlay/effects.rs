@@ -1,0 +1,174 @@
+//! What effects do to the model: the one place that knows every kind, and those on files.
+
+use super::model::Node;
+
+use crate::effect::{Access, Effect, Removal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{FileKind, HostView, Overlay};
+use crate::path::{HostPath, Mode};
+
+impl<H: HostView> Overlay<H> {
+    /// Lets an effect happen to the model, or fails as a real host would.
+    pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
+        match effect {
+            Effect::WriteFile(file) => {
+                self.require_names(Some(&file.access.owner), Some(&file.access.group))?;
+                self.refuse_directory(&file.path)?;
+                self.require_parent(&file.path)?;
+                let node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
+                self.put_beside(&file.path, node)?;
+            }
+            Effect::CopyFile { from, to } => {
+                let content = self.read(from)?;
+                let (Some(metadata), Some(content)) = (self.metadata(from)?, content) else {
+                    return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
+                };
+                self.refuse_directory(to)?;
+                self.require_parent(to)?;
+                self.put_beside(to, Node::new(FileKind::File, metadata.access, Some(content)))?;
+            }
+            Effect::CreateDirectory { path, access } => {
+                self.require_names(Some(&access.owner), Some(&access.group))?;
+                self.require_parent(path)?;
+                match self.metadata(path)?.map(|metadata| metadata.kind) {
+                    Some(FileKind::Directory) => {
+                        return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
+                    }
+                    Some(_) => {
+                        return Err(Error::new(
+                            ErrorKind::Conflict,
+                            "something that is not a directory is in its place",
+                        ));
+                    }
+                    None => self.put_beside(path, Node::new(FileKind::Directory, access.clone(), None))?,
+                }
+            }
+            Effect::CreateSymlink { path, target, owner, group } => {
+                self.require_names(Some(owner), Some(group))?;
+                self.refuse_directory(path)?;
+                self.require_parent(path)?;
+                let access = Access { owner: owner.clone(), group: group.clone(), mode: Mode::new(0o777) };
+                self.put_beside(path, Node::new(FileKind::Symlink, access, Some(target.into())))?;
+            }
+            Effect::SetMetadata { path, owner, group, mode } => {
+                self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode)?;
+            }
+            Effect::Remove { path, what } => self.remove(path, *what)?,
+            Effect::RepairPackages => self.model().repaired = true,
+            Effect::RefreshPackageLists => self.model().lists_refreshed = true,
+            Effect::Packages(transaction) => self.change_packages(transaction)?,
+            Effect::CreateUser(user) => self.create_user(user)?,
+            Effect::ChangeUser { name, changes } => self.change_user(name, changes)?,
+            Effect::RemoveUser { name, remove_home } => self.remove_user(name, *remove_home)?,
+            Effect::CreateGroup { name, gid, system } => self.create_group(name, *gid, *system)?,
+            Effect::ChangeGroup { name, gid } => self.change_group(name, |group| group.gid = *gid)?,
+            Effect::SetMembers { group, members } => {
+                for member in members {
+                    self.require_user(member)?;
+                }
+                self.change_group(group, |group| group.members.clone_from(members))?;
+            }
+            Effect::RemoveGroup { name } => self.remove_group(name)?,
+            Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
+            Effect::ReloadUnits => {
+                let mut model = self.model();
+                model.units_reloaded = true;
+                model.units.values_mut().for_each(|unit| unit.needs_reload = false);
+            }
+            Effect::Run(command) => {
+                let mut model = self.model();
+                let program = command.argv.first().map(String::as_str).unwrap_or_default();
+                if !model.commands.contains_key(program) {
+                    model.opaque.push(format!("command `{command}`"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts something new on the file system that its directory lies on.
+    pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
+        let parent = path.parent().map(|parent| self.metadata(&parent)).transpose()?.flatten();
+        let device = parent.map_or(0, |parent| parent.device);
+        self.model().put(path, Node { device, ..node });
+        Ok(())
+    }
+
+    pub(super) fn require_names(&self, owner: Option<&str>, group: Option<&str>) -> Result<()> {
+        if let Some(owner) = owner {
+            self.require_user(owner)?;
+        }
+        match group {
+            Some(name) if !is_number(name) && name != "root" && self.group(name)?.is_none() => {
+                Err(missing("group", name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn require_user(&self, name: &str) -> Result<()> {
+        if is_number(name) || name == "root" || self.user(name)?.is_some() {
+            return Ok(());
+        }
+        Err(missing("user", name))
+    }
+
+    pub(super) fn refuse_directory(&self, path: &HostPath) -> Result<()> {
+        match self.metadata(path)?.map(|metadata| metadata.kind) {
+            Some(FileKind::Directory) => Err(Error::new(ErrorKind::Conflict, "a directory is in its place")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn set_metadata(
+        &self,
+        path: &HostPath,
+        owner: Option<&str>,
+        group: Option<&str>,
+        mode: Option<Mode>,
+    ) -> Result<()> {
+        self.require_names(owner, group)?;
+        let mut node = match self.modelled(path) {
+            Some(Some(node)) => node,
+            Some(None) => return Err(Error::new(ErrorKind::NotFound, "no such file or directory")),
+            None => match self.base().metadata(path)? {
+                Some(found) => Node {
+                    kind: found.kind,
+                    access: found.access,
+                    data: None,
+                    size: found.size,
+                    device: found.device,
+                    is_new: false,
+                },
+                None => return Err(Error::new(ErrorKind::NotFound, "no such file or directory")),
+            },
+        };
+        owner.into_iter().for_each(|owner| owner.clone_into(&mut node.access.owner));
+        group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
+        node.access.mode = mode.unwrap_or(node.access.mode);
+        self.model().put(path, node);
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
+        let Some(found) = self.metadata(path)? else { return Ok(()) };
+        let is_directory = found.kind == FileKind::Directory;
+        match what {
+            Removal::File if is_directory => return Err(Error::new(ErrorKind::Conflict, "it is a directory")),
+            Removal::EmptyDirectory if self.list(path)?.is_some_and(|names| !names.is_empty()) => {
+                return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
+            }
+            _ => self.model().remove(path),
+        }
+        Ok(())
+    }
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+pub(super) fn missing(what: &str, name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
+        .with_hint(format!("declare `{what}.{name}`, or correct the name"))
+}
