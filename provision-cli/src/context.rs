@@ -38,7 +38,7 @@ pub fn host_name(options: &Options, facts: &Facts) -> String {
 fn system(facts: &Facts) -> String {
     let name = match facts.os.id.as_str() {
         "debian" => "Debian",
-        "" => "system",
+        "" => "the system",
         other => other,
     };
     format!("{name} {}", facts.os.version).trim().to_owned()

@@ -125,6 +125,11 @@ impl Registry {
         self.types.iter().map(describe).collect()
     }
 
+    /// Everything that is wrong with the attributes of a resource, as far as their types tell.
+    pub fn mistakes(&self, name: &str, attributes: Map<String, Value>) -> Vec<AttributeError> {
+        self.build(name, attributes).err().unwrap_or_default()
+    }
+
     /// Builds a resource from its attributes, or tells all that is wrong with them.
     pub(crate) fn build(
         &self,

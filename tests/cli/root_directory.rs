@@ -55,6 +55,45 @@ fn files_converge_drift_and_are_mended() {
 }
 
 #[test]
+fn a_tree_is_owned_and_purged_and_links_in_it_are_not_followed() {
+    let site = r#"{ resources = {
+      directory."/srv/app" = { owner = "nobody", group = "nogroup", mode = "0750", recurse = true, purge = true },
+      file."/srv/app/etc/kept.conf".content = "kept\n",
+    } }"#;
+    let Some(place) = place(site) else { return };
+    for directory in ["root/srv/app/etc", "root/srv/app/old/deep", "root/outside"] {
+        fs::create_dir_all(place.path(directory)).unwrap();
+    }
+    for file in ["root/srv/app/etc/stray", "root/srv/app/old/deep/file", "root/outside/precious"] {
+        fs::write(place.path(file), "x").unwrap();
+    }
+    symlink("/outside", place.path("root/srv/app/link")).unwrap();
+    let plan = place.run("plan --root root site.ncl");
+    insta::assert_snapshot!("purge", plan.seen());
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert_eq!(place.run("plan --root root --detailed-exitcode site.ncl").code, 0);
+    assert!(place.path("root/outside/precious").exists(), "a link is removed, not what it leads to");
+    assert_eq!(fs::metadata(place.path("root/outside")).unwrap().uid(), 0);
+    let mut left: Vec<_> =
+        fs::read_dir(place.path("root/srv/app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["etc"]);
+    assert_eq!(fs::read_to_string(place.path("root/srv/app/etc/kept.conf")).unwrap(), "kept\n");
+    assert_eq!(fs::metadata(place.path("root/srv/app")).unwrap().uid(), 65534);
+}
+
+#[test]
+fn a_file_is_written_once_validated_and_backed_up() {
+    let Some(place) = place("{ resources.file.\"/etc/a\" = { content = \"new\\n\", backup = true } }") else { return };
+    let place = place.file("once.ncl", "{ resources.file.\"/etc/a\" = { content = \"other\\n\", replace = 'once } }");
+    fs::write(place.path("root/etc/a"), "old\n").unwrap();
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert_eq!(fs::read_to_string(place.path("root/etc/a")).unwrap(), "new\n");
+    assert_eq!(fs::read_to_string(place.path("root/etc/.a.provision.bak")).unwrap(), "old\n");
+    assert_eq!(place.run("plan --root root --detailed-exitcode once.ncl").code, 0, "it is there already");
+}
+
+#[test]
 fn no_link_leads_out_of_the_root() {
     let Some(place) = place("{ resources.file.\"/etc/out/x\".content = \"inside\" }") else { return };
     let outside = tempfile::tempdir().unwrap();

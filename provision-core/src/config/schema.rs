@@ -215,6 +215,20 @@ fn limits(object: &Map<String, Value>) -> String {
         Some(number) => format!("({number})"),
         None => "null".to_owned(),
     };
+    // A Rust integer has limits of its own, which schemars tells as a format.
+    let own = |name: &str| match (name, object.get("format").and_then(Value::as_str)) {
+        ("minimum", Some("uint8" | "uint16" | "uint32" | "uint64" | "uint")) => Some("0".to_owned()),
+        ("maximum", Some("uint8")) => Some(u8::MAX.to_string()),
+        ("maximum", Some("uint16")) => Some(u16::MAX.to_string()),
+        ("maximum", Some("uint32")) => Some(u32::MAX.to_string()),
+        ("minimum", Some("int32")) => Some(format!("({})", i32::MIN)),
+        ("maximum", Some("int32")) => Some(i32::MAX.to_string()),
+        _ => None,
+    };
+    let limit = |name: &str| match limit(name) {
+        none if none == "null" => own(name).unwrap_or(none),
+        said => said,
+    };
     format!("{} {}", limit("minimum"), limit("maximum"))
 }
 

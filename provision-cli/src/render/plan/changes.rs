@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use provision_core::plan::Change;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
 use crate::cli::Options;
@@ -15,7 +15,6 @@ const MOST_LINES: usize = 30;
 
 /// Shows what differs of a resource.
 pub fn show(out: &mut impl Write, changes: &[Change], options: &Options) -> Result<(), Failure> {
-    // Of a resource that appears, what it will be is enough to say.
     for change in changes {
         match (&change.from, &change.to) {
             (Value::String(from), Value::String(to)) if is_text(from) || is_text(to) => {
@@ -23,6 +22,8 @@ pub fn show(out: &mut impl Write, changes: &[Change], options: &Options) -> Resu
             }
             (Value::Null, Value::String(to)) if is_text(to) => diff(out, &change.attribute, "", to, options)?,
             (Value::String(from), Value::Null) if is_text(from) => diff(out, &change.attribute, from, "", options)?,
+            (Value::Object(gone), Value::Null) => entries(out, &change.attribute, ("-", style::REMOVE), gone)?,
+            (Value::Null, Value::Object(new)) => entries(out, &change.attribute, ("+", style::ADD), new)?,
             (Value::Null, Value::Null) => {}
             (Value::Null, to) => writeln!(out, "    {}{}", label(&change.attribute), short(to))?,
             (from, to) => {
@@ -31,6 +32,20 @@ pub fn show(out: &mut impl Write, changes: &[Change], options: &Options) -> Resu
                 writeln!(out, "    {label}{old}{}{old:#} → {new}{}{new:#}", short(from), short(to))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// What is in a record that appears or goes, a line each.
+fn entries(
+    out: &mut impl Write,
+    attribute: &str,
+    (sign, style): (&str, anstyle::Style),
+    record: &Map<String, Value>,
+) -> Result<(), Failure> {
+    writeln!(out, "    {attribute}:")?;
+    for (key, value) in record {
+        writeln!(out, "      {style}{sign} {key}: {}{style:#}", short(value))?;
     }
     Ok(())
 }
