@@ -177,7 +177,8 @@ fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistak
 
 fn unknown_attribute(kind: &str, key: &str, schema: &Value) -> AttributeError {
     let known = || schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-    AttributeError::new(key, format!("`{kind}` has no attribute `{key}`")).help(match did_you_mean(key, known()) {
+    let error = AttributeError::new(key, format!("`{kind}` has no attribute `{key}`"));
+    AttributeError { about_name: true, ..error }.help(match did_you_mean(key, known()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its attributes are {}", known().collect::<Vec<_>>().join(", ")),
     })
@@ -200,7 +201,7 @@ fn every_mistake<T: Sized>(
                     return None;
                 }
                 let give_up = removed.is_none();
-                errors.push(AttributeError { path, message, help: None });
+                errors.push(AttributeError::at(path, message));
                 if give_up {
                     return None;
                 }

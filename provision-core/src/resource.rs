@@ -131,13 +131,20 @@ pub struct AttributeError {
     pub message: String,
     /// What would help.
     pub help: Option<String>,
+    /// Whether the name of the attribute is wrong, and not its value.
+    pub about_name: bool,
 }
 
 impl AttributeError {
     /// A mistake in the attribute of this name; an empty name means the whole resource.
     pub fn new(attribute: &str, message: impl Into<String>) -> AttributeError {
         let path = if attribute.is_empty() { Vec::new() } else { vec![attribute.to_owned()] };
-        AttributeError { path, message: message.into(), help: None }
+        AttributeError::at(path, message)
+    }
+
+    /// A mistake somewhere inside of an attribute: keys and indices from the resource on.
+    pub fn at(path: Vec<String>, message: impl Into<String>) -> AttributeError {
+        AttributeError { path, message: message.into(), help: None, about_name: false }
     }
 
     /// Says what would help.

@@ -64,6 +64,8 @@ pub struct Spans {
     pub whole: Option<Span>,
     /// Its attributes and what is in them, by their paths from the resource on.
     pub parts: BTreeMap<Vec<String>, Span>,
+    /// The names of its attributes.
+    pub names: BTreeMap<String, Span>,
 }
 
 impl Spans {
@@ -145,7 +147,7 @@ impl Site {
             id: ResourceId::new(R::TYPE, name),
             resource: Box::new(resource),
             common: Common::default(),
-            spans: Spans { whole: Some(span), parts: BTreeMap::new() },
+            spans: Spans { whole: Some(span), ..Spans::default() },
         });
         let last = self.declared.len() - 1;
         &mut self.declared[last]
@@ -286,7 +288,8 @@ pub(crate) fn diagnose(id: &ResourceId, spans: &Spans, error: AttributeError) ->
     } else {
         format!("{id}: `{attribute}`: {}", error.message)
     };
-    let mut diagnostic = Diagnostic::error(message).at(spans.at(&error.path).cloned(), "");
+    let name = error.path.first().filter(|_| error.about_name).and_then(|name| spans.names.get(name));
+    let mut diagnostic = Diagnostic::error(message).at(name.or(spans.at(&error.path)).cloned(), "");
     diagnostic.help = error.help;
     diagnostic
 }

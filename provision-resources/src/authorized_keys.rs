@@ -55,7 +55,7 @@ pub(crate) fn mistakes(keys: &BTreeMap<String, String>) -> Vec<AttributeError> {
     for (label, line) in keys {
         let mut refuse = |message: String, help: &str| {
             let path = vec!["authorized_keys".to_owned(), label.clone()];
-            errors.push(AttributeError { path, message, help: Some(help.to_owned()) });
+            errors.push(AttributeError::at(path, message).help(help));
         };
         let example = "write the line of the `.pub` file, such as \"ssh-ed25519 AAAA… anna@laptop\"";
         match parse(line) {

@@ -23,7 +23,7 @@ impl Place<'_> {
         let mut path: Vec<String> =
             std::iter::successors(Some(self), |place| place.above).map(|place| place.key.to_owned()).collect();
         path.reverse();
-        AttributeError { path, message: message.into(), help: None }
+        AttributeError::at(path, message)
     }
 }
 

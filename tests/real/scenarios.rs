@@ -258,8 +258,8 @@ fn users_and_groups_are_as_declared(release: &'static str) -> Result {
 fn an_undeclared_removal_is_refused(release: &'static str) -> Result {
     let host = Directory::new(release)?;
     host.inside(&["apt-get", "update", "-q"])?.expect(0)?;
-    // It conflicts with systemd, which is installed.
-    host.write("/root/packages.ncl", "{ resources.package = { systemd-standalone-sysusers = {}, hello = {} } }")?;
+    // It conflicts with systemd-sysv, which is installed.
+    host.write("/root/packages.ncl", "{ resources.package = { sysvinit-core = {}, hello = {} } }")?;
     let site = host.root().join("root/packages.ncl");
     let site = site.to_str().ok_or("a path")?;
     let plan = host.provision(&["plan", site])?.expect(1)?.out;
@@ -269,7 +269,7 @@ fn an_undeclared_removal_is_refused(release: &'static str) -> Result {
     host.provision(&["apply", site])?.expect(1)?;
     same(
         "systemd stays",
-        &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "systemd"])?.out,
+        &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "systemd-sysv"])?.out,
         "install ok installed",
     )?;
     same("hello comes", &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "hello"])?.out, "install ok installed")

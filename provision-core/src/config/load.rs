@@ -1,6 +1,6 @@
 //! From the files of a site to a [`Site`]: evaluated, built by the registry, with every mistake at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use semver::{Version, VersionReq};
@@ -89,11 +89,11 @@ fn declarations(tree: &Located) -> Vec<RawDeclaration> {
     let kinds = tree.get("resources").map(Located::fields).unwrap_or_default();
     let all = kinds.iter().flat_map(|kind| kind.value.fields().iter().map(move |resource| (kind, resource)));
     all.map(|(kind, resource)| {
-        let mut spans =
-            Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), parts: BTreeMap::new() };
+        let mut spans = Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), ..Spans::default() };
         let mut attributes = Map::new();
         for attribute in resource.value.fields() {
             attributes.insert(attribute.name.clone(), attribute.value.to_json());
+            spans.names.extend(attribute.name_span.clone().map(|span| (attribute.name.clone(), span)));
             let path = vec![attribute.name.clone()];
             if let Some(span) = attribute.value.span.clone().or(attribute.name_span.clone()) {
                 spans.parts.insert(path.clone(), span);
