@@ -263,8 +263,10 @@ fn an_undeclared_removal_is_refused(release: &'static str) -> Result {
     let site = host.root().join("root/packages.ncl");
     let site = site.to_str().ok_or("a path")?;
     let plan = host.provision(&["plan", site])?.expect(1)?.out;
-    contains("the plan", &plan, "would remove")?;
-    contains("the plan", &plan, "which nobody declared")?;
+    contains("the plan", &plan, "! package:sysvinit-core")?;
+    // apt 3 finds the removal not worth proposing; apt 2 proposes it, and it is refused here.
+    let why = if release == "bookworm" { "would remove systemd-sysv, which nobody declared" } else { "Conflicts" };
+    contains("the plan", &plan, why)?;
     contains("the plan", &plan, "+ package:hello")?;
     host.provision(&["apply", site])?.expect(1)?;
     same(
