@@ -146,6 +146,10 @@ fn packages_come_and_go(release: &'static str) -> Result {
     host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
     same("bc", &status("bc")?, "hold ok installed")?;
     same("hello", &status("hello")?, "")?;
+    declare("\"tree:amd64\" = { conffiles = 'new }")?;
+    host.provision(&["apply", site])?.expect(0)?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    same("tree", &status("tree:amd64")?, "install ok installed")?;
     declare("gti = {}, hello.version = \"= 99\"")?;
     let wrong = host.provision(&["plan", site])?.expect(1)?.out;
     contains("a missing package", &wrong, "no package source has a package gti")?;

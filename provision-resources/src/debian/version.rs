@@ -108,3 +108,61 @@ impl FromStr for Constraint {
         text.split(',').map(bound).collect::<Result<_, _>>().map(Constraint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// In the order of `dpkg --compare-versions`; see deb-version(7), "Sorting algorithm".
+    #[test]
+    fn versions_sort_as_dpkg_has_them() {
+        let ascending = [
+            "0~~",
+            "0~",
+            "0",
+            "1.0~beta1~svn1245",
+            "1.0~beta1",
+            "1.0",
+            "1.0-1",
+            "1.0-1+b1",
+            "1.0-1+deb12u1",
+            "1.0-2",
+            "1.0a",
+            "1.0+dfsg",
+            "1.0.1",
+            "1.2",
+            "1.10",
+            "2:0.1",
+            "10:0",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(Version::new(pair[0]) < Version::new(pair[1]), "{} < {}", pair[0], pair[1]);
+        }
+        assert_eq!(Version::new("1.0"), Version::new("0:1.0"));
+        assert_eq!(Version::new("1.0"), Version::new("1.0-0"));
+        assert_eq!(Version::new("1.01"), Version::new("1.1"));
+    }
+
+    #[test]
+    fn bounds_are_read_and_held() {
+        let allows = |bounds: &str, version: &str| bounds.parse::<Constraint>().unwrap().allows(&Version::new(version));
+        assert!(allows(">= 1.2, << 2", "1.10-3"));
+        assert!(!allows(">= 1.2, << 2", "2"));
+        assert!(allows("= 1.0", "0:1.0"));
+        for wrong in ["", "1.2", "> 1.2", ">= ", ">= x"] {
+            assert!(wrong.parse::<Constraint>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_total(a in "[0-9a-z.~+:-]{0,8}", b in "[0-9a-z.~+:-]{0,8}", c in "[0-9a-z.~+:-]{0,8}") {
+            let (a, b, c) = (Version::new(&a), Version::new(&b), Version::new(&c));
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            if a <= b && b <= c {
+                prop_assert!(a <= c);
+            }
+        }
+    }
+}
