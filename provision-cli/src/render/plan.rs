@@ -52,8 +52,14 @@ pub fn headline(
 
 /// The sign of what happens to a resource: it appears, it goes, or it changes.
 pub fn sign(changes: &[Change]) -> (&'static str, anstyle::Style) {
-    let nothing = |value: &Value| value.is_null() || value == "absent" || value == false;
-    let all = |side: fn(&Change) -> &Value| !changes.is_empty() && changes.iter().all(|change| nothing(side(change)));
+    let all = |side: fn(&Change) -> &Value| {
+        let nothing = |change: &Change| match side(change) {
+            Value::Null => true,
+            Value::Bool(there) => change.attribute == "exists" && !there,
+            value => value == "absent",
+        };
+        !changes.is_empty() && changes.iter().all(nothing)
+    };
     if all(|change| &change.from) {
         ("+", style::ADD)
     } else if all(|change| &change.to) {
