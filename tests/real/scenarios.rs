@@ -22,6 +22,7 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_locked_dpkg_is_waited_for", a_locked_dpkg_is_waited_for);
         add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
         add("users_and_groups_are_as_declared", users_and_groups_are_as_declared);
+        add("units_are_reloaded_masked_and_unmasked", units_are_reloaded_masked_and_unmasked);
         add("an_undeclared_removal_is_refused", an_undeclared_removal_is_refused);
         add("an_interrupt_waits_for_the_effect_in_progress", an_interrupt_waits_for_the_effect_in_progress);
     }
@@ -301,4 +302,39 @@ fn an_interrupt_waits_for_the_effect_in_progress(release: &'static str) -> Resul
     contains("the report", &said, "Stopped: 1 changed, 1 not reached")?;
     same("the effect in progress was finished", &host.inside(&["cat", "/etc/a"])?.out, "a")?;
     if host.root().join("etc/b").exists() { Err("the run went on".to_owned()) } else { Ok(()) }
+}
+
+fn units_are_reloaded_masked_and_unmasked(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let site = "/root/units.ncl";
+    let declare = |description: &str, masked: bool| {
+        host.directory().write(
+            site,
+            &format!(
+                r#"{{ resources = {{
+                    file."/etc/systemd/system/once.service".content = "[Service]\nType=oneshot\nExecStart=/bin/true\n",
+                    file."/etc/systemd/system/loop.service".content =
+                      "[Unit]\nDescription={description}\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+                    service.loop = {{ masked = false, subscribes = ["file:/etc/systemd/system/loop.service"] }},
+                    service.once = {{}},
+                    service."systemd-logind".masked = {masked},
+                }} }}"#
+            ),
+        )
+    };
+    declare("one", true)?;
+    converge(&host, site)?;
+    let shown = |unit: &str, property: &str| host.inside(&["systemctl", "show", "--value", "-p", property, unit]);
+    same("loop", &shown("loop", "UnitFileState")?.out, "enabled")?;
+    same("once is static", &shown("once", "UnitFileState")?.out, "static")?;
+    same("logind", &shown("systemd-logind", "LoadState")?.out, "masked")?;
+    same("logind is stopped", &shown("systemd-logind", "ActiveState")?.out, "inactive")?;
+    let before = shown("loop", "MainPID")?.out;
+    declare("two", false)?;
+    host.provision(&["apply", site])?.expect(0)?;
+    host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;
+    same("the unit file was read anew", &shown("loop", "Description")?.out, "two")?;
+    same("nothing is left to reload", &shown("loop", "NeedDaemonReload")?.out, "no")?;
+    same("logind runs again", &shown("systemd-logind", "ActiveState")?.out, "active")?;
+    if shown("loop", "MainPID")?.out == before { Err("loop was not restarted".to_owned()) } else { Ok(()) }
 }
