@@ -440,6 +440,12 @@ pub struct Shadow {
     pub expires: Option<i64>,
 }
 
+/// The error for a user or group that something names and nobody has.
+fn missing_account(what: &str, name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
+        .with_hint(format!("declare `{what}.{name}`, or correct the name"))
+}
+
 macro_rules! forward_view {
     () => {
         fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {

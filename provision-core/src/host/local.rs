@@ -12,7 +12,7 @@ use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
     Accounts, FileMetadata, Group, Host, HostView, PackageManager, PackageState, Platform, Shadow, TransactionPreview,
-    UnitState, User,
+    UnitState, User, missing_account,
 };
 use crate::path::HostPath;
 use crate::resource::Claim;
@@ -69,10 +69,10 @@ impl LocalHost {
     fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
         let accounts = self.accounts()?;
         let uid = owner.map(|name| {
-            lookup(name, accounts.users.get(name).map(|user| user.uid)).ok_or_else(|| missing("user", name))
+            lookup(name, accounts.users.get(name).map(|user| user.uid)).ok_or_else(|| missing_account("user", name))
         });
         let gid = group.map(|name| {
-            lookup(name, accounts.groups.get(name).map(|group| group.gid)).ok_or_else(|| missing("group", name))
+            lookup(name, accounts.groups.get(name).map(|group| group.gid)).ok_or_else(|| missing_account("group", name))
         });
         Ok((uid.transpose()?, gid.transpose()?))
     }
@@ -125,11 +125,6 @@ impl LocalHost {
 /// A number where a name has none; `root` is 0 even where there are no account files yet.
 fn lookup(name: &str, known: Option<u32>) -> Option<u32> {
     known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() })
-}
-
-fn missing(what: &str, name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
-        .with_hint(format!("declare `{what}.{name}`, or correct the name"))
 }
 
 /// The end of what a failed command said, for people.

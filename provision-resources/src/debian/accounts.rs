@@ -4,6 +4,8 @@ use provision_core::effect::{Command, CreateUser, Effect, Sensitive, UserChanges
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, Group, LocalSystem, Shadow, User};
 
+use crate::accounts::Day;
+
 /// Reads `/etc/passwd` and `/etc/group`; see `passwd(5)` and `group(5)`. Lines that are none are passed over.
 pub(super) fn read(system: &LocalSystem) -> Result<Accounts> {
     let passwd = system.read_text("/etc/passwd")?.unwrap_or_default();
@@ -114,7 +116,7 @@ fn options(changes: &UserChanges) -> Vec<String> {
     option("--shell", changes.shell.as_ref().map(ToString::to_string));
     option("--home-dir", changes.home.as_ref().map(ToString::to_string));
     option("--comment", changes.gecos.clone());
-    option("--expiredate", changes.expires.map(|day| day.map(date).unwrap_or_default()));
+    option("--expiredate", changes.expires.map(|day| day.map(|day| Day(Some(day)).to_string()).unwrap_or_default()));
     // usermod(8) calls this one differently, and both know the short form.
     options.iter_mut().filter(|option| *option == "--home-dir").for_each(|option| "-d".clone_into(option));
     options
@@ -176,21 +178,6 @@ fn meaning(program: &str, code: i32) -> Option<&'static str> {
     })
 }
 
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar: `YYYY-MM-DD`.
-fn date(day: i64) -> String {
-    // Years that begin in March have their leap day at the end; eras have 400 years, or 146,097 days.
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day_of_month:02}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +192,7 @@ mod tests {
             (47_540, "2100-02-28"),
             (47_541, "2100-03-01"),
         ] {
-            assert_eq!(date(day), written);
+            assert_eq!(Day(Some(day)).to_string(), written);
         }
     }
 

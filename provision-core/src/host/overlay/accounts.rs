@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::effects::missing;
+use crate::host::missing_account;
 
 use crate::effect::{Access, CreateUser, Removal, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
@@ -69,7 +69,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn gid_of(&self, group: &str) -> Result<u32> {
-        self.group(group)?.map(|group| group.gid).ok_or_else(|| missing("group", group))
+        self.group(group)?.map(|group| group.gid).ok_or_else(|| missing_account("group", group))
     }
 
     pub(super) fn change_user(&self, name: &str, changes: &UserChanges) -> Result<()> {
@@ -84,7 +84,7 @@ impl<H: HostView> Overlay<H> {
         if let Some(other) = taken {
             return Err(Error::new(ErrorKind::Conflict, format!("user {other} has that number already")));
         }
-        let Some(user) = accounts.users.get_mut(name) else { return Err(missing("user", name)) };
+        let Some(user) = accounts.users.get_mut(name) else { return Err(missing_account("user", name)) };
         user.uid = changes.uid.unwrap_or(user.uid);
         user.gid = gid.unwrap_or(user.gid);
         for (field, value) in [
@@ -122,7 +122,7 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn remove_user(&self, name: &str, remove_home: bool) -> Result<()> {
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
-        let Some(user) = accounts.users.remove(name) else { return Err(missing("user", name)) };
+        let Some(user) = accounts.users.remove(name) else { return Err(missing_account("user", name)) };
         for group in accounts.groups.values_mut() {
             group.members.retain(|member| member != name);
         }
@@ -161,7 +161,7 @@ impl<H: HostView> Overlay<H> {
         let mut model = self.model();
         match self.accounts_of(&mut model)?.groups.get_mut(name) {
             Some(group) => change(group),
-            None => return Err(missing("group", name)),
+            None => return Err(missing_account("group", name)),
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn remove_group(&self, name: &str) -> Result<()> {
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
-        let Some(group) = accounts.groups.get(name) else { return Err(missing("group", name)) };
+        let Some(group) = accounts.groups.get(name) else { return Err(missing_account("group", name)) };
         if let Some(user) = accounts.users.values().find(|user| user.gid == group.gid) {
             let message = format!("it is the primary group of user {}", user.name);
             return Err(Error::new(ErrorKind::Conflict, message));

@@ -4,6 +4,7 @@ use super::model::Node;
 
 use crate::effect::{Access, Effect, Removal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::missing_account;
 use crate::host::{FileKind, HostView, Overlay};
 use crate::path::{HostPath, Mode};
 
@@ -100,7 +101,7 @@ impl<H: HostView> Overlay<H> {
         }
         match group {
             Some(name) if !is_number(name) && name != "root" && self.group(name)?.is_none() => {
-                Err(missing("group", name))
+                Err(missing_account("group", name))
             }
             _ => Ok(()),
         }
@@ -110,7 +111,7 @@ impl<H: HostView> Overlay<H> {
         if is_number(name) || name == "root" || self.user(name)?.is_some() {
             return Ok(());
         }
-        Err(missing("user", name))
+        Err(missing_account("user", name))
     }
 
     pub(super) fn refuse_directory(&self, path: &HostPath) -> Result<()> {
@@ -166,9 +167,4 @@ impl<H: HostView> Overlay<H> {
 
 fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|digit| digit.is_ascii_digit())
-}
-
-pub(super) fn missing(what: &str, name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
-        .with_hint(format!("declare `{what}.{name}`, or correct the name"))
 }
