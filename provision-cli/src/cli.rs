@@ -101,6 +101,12 @@ pub enum Verb {
     Plan(Plan),
     /// Bring the host into the declared state
     Apply(Apply),
+    /// Undo a run
+    Rollback(Rollback),
+    /// List the runs that changed this host
+    History(History),
+    /// Show what a run did
+    Show(Show),
     /// Show what comes before what, and why
     Graph(GraphArguments),
     /// Show the contracts and attributes of the resource types
@@ -166,15 +172,59 @@ pub struct Apply {
     /// Which resources take part.
     #[command(flatten)]
     pub only: Only,
-    /// Show the plan and ask before anything is changed
-    #[arg(long)]
-    pub ask: bool,
     /// How many independent resources may be worked on at the same time
     #[arg(short, long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,
+    /// How the host is worked on.
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// How a host is worked on.
+#[derive(Args, Debug)]
+pub struct Work {
+    /// Show the plan and ask before anything is changed
+    #[arg(long)]
+    pub ask: bool,
+    /// Wait that long for another run to end
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub lock_timeout: u64,
     /// End with exit code 2 if something was changed
     #[arg(long)]
     pub detailed_exitcode: bool,
+}
+
+/// `provision rollback`.
+#[derive(Args, Debug)]
+pub struct Rollback {
+    /// The number of the run, as `provision history` lists it; the last one that changed something by default
+    #[arg(value_name = "RUN")]
+    pub run: Option<u64>,
+    /// Leave alone what something else has changed since, and undo the rest
+    #[arg(long)]
+    pub keep_changed: bool,
+    /// Only show what would be done
+    #[arg(long, conflicts_with = "ask")]
+    pub plan: bool,
+    /// How the host is worked on.
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// `provision history`.
+#[derive(Args, Debug)]
+pub struct History {
+    /// At most so many runs, the newest first
+    #[arg(short = 'n', long = "lines", default_value_t = 20, value_name = "N")]
+    pub lines: usize,
+}
+
+/// `provision show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The number of the run, as `provision history` lists it; the last one by default
+    #[arg(value_name = "RUN")]
+    pub run: Option<u64>,
 }
 
 /// `provision graph`.

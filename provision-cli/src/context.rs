@@ -1,29 +1,97 @@
 //! What the verbs share: the host that is meant, and the site.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use provision_core::config::{Input, SiteSource, load};
-use provision_core::error::{Error, ResultExt};
+use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, LocalHost, Progress, SimHost};
+use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
+use provision_core::journal::{Journal, MemoryStore, Pending};
 use provision_resources::{Debian, registry};
 
-use crate::cli::{Options, SiteArguments};
+use crate::cli::{Options, SiteArguments, Work};
 use crate::exit::Failure;
+use crate::render;
+
+/// A host with what is known of its past.
+pub struct Target {
+    /// The host.
+    pub host: Box<dyn Host>,
+    /// What was done to it.
+    pub journal: Journal,
+    /// The same host, for its lock; a simulated one has none.
+    lock: Option<LocalHost>,
+}
 
 /// The host that the options name.
-pub fn host(options: &Options, progress: Option<Progress>) -> Result<Box<dyn Host>, Failure> {
+pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
     if options.simulate {
-        return Ok(Box::new(SimHost::debian()));
+        let journal = Journal::new(MemoryStore::new());
+        return Ok(Target { host: Box::new(SimHost::debian()), journal, lock: None });
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let host = LocalHost::open(root, Debian::new())?;
-    Ok(Box::new(match progress {
+    let journal = Journal::new(host.state()?);
+    let lock = Some(LocalHost::open(root, Debian::new())?);
+    let host: Box<dyn Host> = Box::new(match progress {
         Some(progress) => host.with_progress(progress),
         None => host,
-    }))
+    });
+    Ok(Target { host, journal, lock })
+}
+
+/// The host that the options name, to be looked at.
+pub fn host(options: &Options) -> Result<Box<dyn Host>, Failure> {
+    Ok(target(options, None)?.host)
+}
+
+impl Target {
+    /// Takes the host for this run alone, and waits for another run if that is wanted.
+    pub fn lock(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
+        let Some(host) = &self.lock else { return Ok(None) };
+        let what = std::env::args().collect::<Vec<_>>().join(" ");
+        let holder = LockHolder { who: who(), what, process: std::process::id(), since: host.now() };
+        let busy = |other: Option<&LockHolder>| {
+            let other =
+                other.map_or_else(|| "another run".to_owned(), |other| format!("{} ({})", other.what, other.who));
+            let _ = writeln!(anstream::stderr(), "waiting for {other} to end");
+        };
+        match host.lock_run(&holder, Duration::from_secs(work.lock_timeout), &busy) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if error.kind() == ErrorKind::Locked => Err(Failure::Locked(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What waits from earlier runs. Who may not read it is told so, and gets nothing.
+    pub fn pending(&self) -> Result<Pending, Failure> {
+        match self.journal.pending() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let style = render::style::CHANGE;
+                writeln!(
+                    anstream::stderr(),
+                    "{style}warning{style:#}: what earlier runs owe is not known: run as root"
+                )?;
+                Ok(Pending::default())
+            }
+            pending => Ok(pending?),
+        }
+    }
+}
+
+/// Who runs this program: the user, and who it was before sudo(8).
+pub fn who() -> String {
+    #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let user = user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+    match variable("SUDO_USER").filter(|before| *before != user) {
+        Some(before) => format!("{before} (as {user})"),
+        None => user,
+    }
 }
 
 /// In words, which host the options name.

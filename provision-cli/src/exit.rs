@@ -16,6 +16,8 @@ pub enum Exit {
     Changes = 2,
     /// The configuration is invalid; no host was touched.
     Invalid = 3,
+    /// Another run holds the lock; nothing was done.
+    Locked = 5,
     /// The arguments make no sense.
     Usage = 64,
 }
@@ -31,6 +33,8 @@ impl From<Exit> for ExitCode {
 pub enum Failure {
     /// The site is wrong.
     Invalid(Diagnostics),
+    /// Another run is at work on the host.
+    Locked(Error),
     /// Something on the way to the work failed.
     Failed(Error),
     /// Standard output was closed, as by `| head`.
@@ -44,6 +48,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Invalid(_) => Exit::Invalid,
+            Failure::Locked(_) => Exit::Locked,
             Failure::Failed(_) => Exit::Failure,
             Failure::OutputClosed => Exit::Success,
             Failure::Usage(_) => Exit::Usage,

@@ -2,6 +2,7 @@
 //! something fails.
 
 mod packages;
+mod reactions;
 mod schedule;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +12,23 @@ use std::time::Instant;
 use crate::effect::{Effect, Lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
-use crate::host::{Host, Overlay};
+use crate::host::Host;
+use crate::journal::Recorder;
+use crate::moment::Moment;
 use crate::observe::{Event, Observer};
 use crate::plan::{Change, Planned, Step, Verdict, changes_between, decide_now};
-use crate::report::{Counts, Outcome, Report, StepReport};
+use crate::report::{Outcome, Report, StepReport};
 use crate::resource::{DynState, ResourceId};
 
 /// How a plan is applied.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ApplyOptions {
     /// How many independent steps may run at the same time; 0 is taken as 1.
     pub jobs: usize,
     /// Stops the run from outside.
     pub cancel: Cancel,
+    /// Writes the run down, so that it can be undone and nothing owed is lost. Without it a run leaves no trace.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// Stops a run after the effects that are being performed. Clones stop the same run.
@@ -52,7 +57,9 @@ impl Planned<'_> {
             observer: Mutex::new(observer),
             locks: Default::default(),
             cancel: &options.cancel,
+            recorder: options.recorder.as_deref(),
             results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
+            changed_at: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             step_of: self.step_of(),
         };
         run.tell(&Event::RunStarted { steps: self.plan.steps.len() });
@@ -63,10 +70,14 @@ impl Planned<'_> {
                 schedule::run(&run, &wave, options.jobs.max(1));
             }
         }
-        let steps: Vec<StepReport> = run.results.into_iter().filter_map(OnceLock::into_inner).collect();
-        let counts = Counts::of(steps.iter().map(|step| &step.outcome));
-        run.observer.lock().unwrap_or_else(PoisonError::into_inner).event(&Event::RunFinished { counts: &counts });
-        Report { steps, counts, cancelled: options.cancel.is_cancelled(), took: started.elapsed() }
+        let steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
+        let mut report = Report::new(steps, options.cancel.is_cancelled());
+        if let Some(recorder) = &options.recorder {
+            recorder.close(&mut report, &self.plan.released, host);
+        }
+        report.took = started.elapsed();
+        run.tell(&Event::RunFinished { counts: &report.counts });
+        report
     }
 
     /// The steps, by the waves that follow one another.
@@ -97,7 +108,10 @@ struct Run<'a> {
     observer: Mutex<&'a dyn Observer>,
     locks: [Mutex<()>; 3],
     cancel: &'a Cancel,
+    recorder: Option<&'a Recorder>,
     results: Vec<OnceLock<StepReport>>,
+    /// For each step, when it had changed what it changes.
+    changed_at: Vec<OnceLock<Moment>>,
     step_of: Vec<Option<usize>>,
 }
 
@@ -186,7 +200,7 @@ impl<'a> Run<'a> {
 
     fn attempt(&self, number: usize, progress: &mut Progress) -> Result<()> {
         let task = self.decide(number)?;
-        let causes = self.changed_causes(number);
+        let causes = self.causes(number);
         if task.effects.is_empty() && task.before == task.want && causes.is_empty() {
             return Ok(());
         }
@@ -196,13 +210,14 @@ impl<'a> Run<'a> {
             self.tell(&Event::StepDecided { id, effects: &task.effects });
         }
         for effect in &task.effects {
-            self.perform(&[id], effect)?;
+            self.perform(&[number], effect)?;
             progress.effects.push(effect.clone());
         }
         progress.changes.clone_from(&task.changes);
         if task.before != task.want {
             self.verify(number, &task.want)?;
         }
+        let _ = self.changed_at[number].set(self.host.now());
         self.react(number, &task, causes, progress)
     }
 
@@ -228,52 +243,31 @@ impl<'a> Run<'a> {
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 
-    /// The resources that notify a step and have changed in this run.
-    fn changed_causes(&self, number: usize) -> Vec<ResourceId> {
-        let changed = |step: usize| self.results[step].get().is_some_and(|report| report.outcome == Outcome::Changed);
-        let notified = self.before(number).filter(|(step, _, notifies)| *notifies && changed(*step));
-        let mut causes: Vec<ResourceId> = notified.map(|(step, _, _)| self.step(step).id.clone()).collect();
-        causes.dedup();
-        causes
-    }
-
-    /// Reacts to changes: as planned, or as it turns out now.
-    fn react(&self, number: usize, task: &Task, causes: Vec<ResourceId>, progress: &mut Progress) -> Result<()> {
-        if causes.is_empty() {
-            return Ok(());
-        }
-        let (step, node) = (self.step(number), self.node(number));
-        let effects = match &step.reaction {
-            Some(reaction) if !task.is_new => reaction.effects.clone(),
-            _ => {
-                let overlay = Overlay::new(self.host);
-                node.resource.react(&node.id, &task.before, &overlay)?;
-                overlay.take_recorded()
-            }
-        };
-        for effect in &effects {
-            self.perform(&[&step.id], effect)?;
-            progress.effects.push(effect.clone());
-        }
-        if !effects.is_empty() {
-            progress.reacted_to = causes;
-            self.verify(number, &task.want)?;
-        }
-        Ok(())
-    }
-
-    fn perform(&self, ids: &[&ResourceId], effect: &Effect) -> Result<()> {
+    fn perform(&self, steps: &[usize], effect: &Effect) -> Result<()> {
         let _held: Vec<MutexGuard<'_, ()>> = effect.locks().iter().map(|lock| self.hold(*lock)).collect();
         if self.cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "the run was told to stop"));
         }
-        self.tell(&Event::EffectStarted { ids, effect });
+        let ids: Vec<&ResourceId> = steps.iter().map(|number| &self.step(*number).id).collect();
+        self.tell(&Event::EffectStarted { ids: &ids, effect });
         let started = Instant::now();
-        let result = self.host.perform(effect);
+        let result = self.perform_recorded(steps, &ids, effect);
         tracing::debug!(%effect, ok = result.is_ok(), "performed");
         let error = result.as_ref().err();
-        self.tell(&Event::EffectFinished { ids, effect, error, took: started.elapsed() });
-        result.map(|_| ())
+        self.tell(&Event::EffectFinished { ids: &ids, effect, error, took: started.elapsed() });
+        result
+    }
+
+    /// Nothing is done before it is written down, and with it what it makes others owe.
+    fn perform_recorded(&self, steps: &[usize], ids: &[&ResourceId], effect: &Effect) -> Result<()> {
+        let Some(recorder) = self.recorder else { return self.host.perform(effect).map(drop) };
+        for number in steps {
+            self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
+        }
+        let entry = recorder.intend(ids, effect, self.host)?;
+        let result = self.host.perform(effect);
+        recorder.conclude(&entry, effect, result.as_ref().err(), self.host);
+        result.map(drop)
     }
 
     fn hold(&self, lock: Lock) -> MutexGuard<'_, ()> {

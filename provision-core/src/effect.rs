@@ -6,16 +6,19 @@
 mod command;
 mod content;
 mod packages;
+mod undoing;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::{AccountLine, FileImage};
 use crate::path::{HostPath, Mode};
 
 pub use command::{Command, Output};
 pub use content::{Content, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
+pub use undoing::Reversal;
 
 /// One thing that is done to a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,8 @@ pub enum Effect {
         /// New mode, if it changes.
         mode: Option<Mode>,
     },
+    /// Puts something back exactly as it was, in one step; the entries of a directory are left alone.
+    Restore(Box<FileImage>),
     /// Removes something. What is gone already is no error.
     Remove {
         /// What to remove.
@@ -118,6 +123,11 @@ pub enum Effect {
     RemoveGroup {
         /// The group.
         name: String,
+    },
+    /// Puts lines of the account files back as they were.
+    RestoreAccounts {
+        /// The lines; one that is `None` goes.
+        lines: Vec<AccountLine>,
     },
     /// Changes the state of a unit.
     Unit {
@@ -289,13 +299,15 @@ impl Effect {
             | Effect::CreateGroup { .. }
             | Effect::ChangeGroup { .. }
             | Effect::SetMembers { .. }
-            | Effect::RemoveGroup { .. } => &[Lock::Accounts],
+            | Effect::RemoveGroup { .. }
+            | Effect::RestoreAccounts { .. } => &[Lock::Accounts],
             Effect::Unit { .. } | Effect::ReloadUnits => &[Lock::Units],
             Effect::WriteFile(_)
             | Effect::CopyFile { .. }
             | Effect::CreateDirectory { .. }
             | Effect::CreateSymlink { .. }
             | Effect::SetMetadata { .. }
+            | Effect::Restore(_)
             | Effect::Remove { .. }
             | Effect::Run(_) => &[],
         }
@@ -322,6 +334,7 @@ impl fmt::Display for Effect {
                 }
                 write!(f, " of {path}")
             }
+            Effect::Restore(image) => write!(f, "restore {}", image.path),
             Effect::Remove { path, what: Removal::Tree } => write!(f, "remove {path} and all beneath it"),
             Effect::Remove { path, .. } => write!(f, "remove {path}"),
             Effect::RepairPackages => write!(f, "complete interrupted package installations"),
@@ -337,6 +350,12 @@ impl fmt::Display for Effect {
                 write!(f, "set members of group {group} to [{}]", members.join(", "))
             }
             Effect::RemoveGroup { name } => write!(f, "remove group {name}"),
+            Effect::RestoreAccounts { lines } => {
+                let mut names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                write!(f, "restore the account lines of {}", names.join(", "))
+            }
             Effect::Unit { unit, action } => write!(f, "{} {unit}", action.verb()),
             Effect::ReloadUnits => write!(f, "reload the unit files"),
             Effect::Run(command) => write!(f, "run {command}"),

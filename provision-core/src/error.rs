@@ -40,6 +40,10 @@ pub enum ErrorKind {
     Unsupported,
     /// A guard of this program refuses to do harm.
     Refused,
+    /// Something that this program wrote down has been changed or cut off.
+    Damaged,
+    /// A saved plan no longer fits the host.
+    Stale,
     /// A resource type promised a state and did not bring it about.
     BrokenPromise,
     /// The run was told to stop.

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::registry::Common;
@@ -19,6 +20,8 @@ pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     /// For each node, what comes before it.
     pub(crate) predecessors: Vec<Vec<Edge>>,
+    /// For each node, those that it notifies.
+    notified: Vec<Vec<usize>>,
     warnings: Vec<Diagnostic>,
     sources: Sources,
 }
@@ -132,6 +135,23 @@ impl Graph {
         })
     }
 
+    /// A digest of all that is declared: SHA-256 in hexadecimal. Contents of source files are not in it, and no secrets.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (node, before) in self.nodes.iter().zip(&self.predecessors) {
+            let edges: Vec<_> = before.iter().map(|edge| (&self.nodes[edge.from].id, &edge.reason)).collect();
+            let line = serde_json::json!([node.id, node.resource.attributes(), node.common, edges]);
+            hash.update(line.to_string());
+            hash.update(b"\n");
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The nodes that react to changes of a node.
+    pub(crate) fn notified(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.notified[node].iter().copied()
+    }
+
     /// What is odd about the site, but no error.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
@@ -197,7 +217,14 @@ impl Graph {
         }
         let mut slots: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
         let nodes = due.iter().filter_map(|node| slots[*node].take()).collect();
-        Some(Graph { nodes, predecessors, warnings, sources: Sources::default() })
+        let mut notified = vec![Vec::new(); predecessors.len()];
+        for (later, before) in predecessors.iter().enumerate() {
+            for edge in before.iter().filter(|edge| edge.reason.is_notification()) {
+                notified[edge.from].push(later);
+            }
+        }
+        notified.iter_mut().for_each(Vec::dedup);
+        Some(Graph { nodes, predecessors, notified, warnings, sources: Sources::default() })
     }
 }
 

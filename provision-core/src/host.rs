@@ -1,5 +1,84 @@
 //! What a host can be asked ([`HostView`]) and told ([`Host`]), and what it answers with.
 
+/// Asks somebody else everything: `forward_view!(self => self.host)`.
+macro_rules! forward_view {
+    ($me:ident => $other:expr) => {
+        fn metadata(&$me, path: &HostPath) -> Result<Option<FileMetadata>> {
+            ($other).metadata(path)
+        }
+        fn attributes(&$me, path: &HostPath) -> Result<Option<FileAttributes>> {
+            ($other).attributes(path)
+        }
+        fn copy_out(&$me, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+            ($other).copy_out(path, to)
+        }
+        fn read(&$me, path: &HostPath) -> Result<Option<Content>> {
+            ($other).read(path)
+        }
+        fn read_link(&$me, path: &HostPath) -> Result<Option<String>> {
+            ($other).read_link(path)
+        }
+        fn list(&$me, path: &HostPath) -> Result<Option<Vec<String>>> {
+            ($other).list(path)
+        }
+        fn package(&$me, name: &str) -> Result<PackageState> {
+            ($other).package(name)
+        }
+        fn available_versions(&$me, name: &str) -> Result<Vec<String>> {
+            ($other).available_versions(name)
+        }
+        fn package_manager(&$me) -> Result<PackageManager> {
+            ($other).package_manager()
+        }
+        fn packages(&$me) -> Result<Arc<PackageTable>> {
+            ($other).packages()
+        }
+        fn account_lines(&$me, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+            ($other).account_lines(users, groups)
+        }
+        fn now(&$me) -> Moment {
+            ($other).now()
+        }
+        fn preview(&$me, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+            ($other).preview(transaction)
+        }
+        fn package_of(&$me, path: &HostPath) -> Result<Option<String>> {
+            ($other).package_of(path)
+        }
+        fn unit(&$me, name: &str) -> Result<UnitState> {
+            ($other).unit(name)
+        }
+        fn user(&$me, name: &str) -> Result<Option<User>> {
+            ($other).user(name)
+        }
+        fn group(&$me, name: &str) -> Result<Option<Group>> {
+            ($other).group(name)
+        }
+        fn accounts(&$me) -> Result<Arc<Accounts>> {
+            ($other).accounts()
+        }
+        fn shadow(&$me, user: &str) -> Result<Option<Shadow>> {
+            ($other).shadow(user)
+        }
+        fn query(&$me, command: &Command) -> Result<Output> {
+            ($other).query(command)
+        }
+        fn is_running(&$me) -> bool {
+            ($other).is_running()
+        }
+        fn catalogue(&$me) -> Option<Arc<Catalogue>> {
+            ($other).catalogue()
+        }
+        fn prefetch(&$me, claims: &[Claim]) {
+            ($other).prefetch(claims)
+        }
+    };
+}
+use forward_view;
+
+mod attributes;
+mod faulty;
+mod lines;
 mod local;
 mod overlay;
 mod sim;
@@ -11,10 +90,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Access, Command, Content, Effect, Output, PackageTransaction, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
+use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 use crate::resource::Claim;
 
-pub use local::{LocalHost, LocalSystem, Progress};
+pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
+pub use faulty::{Fault, Faulty};
+pub use lines::{AccountDatabase, AccountLine, parse_shadow};
+pub use local::{DirectoryStore, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
 pub use overlay::{Doubt, Overlay};
 pub use sim::{Catalogue, CatalogueFile, CataloguePackage, SimHost};
 
@@ -27,6 +110,23 @@ pub trait HostView: Send + Sync {
     /// # Errors
     /// A directory above it cannot be searched, or is none.
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>>;
+
+    /// What belongs to a file beside what [`metadata`](HostView::metadata) tells, without following a link at its end.
+    /// `None` if nothing is there.
+    ///
+    /// # Errors
+    /// It may not be read.
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>>;
+
+    /// Gives the bytes of a regular file piece by piece, and tells how many there were. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// As [`read`](HostView::read), or `to` takes no more.
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        let Some(content) = self.read(path)? else { return Ok(None) };
+        to.write_all(content.bytes())?;
+        Ok(Some(content.bytes().len() as u64))
+    }
 
     /// The bytes of a regular file. `None` if nothing is there.
     ///
@@ -64,6 +164,12 @@ pub trait HostView: Send + Sync {
     /// # Errors
     /// Its state cannot be read.
     fn package_manager(&self) -> Result<PackageManager>;
+
+    /// Every package that the package manager knows something of, by `name` or `name:architecture`.
+    ///
+    /// # Errors
+    /// The package database cannot be read.
+    fn packages(&self) -> Result<Arc<PackageTable>>;
 
     /// What a transaction would do beyond what it says: dependencies, removals, sizes.
     ///
@@ -107,6 +213,14 @@ pub trait HostView: Send + Sync {
     /// Only root may read them.
     fn shadow(&self, user: &str) -> Result<Option<Shadow>>;
 
+    /// The lines of the account files that a set of users and groups has.
+    ///
+    /// # Errors
+    /// Only root may read them all.
+    fn account_lines(&self, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+        lines::of_model(self, users, groups)
+    }
+
     /// The answer of a command that changes nothing.
     ///
     /// # Errors
@@ -115,6 +229,9 @@ pub trait HostView: Send + Sync {
 
     /// Whether units can run here: not so in a root directory.
     fn is_running(&self) -> bool;
+
+    /// What time it is on the host.
+    fn now(&self) -> Moment;
 
     /// What a package would bring, where that is known beforehand: only simulated hosts know it.
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
@@ -191,6 +308,10 @@ pub trait Platform: Send + Sync {
     fn available_versions(&self, system: &LocalSystem, name: &str) -> Result<Vec<String>>;
     /// See [`HostView::package_manager`].
     fn package_manager(&self, system: &LocalSystem) -> Result<PackageManager>;
+    /// See [`HostView::packages`].
+    fn packages(&self, system: &LocalSystem) -> Result<Arc<PackageTable>>;
+    /// See [`HostView::account_lines`].
+    fn account_lines(&self, system: &LocalSystem, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>>;
     /// See [`HostView::preview`].
     fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview>;
     /// See [`HostView::package_of`].
@@ -260,6 +381,25 @@ pub struct PackageState {
     pub hold: bool,
     /// For a name that no package has: the installed packages that provide it.
     pub provided_by: Vec<String>,
+}
+
+/// Every package that is known on a host, by `name` or `name:architecture`.
+pub type PackageTable = BTreeMap<String, PackageEntry>;
+
+/// What is known of a package on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageEntry {
+    /// Whether it is there.
+    pub status: PackageStatus,
+    /// The installed version, or the one whose configuration files remain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether upgrades leave it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
+    /// Whether it came along with another package, so that it may go when nothing needs it; see `apt-mark(8)`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
 }
 
 /// Whether a package is there.
@@ -343,6 +483,9 @@ pub struct UnitState {
     pub ends_by_itself: bool,
     /// How often it was started, where a simulation counts it.
     pub starts: u32,
+    /// When it was last started, in microseconds of the clock of [`Moment::monotonic_micros`]; `None` if it was not,
+    /// or if that is not known.
+    pub started_micros: Option<u64>,
 }
 
 impl UnitState {
@@ -357,6 +500,7 @@ impl UnitState {
             can_reload: false,
             ends_by_itself: false,
             starts: 0,
+            started_micros: None,
         }
     }
 
@@ -446,71 +590,12 @@ fn missing_account(what: &str, name: &str) -> Error {
         .with_hint(format!("declare `{what}.{name}`, or correct the name"))
 }
 
-macro_rules! forward_view {
-    () => {
-        fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
-            (**self).metadata(path)
-        }
-        fn read(&self, path: &HostPath) -> Result<Option<Content>> {
-            (**self).read(path)
-        }
-        fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-            (**self).read_link(path)
-        }
-        fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
-            (**self).list(path)
-        }
-        fn package(&self, name: &str) -> Result<PackageState> {
-            (**self).package(name)
-        }
-        fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-            (**self).available_versions(name)
-        }
-        fn package_manager(&self) -> Result<PackageManager> {
-            (**self).package_manager()
-        }
-        fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-            (**self).preview(transaction)
-        }
-        fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-            (**self).package_of(path)
-        }
-        fn unit(&self, name: &str) -> Result<UnitState> {
-            (**self).unit(name)
-        }
-        fn user(&self, name: &str) -> Result<Option<User>> {
-            (**self).user(name)
-        }
-        fn group(&self, name: &str) -> Result<Option<Group>> {
-            (**self).group(name)
-        }
-        fn accounts(&self) -> Result<Arc<Accounts>> {
-            (**self).accounts()
-        }
-        fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-            (**self).shadow(user)
-        }
-        fn query(&self, command: &Command) -> Result<Output> {
-            (**self).query(command)
-        }
-        fn is_running(&self) -> bool {
-            (**self).is_running()
-        }
-        fn catalogue(&self) -> Option<Arc<Catalogue>> {
-            (**self).catalogue()
-        }
-        fn prefetch(&self, claims: &[Claim]) {
-            (**self).prefetch(claims)
-        }
-    };
-}
-
 impl<H: HostView + ?Sized> HostView for &H {
-    forward_view!();
+    forward_view!(self => **self);
 }
 
 impl<H: HostView + ?Sized> HostView for Box<H> {
-    forward_view!();
+    forward_view!(self => **self);
 }
 
 impl<H: Host + ?Sized> Host for &H {

@@ -67,6 +67,8 @@ pub mod error;
 pub mod facts;
 pub mod graph;
 pub mod host;
+pub mod journal;
+pub mod moment;
 pub mod observe;
 pub mod path;
 pub mod plan;

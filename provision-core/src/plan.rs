@@ -10,10 +10,12 @@ mod select;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::effect::{Effect, PackageTransaction};
+use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
-use crate::host::{Doubt, HostView, Overlay, TransactionPreview};
+use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
+use crate::journal::Owed;
+use crate::moment::Moment;
 use crate::resource::{Claim, DynState, ResourceId};
 
 pub use change::Change;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The package changes of several steps, each carried out at once.
     pub transactions: Vec<PlannedTransaction>,
+    /// Reactions that earlier runs owe and nobody can carry out: the resource is no longer declared.
+    pub released: Vec<Owed>,
 }
 
 /// What one resource needs.
@@ -80,8 +84,11 @@ pub enum Verdict {
 /// What a resource does because others change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reaction {
-    /// The resources that cause it.
+    /// The resources of this plan that cause it.
     pub causes: Vec<ResourceId>,
+    /// What earlier runs owe: they died, or failed, before they reacted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Owed>,
     /// What is done, once, after all of them.
     pub effects: Vec<Effect>,
     /// Whether it is certain that one of them changes.
@@ -106,6 +113,8 @@ pub struct PlannedTransaction {
 pub struct PlanOptions {
     /// Only these resources and what they need; all if there are none.
     pub only: Vec<Selector>,
+    /// Reactions that earlier runs owe.
+    pub owed: Vec<Owed>,
 }
 
 /// How many steps there are of each verdict.
@@ -162,6 +171,8 @@ pub struct Planned<'g> {
     pub(crate) nodes: Vec<usize>,
     /// For each step what was found and what is wanted, if both could be said.
     pub(crate) states: Vec<Option<(DynState, DynState)>>,
+    /// What earlier runs owe.
+    pub(crate) owed: Vec<Owed>,
 }
 
 impl Planned<'_> {
@@ -191,6 +202,7 @@ impl Graph {
             base: host,
             overlay: Overlay::new(host),
             step_of: vec![None; self.nodes.len()],
+            owed: &options.owed,
             steps: Vec::with_capacity(nodes.len()),
             states: Vec::with_capacity(nodes.len()),
             transactions: Vec::new(),
@@ -208,8 +220,10 @@ impl Graph {
                 planner.foresee_packages(wave);
             }
         }
-        let plan = Plan { steps: planner.steps, transactions: planner.transactions };
-        Ok(Planned { graph: self, plan, nodes, states: planner.states })
+        let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
+        let released = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
+        let plan = Plan { steps: planner.steps, transactions: planner.transactions, released };
+        Ok(Planned { graph: self, plan, nodes, states: planner.states, owed: options.owed.clone() })
     }
 }
 
@@ -217,6 +231,7 @@ struct Planner<'a> {
     graph: &'a Graph,
     base: &'a dyn HostView,
     overlay: Overlay<&'a dyn HostView>,
+    owed: &'a [Owed],
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
     states: Vec<Option<(DynState, DynState)>>,
@@ -290,23 +305,42 @@ impl Planner<'_> {
         let mut causes: Vec<&Step> =
             notified.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
         causes.dedup_by(|a, b| a.id == b.id);
-        let certain = causes.iter().any(|step| step.verdict == Verdict::Change);
+        let node = &self.graph.nodes[number];
+        let owed: Vec<Owed> = self.owed.iter().filter(|owed| owed.id == node.id).cloned().collect();
+        let certain = !owed.is_empty() || causes.iter().any(|step| step.verdict == Verdict::Change);
         causes.retain(|step| matches!(step.verdict, Verdict::Change | Verdict::Deferred { .. }));
-        if causes.is_empty() {
+        if causes.is_empty() && owed.is_empty() {
             return None;
         }
-        let node = &self.graph.nodes[number];
         // What only may happen must not colour what later resources see.
         let maybe = Overlay::new(&self.overlay);
-        let effects = if certain {
-            node.resource.react(&node.id, before, &self.overlay).map(|()| self.overlay.take_recorded())
-        } else {
-            node.resource.react(&node.id, before, &maybe).map(|()| maybe.take_recorded())
-        };
         // A reaction that cannot be foreseen is decided when its turn comes.
-        let effects = effects.ok().filter(|effects| !effects.is_empty())?;
-        Some(Reaction { causes: causes.iter().map(|step| step.id.clone()).collect(), effects, certain })
+        node.resource.react(&node.id, before, &maybe).ok()?;
+        let mut effects = maybe.take_recorded();
+        if causes.is_empty() {
+            drop_settled(&mut effects, &owed.iter().map(|owed| &owed.at).collect::<Vec<_>>(), &self.overlay);
+        }
+        if effects.is_empty() {
+            return None;
+        }
+        if certain {
+            effects.iter().try_for_each(|effect| self.overlay.perform(effect).map(drop)).ok()?;
+            self.overlay.take_recorded();
+        }
+        Some(Reaction { causes: causes.iter().map(|step| step.id.clone()).collect(), owed, effects, certain })
     }
+}
+
+/// Takes away restarts and reloads of units that were started after all of the changes that call for them.
+pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host: &dyn HostView) {
+    effects.retain(|effect| match effect {
+        Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } => {
+            let started = host.unit(unit).ok().filter(UnitState::is_active).and_then(|unit| unit.started_micros);
+            let now = host.now();
+            !started.is_some_and(|started| changes.iter().all(|change| change.is_before_start(started, &now)))
+        }
+        _ => true,
+    });
 }
 
 /// Finds what a resource needs, on the model of a host, and leaves it done there.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
 use crate::effect::Effect;
 use crate::error::Error;
+use crate::journal::{Owed, RunId};
 use crate::plan::Change;
 use crate::resource::ResourceId;
 
@@ -19,15 +20,30 @@ pub struct Report {
     pub counts: Counts,
     /// Whether it was told to stop before it was through.
     pub cancelled: bool,
+    /// Its number in the journal; `None` if it changed nothing, or was not written down.
+    pub run: Option<RunId>,
+    /// Reactions that are still owed: the next run performs them.
+    pub owed: Vec<Owed>,
+    /// What went wrong with the journal.
+    pub journal_error: Option<Error>,
     /// How long it took, in seconds.
     #[serde(serialize_with = "crate::observe::seconds")]
     pub took: Duration,
 }
 
 impl Report {
+    pub(crate) fn new(steps: Vec<StepReport>, cancelled: bool) -> Report {
+        let counts = Counts::of(steps.iter().map(|step| &step.outcome));
+        Report { steps, counts, cancelled, run: None, owed: Vec::new(), journal_error: None, took: Duration::ZERO }
+    }
+
     /// Whether everything is as declared now.
     pub fn is_success(&self) -> bool {
-        !self.cancelled && self.counts.failed == 0 && self.counts.skipped == 0 && self.counts.not_run == 0
+        !self.cancelled
+            && self.journal_error.is_none()
+            && self.counts.failed == 0
+            && self.counts.skipped == 0
+            && self.counts.not_run == 0
     }
 
     /// Whether anything on the host was changed.
@@ -79,7 +95,7 @@ pub enum Outcome {
 }
 
 /// How many resources there are of each outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// As declared before.
     pub in_sync: usize,

@@ -388,6 +388,8 @@ pub(crate) trait DynResource: Send + Sync {
     /// The companions of all resources of this one's type.
     fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion>;
     fn as_any(&self) -> &dyn Any;
+    /// The attributes, as they could be declared.
+    fn attributes(&self) -> Value;
 }
 
 impl<R: Resource> DynResource for R {
@@ -422,5 +424,8 @@ impl<R: Resource> DynResource for R {
     }
     fn as_any(&self) -> &dyn Any {
         self
+    }
+    fn attributes(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|error| Value::String(format!("<{error}>")))
     }
 }

@@ -330,9 +330,12 @@ fn only_chooses_a_resource_and_what_it_needs() {
     site.declare("/etc/d", text(""));
     let graph = site.into_graph().unwrap();
     let only = vec!["web".parse().unwrap()];
-    let planned = graph.plan(&SimHost::debian(), &PlanOptions { only }).unwrap();
+    let planned = graph.plan(&SimHost::debian(), &PlanOptions { only, ..PlanOptions::default() }).unwrap();
     let chosen: Vec<_> = planned.plan().steps.iter().map(|step| step.id.name().to_owned()).collect();
     assert_eq!(chosen, ["/etc/a", "/etc/b", "/etc/c"]);
-    let error = graph.plan(&SimHost::debian(), &PlanOptions { only: vec!["wbe".parse().unwrap()] }).err().unwrap();
+    let error = graph
+        .plan(&SimHost::debian(), &PlanOptions { only: vec!["wbe".parse().unwrap()], ..PlanOptions::default() })
+        .err()
+        .unwrap();
     assert_eq!(error.hint(), Some("did you mean web?"));
 }

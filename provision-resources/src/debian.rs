@@ -3,6 +3,7 @@
 mod accounts;
 mod apt;
 mod dpkg;
+mod lines;
 mod locks;
 mod systemd;
 pub mod version;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use provision_core::effect::{Effect, Output, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{
-    Accounts, LocalSystem, PackageManager, PackageState, Platform, Shadow, TransactionPreview, UnitState,
+    AccountLine, Accounts, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
+    TransactionPreview, UnitState,
 };
 use provision_core::path::HostPath;
 use provision_core::resource::{Claim, Target};
@@ -96,6 +98,15 @@ impl Platform for Debian {
         Ok(PackageManager { interrupted, lists_age: apt::lists_age(system)? })
     }
 
+    fn packages(&self, system: &LocalSystem) -> Result<Arc<PackageTable>> {
+        let status = self.status(system)?;
+        Ok(Arc::new(status.table(&apt::automatic(system)?)))
+    }
+
+    fn account_lines(&self, system: &LocalSystem, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+        lines::read(system, users, groups)
+    }
+
     fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview> {
         apt::preview(system, transaction)
     }
@@ -162,6 +173,10 @@ impl Platform for Debian {
             }
             Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
             Effect::ReloadUnits => systemd::reload_units(system)?,
+            Effect::RestoreAccounts { lines } => {
+                locks::wait(system, &locks::ACCOUNTS, self.lock_patience)?;
+                lines::restore(system, lines)?;
+            }
             _ => {
                 locks::wait(system, &locks::ACCOUNTS, self.lock_patience)?;
                 accounts::perform(system, effect)?;
@@ -182,6 +197,7 @@ impl Platform for Debian {
             }
             Effect::Unit { .. } | Effect::ReloadUnits => memory.units.clear(),
             Effect::WriteFile(file) => forget_path(&mut memory, &file.path),
+            Effect::Restore(image) => forget_path(&mut memory, &image.path),
             Effect::CopyFile { to: path, .. }
             | Effect::CreateSymlink { path, .. }
             | Effect::Remove { path, .. }

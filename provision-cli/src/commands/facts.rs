@@ -9,7 +9,7 @@ use crate::render;
 
 /// Shows the facts: JSON for programs, `facts.path = value` for people.
 pub fn run(options: &Options, _: &FactsArguments) -> Result<Exit, Failure> {
-    let facts = Facts::gather(&*context::host(options, None)?)?;
+    let facts = Facts::gather(&*context::host(options)?)?;
     let facts = serde_json::to_value(facts)?;
     match options.format {
         Format::Json => render::json::print(&facts)?,

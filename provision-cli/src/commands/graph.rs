@@ -13,7 +13,7 @@ use crate::render;
 
 /// Shows the graph of a site.
 pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
-    let facts = Facts::gather(&*context::host(options, None)?)?;
+    let facts = Facts::gather(&*context::host(options)?)?;
     let graph = context::graph(&verb.site, &facts)?;
     match (options.format, verb.form) {
         (Format::Json, _) => {

@@ -11,10 +11,12 @@ use crate::render;
 
 /// Shows what would be done.
 pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
-    let host = context::host(options, None)?;
-    let facts = Facts::gather(&*host)?;
+    let target = context::target(options, None)?;
+    let host = &target.host;
+    let facts = Facts::gather(host)?;
     let graph = context::graph(&verb.site, &facts)?;
-    let planned = graph.plan(&*host, &PlanOptions { only: verb.only.only.clone() })?;
+    let pending = target.pending()?;
+    let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
     match options.format {
         Format::Json => render::json::print(&json!({
@@ -23,10 +25,12 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
             "counts": plan.counts(),
             "steps": plan.steps,
             "transactions": plan.transactions,
+            "released": plan.released,
             "diagnostics": graph.warnings(),
         }))?,
         Format::Text => {
             render::diagnostics::warnings(&graph);
+            render::history::unfinished(&pending.unfinished)?;
             render::plan::show(plan, &context::host_name(options, &facts), options)?;
         }
     }

@@ -12,7 +12,7 @@ use crate::render;
 
 /// Checks a site. No host is touched; facts are read, because a site may use them.
 pub fn run(options: &Options, verb: &Validate) -> Result<Exit, Failure> {
-    let facts = Facts::gather(&*context::host(options, None)?)?;
+    let facts = Facts::gather(&*context::host(options)?)?;
     let graph = match context::graph(&verb.site, &facts) {
         Err(Failure::Invalid(diagnostics)) if options.format == Format::Json => {
             render::json::print(&json!({

@@ -16,7 +16,7 @@ pub fn show(failure: &Failure) {
             drop(out);
             return super::diagnostics::all(diagnostics);
         }
-        Failure::Failed(error) => {
+        Failure::Failed(error) | Failure::Locked(error) => {
             writeln!(out, "{style}error{style:#}: {error}").and_then(|()| details(&mut out, "  ", error))
         }
         Failure::Usage(message) => {

@@ -63,6 +63,15 @@ impl<'a> Watcher<'a> {
         let mut out = anstream::stdout().lock();
         let counts = report.counts;
         let took = report.took.as_secs_f64();
+        if let Some(error) = &report.journal_error {
+            let fail = style::FAIL;
+            writeln!(out, "{fail}The journal is not complete{fail:#}: {error}")?;
+            super::error::details(&mut out, "  ", error)?;
+        }
+        for owed in &report.owed {
+            let color = style::CHANGE;
+            writeln!(out, "{color}owed{color:#}: {} has to react to {}; the next run does it", owed.id, owed.because)?;
+        }
         if !report.changed_anything() && report.is_success() {
             writeln!(out, "Nothing to do: {} in sync ({took:.1} s).", plan.steps.len())?;
             return Ok(());

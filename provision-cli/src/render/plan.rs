@@ -22,12 +22,28 @@ pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
     if !options.quiet {
         writeln!(out, "Plan for {host}\n")?;
     }
+    drop(out);
+    show_steps(plan, options)
+}
+
+/// Shows the steps of a plan, and a summary.
+pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
     for step in &plan.steps {
         if step.verdict != Verdict::InSync || step.reaction.is_some() || options.verbose > 0 {
             show_step(&mut out, step, options)?;
         }
     }
     packages::show(&mut out, &plan.transactions)?;
+    points_of_no_return(&mut out, plan)?;
+    for owed in &plan.released {
+        let faint = style::FAINT;
+        writeln!(
+            out,
+            "\n{faint}{} is no longer declared, so what it owes since run {} is dropped{faint:#}",
+            owed.id, owed.run
+        )?;
+    }
     summary(&mut out, plan)
 }
 
@@ -123,8 +139,30 @@ pub fn show_failure(
     error::details(out, "    ", error)
 }
 
+/// Names what cannot be undone.
+fn points_of_no_return(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
+    let reactions =
+        |step: &Step| step.reaction.iter().flat_map(|reaction| reaction.effects.clone()).collect::<Vec<_>>();
+    let all = plan.steps.iter().flat_map(|step| {
+        let effects = step.effects.iter().cloned().chain(reactions(step));
+        effects.map(move |effect| (&step.id, effect)).collect::<Vec<_>>()
+    });
+    for (number, (id, why)) in all.filter_map(|(id, effect)| Some((id, effect.point_of_no_return()?))).enumerate() {
+        if number == 0 {
+            writeln!(out, "\nPoints of no return:")?;
+        }
+        let (color, bold) = (style::CHANGE, style::ID);
+        writeln!(out, "  {color}!{color:#} {bold}{id}{bold:#}  {why}")?;
+    }
+    Ok(())
+}
+
 fn reacts(reaction: &Reaction) -> String {
     let effects: Vec<String> = reaction.effects.iter().map(ToString::to_string).collect();
+    if let [owed, ..] = reaction.owed.as_slice() {
+        let causes: Vec<String> = reaction.owed.iter().map(|owed| owed.because.to_string()).collect();
+        return format!("{}, owed since run {} because {} changed", effects.join(", "), owed.run, list(&causes));
+    }
     let causes: Vec<String> = reaction.causes.iter().map(ToString::to_string).collect();
     let (why, s) = if reaction.certain { ("because", "s") } else { ("if", "s") };
     let s = if causes.len() == 1 { s } else { "" };

@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use super::{Progress, Run, Task};
-use crate::effect::{Effect, PackageTransaction};
+use crate::effect::Effect;
 use crate::error::{Error, ErrorKind};
 use crate::observe::Event;
 use crate::plan::{is_transaction, merge_transactions};
 use crate::report::Outcome;
-use crate::resource::ResourceId;
 
 impl Run<'_> {
     /// Carries out a wave of package resources. One whose effects are more than package changes runs by itself.
@@ -48,18 +47,18 @@ impl Run<'_> {
         let mut failures: Vec<Option<Error>> = members.iter().map(|_| None).collect();
         for (mut places, transaction) in transactions {
             places.dedup();
-            let ids: Vec<&ResourceId> = places.iter().map(|place| &self.step(members[*place].0).id).collect();
-            if let Err(error) = self.transact(&ids, transaction) {
+            let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
+            // What the packages' scripts restart is restarted with the new files.
+            let began = self.host.now();
+            let result = self.perform(&steps, &Effect::Packages(transaction));
+            steps.iter().for_each(|number| drop(self.changed_at[*number].set(began.clone())));
+            if let Err(error) = result {
                 places.iter().for_each(|place| failures[*place] = Some(error.clone()));
             }
         }
         for ((number, task, started), failure) in members.into_iter().zip(failures) {
             self.conclude(number, task, started, failure);
         }
-    }
-
-    fn transact(&self, ids: &[&ResourceId], transaction: PackageTransaction) -> Result<(), Error> {
-        self.perform(ids, &Effect::Packages(transaction))
     }
 
     /// Even if the transaction failed, some of its packages may be as wanted; that is looked at, not guessed.
@@ -70,7 +69,7 @@ impl Run<'_> {
             (Ok(()), _) => {
                 progress.changes.clone_from(&task.changes);
                 progress.effects.clone_from(&task.effects);
-                let causes = self.changed_causes(number);
+                let causes = self.causes(number);
                 match self.react(number, &task, causes, &mut progress) {
                     Ok(()) => Outcome::Changed,
                     Err(error) => Outcome::Failed { error: self.blame(number, error) },

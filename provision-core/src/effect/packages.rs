@@ -17,6 +17,12 @@ pub struct PackageTransaction {
     pub hold: Vec<String>,
     /// Packages that upgrades may change again; done first, so that a package in both lists can be changed.
     pub unhold: Vec<String>,
+    /// Packages to mark as having come along with others, so that they go when nothing needs them; see `apt-mark(8)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automatic: Vec<String>,
+    /// Packages to mark as wanted for themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manual: Vec<String>,
     /// How the transaction is carried out.
     pub options: PackageOptions,
 }
@@ -46,12 +52,14 @@ impl PackageTransaction {
         self.purge.extend(other.purge);
         self.hold.extend(other.hold);
         self.unhold.extend(other.unhold);
+        self.automatic.extend(other.automatic);
+        self.manual.extend(other.manual);
         None
     }
 
     /// Names of all packages that it speaks of.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let lists = [&self.remove, &self.purge, &self.hold, &self.unhold];
+        let lists = [&self.remove, &self.purge, &self.hold, &self.unhold, &self.automatic, &self.manual];
         self.install.iter().map(|request| request.name.as_str()).chain(lists.into_iter().flatten().map(String::as_str))
     }
 }
@@ -114,6 +122,8 @@ impl fmt::Display for PackageTransaction {
             ("purge", &self.purge),
             ("hold", &self.hold),
             ("unhold", &self.unhold),
+            ("mark as automatic", &self.automatic),
+            ("mark as manual", &self.manual),
         ];
         let mut first = true;
         for (verb, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {

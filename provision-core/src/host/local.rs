@@ -1,8 +1,11 @@
 //! A real host, or a root directory: the one place of the core that touches the file system or starts a process.
 #![expect(clippy::disallowed_types, reason = "this is the room in which files are opened")]
 
+mod clock;
 mod command;
 mod confined;
+mod restore;
+mod state;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -11,13 +14,16 @@ use std::sync::Arc;
 use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
-    Accounts, FileMetadata, Group, Host, HostView, PackageManager, PackageState, Platform, Shadow, TransactionPreview,
-    UnitState, User, missing_account,
+    AccountLine, Accounts, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
+    PackageTable, Platform, Shadow, TransactionPreview, UnitState, User, missing_account,
 };
+use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::Claim;
 
 use confined::Root;
+
+pub use state::{DirectoryStore, LockHolder, RunLock};
 
 /// Told what a long-running command says, line by line.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
@@ -37,6 +43,9 @@ pub struct LocalSystem {
     directory: PathBuf,
     progress: Option<Progress>,
 }
+
+/// A lock that is held until this is dropped.
+pub struct LockGuard(#[expect(dead_code, reason = "closing the file releases the lock")] std::fs::File);
 
 impl LocalHost {
     /// The host that this program runs on.
@@ -64,6 +73,28 @@ impl LocalHost {
     pub fn with_progress(mut self, progress: Progress) -> LocalHost {
         self.system.progress = Some(progress);
         self
+    }
+
+    /// Where the state of this host is kept: `/var/lib/provision`, which is made when something is written.
+    ///
+    /// # Errors
+    /// The root directory cannot be opened.
+    pub fn state(&self) -> Result<DirectoryStore> {
+        DirectoryStore::new(&self.system.directory)
+    }
+
+    /// Takes the lock that lets one run at a time work on this host, `/run/provision.lock`; waits for it as long as
+    /// `patience`, and tells `busy` once who holds it.
+    ///
+    /// # Errors
+    /// Another run holds it ([`ErrorKind::Locked`]), or the file cannot be opened.
+    pub fn lock_run(
+        &self,
+        holder: &LockHolder,
+        patience: std::time::Duration,
+        busy: &dyn Fn(Option<&LockHolder>),
+    ) -> Result<RunLock> {
+        RunLock::take(&self.system.root, holder, patience, busy).while_doing(|| "taking the lock of this host")
     }
 
     fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
@@ -103,6 +134,7 @@ impl LocalHost {
                 let (uid, gid) = self.resolve_access(owner.as_deref(), group.as_deref())?;
                 root.set_metadata(path, uid, gid, *mode)
             }
+            Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove(path, *what),
             _ => Err(Error::new(ErrorKind::Unsupported, "this is no effect on files")),
         }
@@ -204,6 +236,26 @@ impl LocalSystem {
         self.root.write_file(path, text.as_bytes(), (0, 0), mode, |_| Ok(()))
     }
 
+    /// Replaces the text of a file and keeps its owner and mode.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be written.
+    pub fn rewrite(&self, path: &HostPath, text: &str) -> Result<()> {
+        let Some(stat) = self.root.stat(path)? else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no {path}")));
+        };
+        let mode = crate::path::Mode::new(stat.st_mode);
+        self.root.write_file(path, text.as_bytes(), (stat.st_uid, stat.st_gid), mode, |_| Ok(()))
+    }
+
+    /// Takes a POSIX lock on a file, which is created if need be; held until the guard is dropped.
+    ///
+    /// # Errors
+    /// Another process holds it, or the file cannot be opened.
+    pub fn lock(&self, path: &HostPath) -> Result<LockGuard> {
+        self.root.lock(path).map(LockGuard).while_doing(|| format!("locking {path}"))
+    }
+
     /// Removes a file of the platform's own.
     ///
     /// # Errors
@@ -269,6 +321,12 @@ impl HostView for LocalHost {
         let group = name(accounts.group_name(raw.gid), raw.gid);
         Ok(Some(raw.named(owner, group)))
     }
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        self.system.root.attributes(path).while_doing(|| format!("looking at {path}"))
+    }
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        self.system.root.copy_out(path, to).while_doing(|| format!("reading {path}"))
+    }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         self.system.read(path)
     }
@@ -311,8 +369,17 @@ impl HostView for LocalHost {
     fn query(&self, command: &Command) -> Result<Output> {
         self.system.run(command)
     }
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        self.platform.packages(&self.system)
+    }
+    fn account_lines(&self, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+        self.platform.account_lines(&self.system, users, groups)
+    }
     fn is_running(&self) -> bool {
         self.system.is_running()
+    }
+    fn now(&self) -> Moment {
+        clock::now()
     }
     fn prefetch(&self, claims: &[Claim]) {
         self.platform.prefetch(claims);
@@ -327,6 +394,7 @@ impl Host for LocalHost {
             | Effect::CreateDirectory { .. }
             | Effect::CreateSymlink { .. }
             | Effect::SetMetadata { .. }
+            | Effect::Restore(_)
             | Effect::Remove { .. } => self.perform_on_files(effect).map(|()| Output::default()),
             Effect::Run(command) => self.system.run_ok(command),
             _ => self.platform.perform(&self.system, effect),

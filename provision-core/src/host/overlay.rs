@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
-    Accounts, Catalogue, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState, PackageStatus,
-    Shadow, TransactionPreview, UnitState, User,
+    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageEntry, PackageManager,
+    PackageState, PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
 };
+use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::Claim;
 
@@ -149,6 +150,27 @@ impl<H: HostView> HostView for Overlay<H> {
         Ok(found)
     }
 
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        match self.modelled(path) {
+            Some(None) => Ok(None),
+            Some(Some(node)) => match node.attributes {
+                Some(attributes) => Ok(Some(attributes)),
+                // Only owner or mode are modelled.
+                None => Ok(Some(self.base.attributes(path)?.unwrap_or_default())),
+            },
+            None => self.base.attributes(path),
+        }
+    }
+
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        if self.modelled(path).is_none() {
+            return self.base.copy_out(path, to);
+        }
+        let Some(content) = self.read(path)? else { return Ok(None) };
+        to.write_all(content.bytes())?;
+        Ok(Some(content.bytes().len() as u64))
+    }
+
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         match self.modelled(path) {
             Some(None) => Ok(None),
@@ -226,6 +248,24 @@ impl<H: HostView> HostView for Overlay<H> {
         self.base.preview(transaction)
     }
 
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        let mut table = self.base.packages()?;
+        let model = self.model();
+        if model.packages.is_empty() && model.automatic.is_empty() {
+            return Ok(table);
+        }
+        let all = Arc::make_mut(&mut table);
+        for (name, state) in &model.packages {
+            let entry = all.entry(name.clone()).or_default();
+            (entry.status, entry.version, entry.hold) = (state.status, state.version.clone(), state.hold);
+        }
+        for (name, automatic) in &model.automatic {
+            all.entry(name.clone()).or_default().automatic = *automatic;
+        }
+        all.retain(|_, entry| *entry != PackageEntry::default());
+        Ok(table)
+    }
+
     fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
         self.base.package_of(path)
     }
@@ -296,6 +336,10 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn is_running(&self) -> bool {
         !self.model().switched_off && self.base.is_running()
+    }
+
+    fn now(&self) -> Moment {
+        self.base.now()
     }
 
     fn catalogue(&self) -> Option<Arc<Catalogue>> {

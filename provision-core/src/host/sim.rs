@@ -3,16 +3,24 @@
 mod catalogue;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::effect::{Access, Command, Content, CreateUser, Effect, Output, PackageTransaction, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
-    Accounts, FileKind, FileMetadata, Group, Host, HostView, Overlay, PackageManager, PackageState, PackageStatus,
-    Shadow, TransactionPreview, UnitState, User,
+    Accounts, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, Overlay, PackageManager, PackageState,
+    PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
 };
+use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 
 pub use catalogue::{Catalogue, CatalogueFile, CataloguePackage};
+
+/// What an effect takes on a simulated host, in microseconds.
+const TICK: u64 = 1000;
+
+/// When simulated hosts were switched on: 2026-01-01 00:00 UTC, in microseconds.
+const FIRST_INSTANT: i64 = 1_767_225_600_000_000;
 
 /// A simulated Debian host. It answers and obeys as a real one, in memory.
 ///
@@ -34,12 +42,16 @@ pub struct SimHost {
 /// Nothing at all, but for the packages that could be installed.
 struct Bare {
     catalogue: Arc<Catalogue>,
+    /// Microseconds that have passed; every effect takes some.
+    clock: AtomicU64,
+    /// How often the host was started.
+    boots: AtomicU64,
 }
 
 impl SimHost {
     /// A freshly installed Debian 12.
     pub fn debian() -> SimHost {
-        let host = Overlay::new(Bare { catalogue: Arc::new(Catalogue::debian()) });
+        let host = Overlay::new(Bare { catalogue: Arc::new(Catalogue::debian()), clock: 0.into(), boots: 1.into() });
         let sim = SimHost { host };
         sim.install_base().expect("the simulated installation is consistent");
         let _ = sim.host.take_recorded();
@@ -146,6 +158,12 @@ impl SimHost {
         self
     }
 
+    /// Starts the host anew: what ran before runs again, from now on.
+    pub fn reboot(&self) {
+        self.host.base().boots.fetch_add(1, Ordering::Relaxed);
+        self.host.base().clock.fetch_add(TICK, Ordering::Relaxed);
+    }
+
     /// The effects performed since the last call, or since the host was made.
     pub fn take_effects(&self) -> Vec<Effect> {
         self.host.take_recorded()
@@ -179,6 +197,9 @@ impl SimHost {
 
 impl HostView for Bare {
     fn metadata(&self, _: &HostPath) -> Result<Option<FileMetadata>> {
+        Ok(None)
+    }
+    fn attributes(&self, _: &HostPath) -> Result<Option<FileAttributes>> {
         Ok(None)
     }
     fn read(&self, _: &HostPath) -> Result<Option<Content>> {
@@ -225,8 +246,20 @@ impl HostView for Bare {
     fn query(&self, command: &Command) -> Result<Output> {
         Err(unmodelled(command))
     }
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        Ok(Arc::default())
+    }
     fn is_running(&self) -> bool {
         true
+    }
+    fn now(&self) -> Moment {
+        let micros = self.clock.load(Ordering::Relaxed);
+        let boot = format!("boot-{}", self.boots.load(Ordering::Relaxed)).into();
+        Moment {
+            unix_micros: FIRST_INSTANT + i64::try_from(micros).unwrap_or(i64::MAX),
+            boot,
+            monotonic_micros: micros,
+        }
     }
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         Some(Arc::clone(&self.catalogue))
@@ -241,6 +274,9 @@ fn unmodelled(command: &Command) -> Error {
 impl HostView for SimHost {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         self.host.metadata(path)
+    }
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        self.host.attributes(path)
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         self.host.read(path)
@@ -298,8 +334,14 @@ impl HostView for SimHost {
         let program = command.argv.first().map(String::as_str).unwrap_or_default();
         self.host.knows_command(program).ok_or_else(|| unmodelled(command))
     }
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        self.host.packages()
+    }
     fn is_running(&self) -> bool {
         self.host.is_running()
+    }
+    fn now(&self) -> Moment {
+        self.host.now()
     }
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.host.catalogue()
@@ -308,6 +350,7 @@ impl HostView for SimHost {
 
 impl Host for SimHost {
     fn perform(&self, effect: &Effect) -> Result<Output> {
+        self.host.base().clock.fetch_add(TICK, Ordering::Relaxed);
         let command = match effect {
             Effect::Run(command) => Some(self.query(command).while_doing(|| effect.to_string())?),
             // A validation that nobody described is taken to pass: the simulation has no programs.

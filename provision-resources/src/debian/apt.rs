@@ -1,6 +1,6 @@
 //! apt: what could be installed, what a transaction would do, and doing it in one run of `apt-get`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use provision_core::diagnostic::did_you_mean;
@@ -217,10 +217,30 @@ pub(super) fn transact(system: &LocalSystem, transaction: &PackageTransaction) -
     if transaction.changes_packages() {
         change(system, transaction)?;
     }
-    if !transaction.hold.is_empty() {
-        mark(system, "hold", &transaction.hold)?;
+    let marks = [("hold", &transaction.hold), ("auto", &transaction.automatic), ("manual", &transaction.manual)];
+    for (verb, names) in marks.into_iter().filter(|(_, names)| !names.is_empty()) {
+        mark(system, verb, names)?;
     }
     Ok(())
+}
+
+/// The packages that came along with others, by `name`, or `name:architecture` where that is not the host's own; see
+/// `apt-mark(8)`, FILES.
+pub(super) fn automatic(system: &LocalSystem) -> Result<HashSet<String>> {
+    let text = system.read_text("/var/lib/apt/extended_states")?.unwrap_or_default();
+    let native = system.read_text("/var/lib/dpkg/arch")?;
+    let native = native.as_deref().and_then(|arch| arch.lines().next());
+    let mut names = HashSet::new();
+    for record in text.split("\n\n") {
+        let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let (Some(name), Some("1")) = (field("Package"), field("Auto-Installed")) else { continue };
+        let architecture = field("Architecture").unwrap_or_default();
+        names.insert(format!("{name}:{architecture}"));
+        if native.is_none_or(|native| native == architecture) {
+            names.insert(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 fn change(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {

@@ -1,9 +1,9 @@
 //! dpkg's own files, read directly: which packages are there, and which files they shipped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use provision_core::error::Result;
-use provision_core::host::{LocalSystem, PackageState, PackageStatus};
+use provision_core::host::{LocalSystem, PackageEntry, PackageState, PackageStatus, PackageTable};
 use provision_core::path::HostPath;
 
 const STATUS: &str = "/var/lib/dpkg/status";
@@ -13,16 +13,13 @@ const INFO: &str = "/var/lib/dpkg/info";
 #[derive(Debug, Default)]
 pub(super) struct Status {
     /// By name and by `name:architecture`.
-    packages: HashMap<String, Entry>,
+    packages: HashMap<String, PackageState>,
+    /// What each package is called: its name, with the architecture where that is not the host's own.
+    names: Vec<String>,
     /// Virtual packages and the installed ones that stand for them.
     provided: HashMap<String, Vec<String>>,
     /// Packages that an interrupted run left behind.
     unfinished: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Entry {
-    state: PackageState,
 }
 
 impl Status {
@@ -77,15 +74,27 @@ impl Status {
                 self.provided.entry(virtual_name.to_owned()).or_default().push(name.to_owned());
             }
         }
-        self.packages.insert(format!("{name}:{architecture}"), Entry { state: state.clone() });
+        let full = format!("{name}:{architecture}");
+        self.packages.insert(full.clone(), state.clone());
         let is_native = architecture == "all" || native.is_none_or(|native| native == architecture);
         if is_native {
-            self.packages.insert(name.to_owned(), Entry { state });
+            self.packages.insert(name.to_owned(), state);
         }
+        self.names.push(if is_native { name.to_owned() } else { full });
+    }
+
+    /// Every package, with whether it came along with another one.
+    pub(super) fn table(&self, automatic: &HashSet<String>) -> PackageTable {
+        let entry = |name: &String| {
+            let state = &self.packages[name];
+            let automatic = automatic.contains(name) && state.status != PackageStatus::Absent;
+            PackageEntry { status: state.status, version: state.version.clone(), hold: state.hold, automatic }
+        };
+        self.names.iter().map(|name| (name.clone(), entry(name))).collect()
     }
 
     pub(super) fn package(&self, name: &str) -> PackageState {
-        let mut state = self.packages.get(name).map(|entry| entry.state.clone()).unwrap_or_default();
+        let mut state = self.packages.get(name).cloned().unwrap_or_default();
         if state.status != PackageStatus::Installed {
             state.provided_by = self.provided.get(name).cloned().unwrap_or_default();
         }

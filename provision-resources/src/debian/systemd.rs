@@ -21,7 +21,8 @@ pub(super) fn is_running(system: &LocalSystem) -> Result<bool> {
 
 /// The states of units, in one question.
 pub(super) fn units(system: &LocalSystem, names: &[String]) -> Result<Vec<(String, UnitState)>> {
-    let properties = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,Type,RemainAfterExit";
+    let properties = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,CanReload,Type,RemainAfterExit,\
+        ExecMainStartTimestampMonotonic,InactiveExitTimestampMonotonic";
     let argv = ["systemctl", "show", "--no-pager", "-p", properties, "--"].map(str::to_owned);
     let output = system.run_ok(&Command::new(argv.into_iter().chain(names.iter().cloned())))?;
     // Blocks come in the order of the question, also for aliases, whose `Id` is another name.
@@ -43,6 +44,11 @@ fn parse(block: &str) -> UnitState {
         can_reload: value("CanReload") == "yes",
         ends_by_itself: value("Type") == "oneshot" && value("RemainAfterExit") == "no",
         starts: 0,
+        // The one is that of its main process, where it has one; the other that of the unit.
+        started_micros: ["ExecMainStartTimestampMonotonic", "InactiveExitTimestampMonotonic"]
+            .into_iter()
+            .filter_map(|property| value(property).parse().ok().filter(|micros| *micros > 0))
+            .max(),
     }
 }
 
@@ -65,6 +71,7 @@ pub(super) fn unit_offline(system: &LocalSystem, name: &str) -> Result<UnitState
         can_reload: text.lines().any(|line| line.trim_start().starts_with("ExecReload=")),
         ends_by_itself: has("Type=oneshot") && !has("RemainAfterExit=yes") && !has("RemainAfterExit=true"),
         starts: 0,
+        started_micros: None,
     })
 }
 

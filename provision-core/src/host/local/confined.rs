@@ -1,5 +1,6 @@
 //! Reading files below a root directory that no path and no link leads out of.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,10 +12,11 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode as Permissions, SFlag, fstat, fstatat};
+use xattr::FileExt;
 
 use crate::effect::{Access, Content};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, FileMetadata};
+use crate::host::{FileAttributes, FileKind, FileMetadata};
 use crate::path::{HostPath, Mode};
 
 /// An open directory that all paths are resolved in, as if it were `/`.
@@ -138,6 +140,38 @@ impl Root {
         Ok(Some(bytes.into()))
     }
 
+    /// Gives the bytes of a file piece by piece.
+    pub(super) fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        let Some((mut file, _)) = self.open_file(path)? else { return Ok(None) };
+        let mut piece = vec![0; 64 << 10];
+        let mut length = 0;
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                return Ok(Some(length));
+            }
+            to.write_all(&piece[..read])?;
+            length += read as u64;
+        }
+    }
+
+    /// Time and extended attributes. Those of links and special files are not read: `fgetxattr(2)` needs an open file.
+    pub(super) fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        let Some(stat) = self.stat(path)? else { return Ok(None) };
+        let mut attributes = FileAttributes {
+            modified: stat.st_mtime,
+            modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+            ..FileAttributes::default()
+        };
+        if !matches!(kind_of(&stat), FileKind::File | FileKind::Directory) {
+            return Ok(Some(attributes));
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let Some(fd) = found(self.open_at(path, flags, ResolveFlag::empty()))? else { return Ok(None) };
+        attributes.xattrs = xattrs_of(&File::from(fd))?;
+        Ok(Some(attributes))
+    }
+
     pub(super) fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         let opened = self.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, ResolveFlag::empty());
         let Some(fd) = found(opened)? else { return Ok(None) };
@@ -175,6 +209,25 @@ impl Root {
         };
         fcntl(&fd, FcntlArg::F_GETLK(&mut lock))?;
         Ok((i32::from(lock.l_type) != nix::libc::F_UNLCK).then_some(lock.l_pid))
+    }
+
+    /// Takes a write lock on a file, as `lckpwdf(3)` does; see `fcntl_locking(2)`.
+    pub(super) fn lock(&self, path: &HostPath) -> Result<File> {
+        let parent = self.open_parent(path)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(&parent, path.name(), flags, Permissions::from_bits_truncate(0o600))?;
+        let lock = nix::libc::flock {
+            l_type: nix::libc::F_WRLCK as i16,
+            l_whence: nix::libc::SEEK_SET as i16,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
+            Ok(_) => Ok(File::from(file)),
+            Err(Errno::EAGAIN | Errno::EACCES) => Err(Error::new(ErrorKind::Locked, "another program has locked it")),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Opens the directory that holds a path, to change something in it.
@@ -242,6 +295,22 @@ impl Root {
         }
         opened.pop().ok_or_else(|| Error::new(ErrorKind::Io, "the root directory is gone"))
     }
+}
+
+/// All extended attributes of an open file; none where the file system has none.
+pub(super) fn xattrs_of(file: &File) -> Result<BTreeMap<String, Content>> {
+    let names = match file.list_xattr() {
+        Ok(names) => names,
+        Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Error::io(&error)),
+    };
+    let mut xattrs = BTreeMap::new();
+    for name in names {
+        if let Some(value) = file.get_xattr(&name)? {
+            xattrs.insert(name.to_string_lossy().into_owned(), value.into());
+        }
+    }
+    Ok(xattrs)
 }
 
 /// Components, the first one last.

@@ -10,13 +10,13 @@ use nix::sys::stat::{Mode as Permissions, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, fsync, symlinkat, unlinkat};
 use xattr::FileExt;
 
-use super::confined::{Root, kind_of, path_of};
+use super::confined::{Root, kind_of, path_of, xattrs_of};
 use crate::effect::Removal;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::FileKind;
 use crate::path::{HostPath, Mode};
 
-const FRESH: OFlag = OFlag::O_CREAT.union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
+pub(super) const FRESH: OFlag = OFlag::O_CREAT.union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
 
 impl Root {
     /// Writes a whole file. `check` sees it under its temporary name, complete; if it objects, nothing changes.
@@ -50,16 +50,8 @@ impl Root {
     /// Gives a new file the access control list and extended attributes of the one that it replaces.
     fn keep_attributes(&self, path: &HostPath, new: &File) -> Result<()> {
         let Ok(Some((old, _))) = self.open_file(path) else { return Ok(()) };
-        let names = match old.list_xattr() {
-            Ok(names) => names,
-            Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => return Ok(()),
-            Err(error) => return Err(Error::io(&error)),
-        };
-        for name in names {
-            if let Some(value) = old.get_xattr(&name)? {
-                new.set_xattr(&name, &value)
-                    .while_doing(|| format!("keeping the extended attribute {}", name.to_string_lossy()))?;
-            }
+        for (name, value) in xattrs_of(&old)? {
+            new.set_xattr(&name, value.bytes()).while_doing(|| format!("keeping the extended attribute {name}"))?;
         }
         Ok(())
     }
@@ -163,7 +155,7 @@ impl Root {
 }
 
 /// Makes something under a name that nothing has yet, beside its place; gone again unless it is kept.
-fn stage<T>(
+pub(super) fn stage<T>(
     parent: &OwnedFd,
     path: &HostPath,
     make: impl Fn(&str) -> std::io::Result<T>,
@@ -181,7 +173,7 @@ fn shortened(name: &str) -> &str {
     &name[..name.floor_char_boundary(200)]
 }
 
-fn file_name(staged: &std::path::Path) -> Result<&str> {
+pub(super) fn file_name(staged: &std::path::Path) -> Result<&str> {
     let name = staged.file_name().and_then(|name| name.to_str());
     name.ok_or_else(|| Error::new(ErrorKind::Invalid, "the file name is not UTF-8"))
 }
@@ -191,7 +183,7 @@ fn staged_path(path: &HostPath, staged: &std::path::Path) -> Result<HostPath> {
     path.parent().unwrap_or_else(HostPath::root).join(file_name(staged)?)
 }
 
-fn put_in_place(parent: &OwnedFd, staged: &std::path::Path, path: &HostPath) -> Result<()> {
+pub(super) fn put_in_place(parent: &OwnedFd, staged: &std::path::Path, path: &HostPath) -> Result<()> {
     match renameat(parent, file_name(staged)?, parent, path.name()) {
         Ok(()) => {}
         Err(Errno::EISDIR | Errno::ENOTDIR | Errno::ENOTEMPTY | Errno::EEXIST) => {

@@ -1,12 +1,13 @@
 //! What effects on users and groups do to the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::missing_account;
 
 use crate::effect::{Access, CreateUser, Removal, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, Group, HostView, Overlay, Shadow, User};
+use crate::host::lines::{parse_group, parse_shadow, parse_user};
+use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Overlay, Shadow, User};
 use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
@@ -166,6 +167,30 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
+    /// Puts account lines back. Of the files that the model has no counterpart of, nothing is known.
+    pub(super) fn restore_accounts(&self, lines: &[AccountLine]) -> Result<()> {
+        let mut model = self.model();
+        for AccountLine { database, name, line, .. } in lines {
+            let text = line.as_ref().map(Sensitive::reveal);
+            match database {
+                AccountDatabase::Passwd => {
+                    let users = &mut self.accounts_of(&mut model)?.users;
+                    put(users, name, text.and_then(parse_user));
+                }
+                AccountDatabase::Group => {
+                    let groups = &mut self.accounts_of(&mut model)?.groups;
+                    put(groups, name, text.and_then(parse_group));
+                }
+                AccountDatabase::Shadow => {
+                    let shadow = text.and_then(parse_shadow).map(|(_, shadow)| shadow);
+                    model.shadows.insert(name.clone(), shadow);
+                }
+                AccountDatabase::Gshadow | AccountDatabase::Subuid | AccountDatabase::Subgid => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn remove_group(&self, name: &str) -> Result<()> {
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
@@ -176,6 +201,13 @@ impl<H: HostView> Overlay<H> {
         }
         accounts.groups.remove(name);
         Ok(())
+    }
+}
+
+fn put<T>(entries: &mut BTreeMap<String, T>, name: &str, entry: Option<T>) {
+    match entry {
+        Some(entry) => drop(entries.insert(name.to_owned(), entry)),
+        None => drop(entries.remove(name)),
     }
 }
 

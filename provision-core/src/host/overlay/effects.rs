@@ -5,7 +5,7 @@ use super::model::Node;
 use crate::effect::{Access, Effect, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
-use crate::host::{FileKind, HostView, Overlay};
+use crate::host::{FileAttributes, FileImage, FileKind, HostView, ImageContent, Overlay};
 use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
@@ -17,7 +17,7 @@ impl<H: HostView> Overlay<H> {
                 self.refuse_directory(&file.path)?;
                 self.require_parent(&file.path)?;
                 let node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
-                self.put_beside(&file.path, node)?;
+                self.replace(&file.path, node)?;
             }
             Effect::CopyFile { from, to } => {
                 let content = self.read(from)?;
@@ -26,7 +26,7 @@ impl<H: HostView> Overlay<H> {
                 };
                 self.refuse_directory(to)?;
                 self.require_parent(to)?;
-                self.put_beside(to, Node::new(FileKind::File, metadata.access, Some(content)))?;
+                self.replace(to, Node::new(FileKind::File, metadata.access, Some(content)))?;
             }
             Effect::CreateDirectory { path, access } => {
                 self.require_names(Some(&access.owner), Some(&access.group))?;
@@ -54,6 +54,7 @@ impl<H: HostView> Overlay<H> {
             Effect::SetMetadata { path, owner, group, mode } => {
                 self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode)?;
             }
+            Effect::Restore(image) => self.restore(image)?,
             Effect::Remove { path, what } => self.remove(path, *what)?,
             Effect::RepairPackages => self.model().repaired = true,
             Effect::RefreshPackageLists => self.model().lists_refreshed = true,
@@ -70,6 +71,7 @@ impl<H: HostView> Overlay<H> {
                 self.change_group(group, |group| group.members.clone_from(members))?;
             }
             Effect::RemoveGroup { name } => self.remove_group(name)?,
+            Effect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
             Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
             Effect::ReloadUnits => {
                 let mut model = self.model();
@@ -85,6 +87,18 @@ impl<H: HostView> Overlay<H> {
             }
         }
         Ok(())
+    }
+
+    /// Puts a new file in the place of another, whose extended attributes it keeps.
+    fn replace(&self, path: &HostPath, mut node: Node) -> Result<()> {
+        let kept = self.attributes(path)?.map(|attributes| attributes.xattrs).unwrap_or_default();
+        let micros = self.base().now().unix_micros;
+        node.attributes = Some(FileAttributes {
+            modified: micros.div_euclid(1_000_000),
+            modified_nanos: u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default(),
+            xattrs: kept,
+        });
+        self.put_beside(path, node)
     }
 
     /// Puts something new on the file system that its directory lies on.
@@ -139,6 +153,7 @@ impl<H: HostView> Overlay<H> {
                     data: None,
                     size: found.size,
                     device: found.device,
+                    attributes: None,
                     is_new: false,
                 },
                 None => return Err(Error::new(ErrorKind::NotFound, "no such file or directory")),
@@ -149,6 +164,43 @@ impl<H: HostView> Overlay<H> {
         node.access.mode = mode.unwrap_or(node.access.mode);
         self.model().put(path, node);
         Ok(())
+    }
+
+    pub(super) fn restore(&self, image: &FileImage) -> Result<()> {
+        let FileImage { path, content, access, attributes } = image;
+        self.require_names(Some(&access.owner), Some(&access.group))?;
+        self.require_parent(path)?;
+        let data = match content {
+            ImageContent::Same => {
+                return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
+            }
+            ImageContent::Directory => match self.metadata(path)?.map(|found| found.kind) {
+                Some(FileKind::Directory) => {
+                    return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
+                }
+                Some(_) => {
+                    return Err(Error::new(ErrorKind::Conflict, "something that is not a directory is in its place"));
+                }
+                None => None,
+            },
+            ImageContent::Symlink(target) => Some(target.into()),
+            ImageContent::File(content) => Some(content.clone()),
+            ImageContent::Stored(blob) => {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut blob.open()?, &mut bytes)?;
+                Some(bytes.into())
+            }
+        };
+        if !matches!(content, ImageContent::Directory) {
+            self.refuse_directory(path)?;
+        }
+        let kind = match content {
+            ImageContent::Directory => FileKind::Directory,
+            ImageContent::Symlink(_) => FileKind::Symlink,
+            _ => FileKind::File,
+        };
+        let node = Node { attributes: Some(attributes.clone()), ..Node::new(kind, access.clone(), data) };
+        self.put_beside(path, node)
     }
 
     pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {

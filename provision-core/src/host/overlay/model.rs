@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::effect::{Access, Content, Effect, Output};
-use crate::host::{Accounts, Doubt, FileKind, FileMetadata, PackageManager, PackageState, Shadow, UnitState};
+use crate::host::{
+    Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageManager, PackageState, Shadow, UnitState,
+};
 use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
@@ -16,6 +18,8 @@ pub(super) struct Model {
     pub(super) accounts: Option<Arc<Accounts>>,
     pub(super) shadows: HashMap<String, Option<Shadow>>,
     pub(super) packages: HashMap<String, PackageState>,
+    /// Which packages came along with others.
+    pub(super) automatic: HashMap<String, bool>,
     pub(super) package_manager: Option<PackageManager>,
     pub(super) available: HashMap<String, Vec<String>>,
     pub(super) lists_refreshed: bool,
@@ -40,6 +44,8 @@ pub(super) struct Node {
     pub(super) data: Option<Content>,
     pub(super) size: u64,
     pub(super) device: u64,
+    /// Everything else; `None` if it is the host's own.
+    pub(super) attributes: Option<FileAttributes>,
     /// Whether a directory was made by an effect, so that the host beneath has nothing in it.
     pub(super) is_new: bool,
 }
@@ -47,7 +53,7 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(kind: FileKind, access: Access, data: Option<Content>) -> Node {
         let size = data.as_ref().map_or(0, |data| data.bytes().len() as u64);
-        Node { kind, access, data, size, device: 0, is_new: true }
+        Node { kind, access, data, size, device: 0, attributes: Some(FileAttributes::default()), is_new: true }
     }
 
     pub(super) fn metadata(&self) -> FileMetadata {
@@ -159,5 +165,6 @@ fn unit_from(text: &str) -> UnitState {
         can_reload: text.lines().any(|line| line.trim_start().starts_with("ExecReload=")),
         ends_by_itself: has("Type=oneshot") && !has("RemainAfterExit=yes") && !has("RemainAfterExit=true"),
         starts: 0,
+        started_micros: None,
     }
 }

@@ -37,10 +37,17 @@ impl<H: HostView> Overlay<H> {
                     package.files.iter().for_each(|file| model.remove(&file.path));
                 }
                 let version = before.version.filter(|_| status == PackageStatus::ConfigFiles);
-                self.model().packages.insert(name.clone(), PackageState { status, version, ..PackageState::default() });
+                let mut model = self.model();
+                model.packages.insert(name.clone(), PackageState { status, version, ..PackageState::default() });
+                model.automatic.insert(name.clone(), false);
             }
         }
-        self.set_holds(&transaction.hold, true)
+        self.set_holds(&transaction.hold, true)?;
+        let mut model = self.model();
+        for (names, automatic) in [(&transaction.automatic, true), (&transaction.manual, false)] {
+            model.automatic.extend(names.iter().map(|name| (name.clone(), automatic)));
+        }
+        Ok(())
     }
 
     pub(super) fn set_holds(&self, names: &[String], hold: bool) -> Result<()> {
@@ -96,10 +103,11 @@ impl<H: HostView> Overlay<H> {
                     self.put_beside(&file.path, Node::new(file.kind(), file.access(), file.data()))?;
                 }
             }
-            let runs = self.is_running();
+            let (runs, now) = (self.is_running(), self.now());
             let mut model = self.model();
             for unit in &package.units {
-                let state = catalogue.unit(unit, runs);
+                let started_micros = runs.then_some(now.monotonic_micros);
+                let state = UnitState { started_micros, ..catalogue.unit(unit, runs) };
                 model.units.entry(unit.clone()).or_insert(state);
             }
             let state = PackageState {
@@ -108,7 +116,10 @@ impl<H: HostView> Overlay<H> {
                 ..PackageState::default()
             };
             model.packages.insert(package.name.clone(), state);
+            model.automatic.insert(package.name.clone(), !wanted.contains(&package.name.as_str()));
         }
+        // What is asked for by name is wanted for itself; see apt-get(8), install.
+        self.model().automatic.extend(wanted.iter().map(|name| ((*name).to_owned(), false)));
         self.set_versions(transaction)
     }
 }

@@ -44,6 +44,9 @@ impl<H: HostView> Overlay<H> {
         if starts {
             unit.needs_reload = false;
         }
+        if matches!(action, UnitAction::Start | UnitAction::Restart) {
+            unit.started_micros = Some(self.now().monotonic_micros);
+        }
         self.model().units.insert(name.to_owned(), unit);
         Ok(())
     }

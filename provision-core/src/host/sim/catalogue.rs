@@ -139,6 +139,7 @@ impl Catalogue {
             can_reload: text.contains("ExecReload="),
             ends_by_itself: false,
             starts: u32::from(running),
+            started_micros: None,
         }
     }
 

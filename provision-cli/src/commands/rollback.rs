@@ -1,0 +1,72 @@
+//! `provision rollback`: undo a run.
+
+use provision_core::apply::{ApplyOptions, Cancel};
+use provision_core::error::{Error, ErrorKind};
+use provision_core::facts::Facts;
+use provision_core::journal::{Purpose, RollbackOptions, RunId, RunInfo};
+use serde_json::json;
+
+use super::apply::{confirmed, exit, stop_on_signals};
+use crate::cli::{Format, Options, Rollback};
+use crate::context::{self, Target};
+use crate::exit::{Exit, Failure};
+use crate::render;
+use crate::render::events::Watcher;
+
+/// Plans how to undo a run, and does it.
+pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
+    let watcher = Watcher::new(options);
+    let target = context::target(options, watcher.progress())?;
+    let host = &*target.host;
+    let _lock = target.lock(&verb.work)?;
+    if !verb.plan {
+        render::history::recovered(&target.journal.recover(host)?, options)?;
+    }
+    let run = match verb.run {
+        Some(run) => run,
+        None => last(&target)?,
+    };
+    let record = target.journal.run(run)?;
+    let rollback = target.journal.rollback(run, host, RollbackOptions { keep_changed: verb.keep_changed })?;
+    let feasible = rollback.plan.is_feasible();
+    if verb.plan || verb.work.ask || !feasible {
+        match options.format {
+            Format::Json => render::json::print(&json!({ "schema": "provision/rollback/1", "rollback": rollback }))?,
+            Format::Text => {
+                let name = context::host_name(options, &Facts::gather(host)?);
+                render::history::rollback(&rollback, &name, options)?;
+            }
+        }
+        if !feasible {
+            return Ok(Exit::Failure);
+        }
+        if verb.plan || (!rollback.plan.is_empty() && !confirmed(&format!("Undo run {run}?"))?) {
+            return Ok(Exit::Success);
+        }
+    } else {
+        render::history::left(&rollback, options)?;
+    }
+    let info = RunInfo { purpose: Purpose::Rollback { of: run }, who: context::who(), ..record.info };
+    let cancel = Cancel::default();
+    stop_on_signals(&cancel)?;
+    let apply = ApplyOptions { jobs: 1, cancel, recorder: Some(target.journal.begin(info)?) };
+    let report = rollback.apply(host, &apply, &watcher);
+    watcher.finish(&rollback.plan, &report)?;
+    Ok(exit(&report, &verb.work))
+}
+
+/// The last run that changed something and has not been undone.
+fn last(target: &Target) -> Result<RunId, Failure> {
+    let mut undone = Vec::new();
+    for (run, summary) in target.journal.runs()? {
+        let summary = summary?;
+        match summary.info.purpose {
+            Purpose::Rollback { of } => undone.push(of),
+            Purpose::Apply if summary.effects > 0 && !undone.contains(&run) => return Ok(run),
+            Purpose::Apply => {}
+        }
+    }
+    Err(Error::new(ErrorKind::NotFound, "there is no run that could be undone")
+        .with_hint("`provision history` lists the runs that changed this host")
+        .into())
+}

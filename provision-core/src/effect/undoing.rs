@@ -1,0 +1,67 @@
+//! What of an effect can be taken back, and what of it is written down.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Content, Effect, UnitAction};
+use crate::host::ImageContent;
+
+/// Whether an effect can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reversal {
+    /// What was before can be put back.
+    Possible,
+    /// It changes nothing that could be put back, such as a restart.
+    Needless,
+    /// A point of no return.
+    Impossible,
+}
+
+impl Effect {
+    /// Whether it can be taken back.
+    pub fn reversal(&self) -> Reversal {
+        match self {
+            Effect::Run(_) => Reversal::Impossible,
+            Effect::Packages(transaction) if !transaction.purge.is_empty() => Reversal::Impossible,
+            Effect::RefreshPackageLists | Effect::RepairPackages | Effect::ReloadUnits => Reversal::Needless,
+            Effect::Unit { action: UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed, .. } => {
+                Reversal::Needless
+            }
+            _ => Reversal::Possible,
+        }
+    }
+
+    /// Why it cannot be taken back, for people; `None` if it can, or need not be.
+    pub fn point_of_no_return(&self) -> Option<String> {
+        match self {
+            Effect::Run(command) => Some(format!("nobody knows how to undo `{command}`")),
+            Effect::Packages(transaction) if !transaction.purge.is_empty() => {
+                Some(format!("the configuration and data of {} are lost", transaction.purge.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The effect as it is written down: without contents, which may be large, and without what must not be shown.
+    #[must_use]
+    pub fn without_content(&self) -> Effect {
+        let mut effect = self.clone();
+        match &mut effect {
+            Effect::WriteFile(file) => {
+                file.content = Content::from("");
+                file.validate = file.validate.take().map(|command| super::Command { stdin: None, ..command });
+            }
+            Effect::Restore(image) => {
+                if let ImageContent::File(content) = &mut image.content {
+                    *content = Content::from("");
+                }
+            }
+            Effect::CreateUser(user) => user.attributes.password = None,
+            Effect::ChangeUser { changes, .. } => changes.password = None,
+            Effect::Run(command) => command.stdin = None,
+            Effect::RestoreAccounts { lines } => lines.iter_mut().for_each(|line| line.line = None),
+            _ => {}
+        }
+        effect
+    }
+}

@@ -1,0 +1,261 @@
+//! The state directory of a host, and the lock that lets one run at a time work on it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, openat, renameat};
+use nix::sys::stat::Mode as Permissions;
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{fsync, geteuid};
+use serde::{Deserialize, Serialize};
+
+use super::confined::Root;
+use super::write::{FRESH, file_name, stage};
+use crate::effect::Removal;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::journal::StateStore;
+use crate::moment::Moment;
+use crate::path::{HostPath, Mode};
+
+/// Where state lies.
+const DIRECTORY: &str = "/var/lib/provision";
+
+/// Who works on a host.
+const LOCK: &str = "/run/provision.lock";
+
+/// How often a lock that is held is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+const PRIVATE: Permissions = Permissions::from_bits_truncate(0o600);
+
+/// The state of a host in its directory `/var/lib/provision`, which only its owner may enter (`0700`). It is made when
+/// something is written.
+pub struct DirectoryStore {
+    root: Root,
+    /// Logs that are being written.
+    open: Mutex<HashMap<String, File>>,
+}
+
+impl DirectoryStore {
+    pub(super) fn new(directory: &Path) -> Result<DirectoryStore> {
+        Ok(DirectoryStore { root: Root::open(directory)?, open: Mutex::default() })
+    }
+
+    fn path(name: &str) -> Result<HostPath> {
+        HostPath::new(&format!("{DIRECTORY}/{name}"))
+    }
+
+    /// Makes the directory of a name, and refuses one that others may write to.
+    fn prepare(&self, path: &HostPath) -> Result<()> {
+        let mut missing = Vec::new();
+        let state = HostPath::new(DIRECTORY)?;
+        for above in path.ancestors() {
+            match self.root.stat(&above)? {
+                None => missing.push(above),
+                Some(stat) if above == state => {
+                    let ours = stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o022 == 0;
+                    return if ours { self.make(&missing) } else { Err(untrusted(&state)) };
+                }
+                Some(_) if !above.is_within(&state) => return self.make(&missing),
+                Some(_) => {}
+            }
+        }
+        self.make(&missing)
+    }
+
+    fn make(&self, missing: &[HostPath]) -> Result<()> {
+        let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        for directory in missing.iter().rev() {
+            let mode = if directory.as_str().starts_with(DIRECTORY) { 0o700 } else { 0o755 };
+            self.root.create_directory(directory, owner, Mode::new(mode))?;
+        }
+        Ok(())
+    }
+}
+
+fn untrusted(path: &HostPath) -> Error {
+    Error::new(ErrorKind::Refused, format!("{path} belongs to somebody else, or others may write to it")).with_hint(
+        "what is kept there decides what this program undoes; remove it, or give it to yourself with mode 0700",
+    )
+}
+
+impl StateStore for DirectoryStore {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = DirectoryStore::path(name)?;
+        match self.root.open_file(&path).while_doing(|| format!("reading {path}"))? {
+            Some((mut file, _)) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).while_doing(|| format!("reading {path}"))?;
+                Ok(Some(bytes))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = DirectoryStore::path(name)?;
+        self.prepare(&path)?;
+        let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        self.root
+            .write_file(&path, bytes, owner, Mode::new(0o600), |_| Ok(()))
+            .while_doing(|| format!("writing {path}"))
+    }
+
+    fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
+        let path = DirectoryStore::path(name)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.contains_key(name) {
+            self.prepare(&path)?;
+            let parent = self.root.open_parent(&path)?;
+            let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let file = openat(&parent, path.name(), flags, PRIVATE)?;
+            fsync(&parent)?;
+            open.insert(name.to_owned(), File::from(file));
+        }
+        let Some(file) = open.get_mut(name) else { return Ok(()) };
+        file.write_all(bytes).while_doing(|| format!("writing {path}"))?;
+        if durably {
+            file.sync_data().while_doing(|| format!("syncing {path}"))?;
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (old, new) = (DirectoryStore::path(from)?, DirectoryStore::path(to)?);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(from);
+        let (old_parent, new_parent) = (self.root.open_parent(&old)?, self.root.open_parent(&new)?);
+        renameat(&old_parent, old.name(), &new_parent, new.name()).while_doing(|| format!("renaming {old}"))?;
+        fsync(&new_parent)?;
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = DirectoryStore::path(name)?;
+        self.root.remove(&path, Removal::File).while_doing(|| format!("removing {path}"))
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>> {
+        let path = DirectoryStore::path(directory)?;
+        Ok(self.root.list(&path).while_doing(|| format!("listing {path}"))?.unwrap_or_default())
+    }
+
+    fn stream(&self, fill: &mut dyn FnMut(&mut dyn Write) -> Result<String>) -> Result<()> {
+        let place = DirectoryStore::path("blobs/content")?;
+        self.prepare(&place)?;
+        let parent = self.root.open_parent(&place)?;
+        let staged =
+            stage(&parent, &place, |name| Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, PRIVATE)?)))?;
+        let mut writer = std::io::BufWriter::with_capacity(128 << 10, staged.as_file());
+        let name = fill(&mut writer)?;
+        writer.flush()?;
+        drop(writer);
+        let path = DirectoryStore::path(&name)?;
+        if self.root.stat(&path)?.is_some() {
+            return Ok(());
+        }
+        staged.as_file().sync_all()?;
+        renameat(&parent, file_name(staged.path())?, &parent, path.name())?;
+        fsync(&parent)?;
+        staged.keep().map_err(|error| Error::io(&error.error))?;
+        Ok(())
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>> {
+        let file = self.root.open_file(&DirectoryStore::path(name)?)?;
+        Ok(file.map(|(file, _)| Box::new(file) as Box<dyn Read + Send>))
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let place = DirectoryStore::path("key").ok()?;
+        let parent = self.root.open_parent(&place).ok()?;
+        let room = fstatvfs(&parent).ok()?;
+        Some(room.blocks_available() * room.fragment_size())
+    }
+
+    fn size(&self, name: &str) -> Result<u64> {
+        let stat = self.root.stat(&DirectoryStore::path(name)?)?;
+        Ok(stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or_default()))
+    }
+}
+
+/// Who works on a host, for others who want to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// Who asked for it, such as `alice (as root)`.
+    pub who: String,
+    /// What is done, such as `provision apply site.ncl`.
+    pub what: String,
+    /// The number of the process.
+    pub process: u32,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// The right to change a host, for as long as this lives.
+pub struct RunLock(#[expect(dead_code, reason = "closing the file releases the lock")] Flock<File>);
+
+impl RunLock {
+    /// Takes the lock, or waits for it. `busy` is told once who holds it.
+    pub(super) fn take(
+        root: &Root,
+        holder: &LockHolder,
+        patience: Duration,
+        busy: &dyn Fn(Option<&LockHolder>),
+    ) -> Result<RunLock> {
+        let path = HostPath::new(LOCK)?;
+        let deadline = Instant::now() + patience;
+        let mut file = open_lock(root, &path)?;
+        let mut told = false;
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(mut locked) => {
+                    locked.set_len(0)?;
+                    let _ = locked.write_all(serde_json::to_string(holder).unwrap_or_default().as_bytes());
+                    return Ok(RunLock(locked));
+                }
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                Err((_, errno)) => return Err(Error::from(errno)),
+            };
+            // Whoever has just taken it may not have said yet who it is.
+            let other = root.read(&path)?.and_then(|text| serde_json::from_slice(text.bytes()).ok());
+            if Instant::now() >= deadline {
+                return Err(taken(other.as_ref(), &holder.since));
+            }
+            if !std::mem::replace(&mut told, true) {
+                busy(other.as_ref());
+            }
+            std::thread::sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now())));
+        }
+    }
+}
+
+fn open_lock(root: &Root, path: &HostPath) -> Result<File> {
+    let parent = match root.open_parent(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let directory = path.parent().unwrap_or_else(HostPath::root);
+            root.create_directory(&directory, (geteuid().as_raw(), nix::unistd::getegid().as_raw()), Mode::new(0o755))?;
+            root.open_parent(path)?
+        }
+        other => other?,
+    };
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = openat(&parent, path.name(), flags, Permissions::from_bits_truncate(0o644));
+    file.map(File::from).while_doing(|| format!("opening {path}"))
+}
+
+fn taken(other: Option<&LockHolder>, now: &Moment) -> Error {
+    let message = match other {
+        Some(other) => {
+            let seconds = (now.unix_micros - other.since.unix_micros).max(0) / 1_000_000;
+            let process = other.process;
+            format!("{} is at work on this host for {seconds} s: {} (process {process})", other.who, other.what)
+        }
+        None => "another run is at work on this host".to_owned(),
+    };
+    Error::new(ErrorKind::Locked, message).with_hint("wait for it with --lock-timeout SECONDS")
+}

@@ -1,0 +1,61 @@
+//! [`Journal`]: what was done to a host, how it was before, and what is owed.
+//!
+//! Before an effect is performed, its intent and what it will change are written down and survive a loss of power. So a
+//! run that died is found by the next one, and what a run did can be undone. Contents are sealed with the host's own
+//! key, since files that only root may read are among them.
+//!
+//! The state is a directory: `runs/NUMBER.open` is the log of a run under way, `NUMBER.done` of one that ended; `blobs/`
+//! holds large contents, each once; `owed` what is owed between runs; `key` the host's key.
+
+mod debts;
+mod history;
+mod image;
+mod key;
+mod log;
+mod record;
+mod recorder;
+mod recover;
+mod rollback;
+mod store;
+mod undo;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+
+pub use history::{Pending, Retention, RunSummary};
+pub use image::{AccountsImage, After, Before, Fingerprint, Kept, PackageDiff, PathImage, There, UnitImage, Was};
+pub use key::{Digester, HostKey};
+pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId, RunInfo, RunRecord};
+pub use recorder::{Entry, Recorder};
+pub use recover::{Recovered, Settled, SettledState};
+pub use rollback::{Left, Rollback, RollbackOptions};
+pub use store::{MemoryStore, StateStore};
+
+/// What was done to a host.
+#[derive(Clone)]
+pub struct Journal {
+    store: Arc<dyn StateStore>,
+    retention: Retention,
+}
+
+impl Journal {
+    /// The journal in a store.
+    pub fn new(store: impl StateStore + 'static) -> Journal {
+        Journal { store: Arc::new(store), retention: Retention::default() }
+    }
+
+    /// Keeps as much as this.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Journal {
+        Journal { retention, ..self }
+    }
+
+    /// What waits from earlier runs. Nothing is written.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn pending(&self) -> Result<Pending> {
+        Pending::read(self)
+    }
+}

@@ -1,0 +1,188 @@
+//! Looking back: the runs that are written down, what waits from them, and which of them go.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::image::BLOBS;
+use super::record::{Ended, Owed, Record, RunId, RunInfo, RunRecord};
+use super::recorder::{done_name, open_name};
+use super::{Journal, debts, log};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::moment::Moment;
+
+/// How much of the past is kept. The newest run stays, however large it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How many runs.
+    pub runs: usize,
+    /// How many bytes of logs and contents.
+    pub bytes: u64,
+}
+
+impl Default for Retention {
+    /// A hundred runs, in at most 1 GiB.
+    fn default() -> Retention {
+        Retention { runs: 100, bytes: 1 << 30 }
+    }
+}
+
+/// A run, in short.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Its number.
+    pub run: RunId,
+    /// What it was for.
+    #[serde(flatten)]
+    pub info: RunInfo,
+    /// When it began.
+    pub began: Moment,
+    /// How it ended; `None` if it has not, or died.
+    pub ended: Option<Ended>,
+    /// How many effects it performed, or tried to.
+    pub effects: usize,
+}
+
+/// What waits from earlier runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pending {
+    /// Reactions that are owed.
+    pub owed: Vec<Owed>,
+    /// Runs that never ended: they are under way, or died.
+    pub unfinished: Vec<RunId>,
+}
+
+impl Pending {
+    pub(super) fn read(journal: &Journal) -> Result<Pending> {
+        let unfinished = journal.unfinished()?;
+        let owed = match unfinished.last() {
+            // It began with what was owed then.
+            Some(run) => journal.run(*run)?.owed,
+            None => debts::read(&*journal.store)?,
+        };
+        Ok(Pending { owed, unfinished })
+    }
+}
+
+impl Journal {
+    /// The numbers of all runs, oldest first.
+    pub(super) fn numbers(&self) -> Result<Vec<RunId>> {
+        let names = self.store.list("runs").while_doing(|| "listing the runs of the journal")?;
+        let numbers: BTreeSet<RunId> = names.iter().filter_map(|name| name.split_once('.')?.0.parse().ok()).collect();
+        Ok(numbers.into_iter().collect())
+    }
+
+    pub(super) fn next_run(&self) -> Result<RunId> {
+        Ok(self.numbers()?.last().map_or(1, |last| last + 1))
+    }
+
+    pub(super) fn unfinished(&self) -> Result<Vec<RunId>> {
+        let names = self.store.list("runs").while_doing(|| "listing the runs of the journal")?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".open")?.parse().ok()).collect())
+    }
+
+    /// All runs, newest first, with those that cannot be read as errors.
+    ///
+    /// # Errors
+    /// The journal cannot be read at all.
+    pub fn runs(&self) -> Result<Vec<(RunId, Result<RunSummary>)>> {
+        let numbers = self.numbers()?;
+        let summary = |run: RunRecord| RunSummary {
+            run: run.run,
+            info: run.info,
+            began: run.began,
+            ended: run.ended,
+            effects: run.effects.len(),
+        };
+        Ok(numbers.into_iter().rev().map(|run| (run, self.run(run).map(summary))).collect())
+    }
+
+    /// A run with all that it did.
+    ///
+    /// # Errors
+    /// There is no such run, or its log is damaged.
+    pub fn run(&self, run: RunId) -> Result<RunRecord> {
+        let (log, ended) = self.log(run)?;
+        let read = RunRecord::new(log).and_then(|record| match &record.ended {
+            None if ended => Err(Error::new(ErrorKind::Damaged, "its end is missing")),
+            _ if record.run != run => Err(Error::new(ErrorKind::Damaged, format!("it is about run {}", record.run))),
+            _ => Ok(record),
+        });
+        read.map_err(|error| damaged(run, ended, error))
+    }
+
+    /// The log of a run, and whether the run has ended.
+    pub(super) fn log(&self, run: RunId) -> Result<(log::Log<Record>, bool)> {
+        for (name, ended) in [(open_name(run), false), (done_name(run), true)] {
+            if let Some(bytes) = self.store.read(&name).while_doing(|| format!("reading the journal of run {run}"))? {
+                let log = log::read(&bytes).map_err(|error| damaged(run, ended, error))?;
+                return Ok((log, ended));
+            }
+        }
+        let numbers = self.numbers()?;
+        let error = Error::new(ErrorKind::NotFound, format!("there is no run {run} in the journal"));
+        Err(match (numbers.first(), numbers.last()) {
+            (Some(first), Some(last)) => error.with_hint(format!("there are runs {first} to {last}")),
+            _ => error.with_hint("nothing was done to this host yet, or its journal was removed"),
+        })
+    }
+
+    /// Takes old runs away, and contents that none of the others needs.
+    pub(super) fn prune(&self) -> Result<()> {
+        let numbers = self.numbers()?;
+        let mut sizes = Vec::new();
+        for run in &numbers {
+            sizes.push(self.store.size(&done_name(*run))? + self.store.size(&open_name(*run))?);
+        }
+        let blobs = self.store.list(BLOBS)?;
+        let mut bytes: u64 = sizes.iter().sum();
+        for blob in &blobs {
+            bytes += self.store.size(&format!("{BLOBS}/{blob}"))?;
+        }
+        if numbers.len() <= self.retention.runs && bytes <= self.retention.bytes {
+            return Ok(());
+        }
+        let open = self.unfinished()?;
+        let mut kept: Vec<(RunId, BTreeSet<String>)> = Vec::new();
+        let mut room = self.retention.bytes;
+        for (run, size) in numbers.iter().zip(&sizes).rev() {
+            let names = self.run(*run).map(|run| run.blobs()).unwrap_or_default();
+            let known: BTreeSet<&String> = kept.iter().flat_map(|(_, names)| names).collect();
+            let mut needs = *size;
+            for name in names.iter().filter(|name| !known.contains(name)) {
+                needs += self.store.size(&format!("{BLOBS}/{name}"))?;
+            }
+            let newest = kept.is_empty();
+            if newest || open.contains(run) || (kept.len() < self.retention.runs && needs <= room) {
+                room = room.saturating_sub(needs);
+                kept.push((*run, names));
+            } else {
+                break;
+            }
+        }
+        for run in numbers.iter().filter(|run| !kept.iter().any(|(kept, _)| kept == *run)) {
+            tracing::debug!(run, "pruned");
+            self.store.remove(&done_name(*run))?;
+        }
+        let needed: BTreeSet<&String> = kept.iter().flat_map(|(_, names)| names).collect();
+        for blob in blobs.iter().filter(|blob| !needed.contains(blob)) {
+            self.store.remove(&format!("{BLOBS}/{blob}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl RunRecord {
+    /// The names of the large contents that it keeps.
+    pub(super) fn blobs(&self) -> BTreeSet<String> {
+        self.effects.iter().flat_map(|effect| effect.intent.before.blobs()).map(str::to_owned).collect()
+    }
+}
+
+fn damaged(run: RunId, ended: bool, error: Error) -> Error {
+    let name = if ended { done_name(run) } else { open_name(run) };
+    let lost = if ended { "it cannot be undone" } else { "what it did, and what it owed, is not known in full" };
+    error
+        .while_doing(format!("reading the journal of run {run}"))
+        .with_hint(format!("{lost}; move `{name}` out of the journal to go on without it"))
+}

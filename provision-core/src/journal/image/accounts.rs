@@ -1,0 +1,153 @@
+//! How users and groups were: their lines in the account files, and home directories that come or go with them.
+
+use serde::{Deserialize, Serialize};
+
+use super::files::PathImage;
+use super::{Keeper, Kept};
+use crate::effect::{Effect, Sensitive};
+use crate::error::Result;
+use crate::host::{AccountDatabase, AccountLine, HostView};
+use crate::path::HostPath;
+
+/// How users and groups were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccountsImage {
+    /// Their lines, as JSON: password hashes are among them.
+    pub lines: Kept,
+    /// The number of the user before, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Home directories and mail spools that the effect makes or takes away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathImage>,
+}
+
+/// A line, with what must not be shown: only for what is sealed.
+#[derive(Serialize, Deserialize)]
+struct OpenLine {
+    database: AccountDatabase,
+    name: String,
+    line: Option<String>,
+    position: usize,
+}
+
+/// The users and groups that an effect is about; `None` for an effect that is about none.
+pub(super) fn names(effect: &Effect) -> Option<(Vec<&str>, Vec<&str>)> {
+    Some(match effect {
+        Effect::CreateUser(user) => {
+            let attributes = &user.attributes;
+            let mut groups = vec![user.name.as_str()];
+            groups.extend(attributes.groups.iter().flatten().map(String::as_str));
+            (vec![user.name.as_str()], groups)
+        }
+        Effect::ChangeUser { name, changes } => {
+            let mut groups = vec![name.as_str()];
+            groups.extend(changes.groups.iter().flatten().map(String::as_str));
+            (vec![name], groups)
+        }
+        Effect::RemoveUser { name, .. } => (vec![name], vec![name]),
+        Effect::CreateGroup { name, .. } | Effect::ChangeGroup { name, .. } | Effect::RemoveGroup { name } => {
+            (Vec::new(), vec![name])
+        }
+        Effect::SetMembers { group, .. } => (Vec::new(), vec![group]),
+        Effect::RestoreAccounts { lines } => {
+            let about = |groups: bool| {
+                let lines = lines.iter().filter(move |line| line.database.is_about_groups() == groups);
+                let mut names: Vec<&str> = lines.map(|line| line.name.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                names
+            };
+            (about(false), about(true))
+        }
+        _ => return None,
+    })
+}
+
+/// The users and groups that an effect is about, and all groups that these users are in.
+fn all_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
+    let (users, groups) = names(effect).unwrap_or_default();
+    let accounts = host.accounts()?;
+    let mut groups: Vec<String> = groups.into_iter().map(str::to_owned).collect();
+    for user in &users {
+        groups.extend(accounts.groups_of(user));
+        let primary = accounts.users.get(*user).and_then(|user| accounts.group_name(user.gid));
+        groups.extend(primary.map(str::to_owned));
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    Ok((users.into_iter().map(str::to_owned).collect(), groups))
+}
+
+impl Keeper<'_> {
+    pub(super) fn accounts_before(&self, effect: &Effect, host: &dyn HostView) -> Result<AccountsImage> {
+        let (users, groups) = all_names(effect, host)?;
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let lines: Vec<OpenLine> = host
+            .account_lines(&users, &groups)?
+            .into_iter()
+            .map(|AccountLine { database, name, line, position }| {
+                let line = line.map(|line| line.reveal().to_owned());
+                OpenLine { database, name, line, position }
+            })
+            .collect();
+        let uid = users.first().map(|name| host.user(name)).transpose()?.flatten().map(|user| user.uid);
+        let mut paths = Vec::new();
+        for path in homes(effect, host)? {
+            self.tree(&path, host, &mut paths)?;
+        }
+        Ok(AccountsImage { lines: self.keep_json(&lines)?, uid, paths })
+    }
+
+    /// The lines that were kept.
+    pub(in crate::journal) fn account_lines(&self, image: &AccountsImage) -> Result<Vec<AccountLine>> {
+        let lines: Vec<OpenLine> = self.json_of(&image.lines)?;
+        let hide = |OpenLine { database, name, line, position }| AccountLine {
+            database,
+            name,
+            line: line.map(Sensitive::new),
+            position,
+        };
+        Ok(lines.into_iter().map(hide).collect())
+    }
+
+    /// Digest of all that is known of the users and groups of an effect.
+    pub(in crate::journal) fn accounts_digest(&self, effect: &Effect, host: &dyn HostView) -> Result<String> {
+        let (users, groups) = names(effect).unwrap_or_default();
+        let mut digester = self.key.digester();
+        let mut add = |text: String| {
+            digester.update(text.as_bytes());
+            digester.update(b"\n");
+        };
+        for name in users {
+            add(format!("{name} {:?}", host.user(name)?));
+            let shadow = host.shadow(name)?;
+            add(format!("{:?}", shadow.map(|shadow| (shadow.password.reveal().to_owned(), shadow.expires))));
+            add(format!("{:?}", host.accounts()?.groups_of(name)));
+        }
+        for name in groups {
+            add(format!("{name} {:?}", host.group(name)?));
+        }
+        Ok(digester.finish())
+    }
+}
+
+/// Home directories and mail spools that an effect makes or takes away; see `useradd(8)` and `userdel(8)`.
+fn homes(effect: &Effect, host: &dyn HostView) -> Result<Vec<HostPath>> {
+    match effect {
+        Effect::CreateUser(user) if user.create_home => {
+            let home = user.attributes.home.clone();
+            let home = home.map_or_else(|| HostPath::new(&format!("/home/{}", user.name)), Ok)?;
+            Ok(vec![home, HostPath::new(&format!("/var/mail/{}", user.name))?])
+        }
+        Effect::RemoveUser { name, remove_home: true } => {
+            let mut paths = vec![HostPath::new(&format!("/var/mail/{name}"))?];
+            if let Some(user) = host.user(name)? {
+                paths.push(HostPath::new(&user.home)?);
+            }
+            Ok(paths)
+        }
+        _ => Ok(Vec::new()),
+    }
+}

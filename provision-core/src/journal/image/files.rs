@@ -1,0 +1,302 @@
+//! How paths were: kept before, known again afterwards.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BLOBS, INLINE, Keeper, Kept};
+use crate::effect::{Access, Content, Effect, Removal};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, ImageContent};
+use crate::journal::key::{Digester, HostKey, Sealer};
+use crate::path::HostPath;
+
+/// How a path was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathImage {
+    /// The path.
+    pub path: HostPath,
+    /// What was there.
+    pub was: Was,
+}
+
+/// What was at a path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Was {
+    /// Nothing.
+    Absent,
+    /// A device, a socket or a pipe, which cannot be kept.
+    Special,
+    /// Something else.
+    There(Box<There>),
+}
+
+/// What was at a path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct There {
+    /// What it was.
+    pub kind: FileKind,
+    /// Owner, group and mode.
+    #[serde(flatten)]
+    pub access: Access,
+    /// Times, access control lists and other extended attributes.
+    pub attributes: FileAttributes,
+    /// The bytes of a file or the text of a link; `None` for a directory, and if the effect leaves the content alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Kept>,
+}
+
+/// What is enough to know something at a path again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The path.
+    pub path: HostPath,
+    /// What is there; `None` if nothing is.
+    pub kind: Option<FileKind>,
+    /// Owner, group and mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// Digest of the bytes of a file, the text of a link, or of all that lies in a directory; `None` if the content was
+    /// not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+impl PathImage {
+    pub(super) fn content(&self) -> Option<&Kept> {
+        match &self.was {
+            Was::There(there) => there.content.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The path that an effect changes; `None` if it changes none, or many.
+pub(in crate::journal) fn touched(effect: &Effect) -> Option<&HostPath> {
+    match effect {
+        Effect::WriteFile(file) => Some(&file.path),
+        Effect::Restore(image) => Some(&image.path),
+        Effect::CopyFile { to: path, .. }
+        | Effect::CreateDirectory { path, .. }
+        | Effect::CreateSymlink { path, .. }
+        | Effect::SetMetadata { path, .. }
+        | Effect::Remove { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+impl Keeper<'_> {
+    pub(super) fn paths_before(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<PathImage>> {
+        let Some(path) = touched(effect) else { return Ok(Vec::new()) };
+        let mut images = Vec::new();
+        match effect {
+            Effect::Remove { what: Removal::Tree, .. } => self.tree(path, host, &mut images)?,
+            Effect::SetMetadata { .. } => images.push(self.image(path, false, host)?),
+            _ => images.push(self.image(path, true, host)?),
+        }
+        Ok(images)
+    }
+
+    /// Keeps something and all that lies beneath it, directories before what they hold.
+    pub(super) fn tree(&self, path: &HostPath, host: &dyn HostView, images: &mut Vec<PathImage>) -> Result<()> {
+        let image = self.image(path, true, host)?;
+        let is_directory = matches!(&image.was, Was::There(there) if there.kind == FileKind::Directory);
+        images.push(image);
+        if is_directory {
+            for name in host.list(path)?.unwrap_or_default() {
+                // What is not UTF-8 has no path here.
+                if name.contains(char::REPLACEMENT_CHARACTER) {
+                    return Err(Error::new(ErrorKind::Unsupported, format!("{path} holds a name that is not UTF-8"))
+                        .with_hint("it could not be put back; remove or rename it yourself"));
+                }
+                self.tree(&path.join(&name)?, host, images)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn image(&self, path: &HostPath, with_content: bool, host: &dyn HostView) -> Result<PathImage> {
+        let image = |was| Ok(PathImage { path: path.clone(), was });
+        let Some(found) = host.metadata(path)? else { return image(Was::Absent) };
+        let content = match found.kind {
+            FileKind::Other => return image(Was::Special),
+            FileKind::File if with_content => Some(self.keep_file(path, found.size, host)?),
+            FileKind::Symlink => Some(self.keep(host.read_link(path)?.unwrap_or_default().as_bytes())?),
+            _ => None,
+        };
+        let attributes = host.attributes(path)?.unwrap_or_default();
+        image(Was::There(Box::new(There { kind: found.kind, access: found.access, attributes, content })))
+    }
+
+    fn keep_file(&self, path: &HostPath, size: u64, host: &dyn HostView) -> Result<Kept> {
+        if size <= INLINE as u64 {
+            return self.keep(host.read(path)?.unwrap_or_else(|| "".into()).bytes());
+        }
+        if let Some(free) = self.store.free_bytes().filter(|free| free / 2 < size) {
+            return Err(Error::new(
+                ErrorKind::NoSpace,
+                format!("{path} has {size} bytes, and the journal has room for {free}"),
+            )
+            .with_hint("free some space below /var/lib/provision, or move the file away yourself"));
+        }
+        let mut kept = None;
+        self.store.stream(&mut |to| {
+            let mut tee = Tee { digester: self.key.digester(), sealer: self.key.sealer(to)? };
+            let size = host.copy_out(path, &mut tee)?.unwrap_or_default();
+            tee.sealer.finish()?;
+            let digest = tee.digester.finish();
+            let name = format!("{BLOBS}/{digest}");
+            kept = Some(Kept::Blob { digest, size });
+            Ok(name)
+        })?;
+        kept.ok_or_else(|| Error::new(ErrorKind::Io, "nothing was kept"))
+    }
+
+    /// The effect that puts something back.
+    pub(in crate::journal) fn restore(&self, path: &HostPath, there: &There) -> Result<Effect> {
+        let content = match (&there.content, there.kind) {
+            (_, FileKind::Directory) => ImageContent::Directory,
+            (None, _) => ImageContent::Same,
+            (Some(kept), FileKind::Symlink) => {
+                ImageContent::Symlink(String::from_utf8_lossy(&self.bytes(kept)?).into_owned())
+            }
+            (Some(Kept::Blob { digest, size }), _) => ImageContent::Stored(Blob {
+                digest: digest.clone(),
+                size: *size,
+                source: Some(Arc::new(Stored {
+                    key: self.key.clone(),
+                    store: Arc::clone(self.store),
+                    digest: digest.clone(),
+                })),
+            }),
+            (Some(kept), _) => ImageContent::File(self.bytes(kept)?.into()),
+        };
+        let (access, attributes) = (there.access.clone(), there.attributes.clone());
+        Ok(Effect::Restore(Box::new(FileImage { path: path.clone(), content, access, attributes })))
+    }
+
+    fn bytes(&self, kept: &Kept) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(kept)?.read_to_end(&mut bytes).while_doing(|| "opening what the journal keeps")?;
+        Ok(bytes)
+    }
+
+    /// Notes how paths are now. What an effect has just written need not be read again.
+    pub(super) fn fingerprints(
+        &self,
+        paths: &[PathImage],
+        effect: Option<&Effect>,
+        host: &dyn HostView,
+    ) -> Result<Vec<Fingerprint>> {
+        let written = match effect {
+            Some(Effect::WriteFile(file)) => Some(&file.content),
+            _ => None,
+        };
+        let reads = !matches!(effect, Some(Effect::SetMetadata { .. } | Effect::CreateDirectory { .. }));
+        paths.iter().map(|image| self.fingerprint(&image.path, reads, effect.is_none(), written, host)).collect()
+    }
+
+    fn fingerprint(
+        &self,
+        path: &HostPath,
+        reads: bool,
+        deep: bool,
+        written: Option<&Content>,
+        host: &dyn HostView,
+    ) -> Result<Fingerprint> {
+        let Some(found) = host.metadata(path)? else {
+            return Ok(Fingerprint { path: path.clone(), kind: None, access: None, content: None });
+        };
+        let content = match (found.kind, written) {
+            (FileKind::File, Some(written)) => Some(self.key.digest(written.bytes())),
+            (FileKind::File, None) if reads => Some(self.digest_of_file(path, host)?),
+            (FileKind::Symlink, _) => host.read_link(path)?.map(|target| self.key.digest(target.as_bytes())),
+            (FileKind::Directory, _) if deep => Some(self.digest_of_tree(path, host)?),
+            _ => None,
+        };
+        Ok(Fingerprint { path: path.clone(), kind: Some(found.kind), access: Some(found.access), content })
+    }
+
+    fn digest_of_file(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
+        let mut digester = self.key.digester();
+        host.copy_out(path, &mut Digesting(&mut digester))?;
+        Ok(digester.finish())
+    }
+
+    fn digest_of_tree(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
+        let mut digester = self.key.digester();
+        for name in host.list(path)?.unwrap_or_default() {
+            let inside = self.fingerprint(&path.join(&name)?, true, true, None, host)?;
+            digester.update(format!("{inside:?}\n").as_bytes());
+        }
+        Ok(digester.finish())
+    }
+
+    /// Whether something is as it was noted.
+    pub(in crate::journal) fn matches(&self, noted: &Fingerprint, deep: bool, host: &dyn HostView) -> Result<bool> {
+        let now = self.fingerprint(&noted.path, noted.content.is_some(), deep, None, host)?;
+        let content = noted.content.is_none() || noted.content == now.content;
+        Ok((noted.kind, &noted.access) == (now.kind, &now.access) && content)
+    }
+
+    /// Whether something is as it was before.
+    pub(in crate::journal) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
+        let found = host.metadata(&image.path)?;
+        let (Was::There(there), Some(found)) = (&image.was, &found) else {
+            return Ok(matches!(image.was, Was::Absent) && found.is_none());
+        };
+        if (found.kind, &found.access) != (there.kind, &there.access) {
+            return Ok(false);
+        }
+        let Some(kept) = &there.content else { return Ok(true) };
+        let now = self.fingerprint(&image.path, true, false, None, host)?;
+        Ok(now.content.as_deref() == Some(kept.digest()))
+    }
+}
+
+/// Seals bytes and digests them on the way.
+struct Tee<W: Write> {
+    digester: Digester,
+    sealer: Sealer<W>,
+}
+
+impl<W: Write> Write for Tee<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let length = self.sealer.write(bytes)?;
+        self.digester.update(&bytes[..length]);
+        Ok(length)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sealer.flush()
+    }
+}
+
+struct Digesting<'a>(&'a mut Digester);
+
+impl Write for Digesting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A large content in the journal.
+struct Stored {
+    key: HostKey,
+    store: Arc<dyn crate::journal::StateStore>,
+    digest: String,
+}
+
+impl BlobSource for Stored {
+    fn open(&self) -> Result<Box<dyn Read + Send>> {
+        match self.store.open(&format!("{BLOBS}/{}", self.digest))? {
+            Some(sealed) => Ok(Box::new(self.key.open(sealed))),
+            None => Err(Error::new(ErrorKind::NotFound, format!("the journal has lost the content {}", self.digest))),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The key of a host: digests that tell nothing without it, and contents that only this host can open.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::log::hex;
+use super::store::StateStore;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+const NAME: &str = "key";
+const LENGTH: usize = 32;
+/// How much is sealed at once.
+const CHUNK: usize = 64 << 10;
+const TAG: usize = 16;
+
+/// The key of a host. It never leaves the host's state.
+#[derive(Clone)]
+pub struct HostKey(Zeroizing<[u8; LENGTH]>);
+
+impl HostKey {
+    /// Any key, for state that does not outlive the program.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn random() -> Result<HostKey> {
+        Ok(HostKey(Zeroizing::new(random_bytes()?)))
+    }
+
+    /// The key in a store; `None` if it has none yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn read(store: &dyn StateStore) -> Result<Option<HostKey>> {
+        let Some(bytes) = store.read(NAME)?.map(Zeroizing::new) else { return Ok(None) };
+        let key = bytes.first_chunk().map(|key| Zeroizing::new(*key)).filter(|key| bytes[LENGTH..] == check_of(key));
+        let key = key.ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "it is damaged")
+                .while_doing("reading the key of this host's journal")
+                .with_hint("without it, what is sealed in the journal is lost: restore it, or remove the journal")
+        })?;
+        Ok(Some(HostKey(key)))
+    }
+
+    /// The key in a store, made now if it has none.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn read_or_make(store: &dyn StateStore) -> Result<HostKey> {
+        if let Some(key) = HostKey::read(store)? {
+            return Ok(key);
+        }
+        let key = HostKey::random()?;
+        let file = Zeroizing::new([&key.0[..], &check_of(&key.0)].concat());
+        store.replace(NAME, &file).while_doing(|| "writing the key of this host's journal")?;
+        Ok(key)
+    }
+
+    /// A running digest (HMAC-SHA-256): equal contents have equal ones, and nobody without the key can try out what
+    /// the content may be.
+    pub fn digester(&self) -> Digester {
+        Digester(Hmac::new_from_slice(&*self.0).expect("a key of any length will do"))
+    }
+
+    /// The digest of bytes.
+    pub fn digest(&self, bytes: &[u8]) -> String {
+        let mut digester = self.digester();
+        digester.update(bytes);
+        digester.finish()
+    }
+
+    /// Seals what is written to it, piece by piece.
+    ///
+    /// The form is the salt of the content's own key, and pieces of 64 KiB, each sealed with ChaCha20-Poly1305 under the
+    /// number of the piece and whether it is the last.
+    ///
+    /// # Errors
+    /// The system gives no random bytes, or the salt cannot be written.
+    pub fn sealer<W: Write>(&self, mut to: W) -> Result<Sealer<W>> {
+        let salt: [u8; LENGTH] = random_bytes()?;
+        to.write_all(&salt)?;
+        Ok(Sealer { to, cipher: self.cipher(&salt), number: 0, piece: Zeroizing::new(Vec::with_capacity(CHUNK)) })
+    }
+
+    /// Seals bytes.
+    ///
+    /// # Errors
+    /// As [`sealer`](HostKey::sealer).
+    pub fn seal(&self, content: &[u8]) -> Result<Vec<u8>> {
+        let mut sealer = self.sealer(Vec::with_capacity(LENGTH + content.len() + TAG))?;
+        sealer.write_all(content)?;
+        sealer.finish()
+    }
+
+    /// Opens what was sealed, piece by piece.
+    pub fn open<R: Read>(&self, sealed: R) -> Opened<R> {
+        Opened {
+            sealed,
+            key: self.clone(),
+            cipher: None,
+            number: 0,
+            next: Vec::new(),
+            ready: Zeroizing::default(),
+            at: 0,
+        }
+    }
+
+    fn cipher(&self, salt: &[u8]) -> ChaCha20Poly1305 {
+        let mut own = <Hmac<Sha256>>::new_from_slice(&*self.0).expect("a key of any length will do");
+        own.update(b"seal");
+        own.update(salt);
+        ChaCha20Poly1305::new(&own.finalize().into_bytes())
+    }
+}
+
+impl fmt::Debug for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostKey")
+    }
+}
+
+/// A digest in the making.
+pub struct Digester(Hmac<Sha256>);
+
+impl Digester {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest, in hexadecimal.
+    pub fn finish(self) -> String {
+        hex(&self.0.finalize().into_bytes())
+    }
+}
+
+/// Seals what is written to it. Without [`finish`](Sealer::finish) it does not open again.
+pub struct Sealer<W> {
+    to: W,
+    cipher: ChaCha20Poly1305,
+    number: u64,
+    piece: Zeroizing<Vec<u8>>,
+}
+
+impl<W: Write> Sealer<W> {
+    /// Seals the last piece.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(mut self) -> Result<W> {
+        self.flush_piece(true)?;
+        Ok(self.to)
+    }
+
+    fn flush_piece(&mut self, last: bool) -> io::Result<()> {
+        let sealed = self.cipher.encrypt(&nonce(self.number, last), Payload::from(self.piece.as_slice()));
+        self.to.write_all(&sealed.map_err(|_| io::Error::other("a content cannot be sealed"))?)?;
+        self.piece.clear();
+        self.number += 1;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Sealer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full piece waits until more comes: it may be the last.
+        if self.piece.len() == CHUNK && !bytes.is_empty() {
+            self.flush_piece(false)?;
+        }
+        let length = bytes.len().min(CHUNK - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..length]);
+        Ok(length)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A sealed content that is being read.
+pub struct Opened<R> {
+    sealed: R,
+    key: HostKey,
+    cipher: Option<ChaCha20Poly1305>,
+    number: u64,
+    next: Vec<u8>,
+    ready: Zeroizing<Vec<u8>>,
+    at: usize,
+}
+
+impl<R: Read> Opened<R> {
+    /// Opens the next piece; whether there was one.
+    fn advance(&mut self) -> io::Result<bool> {
+        let cipher = match &self.cipher {
+            Some(cipher) => cipher,
+            None => {
+                let mut salt = [0; LENGTH];
+                self.sealed.read_exact(&mut salt)?;
+                fill_to(&mut self.sealed, &mut self.next, CHUNK + TAG)?;
+                self.cipher.insert(self.key.cipher(&salt))
+            }
+        };
+        if self.next.is_empty() {
+            return Ok(false);
+        }
+        let piece = std::mem::take(&mut self.next);
+        fill_to(&mut self.sealed, &mut self.next, CHUNK + TAG)?;
+        let opened = cipher.decrypt(&nonce(self.number, self.next.is_empty()), Payload::from(piece.as_slice()));
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a sealed content is damaged, or not of this host");
+        self.ready = Zeroizing::new(opened.map_err(|_| damaged())?);
+        self.number += 1;
+        self.at = 0;
+        Ok(true)
+    }
+}
+
+impl<R: Read> Read for Opened<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.ready.len() {
+            if !self.advance()? {
+                return Ok(0);
+            }
+        }
+        let length = buffer.len().min(self.ready.len() - self.at);
+        buffer[..length].copy_from_slice(&self.ready[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
+    }
+}
+
+/// What follows the key in its file, so that a damaged one is known.
+fn check_of(key: &[u8; LENGTH]) -> [u8; 8] {
+    let digest = Sha256::digest(key);
+    std::array::from_fn(|place| digest[place])
+}
+
+fn nonce(number: u64, last: bool) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&number.to_le_bytes());
+    nonce[8] = last.into();
+    nonce.into()
+}
+
+fn fill_to(content: &mut impl Read, piece: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    piece.clear();
+    content.take(most as u64).read_to_end(piece).map(drop)
+}
+
+pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::store::MemoryStore;
+    use proptest::prelude::*;
+
+    fn opened(key: &HostKey, sealed: &[u8]) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        key.open(sealed).read_to_end(&mut content).map(|_| content)
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_the_same_key_only() {
+        let key = HostKey::random().unwrap();
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let content: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            let sealed = key.seal(&content).unwrap();
+            assert_eq!(opened(&key, &sealed).unwrap(), content, "{length}");
+            assert!(opened(&HostKey::random().unwrap(), &sealed).is_err());
+        }
+    }
+
+    #[test]
+    fn a_store_keeps_its_key() {
+        let store = MemoryStore::new();
+        let key = HostKey::read_or_make(&store).unwrap();
+        assert_eq!(HostKey::read_or_make(&store).unwrap().digest(b"x"), key.digest(b"x"));
+        store.replace(NAME, b"short").unwrap();
+        assert_eq!(HostKey::read(&store).unwrap_err().kind(), ErrorKind::Damaged);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_content_that_was_changed_or_cut_does_not_open(length in 0usize..200, place in 0usize..400, flip in 0u8..) {
+            let key = HostKey::random().unwrap();
+            let content = vec![7; length];
+            let mut sealed = key.seal(&content).unwrap();
+            let place = place % sealed.len();
+            if flip == 0 { sealed.truncate(place) } else { sealed[place] ^= flip }
+            prop_assert!(opened(&key, &sealed).is_err());
+        }
+
+        #[test]
+        fn whole_pieces_that_were_cut_off_are_missed(pieces in 1usize..3) {
+            let key = HostKey::random().unwrap();
+            let sealed = key.seal(&vec![1; 3 * CHUNK]).unwrap();
+            prop_assert!(opened(&key, &sealed[..LENGTH + pieces * (CHUNK + TAG)]).is_err());
+        }
+    }
+}

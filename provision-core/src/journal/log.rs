@@ -1,0 +1,118 @@
+//! The form of a log: a record a line, each bound to all before it by its digest.
+//!
+//! A line is 32 hexadecimal digits, a space, and a record as JSON without line breaks. The digits are the first half of
+//! the SHA-256 of the digits of the line before and of this record. So a changed byte, and a line that is missing or in
+//! another place, are noticed; a last line that was never written to its end is known from one that was damaged.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const DIGITS: usize = 32;
+
+/// The digest that the first line is bound to.
+pub(super) const START: &str = "provision journal";
+
+/// A record as a line that follows the one with the digest `last`; the digest of the new line takes its place.
+pub(super) fn line<T: Serialize>(record: &T, last: &mut String) -> Result<Vec<u8>> {
+    let json = serde_json::to_string(record)
+        .map_err(|error| Error::new(ErrorKind::Invalid, format!("a record cannot be written down: {error}")))?;
+    *last = digest(last, json.as_bytes());
+    Ok(format!("{last} {json}\n").into_bytes())
+}
+
+/// What a log holds.
+#[derive(Debug)]
+pub(super) struct Log<T> {
+    pub(super) records: Vec<T>,
+    /// The digest of the last line.
+    pub(super) last: String,
+    /// The length of the lines that are whole, in bytes.
+    pub(super) whole: usize,
+}
+
+/// Reads a log. A last line that was not written to its end is passed over: what it was about to say did not happen yet.
+///
+/// # Errors
+/// A line is damaged; the message says which.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Log<T>> {
+    let mut log = Log { records: Vec::new(), last: START.to_owned(), whole: 0 };
+    while log.whole < bytes.len() {
+        let rest = &bytes[log.whole..];
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            return if is_torn(rest, &log.last) { Ok(log) } else { Err(damaged(log.records.len())) };
+        };
+        let json = checked(&rest[..end], &log.last).ok_or_else(|| damaged(log.records.len()))?;
+        let record = serde_json::from_slice(json).map_err(|error| {
+            Error::new(ErrorKind::Invalid, format!("record {} is not understood: {error}", log.records.len() + 1))
+                .with_hint("it was written by another version of this program; use that one")
+        })?;
+        log.last = digest(&log.last, json);
+        log.records.push(record);
+        log.whole += end + 1;
+    }
+    Ok(log)
+}
+
+/// The record of a line whose digest is right.
+fn checked<'a>(line: &'a [u8], last: &str) -> Option<&'a [u8]> {
+    let (digits, rest) = line.split_at_checked(DIGITS)?;
+    let json = rest.strip_prefix(b" ")?;
+    (digits == digest(last, json).as_bytes()).then_some(json)
+}
+
+/// Whether bytes are the beginning of a line, and not a whole one whose end was changed.
+fn is_torn(rest: &[u8], last: &str) -> bool {
+    rest.split_last().is_none_or(|(_, line)| checked(line, last).is_none())
+}
+
+fn damaged(before: usize) -> Error {
+    Error::new(ErrorKind::Damaged, format!("record {} is damaged", before + 1))
+}
+
+fn digest(last: &str, json: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(last.as_bytes());
+    hash.update(json);
+    hex(&hash.finalize()[..DIGITS / 2])
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(records: &[String]) -> Vec<u8> {
+        let mut last = START.to_owned();
+        records.iter().flat_map(|record| line(record, &mut last).unwrap()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_log_cut_anywhere_holds_a_prefix(records in proptest::collection::vec("[a-z\n\"é]{0,12}", 0..5), cut in 0usize..400) {
+            let bytes = written(&records);
+            let cut = cut.min(bytes.len());
+            let log = read::<String>(&bytes[..cut]).unwrap();
+            prop_assert!(records.starts_with(&log.records));
+            prop_assert!(log.whole <= cut);
+        }
+
+        #[test]
+        fn a_changed_byte_is_noticed(records in proptest::collection::vec("[a-z]{0,12}", 1..5), place in 0usize..400, flip in 1u8..) {
+            let mut bytes = written(&records);
+            let place = place % bytes.len();
+            bytes[place] ^= flip;
+            prop_assert!(read::<String>(&bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What a log of a run holds, record by record, and what it comes to.
+
+use serde::{Deserialize, Serialize};
+
+use super::image::{After, Before};
+use super::log::Log;
+use crate::effect::Effect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::moment::Moment;
+use crate::report::Counts;
+use crate::resource::ResourceId;
+
+/// The version of the form that this program writes.
+pub(super) const VERSION: u32 = 1;
+
+/// The number of a run on a host: 1, 2, 3 …
+pub type RunId = u64;
+
+/// What a run is for, and at whose wish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// What is done.
+    #[serde(flatten)]
+    pub purpose: Purpose,
+    /// Who asked for it, such as `alice (as root)`.
+    pub who: String,
+    /// From where the site came, as the caller names it.
+    pub site: String,
+    /// Digest of the site, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_digest: Option<String>,
+}
+
+/// What a run is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "snake_case")]
+pub enum Purpose {
+    /// A site is applied.
+    Apply,
+    /// An earlier run is undone.
+    Rollback {
+        /// That run.
+        of: RunId,
+    },
+}
+
+/// A reaction that a change called for and that has not happened yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// The resource that has to react.
+    pub id: ResourceId,
+    /// The resource that changed.
+    pub because: ResourceId,
+    /// The run in which it changed.
+    pub run: RunId,
+    /// When it changed.
+    pub at: Moment,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub(super) enum Record {
+    Began(Box<Began>),
+    /// A reaction is owed from here on; written together with the first effect that causes it.
+    Owes(Owed),
+    Intends(Box<Intent>),
+    Did(Box<Did>),
+    /// A resource has reacted, or had no need to.
+    Paid {
+        id: ResourceId,
+    },
+    Ended(Box<Ended>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Began {
+    pub(super) version: u32,
+    pub(super) run: RunId,
+    /// The version of the program.
+    pub(super) program: String,
+    #[serde(flatten)]
+    pub(super) info: RunInfo,
+    pub(super) at: Moment,
+    /// What was owed before.
+    pub(super) owed: Vec<Owed>,
+}
+
+/// What was about to be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The number of the effect in its run, from 1.
+    pub number: usize,
+    /// The resources that it was done for.
+    pub ids: Vec<ResourceId>,
+    /// The effect, without contents and secrets.
+    pub effect: Effect,
+    /// How it was before.
+    pub before: Before,
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    pub at_micros: i64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Did {
+    /// The number of the effect.
+    pub number: usize,
+    /// How it was afterwards.
+    pub after: After,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Error>,
+    /// Microseconds that it took.
+    pub took_micros: u64,
+    /// When it was over.
+    pub at: Moment,
+    /// Whether a later run found out: the one that did it died meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    pub at_micros: i64,
+    /// How.
+    pub how: Ending,
+    /// How many resources there were of each outcome; none for a run that died.
+    pub counts: Option<Counts>,
+    /// The reactions that are still owed.
+    pub owed: Vec<Owed>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Everything was done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// It was told to stop.
+    Stopped,
+    /// It never ended: it was killed, or the host lost its power.
+    Died,
+    /// Something failed, and what it had done was undone.
+    RolledBack,
+}
+
+/// An effect in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EffectRecord {
+    /// What was about to be done.
+    #[serde(flatten)]
+    pub intent: Intent,
+    /// What came of it; `None` if the run died meanwhile.
+    pub outcome: Option<Did>,
+}
+
+/// A run in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// Its number.
+    pub run: RunId,
+    /// The version of the program.
+    pub program: String,
+    /// What it was for.
+    #[serde(flatten)]
+    pub info: RunInfo,
+    /// When it began.
+    pub began: Moment,
+    /// How it ended; `None` if it has not, or died.
+    pub ended: Option<Ended>,
+    /// What it did, in order.
+    pub effects: Vec<EffectRecord>,
+    /// What was owed in the end.
+    pub owed: Vec<Owed>,
+}
+
+impl RunRecord {
+    /// Puts the records of a log together.
+    pub(super) fn new(log: Log<Record>) -> Result<RunRecord> {
+        let mut records = log.records.into_iter();
+        let Some(Record::Began(began)) = records.next() else {
+            return Err(Error::new(ErrorKind::Damaged, "its beginning is missing"));
+        };
+        if began.version != VERSION {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("it has version {} of the form, and this program knows {VERSION}", began.version),
+            )
+            .with_hint(format!("version {} of this program wrote it", began.program)));
+        }
+        let Began { run, program, info, at, owed, .. } = *began;
+        let mut record = RunRecord { run, program, info, began: at, ended: None, effects: Vec::new(), owed };
+        for next in records {
+            record.take(next)?;
+        }
+        Ok(record)
+    }
+
+    fn take(&mut self, record: Record) -> Result<()> {
+        let misplaced = |what: &str| Error::new(ErrorKind::Damaged, format!("{what} is out of place"));
+        match record {
+            Record::Began(_) => return Err(misplaced("its beginning")),
+            Record::Owes(owed) => owe(&mut self.owed, owed),
+            Record::Intends(intent) => self.effects.push(EffectRecord { intent: *intent, outcome: None }),
+            Record::Did(did) => {
+                let place = self.effects.iter().rposition(|effect| effect.intent.number == did.number);
+                let effect = place.map(|place| &mut self.effects[place]).ok_or_else(|| misplaced("an outcome"))?;
+                changed(&mut self.owed, &effect.intent, &did.at);
+                effect.outcome = Some(*did);
+            }
+            Record::Paid { id } => self.owed.retain(|owed| owed.id != id),
+            Record::Ended(ended) => self.ended = Some(*ended),
+        }
+        Ok(())
+    }
+}
+
+/// Adds a debt. The same one of an earlier time is replaced.
+pub(super) fn owe(debts: &mut Vec<Owed>, owed: Owed) {
+    debts.retain(|other| (&other.id, &other.because) != (&owed.id, &owed.because));
+    debts.push(owed);
+}
+
+/// What is owed because of an effect is owed since it was over. The units that a package's scripts start are started
+/// when its files are there, so a package transaction counts from its beginning.
+pub(super) fn changed(debts: &mut [Owed], intent: &Intent, at: &Moment) {
+    if matches!(intent.effect, Effect::Packages(_)) {
+        return;
+    }
+    for owed in debts.iter_mut().filter(|owed| intent.ids.contains(&owed.because)) {
+        owed.at = at.clone();
+    }
+}

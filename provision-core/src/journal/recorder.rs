@@ -1,0 +1,249 @@
+//! A run that is being written down: what is about to be done is durable before it is done.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use super::image::{After, Keeper};
+use super::key::HostKey;
+use super::record::{
+    Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION, changed, owe,
+};
+use super::store::StateStore;
+use super::{Journal, debts, log};
+use crate::effect::Effect;
+use crate::error::{Error, Result, ResultExt};
+use crate::host::HostView;
+use crate::report::{Counts, Report};
+use crate::resource::ResourceId;
+
+/// Writes a run down. Nothing is written before its first effect, so a run that finds nothing to do leaves no trace.
+pub struct Recorder {
+    journal: Journal,
+    info: RunInfo,
+    key: OnceLock<HostKey>,
+    state: Mutex<State>,
+}
+
+/// What of the run is written already.
+struct State {
+    run: Option<RunId>,
+    /// The digest of the last line.
+    last: String,
+    effects: Vec<EffectRecord>,
+    owed: Vec<Owed>,
+    owed_before: Vec<Owed>,
+    /// Debts that go with the next effect.
+    causes: Vec<(ResourceId, ResourceId)>,
+    failed: Option<Error>,
+}
+
+/// An effect under way.
+pub struct Entry {
+    number: usize,
+    started: Instant,
+}
+
+impl Recorder {
+    pub(super) fn new(journal: Journal, info: RunInfo) -> Result<Recorder> {
+        let owed = debts::read(&*journal.store)?;
+        let state = State {
+            run: None,
+            last: log::START.to_owned(),
+            effects: Vec::new(),
+            owed_before: owed.clone(),
+            owed,
+            causes: Vec::new(),
+            failed: None,
+        };
+        Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> &dyn StateStore {
+        &*self.journal.store
+    }
+
+    pub(super) fn key(&self) -> Result<&HostKey> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let key = HostKey::read_or_make(self.store())?;
+        Ok(self.key.get_or_init(|| key))
+    }
+
+    /// The number of the run, if it has done anything yet.
+    pub fn run(&self) -> Option<RunId> {
+        self.state().run
+    }
+
+    /// What is owed at this moment.
+    pub fn owed(&self) -> Vec<Owed> {
+        self.state().owed.clone()
+    }
+
+    /// Notes that `id` has to react as soon as the next effect, for `because`, is done. It is written with that effect.
+    pub fn owe(&self, id: &ResourceId, because: &ResourceId) {
+        self.state().causes.push((id.clone(), because.clone()));
+    }
+
+    /// Writes down what is about to be done and how it is now. When this returns, both survive a loss of power.
+    ///
+    /// # Errors
+    /// The host cannot be read, or the journal not written: then the effect must not be performed.
+    pub fn intend(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn HostView) -> Result<Entry> {
+        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+        let before = keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}"))?;
+        let now = host.now();
+        let mut state = self.state();
+        let mut bytes = Vec::new();
+        if state.run.is_none() {
+            let run = self.journal.next_run()?;
+            let began = Began {
+                version: VERSION,
+                run,
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+                info: self.info.clone(),
+                at: now.clone(),
+                owed: state.owed.clone(),
+            };
+            bytes.extend(log::line(&Record::Began(Box::new(began)), &mut state.last)?);
+            state.run = Some(run);
+        }
+        let run = state.run.unwrap_or_default();
+        for (id, because) in std::mem::take(&mut state.causes) {
+            let known = |owed: &Owed| (&owed.id, &owed.because, owed.run) == (&id, &because, run);
+            if state.owed.iter().any(known) {
+                continue;
+            }
+            let owed = Owed { id, because, run, at: now.clone() };
+            bytes.extend(log::line(&Record::Owes(owed.clone()), &mut state.last)?);
+            owe(&mut state.owed, owed);
+        }
+        let number = state.effects.len() + 1;
+        let intent = Intent {
+            number,
+            ids: ids.iter().map(|id| (*id).clone()).collect(),
+            effect: effect.without_content(),
+            before,
+            at_micros: now.unix_micros,
+        };
+        bytes.extend(log::line(&Record::Intends(Box::new(intent.clone())), &mut state.last)?);
+        self.store()
+            .append(&open_name(run), &bytes, true)
+            .while_doing(|| "writing the journal")
+            .map_err(|error| error.with_hint("nothing is changed that could not be undone"))?;
+        state.effects.push(EffectRecord { intent, outcome: None });
+        Ok(Entry { number, started: Instant::now() })
+    }
+
+    /// Writes down what came of an effect. A journal that cannot be written is told of when the run is finished.
+    pub fn conclude(&self, entry: &Entry, effect: &Effect, error: Option<&Error>, host: &dyn HostView) {
+        let took = entry.started.elapsed();
+        let result = self.outcome(entry, effect, host).and_then(|after| {
+            let did = Did {
+                number: entry.number,
+                after,
+                error: error.cloned(),
+                took_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                at: host.now(),
+                recovered: false,
+            };
+            let mut state = self.state();
+            let State { effects, owed, .. } = &mut *state;
+            if let Some(effect) = effects.get_mut(entry.number - 1) {
+                changed(owed, &effect.intent, &did.at);
+                effect.outcome = Some(did.clone());
+            }
+            self.write(&mut state, &Record::Did(Box::new(did)), false)
+        });
+        self.keep_failure(result);
+    }
+
+    fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<After> {
+        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+        let before = self.state().effects.get(entry.number - 1).map(|effect| effect.intent.before.clone());
+        keeper.after(effect, &before.unwrap_or_default(), host)
+    }
+
+    /// Notes that a resource has reacted, or need not.
+    pub fn pay(&self, id: &ResourceId) {
+        let mut state = self.state();
+        if !state.owed.iter().any(|owed| owed.id == *id) {
+            return;
+        }
+        state.owed.retain(|owed| owed.id != *id);
+        if state.run.is_some() {
+            let result = self.write(&mut state, &Record::Paid { id: id.clone() }, false);
+            drop(state);
+            self.keep_failure(result);
+        }
+    }
+
+    /// Ends the run, and tells its report what the journal knows.
+    pub(crate) fn close(&self, report: &mut Report, released: &[Owed], host: &dyn HostView) {
+        released.iter().for_each(|owed| self.pay(&owed.id));
+        let how = match report {
+            _ if report.cancelled => Ending::Stopped,
+            _ if report.is_success() => Ending::Done,
+            _ => Ending::Failed,
+        };
+        report.run = self.run();
+        report.owed = self.owed();
+        report.journal_error = self.finish(how, report.counts, host).err();
+    }
+
+    /// Ends the run: what is still owed is kept, and old runs go.
+    ///
+    /// # Errors
+    /// The journal could not be written, now or before.
+    pub fn finish(&self, how: Ending, counts: Counts, host: &dyn HostView) -> Result<()> {
+        let mut state = self.state();
+        if let Some(error) = state.failed.take() {
+            return Err(error.while_doing("writing the journal"));
+        }
+        if state.owed != state.owed_before {
+            debts::write(self.store(), &state.owed)?;
+        }
+        let Some(run) = state.run else { return Ok(()) };
+        let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed: state.owed.clone() };
+        self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
+        self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;
+        drop(state);
+        self.journal.prune()
+    }
+
+    fn write(&self, state: &mut State, record: &Record, durably: bool) -> Result<()> {
+        let Some(run) = state.run else { return Ok(()) };
+        let line = log::line(record, &mut state.last)?;
+        self.store().append(&open_name(run), &line, durably).while_doing(|| "writing the journal")
+    }
+
+    fn keep_failure(&self, result: Result<()>) {
+        if let Err(error) = result {
+            self.state().failed.get_or_insert(error);
+        }
+    }
+}
+
+/// The name of the log of a run that has not ended.
+pub(super) fn open_name(run: RunId) -> String {
+    format!("runs/{run:08}.open")
+}
+
+/// The name of the log of a run that has ended.
+pub(super) fn done_name(run: RunId) -> String {
+    format!("runs/{run:08}.done")
+}
+
+impl Journal {
+    /// Begins to write a run down.
+    ///
+    /// # Errors
+    /// What is owed from earlier runs cannot be read.
+    pub fn begin(&self, info: RunInfo) -> Result<Arc<Recorder>> {
+        Recorder::new(self.clone(), info).map(Arc::new)
+    }
+}

@@ -1,0 +1,184 @@
+//! After a death: the run that never ended is found, what it was doing is brought to its old or its new state, and it is
+//! closed. What it owed stays owed.
+
+use serde::Serialize;
+
+use super::image::{After, Before, Keeper, touched};
+use super::record::{Did, EffectRecord, Ended, Ending, Owed, Record, RunId, RunRecord};
+use super::recorder::{done_name, open_name};
+use super::{HostKey, Journal, debts, log};
+use crate::effect::{Effect, Removal};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Host, HostView};
+use crate::path::HostPath;
+use crate::resource::ResourceId;
+
+/// A run that never ended, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recovered {
+    /// The run.
+    pub run: RunId,
+    /// When it began, in microseconds since 1970-01-01 00:00 UTC.
+    pub began_micros: i64,
+    /// What it was doing when it died.
+    pub settled: Vec<Settled>,
+    /// The reactions that it owed.
+    pub owed: Vec<Owed>,
+}
+
+/// An effect that was under way when a run died.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settled {
+    /// The resources that it was done for.
+    pub ids: Vec<ResourceId>,
+    /// The effect, without contents and secrets.
+    pub effect: Effect,
+    /// Whether it is as before, as intended, or unknown.
+    pub state: SettledState,
+    /// Why it could not be brought to its new state, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Error>,
+}
+
+/// What became of an effect that was under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledState {
+    /// It is as it was before.
+    Old,
+    /// It is as it was to be.
+    New,
+    /// Nobody can tell: a command may have run or not.
+    Unknown,
+}
+
+impl Journal {
+    /// Finds runs that never ended, brings what they were doing to its old or its new state, and closes them. Only the
+    /// holder of the host's lock may call this: a run under way looks like one that died.
+    ///
+    /// # Errors
+    /// The journal is damaged, or cannot be read or written.
+    pub fn recover(&self, host: &dyn Host) -> Result<Vec<Recovered>> {
+        let unfinished = self.unfinished()?;
+        unfinished.into_iter().filter_map(|run| self.recover_run(run, host).transpose()).collect()
+    }
+
+    fn recover_run(&self, run: RunId, host: &dyn Host) -> Result<Option<Recovered>> {
+        let name = open_name(run);
+        let (log, _) = self.log(run)?;
+        if log.records.is_empty() {
+            // It died while it wrote its first line, so it has done nothing.
+            self.store.remove(&name)?;
+            return Ok(None);
+        }
+        let (whole, mut last) = (log.whole, log.last.clone());
+        self.cut(&name, whole)?;
+        let record = self.run(run)?;
+        let mut settled = Vec::new();
+        for effect in record.effects.iter().filter(|effect| effect.outcome.is_none()) {
+            let (outcome, did) = self.settle(effect, host).while_doing(|| format!("recovering run {run}"))?;
+            let line = log::line(&Record::Did(Box::new(did)), &mut last)?;
+            self.store.append(&name, &line, false)?;
+            settled.push(outcome);
+        }
+        let RunRecord { owed, began, ended, .. } = self.run(run)?;
+        debts::write(&*self.store, &owed)?;
+        // One that died between its last line and its new name has ended.
+        if ended.is_none() {
+            let at_micros = host.now().unix_micros;
+            let ended = Ended { at_micros, how: Ending::Died, counts: None, owed: owed.clone() };
+            self.store.append(&name, &log::line(&Record::Ended(Box::new(ended)), &mut last)?, true)?;
+        }
+        self.store.rename(&name, &done_name(run))?;
+        Ok(Some(Recovered { run, began_micros: began.unix_micros, settled, owed }))
+    }
+
+    /// Takes away a last line that was not written to its end.
+    fn cut(&self, name: &str, whole: usize) -> Result<()> {
+        let bytes = self.store.read(name)?.unwrap_or_default();
+        if bytes.len() > whole {
+            self.store.replace(name, &bytes[..whole])?;
+        }
+        Ok(())
+    }
+
+    fn settle(&self, record: &EffectRecord, host: &dyn Host) -> Result<(Settled, Did)> {
+        let effect = &record.intent.effect;
+        let error = roll_forward(effect, host).err();
+        let key = HostKey::read_or_make(&*self.store)?;
+        let keeper = Keeper { key: &key, store: &self.store };
+        let after = keeper.look(effect, &record.intent.before, host)?;
+        let state = match &record.intent.before {
+            Before::Nothing => SettledState::Unknown,
+            before if keeper.is_unchanged(before, &after, host)? => SettledState::Old,
+            _ => SettledState::New,
+        };
+        let did = Did {
+            number: record.intent.number,
+            after,
+            error: (state == SettledState::Old).then(|| Error::new(ErrorKind::Cancelled, "the run died before")),
+            took_micros: 0,
+            at: host.now(),
+            recovered: true,
+        };
+        Ok((Settled { ids: record.intent.ids.clone(), effect: effect.clone(), state, error }, did))
+    }
+}
+
+impl Keeper<'_> {
+    /// Notes how things are now, whatever an effect has left.
+    fn look(&self, effect: &Effect, before: &Before, host: &dyn HostView) -> Result<After> {
+        let effect = match effect {
+            // Its content was not written down, so it is read.
+            Effect::WriteFile(file) => Effect::CopyFile { from: file.path.clone(), to: file.path.clone() },
+            other => other.clone(),
+        };
+        self.after(&effect, before, host)
+    }
+
+    fn is_unchanged(&self, before: &Before, after: &After, host: &dyn HostView) -> Result<bool> {
+        Ok(match (before, after) {
+            (Before::Paths { paths }, _) => {
+                for path in paths {
+                    if !self.is_as_before(path, host)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            (Before::Packages { .. }, After::Packages { changed }) => changed.is_empty(),
+            (Before::Unit(before), After::Unit(after)) => before == after,
+            _ => false,
+        })
+    }
+}
+
+/// Finishes what can be finished without knowing contents; what is atomic needs no more than its leftovers removed.
+fn roll_forward(effect: &Effect, host: &dyn Host) -> Result<()> {
+    if let Some(path) = touched(effect) {
+        remove_staged(path, host)?;
+    }
+    match effect {
+        Effect::CreateDirectory { .. } | Effect::SetMetadata { .. } | Effect::Remove { .. } => {
+            host.perform(effect).map(drop)
+        }
+        Effect::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
+            host.perform(&Effect::RepairPackages).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes files that were written beside a path and never got its name.
+fn remove_staged(path: &HostPath, host: &dyn Host) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let Ok(Some(names)) = host.list(&parent) else { return Ok(()) };
+    let stem = format!(".{}.", &path.name()[..path.name().floor_char_boundary(200)]);
+    for name in names {
+        let random = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(".provision"));
+        if random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            host.perform(&Effect::Remove { path: parent.join(&name)?, what: Removal::File })?;
+        }
+    }
+    Ok(())
+}

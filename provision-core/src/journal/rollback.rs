@@ -1,0 +1,329 @@
+//! Taking a run back: its effects in reverse, as a plan like any other, carried out as a run of its own.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::image::Keeper;
+use super::record::{EffectRecord, RunId, RunRecord};
+use super::undo::Undo;
+use super::{HostKey, Journal};
+use crate::apply::ApplyOptions;
+use crate::effect::{Effect, UnitAction};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Host, HostView, Overlay};
+use crate::observe::{Event, Observer};
+use crate::plan::{Change, Plan, PlannedTransaction, Reaction, Step, Verdict};
+use crate::report::{Outcome, Report, StepReport};
+use crate::resource::ResourceId;
+
+/// How a run is taken back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RollbackOptions {
+    /// What something else has changed since stays as it is; otherwise nothing is taken back then.
+    pub keep_changed: bool,
+}
+
+/// What would take a run back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rollback {
+    /// The run.
+    pub of: RunId,
+    /// What is done.
+    pub plan: Plan,
+    /// What stays, because something else has changed it since.
+    pub kept: Vec<Left>,
+    /// What stays, because nobody can take it back.
+    pub irreversible: Vec<Left>,
+}
+
+/// An effect that is not taken back.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Left {
+    /// The resources that it was done for.
+    pub ids: Vec<ResourceId>,
+    /// The effect.
+    pub effect: Effect,
+    /// Why.
+    pub because: String,
+}
+
+impl Journal {
+    /// Finds what would take a run back. Nothing is changed.
+    ///
+    /// # Errors
+    /// There is no such run, its log or what it kept is damaged, or the host cannot be read.
+    pub fn rollback(&self, run: RunId, host: &dyn HostView, options: RollbackOptions) -> Result<Rollback> {
+        let record = self.run(run)?;
+        if record.effects.is_empty() {
+            return Ok(Rollback::nothing(run));
+        }
+        let key = HostKey::read(&*self.store)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "the key of this host's journal is gone")
+                .while_doing(format!("planning how to undo run {run}"))
+                .with_hint("what the journal keeps is sealed with it; restore the file `key`")
+        })?;
+        let keeper = Keeper { key: &key, store: &self.store };
+        Undoing::new(keeper, host, options).plan(&record)
+    }
+}
+
+impl Rollback {
+    fn nothing(of: RunId) -> Rollback {
+        let plan = Plan { steps: Vec::new(), transactions: Vec::new(), released: Vec::new() };
+        Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new() }
+    }
+}
+
+/// A plan to undo, in the making.
+pub(crate) struct Undoing<'a> {
+    keeper: Keeper<'a>,
+    overlay: Overlay<&'a dyn HostView>,
+    options: RollbackOptions,
+    steps: Vec<Step>,
+    transactions: Vec<PlannedTransaction>,
+    kept: Vec<Left>,
+    irreversible: Vec<Left>,
+    /// Unit files were changed, and the service manager has not read them.
+    stale_units: bool,
+}
+
+impl<'a> Undoing<'a> {
+    pub(super) fn new(keeper: Keeper<'a>, host: &'a dyn HostView, options: RollbackOptions) -> Undoing<'a> {
+        Undoing {
+            keeper,
+            overlay: Overlay::new(host),
+            options,
+            steps: Vec::new(),
+            transactions: Vec::new(),
+            kept: Vec::new(),
+            irreversible: Vec::new(),
+            stale_units: false,
+        }
+    }
+
+    pub(super) fn plan(mut self, record: &RunRecord) -> Result<Rollback> {
+        for effect in record.effects.iter().rev() {
+            self.take_back(effect).while_doing(|| format!("planning how to undo run {}", record.run))?;
+        }
+        if !self.steps.is_empty() {
+            self.react(record)?;
+        }
+        let plan = Plan { steps: self.steps, transactions: self.transactions, released: Vec::new() };
+        Ok(Rollback { of: record.run, plan, kept: self.kept, irreversible: self.irreversible })
+    }
+
+    fn take_back(&mut self, record: &EffectRecord) -> Result<()> {
+        let left = |because| Left { ids: record.intent.ids.clone(), effect: record.intent.effect.clone(), because };
+        let undo = self.keeper.undo(record, &self.overlay)?;
+        if let Some(because) = record.intent.effect.point_of_no_return().filter(|_| !matches!(undo, Undo::Nothing)) {
+            self.irreversible.push(left(because));
+        }
+        match undo {
+            Undo::Nothing => Ok(()),
+            Undo::Impossible(because) => {
+                if record.intent.effect.point_of_no_return().is_none() {
+                    self.irreversible.push(left(because));
+                }
+                Ok(())
+            }
+            Undo::Changed(what) if self.options.keep_changed => {
+                self.kept.push(left(format!("{what} has changed since")));
+                Ok(())
+            }
+            Undo::Changed(what) => {
+                let error =
+                    Error::new(ErrorKind::Conflict, format!("{what} has changed since, and that would be lost"))
+                        .with_hint("undo it with --keep-changed to leave such things as they are now");
+                self.push(record, Verdict::Failed { error }, Vec::new(), Vec::new());
+                Ok(())
+            }
+            Undo::Effects(effects) => self.undo_with(record, effects),
+        }
+    }
+
+    fn undo_with(&mut self, record: &EffectRecord, mut effects: Vec<Effect>) -> Result<()> {
+        let is_unit = |effect: &Effect| matches!(effect, Effect::Unit { .. });
+        if self.stale_units && effects.iter().any(is_unit) {
+            effects.insert(0, Effect::ReloadUnits);
+            self.stale_units = false;
+        }
+        let changes = self.changes(&effects);
+        for effect in &effects {
+            self.stale_units |= touches_unit_files(effect);
+            if let Effect::Packages(transaction) = effect {
+                let preview = self.overlay.base().preview(transaction);
+                let unknown = preview.as_ref().err().map(ToString::to_string);
+                if let Some(error) = preview.as_ref().err().filter(|error| error.kind() != ErrorKind::Unknown) {
+                    let verdict = Verdict::Failed { error: error.clone() };
+                    self.push(record, verdict, Vec::new(), Vec::new());
+                    return Ok(());
+                }
+                self.transactions.push(PlannedTransaction {
+                    ids: record.intent.ids.clone(),
+                    transaction: transaction.clone(),
+                    preview: preview.ok(),
+                    unknown,
+                });
+            }
+            self.overlay.perform(effect)?;
+        }
+        self.push(record, Verdict::Change, effects, changes);
+        Ok(())
+    }
+
+    /// What people see of it: texts that all may read, and kinds.
+    fn changes(&self, effects: &[Effect]) -> Vec<Change> {
+        effects.iter().filter_map(|effect| super::image::change(effect, &self.overlay)).collect()
+    }
+
+    fn push(&mut self, record: &EffectRecord, verdict: Verdict, effects: Vec<Effect>, changes: Vec<Change>) {
+        let Some(id) = record.intent.ids.first() else { return };
+        let last = self.steps.last_mut().filter(|step| step.id == *id && step.verdict == verdict);
+        match last {
+            Some(step) if verdict == Verdict::Change => {
+                step.effects.extend(effects);
+                step.changes.extend(changes);
+            }
+            _ => self.steps.push(Step {
+                id: id.clone(),
+                declared_at: None,
+                wave: self.steps.len(),
+                verdict,
+                changes,
+                effects,
+                reaction: None,
+                assumes: Vec::new(),
+                tags: Vec::new(),
+            }),
+        }
+    }
+
+    /// What has read the new state reads the old one again: once, after everything else.
+    fn react(&mut self, record: &RunRecord) -> Result<()> {
+        let mut causes: Vec<ResourceId> = self.steps.iter().map(|step| step.id.clone()).collect();
+        causes.dedup();
+        let mut done: Vec<Effect> = Vec::new();
+        for effect in &record.effects {
+            let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = &effect.intent.effect else {
+                continue;
+            };
+            let Some(id) = effect.intent.ids.first() else { continue };
+            let again = effect.intent.effect.clone();
+            if done.contains(&again) || !self.overlay.unit(unit)?.is_active() {
+                continue;
+            }
+            let mut effects = vec![again.clone()];
+            if std::mem::take(&mut self.stale_units) {
+                effects.insert(0, Effect::ReloadUnits);
+            }
+            done.push(again);
+            self.push_reaction(id.clone(), causes.clone(), effects);
+        }
+        if self.stale_units
+            && let Some(id) = causes.first().cloned()
+        {
+            self.push_reaction(id, causes, vec![Effect::ReloadUnits]);
+        }
+        Ok(())
+    }
+
+    fn push_reaction(&mut self, id: ResourceId, causes: Vec<ResourceId>, effects: Vec<Effect>) {
+        self.steps.push(Step {
+            id,
+            declared_at: None,
+            wave: self.steps.len(),
+            verdict: Verdict::InSync,
+            changes: Vec::new(),
+            effects: Vec::new(),
+            reaction: Some(Reaction { causes, owed: Vec::new(), effects, certain: true }),
+            assumes: Vec::new(),
+            tags: Vec::new(),
+        });
+    }
+}
+
+fn touches_unit_files(effect: &Effect) -> bool {
+    super::image::touched(effect).is_some_and(|path| path.as_str().contains("/systemd/"))
+}
+
+impl Rollback {
+    /// Carries it out, in order. It ends at the first failure: what comes later was done earlier, and may be needed.
+    pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
+        let started = Instant::now();
+        observer.event(&Event::RunStarted { steps: self.plan.steps.len() });
+        let mut steps = Vec::new();
+        let mut stopped = false;
+        for step in &self.plan.steps {
+            let began = Instant::now();
+            let mut report = StepReport {
+                id: step.id.clone(),
+                declared_at: None,
+                outcome: Outcome::NotRun,
+                changes: Vec::new(),
+                effects: Vec::new(),
+                reacted_to: Vec::new(),
+                took: began.elapsed(),
+            };
+            if !stopped && !options.cancel.is_cancelled() {
+                observer.event(&Event::StepStarted { id: &step.id });
+                report.outcome = match self.step(step, &mut report, host, options, observer) {
+                    Ok(()) => Outcome::Changed,
+                    Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
+                };
+                stopped = !report.outcome.is_success();
+            }
+            report.took = began.elapsed();
+            observer.event(&Event::StepFinished { step: &report });
+            steps.push(report);
+        }
+        let mut report = Report::new(steps, options.cancel.is_cancelled());
+        if let Some(recorder) = &options.recorder {
+            recorder.close(&mut report, &[], host);
+        }
+        report.took = started.elapsed();
+        observer.event(&Event::RunFinished { counts: &report.counts });
+        report
+    }
+
+    fn step(
+        &self,
+        step: &Step,
+        report: &mut StepReport,
+        host: &dyn Host,
+        options: &ApplyOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        if let Verdict::Failed { error } = &step.verdict {
+            return Err(error.clone());
+        }
+        let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
+        for effect in step.effects.iter().chain(reactions) {
+            let ids = [&step.id];
+            observer.event(&Event::EffectStarted { ids: &ids, effect });
+            let began = Instant::now();
+            let result = self.perform(&ids, effect, host, options);
+            let error = result.as_ref().err();
+            observer.event(&Event::EffectFinished { ids: &ids, effect, error, took: began.elapsed() });
+            result?;
+            report.effects.push(effect.clone());
+        }
+        report.changes.clone_from(&step.changes);
+        if let (Some(reaction), Some(recorder)) = (&step.reaction, &options.recorder) {
+            report.reacted_to.clone_from(&reaction.causes);
+            recorder.pay(&step.id);
+        }
+        Ok(())
+    }
+
+    fn perform(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn Host, options: &ApplyOptions) -> Result<()> {
+        let Some(recorder) = &options.recorder else { return host.perform(effect).map(drop) };
+        for step in self.plan.steps.iter().filter(|step| step.reaction.is_some()) {
+            recorder.owe(&step.id, ids[0]);
+        }
+        let entry = recorder.intend(ids, effect, host)?;
+        let result = host.perform(effect);
+        recorder.conclude(&entry, effect, result.as_ref().err(), host);
+        result.map(drop)
+    }
+}

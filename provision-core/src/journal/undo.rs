@@ -1,0 +1,182 @@
+//! What takes an effect back: once for each kind of effect.
+
+use super::image::{After, Before, Keeper, PathImage, UnitImage, Was, inverse_of_packages};
+use super::record::EffectRecord;
+use crate::effect::{Effect, Removal, UnitAction, UserChanges};
+use crate::error::Result;
+use crate::host::{FileKind, HostView, PackageEntry};
+use crate::path::HostPath;
+
+/// What takes an effect back.
+pub(super) enum Undo {
+    /// Nothing needs to be done: it changed nothing, or is taken back already.
+    Nothing,
+    /// These effects.
+    Effects(Vec<Effect>),
+    /// Something else has changed it since; it would be lost.
+    Changed(String),
+    /// Nobody can.
+    Impossible(String),
+}
+
+impl Keeper<'_> {
+    /// Finds what takes an effect back, on a host where everything after it is taken back already.
+    pub(super) fn undo(&self, record: &EffectRecord, host: &dyn HostView) -> Result<Undo> {
+        let effect = &record.intent.effect;
+        if let Effect::Run(_) = effect {
+            return Ok(Undo::Impossible(effect.point_of_no_return().unwrap_or_default()));
+        }
+        let after = record.outcome.as_ref().map(|outcome| &outcome.after);
+        match &record.intent.before {
+            Before::Nothing => Ok(Undo::Nothing),
+            Before::Paths { paths } => {
+                let after = match after {
+                    Some(After::Paths { paths }) => paths.as_slice(),
+                    _ => &[],
+                };
+                let made = if matches!(effect, Effect::CreateDirectory { .. }) {
+                    Removal::EmptyDirectory
+                } else {
+                    Removal::File
+                };
+                self.undo_paths(paths, after, made, host)
+            }
+            Before::Packages { .. } => match after {
+                Some(After::Packages { changed }) if changed.is_empty() => Ok(Undo::Nothing),
+                Some(After::Packages { changed }) => {
+                    let table = host.packages()?;
+                    let now = |name: &str| table.get(name).cloned().unwrap_or_default();
+                    if changed.iter().all(|diff| same(&now(&diff.name), &diff.before)) {
+                        return Ok(Undo::Nothing);
+                    }
+                    if let Some(diff) = changed.iter().find(|diff| !same(&now(&diff.name), &diff.after)) {
+                        return Ok(Undo::Changed(format!("package {}", diff.name)));
+                    }
+                    Ok(Undo::Effects(vec![Effect::Packages(inverse_of_packages(changed))]))
+                }
+                _ => Ok(Undo::Changed("packages, in a run that died meanwhile".to_owned())),
+            },
+            Before::Accounts(image) => {
+                let mut effects = Vec::new();
+                let lines = self.account_lines(image)?;
+                let (digest, after) = match after {
+                    Some(After::Accounts { digest, paths }) => (Some(digest), paths.as_slice()),
+                    _ => (None, &[][..]),
+                };
+                if digest.is_some_and(|digest| self.accounts_digest(effect, host).ok().as_ref() != Some(digest)) {
+                    let mut names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+                    names.dedup();
+                    return Ok(Undo::Changed(format!("the account {}", names.first().copied().unwrap_or_default())));
+                }
+                // usermod(8) gives the files in the home directory to the new number.
+                if let (Effect::ChangeUser { name, changes: UserChanges { uid: Some(_), .. } }, Some(uid)) =
+                    (effect, image.uid)
+                {
+                    let changes = UserChanges { uid: Some(uid), ..UserChanges::default() };
+                    effects.push(Effect::ChangeUser { name: name.clone(), changes });
+                }
+                let homes = self.undo_paths(&image.paths, after, Removal::Tree, host)?;
+                let comes_back = image.paths.iter().any(|path| !matches!(path.was, Was::Absent));
+                let homes = match homes {
+                    Undo::Effects(homes) => homes,
+                    Undo::Nothing => Vec::new(),
+                    other => return Ok(other),
+                };
+                let lines = Effect::RestoreAccounts { lines };
+                // What is put back belongs to a user that must be there, and what goes belongs to nobody else.
+                effects.extend(if comes_back { [vec![lines], homes].concat() } else { [homes, vec![lines]].concat() });
+                Ok(Undo::Effects(effects))
+            }
+            Before::Unit(before) => {
+                let Effect::Unit { unit, action } = effect else { return Ok(Undo::Nothing) };
+                let found = host.unit(unit)?;
+                let after = match after {
+                    Some(After::Unit(after)) => after.clone(),
+                    _ => before.clone(),
+                };
+                match found.exists() || found.is_masked() {
+                    true => Ok(undo_unit(unit, *action, before, &after, &UnitImage::new(&found))),
+                    false => Ok(Undo::Nothing),
+                }
+            }
+        }
+    }
+
+    fn undo_paths(
+        &self,
+        paths: &[PathImage],
+        after: &[super::image::Fingerprint],
+        made: Removal,
+        host: &dyn HostView,
+    ) -> Result<Undo> {
+        let mut effects = Vec::new();
+        for (place, image) in paths.iter().enumerate() {
+            let deep = made == Removal::Tree;
+            if self.is_as_before(image, host)? {
+                continue;
+            }
+            if let Some(after) = after.get(place)
+                && !self.matches(after, deep, host)?
+            {
+                return Ok(Undo::Changed(image.path.to_string()));
+            }
+            match &image.was {
+                Was::Absent => match removal(&image.path, made, host)? {
+                    Ok(effect) => effects.push(effect),
+                    Err(what) => return Ok(Undo::Changed(what)),
+                },
+                Was::Special => {
+                    return Ok(Undo::Impossible(format!("{} was a special file, which cannot be kept", image.path)));
+                }
+                Was::There(there) => effects.push(self.restore(&image.path, there)?),
+            }
+        }
+        Ok(if effects.is_empty() { Undo::Nothing } else { Undo::Effects(effects) })
+    }
+}
+
+/// Takes away what an effect has made, unless something else was put into it.
+fn removal(path: &HostPath, made: Removal, host: &dyn HostView) -> Result<std::result::Result<Effect, String>> {
+    let directory = host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory);
+    let what = if directory { made } else { Removal::File };
+    if what == Removal::EmptyDirectory {
+        let inside = host.list(path)?.unwrap_or_default();
+        if let Some(first) = inside.first() {
+            return Ok(Err(format!("{path}, which now holds {first}")));
+        }
+    }
+    Ok(Ok(Effect::Remove { path: path.clone(), what }))
+}
+
+/// A mark alone does not make two states of a package different: package managers change it by themselves.
+fn same(a: &PackageEntry, b: &PackageEntry) -> bool {
+    (a.status, &a.version, a.hold) == (b.status, &b.version, b.hold)
+}
+
+fn undo_unit(unit: &str, action: UnitAction, before: &UnitImage, after: &UnitImage, now: &UnitImage) -> Undo {
+    let act = |action| Undo::Effects(vec![Effect::Unit { unit: unit.to_owned(), action }]);
+    let changed = || Undo::Changed(format!("the unit {unit}"));
+    let enabled = |image: &UnitImage| image.file_state.starts_with("enabled");
+    match action {
+        UnitAction::Start | UnitAction::Stop => match (before.active, now.active) {
+            (before, now) if before == now => Undo::Nothing,
+            (_, now) if now != after.active => changed(),
+            (Some(true), _) => act(UnitAction::Start),
+            (Some(false), _) => act(UnitAction::Stop),
+            (None, _) => Undo::Nothing,
+        },
+        UnitAction::Enable | UnitAction::Disable => match (enabled(before), enabled(now)) {
+            (before, now) if before == now => Undo::Nothing,
+            (_, now) if now != enabled(after) => changed(),
+            (true, _) => act(UnitAction::Enable),
+            (false, _) => act(UnitAction::Disable),
+        },
+        UnitAction::Mask | UnitAction::Unmask => match (before.masked, now.masked) {
+            (before, now) if before == now => Undo::Nothing,
+            (_, now) if now != after.masked => changed(),
+            (true, _) => act(UnitAction::Mask),
+            (false, _) => act(UnitAction::Unmask),
+        },
+        UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed => Undo::Nothing,
+    }
+}

@@ -1,0 +1,320 @@
+//! The journal with resource types of a third party: deaths and faults at every effect, debts, undo.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use provision_core::apply::ApplyOptions;
+use provision_core::effect::{Effect, UnitAction};
+use provision_core::error::{ErrorKind, Result};
+use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
+use provision_core::path::HostPath;
+use provision_core::plan::PlanOptions;
+use provision_core::report::Report;
+use provision_core::resource::{Claim, Resource, ResourceId, Stage, Target};
+use provision_core::site::Site;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A text file.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+struct Note {
+    text: String,
+}
+
+impl Resource for Note {
+    const TYPE: &'static str = "note";
+    type State = Option<String>;
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+        host.read_text(id.name())
+    }
+    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+        Ok(Some(self.text.clone()))
+    }
+    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+        host.write_text(id.name(), &self.text)
+    }
+    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+        HostPath::new(id.name()).map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
+    }
+}
+
+/// A daemon that is restarted when something changes.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+struct Daemon {}
+
+impl Resource for Daemon {
+    const TYPE: &'static str = "daemon";
+    const STAGE: Stage = Stage::Services;
+    type State = bool;
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
+        Ok(host.unit(id.name())?.is_active())
+    }
+    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+        Ok(true)
+    }
+    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start }).map(drop)
+    }
+    fn react(&self, id: &ResourceId, _: &bool, host: &dyn Host) -> Result<()> {
+        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart }).map(drop)
+    }
+}
+
+const UNIT: &str = "nginx.service";
+
+fn site(text: &str) -> Site {
+    let mut site = Site::new();
+    let daemon = ResourceId::new("daemon", UNIT);
+    site.declare("/etc/a", Note { text: text.into() }).notifies(daemon.clone());
+    site.declare("/etc/b", Note { text: format!("{text} too") }).notifies(daemon);
+    site.declare(UNIT, Daemon {});
+    site
+}
+
+fn host() -> SimHost {
+    SimHost::debian().with_package("nginx").with_file("/etc/a", "old")
+}
+
+fn info() -> RunInfo {
+    RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None }
+}
+
+/// What the command line does: recover, plan with what is owed, apply.
+fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
+    journal.recover(host).unwrap();
+    let owed = journal.pending().unwrap().owed;
+    let graph = site.into_graph().unwrap();
+    let planned = graph.plan(host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+    let recorder = Some(journal.begin(info()).unwrap());
+    planned.apply(host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
+}
+
+fn restarts(effects: &[Effect]) -> usize {
+    let restart = |effect: &&Effect| matches!(effect, Effect::Unit { action: UnitAction::Restart, .. });
+    effects.iter().filter(restart).count()
+}
+
+#[test]
+fn a_run_that_finds_nothing_to_do_writes_nothing() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store.clone());
+    assert!(run(site("x"), &host, &journal).is_success());
+    let before = store.files();
+    let report = run(site("x"), &host, &journal);
+    assert!(report.is_success() && !report.changed_anything());
+    assert_eq!(report.run, None);
+    assert_eq!(store.files(), before);
+}
+
+#[test]
+fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
+    let mut cases = 0;
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let (host, store) = (host(), MemoryStore::new());
+            let faulty = Faulty::new(&host, at, fault);
+            let dying = Journal::new(store.clone().switched_by(faulty.death()));
+            let report = run(site("new"), &faulty, &dying);
+            if !faulty.has_struck() {
+                assert!(report.is_success());
+                break;
+            }
+            cases += 1;
+            assert!(!report.is_success(), "{fault:?} at {at} is reported");
+            let changed = host.read_text("/etc/a").unwrap().as_deref() == Some("new");
+            let restarted = restarts(&host.take_effects());
+
+            let journal = Journal::new(store);
+            let next = run(site("new"), &host, &journal);
+            assert!(next.is_success(), "{fault:?} at {at}: {next:#?}");
+            assert_eq!(host.read_text("/etc/a").unwrap().as_deref(), Some("new"));
+            let later = restarts(&host.take_effects());
+            assert!(restarted + later >= 1, "{fault:?} at {at}: the restart is not lost");
+            if changed && restarted == 0 {
+                assert_eq!(later, 1, "{fault:?} at {at}");
+            }
+            assert_eq!(journal.pending().unwrap().owed, [], "{fault:?} at {at}: everything is paid");
+            assert_eq!(journal.pending().unwrap().unfinished, [] as [u64; 0]);
+            let last = run(site("new"), &host, &journal);
+            assert!(last.is_success() && !last.changed_anything(), "{fault:?} at {at}: the next run is quiet");
+        }
+    }
+    assert_eq!(cases, Fault::ALL.len() * 3);
+}
+
+#[test]
+fn what_was_restarted_since_is_not_restarted_again() {
+    let (host, store) = (host(), MemoryStore::new());
+    let faulty = Faulty::new(&host, 2, Fault::DiesBefore);
+    run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+    let journal = Journal::new(store);
+    assert_eq!(journal.pending().unwrap().owed.len(), 2);
+    host.perform(&Effect::Unit { unit: UNIT.into(), action: UnitAction::Restart }).unwrap();
+    host.take_effects();
+    assert!(run(site("new"), &host, &journal).is_success());
+    assert_eq!(host.take_effects(), []);
+    assert_eq!(journal.pending().unwrap().owed, []);
+}
+
+#[test]
+fn a_reboot_settles_a_restart() {
+    let (host, store) = (host(), MemoryStore::new());
+    let faulty = Faulty::new(&host, 2, Fault::DiesBefore);
+    run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+    host.reboot();
+    host.take_effects();
+    assert!(run(site("new"), &host, &Journal::new(store)).is_success());
+    assert_eq!(host.take_effects(), []);
+}
+
+#[test]
+fn a_plan_tells_what_is_owed_and_since_when() {
+    let (host, store) = (host(), MemoryStore::new());
+    let faulty = Faulty::new(&host, 2, Fault::Fails(ErrorKind::CommandFailed));
+    let journal = Journal::new(store);
+    let report = run(site("new"), &faulty, &journal);
+    assert_eq!(report.owed.len(), 2);
+    let owed = journal.pending().unwrap().owed;
+    let graph = site("new").into_graph().unwrap();
+    let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+    let reaction = planned.plan().steps.iter().find_map(|step| step.reaction.clone()).unwrap();
+    assert!(reaction.certain);
+    let since: Vec<String> = reaction.owed.iter().map(|owed| format!("{} in run {}", owed.because, owed.run)).collect();
+    assert_eq!(since, ["note:/etc/a in run 1", "note:/etc/b in run 1"]);
+}
+
+#[test]
+fn what_is_owed_to_something_that_is_no_longer_declared_is_released() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store);
+    run(site("new"), &Faulty::new(&host, 2, Fault::Fails(ErrorKind::Io)), &journal);
+    let mut other = Site::new();
+    other.declare("/etc/a", Note { text: "new".into() });
+    let owed = journal.pending().unwrap().owed;
+    let graph = other.into_graph().unwrap();
+    let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+    assert_eq!(planned.plan().released.len(), 2);
+    let recorder = Some(journal.begin(info()).unwrap());
+    planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+    assert_eq!(journal.pending().unwrap().owed, []);
+}
+
+#[test]
+fn a_run_is_undone_and_the_undo_is_undone() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store);
+    run(site("new"), &host, &journal);
+    let undo = |run| {
+        let rollback = journal.rollback(run, &host, RollbackOptions::default()).unwrap();
+        assert!(rollback.plan.is_feasible(), "{rollback:#?}");
+        let purpose = Purpose::Rollback { of: run };
+        let recorder = Some(journal.begin(RunInfo { purpose, ..info() }).unwrap());
+        let report = rollback.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+        assert!(report.is_success(), "{report:#?}");
+        assert_eq!(report.owed, []);
+    };
+    host.take_effects();
+    undo(1);
+    assert_eq!(host.read_text("/etc/a").unwrap().as_deref(), Some("old"));
+    assert_eq!(host.read_text("/etc/b").unwrap(), None);
+    assert_eq!(restarts(&host.take_effects()), 1, "what read the new state reads the old one again");
+    undo(2);
+    assert_eq!(host.read_text("/etc/a").unwrap().as_deref(), Some("new"));
+    assert!(!run(site("new"), &host, &journal).changed_anything());
+    let endings: Vec<_> = journal.runs().unwrap().into_iter().map(|(_, run)| run.unwrap().ended.unwrap().how).collect();
+    assert_eq!(endings, [Ending::Done; 3]);
+}
+
+#[test]
+fn what_has_changed_since_is_named_and_kept() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store);
+    run(site("new"), &host, &journal);
+    host.write_text("/etc/a", "by hand").unwrap();
+    let refused = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    assert!(!refused.plan.is_feasible());
+    let kept = journal.rollback(1, &host, RollbackOptions { keep_changed: true }).unwrap();
+    assert!(kept.plan.is_feasible());
+    assert_eq!(kept.kept.len(), 1);
+    assert_eq!(kept.kept[0].because, "/etc/a has changed since");
+    kept.apply(&host, &ApplyOptions::default(), &());
+    assert_eq!(host.read_text("/etc/a").unwrap().as_deref(), Some("by hand"));
+    assert_eq!(host.read_text("/etc/b").unwrap(), None);
+}
+
+#[test]
+fn a_damaged_journal_is_an_error_and_never_a_wrong_undo() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store.clone());
+    run(site("new"), &host, &journal);
+    let whole = store.files();
+    for (name, bytes) in &whole {
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1 << (place % 8);
+            store.replace(name, &damaged).unwrap();
+            let error = journal.rollback(1, &host, RollbackOptions::default()).unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Io | ErrorKind::Invalid),
+                "{name} at {place}: {error:?}"
+            );
+        }
+        for length in 0..bytes.len() {
+            store.replace(name, &bytes[..length]).unwrap();
+            assert!(journal.rollback(1, &host, RollbackOptions::default()).is_err(), "{name} cut at {length}");
+        }
+        store.replace(name, bytes).unwrap();
+    }
+    assert!(journal.rollback(1, &host, RollbackOptions::default()).unwrap().plan.is_feasible());
+}
+
+#[test]
+fn damaged_debts_are_an_error() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store.clone());
+    run(site("new"), &Faulty::new(&host, 2, Fault::Fails(ErrorKind::Io)), &journal);
+    let bytes = store.files()["owed"].clone();
+    for place in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        store.replace("owed", &damaged).unwrap();
+        let error = journal.pending().unwrap_err();
+        assert!(error.hint().is_some(), "{error:?}");
+        store.replace("owed", &bytes[..place]).unwrap();
+        assert!(journal.pending().is_err());
+    }
+}
+
+#[test]
+fn large_contents_are_kept_once_and_old_runs_go_with_theirs() {
+    let store = MemoryStore::new();
+    let retention = provision_core::journal::Retention { runs: 2, bytes: u64::MAX };
+    let journal = Journal::new(store.clone()).with_retention(retention);
+    let large = "x".repeat(200_000);
+    let host = SimHost::debian().with_file("/etc/a", large.as_str()).with_file("/etc/b", large.as_str());
+    let blobs = || store.list("blobs").unwrap().len();
+    run(site("1"), &host, &journal);
+    assert_eq!(blobs(), 1, "the same content twice");
+    let undone = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    undone.apply(&host, &ApplyOptions::default(), &());
+    assert_eq!(host.read_text("/etc/b").unwrap().as_deref(), Some(large.as_str()));
+    for text in ["2", "3", "4"] {
+        run(site(text), &host, &journal);
+    }
+    assert_eq!(journal.runs().unwrap().iter().map(|(run, _)| *run).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(blobs(), 0);
+    assert!(journal.run(1).unwrap_err().hint().unwrap().contains("3 to 4"));
+}
+
+#[test]
+fn who_reads_the_journal_learns_no_content() {
+    let store = MemoryStore::new();
+    let journal = Journal::new(store.clone());
+    let host = SimHost::debian().with_file("/etc/a", "the clear text");
+    run(site("another clear text"), &host, &journal);
+    for (name, bytes) in store.files() {
+        assert!(!String::from_utf8_lossy(&bytes).contains("clear text"), "{name}");
+    }
+    let _ = Arc::new(journal);
+}
