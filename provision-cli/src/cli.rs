@@ -90,6 +90,8 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+    /// For a comment in a review; only plans have it.
+    Markdown,
 }
 
 /// What to do.
@@ -158,6 +160,9 @@ pub struct Plan {
     /// Which resources take part.
     #[command(flatten)]
     pub only: Only,
+    /// Also save the plan in a file, which `provision apply FILE` carries out as it is, or refuses if the host has changed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// End with exit code 2 if there is something to change
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -166,9 +171,12 @@ pub struct Plan {
 /// `provision apply`.
 #[derive(Args, Debug)]
 pub struct Apply {
-    /// The site.
+    /// The site, or one saved plan.
     #[command(flatten)]
     pub site: SiteArguments,
+    /// Carry out a saved plan although some of its steps are decided only on the way
+    #[arg(long)]
+    pub allow_deferred: bool,
     /// Which resources take part.
     #[command(flatten)]
     pub only: Only,

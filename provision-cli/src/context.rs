@@ -10,6 +10,7 @@ use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Pending};
+use provision_core::plan::{Planned, SavedPlan};
 use provision_resources::{Debian, registry};
 
 use crate::cli::{Options, SiteArguments, Work};
@@ -110,6 +111,52 @@ fn system(facts: &Facts) -> String {
         other => other,
     };
     format!("{name} {}", facts.os.version).trim().to_owned()
+}
+
+/// The bytes of the saved plan that is named in place of a site, if one is.
+pub fn saved_plan(arguments: &SiteArguments) -> Result<Option<Vec<u8>>, Failure> {
+    let [file] = arguments.sites.as_slice() else { return Ok(None) };
+    let mut head = [0; 200];
+    #[expect(clippy::disallowed_types, reason = "a saved plan lies beside the site, not on the host")]
+    let opened = std::fs::File::open(file);
+    // What cannot be read is told when it is read as a site.
+    let Ok(mut opened) = opened
+        .and_then(|file| if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::Other.into()) })
+    else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let length = opened.read(&mut head).unwrap_or_default();
+    if !SavedPlan::is_one(&head[..length]) {
+        return Ok(None);
+    }
+    bytes.extend_from_slice(&head[..length]);
+    opened
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io(&error))
+        .while_doing(|| format!("reading {}", file.display()))?;
+    Ok(Some(bytes))
+}
+
+/// Saves a plan in a file that only its owner may read.
+pub fn save_plan(
+    planned: &Planned<'_>,
+    target: &Target,
+    arguments: &SiteArguments,
+    file: &Path,
+) -> Result<(), Failure> {
+    let sites: Vec<String> = arguments.sites.iter().map(|site| site.display().to_string()).collect();
+    let saving = || format!("saving the plan in {}", file.display());
+    let key = target.journal.make_key().while_doing(saving)?;
+    let bytes = planned.save(&*target.host, &key, &sites.join(" ")).while_doing(saving)?;
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let saved = tempfile::NamedTempFile::new_in(directory).and_then(|mut staged| {
+        staged.write_all(&bytes)?;
+        staged.as_file().sync_all()?;
+        staged.persist(file).map_err(|error| error.error)
+    });
+    saved.map(drop).while_doing(saving)?;
+    Ok(())
 }
 
 /// Reads the site and orders its resources.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use provision_core::diagnostic::Diagnostics;
-use provision_core::error::Error;
+use provision_core::error::{Error, ErrorKind};
 
 /// How the program ends. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Exit {
     Changes = 2,
     /// The configuration is invalid; no host was touched.
     Invalid = 3,
+    /// The saved plan is stale; nothing was written.
+    Stale = 4,
     /// Another run holds the lock; nothing was done.
     Locked = 5,
     /// The arguments make no sense.
@@ -49,6 +51,7 @@ impl Failure {
         match self {
             Failure::Invalid(_) => Exit::Invalid,
             Failure::Locked(_) => Exit::Locked,
+            Failure::Failed(error) if error.kind() == ErrorKind::Stale => Exit::Stale,
             Failure::Failed(_) => Exit::Failure,
             Failure::OutputClosed => Exit::Success,
             Failure::Usage(_) => Exit::Usage,

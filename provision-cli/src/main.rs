@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use cli::{Arguments, Verb};
-use exit::Exit;
+use cli::{Arguments, Format, Verb};
+use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     arguments.options.color.write_global();
     let level = arguments.options.log_level();
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
+    let only_plans = arguments.options.format == Format::Markdown && !matches!(arguments.verb, Verb::Plan(_));
     let result = match &arguments.verb {
+        _ if only_plans => Err(Failure::Usage("--format markdown is for `provision plan`".into())),
         Verb::Validate(verb) => commands::validate::run(&arguments.options, verb),
         Verb::Plan(verb) => commands::plan::run(&arguments.options, verb),
         Verb::Apply(verb) => commands::apply::run(&arguments.options, verb),

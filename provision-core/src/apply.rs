@@ -27,6 +27,9 @@ pub struct ApplyOptions {
     pub jobs: usize,
     /// Stops the run from outside.
     pub cancel: Cancel,
+    /// Nothing is done that the plan does not say: a step whose assumptions turn out wrong fails instead of being decided
+    /// anew.
+    pub verbatim: bool,
     /// Writes the run down, so that it can be undone and nothing owed is lost. Without it a run leaves no trace.
     pub recorder: Option<Arc<Recorder>>,
 }
@@ -58,6 +61,7 @@ impl Planned<'_> {
             locks: Default::default(),
             cancel: &options.cancel,
             recorder: options.recorder.as_deref(),
+            verbatim: options.verbatim,
             results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             changed_at: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             step_of: self.step_of(),
@@ -109,6 +113,7 @@ struct Run<'a> {
     locks: [Mutex<()>; 3],
     cancel: &'a Cancel,
     recorder: Option<&'a Recorder>,
+    verbatim: bool,
     results: Vec<OnceLock<StepReport>>,
     /// For each step, when it had changed what it changes.
     changed_at: Vec<OnceLock<Moment>>,
@@ -237,6 +242,13 @@ impl<'a> Run<'a> {
             // The assumption holds if a second look finds the same.
             Some(states) if node.resource.check(&node.id, self.host)? == states.0 => return Ok(as_planned(states)),
             _ => {}
+        }
+        if self.verbatim {
+            return Err(Error::new(
+                ErrorKind::Stale,
+                "it is not as the plan assumed, so what to do would have to be decided anew",
+            )
+            .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
         let ((before, want), effects) = decide_now(node, self.host)?;
         let changes = changes_between(&before.to_json(), &want, node.common.sensitive);

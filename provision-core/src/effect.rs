@@ -176,6 +176,8 @@ pub enum Removal {
     File,
     /// A directory with nothing in it.
     EmptyDirectory,
+    /// A directory if there is nothing in it; otherwise it stays, which is no error.
+    IfEmpty,
     /// A directory and everything beneath it on the same file system.
     Tree,
 }

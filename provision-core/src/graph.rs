@@ -3,13 +3,14 @@
 mod edges;
 mod order;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::effect::Content;
 use crate::registry::Common;
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
 use crate::site::{Declaration, Spans};
@@ -24,6 +25,7 @@ pub struct Graph {
     notified: Vec<Vec<usize>>,
     warnings: Vec<Diagnostic>,
     sources: Sources,
+    source_files: BTreeMap<String, Content>,
 }
 
 /// A resource in the graph.
@@ -37,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) stage: Stage,
     /// Package resources of the same batch go into one transaction.
     pub(crate) batch: Option<usize>,
+    /// Whether it came with others, and nobody declared it.
+    pub(crate) is_companion: bool,
 }
 
 impl Node {
@@ -162,9 +166,13 @@ impl Graph {
         &self.sources
     }
 
-    pub(crate) fn with_sources(mut self, sources: Sources) -> Graph {
-        self.sources = sources;
-        self
+    /// Contents of the files that resources name as their sources, by path.
+    pub(crate) fn source_files(&self) -> &BTreeMap<String, Content> {
+        &self.source_files
+    }
+
+    pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Content>) -> Graph {
+        Graph { sources, source_files, ..self }
     }
 
     /// Orders declarations; `None` if a mistake leaves no order. Every mistake is reported.
@@ -180,7 +188,7 @@ impl Graph {
         let mut index: HashMap<ResourceId, usize> = HashMap::new();
         let mut nodes: Vec<Node> = Vec::new();
         for declaration in declared.into_iter().filter(|declaration| declaration.common.when.0) {
-            let Declaration { id, resource, common, spans } = declaration;
+            let Declaration { id, resource, common, spans, is_companion } = declaration;
             if let Some(first) = index.get(&id) {
                 let first: &Node = &nodes[*first];
                 diagnostics.push(
@@ -193,7 +201,7 @@ impl Graph {
             index.insert(id.clone(), nodes.len());
             let claims = resource.claims(&id);
             let stage = resource.stage();
-            nodes.push(Node { id, resource, common, spans, claims, stage, batch: None });
+            nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion });
         }
         let owners = owners(&nodes, diagnostics);
         let mut edges = edges::declared(&nodes, &index, &known, diagnostics);
@@ -224,7 +232,14 @@ impl Graph {
             }
         }
         notified.iter_mut().for_each(Vec::dedup);
-        Some(Graph { nodes, predecessors, notified, warnings, sources: Sources::default() })
+        Some(Graph {
+            nodes,
+            predecessors,
+            notified,
+            warnings,
+            sources: Sources::default(),
+            source_files: BTreeMap::new(),
+        })
     }
 }
 

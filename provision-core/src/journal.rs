@@ -24,13 +24,19 @@ use std::sync::Arc;
 use crate::error::Result;
 
 pub use history::{Pending, Retention, RunSummary};
-pub use image::{AccountsImage, After, Before, Fingerprint, Kept, PackageDiff, PathImage, There, UnitImage, Was};
+pub use image::{
+    AccountsImage, After, Before, Fingerprint, Kept, PackageChanges, PackageDiff, PackagesImage, PathImage, There,
+    UnitImage, Was,
+};
 pub use key::{Digester, HostKey};
 pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId, RunInfo, RunRecord};
 pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
 pub use rollback::{Left, Rollback, RollbackOptions};
 pub use store::{MemoryStore, StateStore};
+
+pub(crate) use image::relied_on;
+pub(crate) use log::hex;
 
 /// What was done to a host.
 #[derive(Clone)]
@@ -49,6 +55,22 @@ impl Journal {
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Journal {
         Journal { retention, ..self }
+    }
+
+    /// The key of the host; `None` if it has none yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn key(&self) -> Result<Option<HostKey>> {
+        HostKey::read(&*self.store)
+    }
+
+    /// The key of the host, made now if it has none yet.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn make_key(&self) -> Result<HostKey> {
+        HostKey::read_or_make(&*self.store)
     }
 
     /// What waits from earlier runs. Nothing is written.

@@ -5,6 +5,7 @@
 
 mod change;
 mod packages;
+mod saved;
 mod select;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::moment::Moment;
 use crate::resource::{Claim, DynState, ResourceId};
 
 pub use change::Change;
+pub use saved::{ReliedOn, SavedPlan};
 pub use select::Selector;
 
 /// What would be done to a host.
@@ -173,6 +175,7 @@ pub struct Planned<'g> {
     pub(crate) states: Vec<Option<(DynState, DynState)>>,
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
+    pub(crate) only: Vec<Selector>,
 }
 
 impl Planned<'_> {
@@ -223,7 +226,14 @@ impl Graph {
         let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
         let released = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
         let plan = Plan { steps: planner.steps, transactions: planner.transactions, released };
-        Ok(Planned { graph: self, plan, nodes, states: planner.states, owed: options.owed.clone() })
+        Ok(Planned {
+            graph: self,
+            plan,
+            nodes,
+            states: planner.states,
+            owed: options.owed.clone(),
+            only: options.only.clone(),
+        })
     }
 }
 

@@ -388,8 +388,10 @@ pub(crate) trait DynResource: Send + Sync {
     /// The companions of all resources of this one's type.
     fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion>;
     fn as_any(&self) -> &dyn Any;
-    /// The attributes, as they could be declared.
+    /// The attributes, as they could be declared, without what must not be shown.
     fn attributes(&self) -> Value;
+    /// The attributes with all that must not be shown; only for what is sealed.
+    fn all_attributes(&self) -> Result<Value>;
 }
 
 impl<R: Resource> DynResource for R {
@@ -427,5 +429,11 @@ impl<R: Resource> DynResource for R {
     }
     fn attributes(&self) -> Value {
         serde_json::to_value(self).unwrap_or_else(|error| Value::String(format!("<{error}>")))
+    }
+    fn all_attributes(&self) -> Result<Value> {
+        // A form that nobody reads shows what others hide.
+        let bytes = rmp_serde::to_vec_named(self).map_err(|error| error.to_string());
+        let value = bytes.and_then(|bytes| rmp_serde::from_slice(&bytes).map_err(|error| error.to_string()));
+        value.map_err(|error| Error::new(ErrorKind::Invalid, format!("the attributes cannot be written down: {error}")))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -47,6 +48,8 @@ pub struct Site {
     /// Resources that could not be built: they are declared all the same.
     broken: BTreeSet<ResourceId>,
     sources: Sources,
+    /// Contents of source files that are known already; others are not read then.
+    source_files: Option<BTreeMap<String, Content>>,
 }
 
 /// A resource and what is common to all resources.
@@ -55,6 +58,8 @@ pub struct Declaration {
     pub(crate) resource: Box<dyn DynResource>,
     pub(crate) common: Common,
     pub(crate) spans: Spans,
+    /// Whether it came with others, and nobody declared it.
+    pub(crate) is_companion: bool,
 }
 
 /// Where a resource and its attributes were written.
@@ -148,6 +153,7 @@ impl Site {
             resource: Box::new(resource),
             common: Common::default(),
             spans: Spans { whole: Some(span), ..Spans::default() },
+            is_companion: false,
         });
         let last = self.declared.len() - 1;
         &mut self.declared[last]
@@ -183,7 +189,9 @@ impl Site {
             });
             match built {
                 Ok(_) if broken.contains(&id) => {}
-                Ok((resource, common)) => declared.push(Declaration { id, resource, common, spans }),
+                Ok((resource, common)) => {
+                    declared.push(Declaration { id, resource, common, spans, is_companion: false })
+                }
                 Err(mut errors) => {
                     // What is missing may be what could not be evaluated.
                     errors.retain(|error| !(error.path.is_empty() && broken.contains(&id)));
@@ -192,7 +200,12 @@ impl Site {
                 }
             }
         }
-        (Site { declared, broken, sources }, mistakes)
+        (Site { declared, broken, sources, source_files: None }, mistakes)
+    }
+
+    /// With contents of source files that are used in place of the files.
+    pub(crate) fn with_source_files(self, files: BTreeMap<String, Content>) -> Site {
+        Site { source_files: Some(files), ..self }
     }
 
     /// Adds to known mistakes those that can be found all the same in the rest of the site.
@@ -231,19 +244,24 @@ impl Site {
         }
         self.add_companions();
         let owned = self.owned_paths();
-        for Declaration { id, resource, spans, common } in &mut self.declared {
+        let known = self.source_files.take();
+        let read = Mutex::new(BTreeMap::new());
+        for Declaration { id, resource, spans, common, .. } in &mut self.declared {
             if !common.when.0 {
                 continue;
             }
             let base = spans.whole.as_ref().and_then(|span| Path::new(span.file.as_ref()).parent());
-            let surroundings = Neighbours { base: base.map(Path::to_owned), owned: &owned };
+            let surroundings =
+                Neighbours { base: base.map(Path::to_owned), owned: &owned, known: known.as_ref(), read: &read };
             if let Err(error) = resource.prepare(id, &surroundings) {
                 diagnostics.push(diagnose(id, spans, error));
             }
         }
         let sources = self.sources;
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
-            Some(graph) if diagnostics.is_empty() => Ok(graph.with_sources(sources)),
+            Some(graph) if diagnostics.is_empty() => {
+                Ok(graph.with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner)))
+            }
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };
                 diagnostics.normalise();
@@ -265,6 +283,7 @@ impl Site {
                 resource: companion.resource,
                 common: Common::default(),
                 spans: Spans::default(),
+                is_companion: true,
             });
         }
     }
@@ -297,6 +316,9 @@ pub(crate) fn diagnose(id: &ResourceId, spans: &Spans, error: AttributeError) ->
 struct Neighbours<'a> {
     base: Option<PathBuf>,
     owned: &'a BTreeSet<HostPath>,
+    known: Option<&'a BTreeMap<String, Content>>,
+    /// What was read, for a plan that is saved.
+    read: &'a Mutex<BTreeMap<String, Content>>,
 }
 
 impl Surroundings for Neighbours<'_> {
@@ -309,9 +331,15 @@ impl Surroundings for Neighbours<'_> {
                     .with_hint("write an absolute path"));
             }
         };
-        #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
-        let read = std::fs::read(&full);
-        read.map(Content::from).while_doing(|| format!("reading the source file {}", full.display()))
+        let name = full.display().to_string();
+        let content = match self.known {
+            Some(known) => known.get(&name).cloned().ok_or_else(|| Error::new(ErrorKind::NotFound, "it was not saved")),
+            #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
+            None => std::fs::read(&full).map(Content::from).map_err(Error::from),
+        };
+        let content = content.while_doing(|| format!("reading the source file {name}"))?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, content.clone());
+        Ok(content)
     }
 
     fn declared_within(&self, directory: &HostPath) -> Vec<HostPath> {

@@ -1,8 +1,6 @@
 //! The journal with resource types of a third party: deaths and faults at every effect, debts, undo.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use std::sync::Arc;
-
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{ErrorKind, Result};
@@ -316,5 +314,17 @@ fn who_reads_the_journal_learns_no_content() {
     for (name, bytes) in store.files() {
         assert!(!String::from_utf8_lossy(&bytes).contains("clear text"), "{name}");
     }
-    let _ = Arc::new(journal);
+}
+
+#[test]
+fn workers_that_begin_together_use_one_key() {
+    for _ in 0..20 {
+        let (host, store) = (host(), MemoryStore::new());
+        let journal = Journal::new(store);
+        let graph = site("new").into_graph().unwrap();
+        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+        let recorder = Some(journal.begin(info()).unwrap());
+        planned.apply(&host, &ApplyOptions { jobs: 4, recorder, ..ApplyOptions::default() }, &());
+        assert!(journal.rollback(1, &host, RollbackOptions::default()).unwrap().plan.is_feasible());
+    }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod bad_sites;
+mod guarantees;
 mod root_directory;
 mod verbs;
 

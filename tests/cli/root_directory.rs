@@ -14,7 +14,7 @@ const SITE: &str = r#"{ resources = {
 } }"#;
 
 /// A root directory with account files and nothing else. `None` without root's rights.
-fn place(site: &str) -> Option<Place> {
+pub fn place(site: &str) -> Option<Place> {
     let root = nix::unistd::geteuid().is_root();
     if !root {
         assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "this test needs root");

@@ -189,6 +189,18 @@ impl Booted {
         argv.extend(arguments);
         self.inside(&argv)
     }
+
+    /// As [`provision`](Booted::provision), without waiting for it: the program is the child of the one that is given.
+    pub fn start(&self, arguments: &[&str]) -> Result<Child> {
+        Command::new("nsenter")
+            .args(["-t", &self.init, "-m", "-u", "-i", "-p", "-r", "-w", "--", "/usr/local/bin/provision"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())
+    }
 }
 
 impl Drop for Booted {

@@ -11,7 +11,9 @@
     reason = "tests look at hosts from outside"
 )]
 
+mod guarantees;
 mod host;
+mod listing;
 mod scenarios;
 
 use std::process::ExitCode;

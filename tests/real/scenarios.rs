@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::guarantees;
 use crate::host::{Booted, Directory, Result};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
@@ -25,23 +26,27 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("units_are_reloaded_masked_and_unmasked", units_are_reloaded_masked_and_unmasked);
         add("an_undeclared_removal_is_refused", an_undeclared_removal_is_refused);
         add("an_interrupt_waits_for_the_effect_in_progress", an_interrupt_waits_for_the_effect_in_progress);
+        add("one_run_at_a_time", guarantees::one_run_at_a_time);
+        add("a_run_is_undone_in_a_root_directory", guarantees::a_run_is_undone_in_a_root_directory);
+        add("a_run_is_undone_on_a_booted_host", guarantees::a_run_is_undone_on_a_booted_host);
+        add("a_killed_run_is_taken_up_again", guarantees::a_killed_run_is_taken_up_again);
     }
     all
 }
 
-fn same(what: &str, found: &str, expected: &str) -> Result {
+pub fn same(what: &str, found: &str, expected: &str) -> Result {
     if found.trim() == expected {
         return Ok(());
     }
     Err(format!("{what}: found {:?}, expected {expected:?}", found.trim()))
 }
 
-fn contains(what: &str, text: &str, part: &str) -> Result {
+pub fn contains(what: &str, text: &str, part: &str) -> Result {
     if text.contains(part) { Ok(()) } else { Err(format!("{what} does not say {part:?}:\n{text}")) }
 }
 
-const QUICKSTART: &str = "/root/examples/quickstart/site.ncl";
-const WEB_SERVER: &str = "/root/examples/web-server/site.ncl";
+pub const QUICKSTART: &str = "/root/examples/quickstart/site.ncl";
+pub const WEB_SERVER: &str = "/root/examples/web-server/site.ncl";
 
 fn a_root_directory_converges(release: &'static str) -> Result {
     let host = Directory::new(release)?;
@@ -92,7 +97,7 @@ fn agree(plan: &Value, report: &Value) -> Result {
     if compared == 0 { Err("no step was certain".to_owned()) } else { Ok(()) }
 }
 
-fn no_stray_files(host: &Booted) -> Result {
+pub fn no_stray_files(host: &Booted) -> Result {
     let stray = host.inside(&["find", "/etc", "/srv", "/home", "/root", "-name", "*.provision"])?.out;
     same("stray temporary files", &stray, "")
 }

@@ -5,19 +5,28 @@ use std::io::{BufRead, IsTerminal, Write};
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
+use provision_core::graph::Graph;
 use provision_core::journal::{Purpose, RunInfo};
-use provision_core::plan::PlanOptions;
+use provision_core::plan::{PlanOptions, Planned, SavedPlan};
 use provision_core::report::Report;
+use provision_resources::registry;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::{Apply, Format, Options, Work};
-use crate::context;
+use crate::context::{self, Target};
 use crate::exit::{Exit, Failure};
 use crate::render;
 use crate::render::events::Watcher;
 
-/// Plans, and carries the plan out.
+/// Plans, or takes a plan that was saved, and carries it out.
 pub fn run(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
+    match context::saved_plan(&verb.site)? {
+        Some(bytes) => apply_saved(options, verb, &bytes),
+        None => apply_site(options, verb),
+    }
+}
+
+fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let watcher = Watcher::new(options);
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
@@ -28,28 +37,84 @@ pub fn run(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     }
     let _lock = target.lock(&verb.work)?;
     render::history::recovered(&target.journal.recover(host)?, options)?;
-    let pending = target.journal.pending()?;
-    let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed: pending.owed })?;
-    let plan = planned.plan();
-    if verb.work.ask && !plan.is_empty() {
-        render::plan::show(plan, &context::host_name(options, &facts), options)?;
-        if !confirmed("Apply this?")? {
-            return Ok(Exit::Success);
-        }
-    }
+    let owed = target.journal.pending()?.owed;
+    let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
-    let info = RunInfo {
-        purpose: Purpose::Apply,
-        who: context::who(),
-        site: sites.join(" "),
-        site_digest: (!plan.is_empty()).then(|| graph.digest()),
-    };
-    let cancel = Cancel::default();
-    stop_on_signals(&cancel)?;
-    let recorder = Some(target.journal.begin(info)?);
-    let report = planned.apply(host, &ApplyOptions { jobs: verb.jobs.into(), cancel, recorder }, &watcher);
-    watcher.finish(plan, &report)?;
-    Ok(exit(&report, &verb.work))
+    let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
+    work.out(&planned, &sites.join(" "))
+}
+
+fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Failure> {
+    if !(verb.site.set.is_empty() && verb.only.only.is_empty()) {
+        return Err(Failure::Usage("a saved plan is applied as it is, so --set and --only cannot change it".into()));
+    }
+    let file = verb.site.sites[0].display().to_string();
+    let watcher = Watcher::new(options);
+    let target = context::target(options, watcher.progress())?;
+    let host = &*target.host;
+    let _lock = target.lock(&verb.work)?;
+    let key = target.journal.key()?.ok_or_else(|| {
+        Error::new(ErrorKind::Damaged, "this host has saved no plan yet")
+            .with_hint("apply a plan on the host that it was made on, or make it again here")
+    });
+    let reading = || format!("reading the saved plan {file}");
+    let saved = key.and_then(|key| SavedPlan::read(bytes, &key).map(|saved| (saved, key))).while_doing(reading);
+    let (saved, key) = saved?;
+    let deferred = saved.deferred();
+    if !(deferred.is_empty() || verb.allow_deferred) {
+        let message = format!("{} would be decided only on the way", deferred.join(", "));
+        return Err(Error::new(ErrorKind::Refused, message)
+            .while_doing(format!("applying {file}"))
+            .with_hint("--allow-deferred lets that happen")
+            .into());
+    }
+    let pending = target.journal.pending()?;
+    if let Some(run) = pending.unfinished.first() {
+        return Err(Error::new(ErrorKind::Stale, format!("run {run} has died since it was made"))
+            .while_doing(format!("applying {file}"))
+            .with_hint("apply the site, which takes that run up again; or make the plan again afterwards")
+            .into());
+    }
+    let graph = saved.graph(&registry()).while_doing(|| format!("applying {file}"))?;
+    let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
+    let verbatim = !verb.allow_deferred;
+    let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim };
+    work.out(&planned, saved.site())
+}
+
+/// A plan that is about to be carried out.
+struct Carrying<'a> {
+    options: &'a Options,
+    verb: &'a Apply,
+    target: &'a Target,
+    watcher: &'a Watcher<'a>,
+    graph: &'a Graph,
+    verbatim: bool,
+}
+
+impl Carrying<'_> {
+    fn out(&self, planned: &Planned<'_>, site: &str) -> Result<Exit, Failure> {
+        let Carrying { options, verb, target, watcher, graph, verbatim } = *self;
+        let (plan, host) = (planned.plan(), &*target.host);
+        if verb.work.ask && !plan.is_empty() {
+            render::plan::show(plan, &context::host_name(options, &Facts::gather(host)?), options)?;
+            if !confirmed("Apply this?")? {
+                return Ok(Exit::Success);
+            }
+        }
+        let info = RunInfo {
+            purpose: Purpose::Apply,
+            who: context::who(),
+            site: site.to_owned(),
+            site_digest: (!plan.is_empty()).then(|| graph.digest()),
+        };
+        let cancel = Cancel::default();
+        stop_on_signals(&cancel)?;
+        let recorder = Some(target.journal.begin(info)?);
+        let report = planned.apply(host, &ApplyOptions { jobs: verb.jobs.into(), cancel, verbatim, recorder }, watcher);
+        watcher.finish(plan, &report)?;
+        Ok(exit(&report, &verb.work))
+    }
 }
 
 /// How a run that was carried out ends the program.

@@ -13,7 +13,7 @@ pub fn run(options: &Options, _: &FactsArguments) -> Result<Exit, Failure> {
     let facts = serde_json::to_value(facts)?;
     match options.format {
         Format::Json => render::json::print(&facts)?,
-        Format::Text => render::facts::show(&facts)?,
+        Format::Text | Format::Markdown => render::facts::show(&facts)?,
     }
     Ok(Exit::Success)
 }

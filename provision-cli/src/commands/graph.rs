@@ -20,12 +20,12 @@ pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
             let resources: Vec<_> = graph.vertices().collect();
             render::json::print(&json!({ "schema": "provision/graph/1", "resources": resources }))?;
         }
-        (Format::Text, GraphForm::Text) => {
+        (_, GraphForm::Text) => {
             render::diagnostics::warnings(&graph);
             text(&graph)?;
         }
-        (Format::Text, GraphForm::Dot) => dot(&graph)?,
-        (Format::Text, GraphForm::Mermaid) => mermaid(&graph)?,
+        (_, GraphForm::Dot) => dot(&graph)?,
+        (_, GraphForm::Mermaid) => mermaid(&graph)?,
     }
     Ok(Exit::Success)
 }

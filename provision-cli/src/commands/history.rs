@@ -24,7 +24,7 @@ pub fn run(options: &Options, verb: &History) -> Result<Exit, Failure> {
                 .collect();
             render::json::print(&json!({ "schema": "provision/history/1", "runs": runs }))?;
         }
-        Format::Text => render::history::list(&runs)?,
+        Format::Text | Format::Markdown => render::history::list(&runs)?,
     }
     Ok(if readable { Exit::Success } else { Exit::Failure })
 }

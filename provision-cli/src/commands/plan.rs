@@ -18,7 +18,11 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let pending = target.pending()?;
     let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
+    if let Some(file) = &verb.output {
+        context::save_plan(&planned, &target, &verb.site, file)?;
+    }
     match options.format {
+        Format::Markdown => render::markdown::plan(plan, &context::host_name(options, &facts))?,
         Format::Json => render::json::print(&json!({
             "schema": "provision/plan/1",
             "host": facts.hostname,

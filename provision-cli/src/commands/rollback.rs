@@ -32,7 +32,7 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     if verb.plan || verb.work.ask || !feasible {
         match options.format {
             Format::Json => render::json::print(&json!({ "schema": "provision/rollback/1", "rollback": rollback }))?,
-            Format::Text => {
+            Format::Text | Format::Markdown => {
                 let name = context::host_name(options, &Facts::gather(host)?);
                 render::history::rollback(&rollback, &name, options)?;
             }
@@ -49,7 +49,7 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     let info = RunInfo { purpose: Purpose::Rollback { of: run }, who: context::who(), ..record.info };
     let cancel = Cancel::default();
     stop_on_signals(&cancel)?;
-    let apply = ApplyOptions { jobs: 1, cancel, recorder: Some(target.journal.begin(info)?) };
+    let apply = ApplyOptions { jobs: 1, cancel, recorder: Some(target.journal.begin(info)?), verbatim: true };
     let report = rollback.apply(host, &apply, &watcher);
     watcher.finish(&rollback.plan, &report)?;
     Ok(exit(&report, &verb.work))

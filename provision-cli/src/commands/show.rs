@@ -20,7 +20,7 @@ pub fn run(options: &Options, verb: &Show) -> Result<Exit, Failure> {
     let record = journal.run(run)?;
     match options.format {
         Format::Json => render::json::print(&json!({ "schema": "provision/run/1", "run": record }))?,
-        Format::Text => render::history::run(&record, options)?,
+        Format::Text | Format::Markdown => render::history::run(&record, options)?,
     }
     Ok(Exit::Success)
 }

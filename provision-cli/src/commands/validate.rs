@@ -32,7 +32,7 @@ pub fn run(options: &Options, verb: &Validate) -> Result<Exit, Failure> {
             "resources": graph.len(),
             "diagnostics": graph.warnings(),
         }))?,
-        Format::Text => {
+        Format::Text | Format::Markdown => {
             render::diagnostics::warnings(&graph);
             if !options.quiet {
                 let s = if graph.len() == 1 { "" } else { "s" };

@@ -6,5 +6,6 @@ pub mod events;
 pub mod facts;
 pub mod history;
 pub mod json;
+pub mod markdown;
 pub mod plan;
 pub mod style;

@@ -6,6 +6,7 @@ mod packages;
 use std::io::Write;
 
 use provision_core::diagnostic::Span;
+use provision_core::effect::Effect;
 use provision_core::plan::{Change, Plan, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
@@ -118,7 +119,7 @@ fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(),
             let faint = style::FAINT;
             writeln!(out, "    {faint}· unless {} brings {}{faint:#}", doubt.because, doubt.about)?;
         }
-        for effect in step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects)) {
+        for effect in effects_of(step) {
             let faint = style::FAINT;
             writeln!(out, "    {faint}· {effect}{faint:#}")?;
         }
@@ -139,14 +140,14 @@ pub fn show_failure(
     error::details(out, "    ", error)
 }
 
+/// The effects of a step, those of its reaction included.
+pub fn effects_of(step: &Step) -> impl Iterator<Item = &Effect> {
+    step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects))
+}
+
 /// Names what cannot be undone.
 fn points_of_no_return(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
-    let reactions =
-        |step: &Step| step.reaction.iter().flat_map(|reaction| reaction.effects.clone()).collect::<Vec<_>>();
-    let all = plan.steps.iter().flat_map(|step| {
-        let effects = step.effects.iter().cloned().chain(reactions(step));
-        effects.map(move |effect| (&step.id, effect)).collect::<Vec<_>>()
-    });
+    let all = plan.steps.iter().flat_map(|step| effects_of(step).map(move |effect| (&step.id, effect)));
     for (number, (id, why)) in all.filter_map(|(id, effect)| Some((id, effect.point_of_no_return()?))).enumerate() {
         if number == 0 {
             writeln!(out, "\nPoints of no return:")?;

@@ -75,7 +75,8 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
-/// A text that must not be shown: it is never written down, and `Debug` hides it.
+/// A text that must not be shown: `Debug` hides it, and so does every form that people can read, such as JSON. Only a
+/// form that no one reads (`Serializer::is_human_readable`), which is sealed at once, holds it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Sensitive(Arc<str>);
 
@@ -102,7 +103,8 @@ impl fmt::Debug for Sensitive {
 
 impl Serialize for Sensitive {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Sensitive::HIDDEN)
+        let text = if serializer.is_human_readable() { Sensitive::HIDDEN } else { &self.0 };
+        serializer.serialize_str(text)
     }
 }
 

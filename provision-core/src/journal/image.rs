@@ -4,6 +4,7 @@ mod accounts;
 mod changes;
 mod files;
 mod packages;
+mod relied;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -20,11 +21,12 @@ use crate::host::{HostView, UnitState};
 
 pub use accounts::AccountsImage;
 pub use files::{Fingerprint, PathImage, There, Was};
-pub use packages::PackageDiff;
+pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
 pub(super) use changes::change;
 pub(super) use files::touched;
 pub(super) use packages::inverse as inverse_of_packages;
+pub(crate) use relied::relied_on;
 
 /// Where large contents lie.
 pub(super) const BLOBS: &str = "blobs";
@@ -45,10 +47,7 @@ pub enum Before {
         paths: Vec<PathImage>,
     },
     /// All packages.
-    Packages {
-        /// The table of packages, as JSON.
-        table: Kept,
-    },
+    Packages(PackagesImage),
     /// Users and groups.
     Accounts(AccountsImage),
     /// A unit.
@@ -68,10 +67,7 @@ pub enum After {
         paths: Vec<Fingerprint>,
     },
     /// Packages.
-    Packages {
-        /// Those that differ from before.
-        changed: Vec<PackageDiff>,
-    },
+    Packages(PackageChanges),
     /// Users and groups.
     Accounts {
         /// Digest of all that is known of them.
@@ -139,7 +135,7 @@ impl Before {
             _ => &[],
         };
         let kept = paths.iter().filter_map(PathImage::content).chain(match self {
-            Before::Packages { table } => Some(table),
+            Before::Packages(image) => Some(&image.known),
             _ => None,
         });
         kept.filter_map(|kept| match kept {
@@ -161,7 +157,7 @@ impl Keeper<'_> {
     /// Keeps what an effect is about to change.
     pub(super) fn before(&self, effect: &Effect, host: &dyn HostView) -> Result<Before> {
         Ok(match effect {
-            Effect::Packages(_) => Before::Packages { table: self.keep_json(&*host.packages()?)? },
+            Effect::Packages(_) => Before::Packages(self.packages_before(host)?),
             Effect::Unit { action: UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed, .. } => {
                 Before::Nothing
             }
@@ -179,9 +175,7 @@ impl Keeper<'_> {
         Ok(match before {
             Before::Nothing => After::Nothing,
             Before::Paths { paths } => After::Paths { paths: self.fingerprints(paths, Some(effect), host)? },
-            Before::Packages { table } => {
-                After::Packages { changed: packages::difference(&self.json_of(table)?, &*host.packages()?) }
-            }
+            Before::Packages(image) => After::Packages(self.packages_after(image, host)?),
             Before::Accounts(image) => After::Accounts {
                 digest: self.accounts_digest(effect, host)?,
                 paths: self.fingerprints(&image.paths, None, host)?,

@@ -70,6 +70,11 @@ impl Recorder {
         if let Some(key) = self.key.get() {
             return Ok(key);
         }
+        // Two that make it at the same time would make two.
+        let _one_at_a_time = self.state();
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
         let key = HostKey::read_or_make(self.store())?;
         Ok(self.key.get_or_init(|| key))
     }

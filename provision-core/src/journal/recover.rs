@@ -146,7 +146,7 @@ impl Keeper<'_> {
                 }
                 true
             }
-            (Before::Packages { .. }, After::Packages { changed }) => changed.is_empty(),
+            (Before::Packages(_), After::Packages(changes)) => changes.packages.is_empty(),
             (Before::Unit(before), After::Unit(after)) => before == after,
             _ => false,
         })

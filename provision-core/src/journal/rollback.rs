@@ -13,6 +13,7 @@ use crate::effect::{Effect, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, Overlay};
 use crate::observe::{Event, Observer};
+use crate::path::HostPath;
 use crate::plan::{Change, Plan, PlannedTransaction, Reaction, Step, Verdict};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::ResourceId;
@@ -149,6 +150,7 @@ impl<'a> Undoing<'a> {
             self.stale_units = false;
         }
         let changes = self.changes(&effects);
+        let with_packages = effects.iter().any(|effect| matches!(effect, Effect::Packages(_)));
         for effect in &effects {
             self.stale_units |= touches_unit_files(effect);
             if let Effect::Packages(transaction) = effect {
@@ -166,7 +168,11 @@ impl<'a> Undoing<'a> {
                     unknown,
                 });
             }
-            self.overlay.perform(effect)?;
+            // What goes with a package is still there in the model.
+            let modelled = self.overlay.perform(effect);
+            if !with_packages {
+                modelled?;
+            }
         }
         self.push(record, Verdict::Change, effects, changes);
         Ok(())
@@ -210,7 +216,7 @@ impl<'a> Undoing<'a> {
             };
             let Some(id) = effect.intent.ids.first() else { continue };
             let again = effect.intent.effect.clone();
-            if done.contains(&again) || !self.overlay.unit(unit)?.is_active() {
+            if done.contains(&again) || !self.overlay.unit(unit)?.is_active() || self.goes_with_its_package(unit)? {
                 continue;
             }
             let mut effects = vec![again.clone()];
@@ -226,6 +232,20 @@ impl<'a> Undoing<'a> {
             self.push_reaction(id, causes, vec![Effect::ReloadUnits]);
         }
         Ok(())
+    }
+
+    /// Whether the package that ships a unit is taken away again.
+    fn goes_with_its_package(&self, unit: &str) -> Result<bool> {
+        for directory in ["/usr/lib/systemd/system", "/lib/systemd/system"] {
+            let Some(owner) = self.overlay.package_of(&HostPath::new(&format!("{directory}/{unit}"))?)? else {
+                continue;
+            };
+            let goes = |planned: &PlannedTransaction| {
+                planned.transaction.purge.contains(&owner) || planned.transaction.remove.contains(&owner)
+            };
+            return Ok(self.transactions.iter().any(goes));
+        }
+        Ok(false)
     }
 
     fn push_reaction(&mut self, id: ResourceId, causes: Vec<ResourceId>, effects: Vec<Effect>) {
@@ -299,6 +319,12 @@ impl Rollback {
         }
         let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
         for effect in step.effects.iter().chain(reactions) {
+            // Only what runs has read something.
+            if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
+                && !host.unit(unit)?.is_active()
+            {
+                continue;
+            }
             let ids = [&step.id];
             observer.event(&Event::EffectStarted { ids: &ids, effect });
             let began = Instant::now();

@@ -1,6 +1,6 @@
 //! What takes an effect back: once for each kind of effect.
 
-use super::image::{After, Before, Keeper, PathImage, UnitImage, Was, inverse_of_packages};
+use super::image::{After, Before, Keeper, PackageChanges, PathImage, UnitImage, Was, inverse_of_packages};
 use super::record::EffectRecord;
 use crate::effect::{Effect, Removal, UnitAction, UserChanges};
 use crate::error::Result;
@@ -41,19 +41,8 @@ impl Keeper<'_> {
                 };
                 self.undo_paths(paths, after, made, host)
             }
-            Before::Packages { .. } => match after {
-                Some(After::Packages { changed }) if changed.is_empty() => Ok(Undo::Nothing),
-                Some(After::Packages { changed }) => {
-                    let table = host.packages()?;
-                    let now = |name: &str| table.get(name).cloned().unwrap_or_default();
-                    if changed.iter().all(|diff| same(&now(&diff.name), &diff.before)) {
-                        return Ok(Undo::Nothing);
-                    }
-                    if let Some(diff) = changed.iter().find(|diff| !same(&now(&diff.name), &diff.after)) {
-                        return Ok(Undo::Changed(format!("package {}", diff.name)));
-                    }
-                    Ok(Undo::Effects(vec![Effect::Packages(inverse_of_packages(changed))]))
-                }
+            Before::Packages(_) => match after {
+                Some(After::Packages(changes)) => self.undo_packages(changes, host),
                 _ => Ok(Undo::Changed("packages, in a run that died meanwhile".to_owned())),
             },
             Before::Accounts(image) => {
@@ -100,6 +89,35 @@ impl Keeper<'_> {
                 }
             }
         }
+    }
+
+    fn undo_packages(&self, changes: &PackageChanges, host: &dyn HostView) -> Result<Undo> {
+        if changes.packages.is_empty() {
+            return Ok(Undo::Nothing);
+        }
+        let table = host.packages()?;
+        let now = |name: &str| table.get(name).cloned().unwrap_or_default();
+        if changes.packages.iter().all(|diff| same(&now(&diff.name), &diff.before)) {
+            return Ok(Undo::Nothing);
+        }
+        if let Some(diff) = changes.packages.iter().find(|diff| !same(&now(&diff.name), &diff.after)) {
+            return Ok(Undo::Changed(format!("package {}", diff.name)));
+        }
+        if !self.has_same_accounts(changes, host)? {
+            let names = [changes.users.as_slice(), &changes.groups].concat();
+            return Ok(Undo::Changed(format!("one of the accounts {} that came with packages", names.join(", "))));
+        }
+        // What was changed since is no longer only the packages'.
+        let mut changes = changes.clone();
+        let mut kept = Vec::new();
+        for path in &changes.paths {
+            let gone = host.metadata(&path.path)?.is_none();
+            if !gone && (path.kind == Some(FileKind::Directory) || self.matches(path, false, host)?) {
+                kept.push(path.clone());
+            }
+        }
+        changes.paths = kept;
+        Ok(Undo::Effects(inverse_of_packages(&changes)))
     }
 
     fn undo_paths(

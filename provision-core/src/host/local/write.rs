@@ -140,6 +140,10 @@ impl Root {
             Removal::File if is_directory => {
                 return Err(Error::new(ErrorKind::Conflict, "it is a directory"));
             }
+            Removal::IfEmpty => match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
+                Err(Errno::ENOTEMPTY | Errno::EEXIST) => return Ok(()),
+                result => result?,
+            },
             Removal::Tree if is_directory => remove_tree(parent.as_fd(), path.name(), stat.st_dev)?,
             Removal::EmptyDirectory => match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
                 Err(Errno::ENOTEMPTY | Errno::EEXIST) => {

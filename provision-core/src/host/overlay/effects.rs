@@ -208,6 +208,7 @@ impl<H: HostView> Overlay<H> {
         let is_directory = found.kind == FileKind::Directory;
         match what {
             Removal::File if is_directory => return Err(Error::new(ErrorKind::Conflict, "it is a directory")),
+            Removal::IfEmpty if self.list(path)?.is_some_and(|names| !names.is_empty()) => {}
             Removal::EmptyDirectory if self.list(path)?.is_some_and(|names| !names.is_empty()) => {
                 return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
             }

@@ -115,18 +115,28 @@ impl Keeper<'_> {
     /// Digest of all that is known of the users and groups of an effect.
     pub(in crate::journal) fn accounts_digest(&self, effect: &Effect, host: &dyn HostView) -> Result<String> {
         let (users, groups) = names(effect).unwrap_or_default();
+        self.digest_of_accounts(&users, &groups, host)
+    }
+
+    /// Digest of all that is known of users and groups.
+    pub(super) fn digest_of_accounts(
+        &self,
+        users: &[impl AsRef<str>],
+        groups: &[impl AsRef<str>],
+        host: &dyn HostView,
+    ) -> Result<String> {
         let mut digester = self.key.digester();
         let mut add = |text: String| {
             digester.update(text.as_bytes());
             digester.update(b"\n");
         };
-        for name in users {
+        for name in users.iter().map(AsRef::as_ref) {
             add(format!("{name} {:?}", host.user(name)?));
             let shadow = host.shadow(name)?;
             add(format!("{:?}", shadow.map(|shadow| (shadow.password.reveal().to_owned(), shadow.expires))));
             add(format!("{:?}", host.accounts()?.groups_of(name)));
         }
-        for name in groups {
+        for name in groups.iter().map(AsRef::as_ref) {
             add(format!("{name} {:?}", host.group(name)?));
         }
         Ok(digester.finish())

@@ -219,6 +219,11 @@ impl Keeper<'_> {
         Ok(Fingerprint { path: path.clone(), kind: Some(found.kind), access: Some(found.access), content })
     }
 
+    /// Notes how something is now, whatever is to be done to it.
+    pub(super) fn fingerprint_of(&self, path: &HostPath, deep: bool, host: &dyn HostView) -> Result<Fingerprint> {
+        self.fingerprint(path, true, deep, None, host)
+    }
+
     fn digest_of_file(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
         let mut digester = self.key.digester();
         host.copy_out(path, &mut Digesting(&mut digester))?;

@@ -1,0 +1,115 @@
+//! A plan for a comment in a review.
+
+use std::io::Write;
+
+use provision_core::plan::{Change, Plan, Step, Verdict};
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::plan::{count_list, effects_of, sign};
+use crate::exit::Failure;
+
+/// Shows a plan as Markdown: a table of what happens, and the differences of texts folded away.
+pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "### Plan for {}\n", escaped(host))?;
+    let busy: Vec<&Step> =
+        plan.steps.iter().filter(|step| step.verdict != Verdict::InSync || step.reaction.is_some()).collect();
+    if busy.is_empty() {
+        writeln!(out, "Nothing to do: {} resources in sync.", plan.steps.len())?;
+        return Ok(());
+    }
+    writeln!(out, "| | resource | what happens |\n|---|---|---|")?;
+    for step in &busy {
+        let (sign, says) = said(step);
+        writeln!(out, "| `{sign}` | `{}` | {} |", step.id, escaped(&says))?;
+    }
+    for transaction in plan.transactions.iter().filter_map(|transaction| transaction.preview.as_ref()) {
+        if transaction.changes.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n<details><summary>{} packages in one transaction</summary>\n", transaction.changes.len())?;
+        for change in &transaction.changes {
+            let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
+            writeln!(out, "- `{}` {} → {}", change.name, version(&change.from), version(&change.to))?;
+        }
+        writeln!(out, "\n</details>")?;
+    }
+    for step in &busy {
+        for change in step.changes.iter().filter(|change| is_text(&change.from) || is_text(&change.to)) {
+            diff(&mut out, step, change)?;
+        }
+    }
+    let lost: Vec<String> =
+        plan.steps.iter().flat_map(effects_of).filter_map(|effect| effect.point_of_no_return()).collect();
+    if !lost.is_empty() {
+        writeln!(out, "\n**Points of no return**\n")?;
+        lost.iter().try_for_each(|why| writeln!(out, "- {}", escaped(why)))?;
+    }
+    let counts = plan.counts();
+    let parts = [
+        (counts.change, "to change"),
+        (counts.deferred, "to be decided later"),
+        (counts.in_sync, "in sync"),
+        (counts.failed, "impossible"),
+        (counts.skipped, "to be skipped"),
+    ];
+    writeln!(out, "\n{}", count_list(&parts))?;
+    Ok(())
+}
+
+fn said(step: &Step) -> (&'static str, String) {
+    let reaction = step.reaction.as_ref().map(|reaction| {
+        let effects: Vec<String> = reaction.effects.iter().map(ToString::to_string).collect();
+        let causes: Vec<String> = reaction.causes.iter().map(ToString::to_string).collect();
+        let owed = reaction.owed.first().map(|owed| format!("owed since run {}", owed.run));
+        format!("{} ({})", effects.join(", "), owed.unwrap_or_else(|| format!("because of {}", causes.join(", "))))
+    });
+    match &step.verdict {
+        Verdict::InSync => ("~", reaction.unwrap_or_default()),
+        Verdict::Change => {
+            let mut parts: Vec<String> = step.effects.iter().map(ToString::to_string).collect();
+            parts.extend(reaction);
+            (sign(&step.changes).0, parts.join("; "))
+        }
+        Verdict::Deferred { because } => ("?", format!("is decided once {because}")),
+        Verdict::Failed { error } => ("!", error.to_string()),
+        Verdict::Skipped { because } => ("!", format!("would be skipped, because {because} cannot be done")),
+    }
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains('\n'))
+}
+
+fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failure> {
+    let (from, to) = (change.from.as_str().unwrap_or_default(), change.to.as_str().unwrap_or_default());
+    let diff = TextDiff::from_lines(from, to).unified_diff().context_radius(3).to_string();
+    // A fence must be longer than any within.
+    let longest = diff.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest.max(2) + 1);
+    writeln!(
+        out,
+        "\n<details><summary>{} of {}</summary>\n",
+        escaped(&change.attribute),
+        escaped(&step.id.to_string())
+    )?;
+    writeln!(out, "{fence}diff\n{}\n{fence}\n\n</details>", diff.trim_end())?;
+    Ok(())
+}
+
+/// Text that stays text between HTML and the bars of a table.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            '|' => escaped += "\\|",
+            '\n' => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

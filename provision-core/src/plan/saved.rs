@@ -1,0 +1,285 @@
+//! A plan in a file: what people read of it, and, sealed with the key of the host, all that is needed to make it again.
+//!
+//! A saved plan is applied by making the plan anew from what was declared then, on the host as it is now. Only if both
+//! are the same, and everything that its effects touch is as it was, anything is done. See `docs/saved-plan.md`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Plan, PlanOptions, Planned, Selector, Verdict};
+use crate::diagnostic::{Sources, Span};
+use crate::effect::Content;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Graph;
+use crate::host::HostView;
+use crate::journal::{HostKey, Owed, relied_on};
+use crate::path::HostPath;
+use crate::registry::{Common, Registry};
+use crate::resource::ResourceId;
+use crate::site::{RawDeclaration, Site, Spans};
+
+const FORMAT: &str = "provision-plan";
+const VERSION: u32 = 1;
+
+/// A plan that was read from a file.
+pub struct SavedPlan {
+    /// What people read of it.
+    visible: Value,
+    hidden: Hidden,
+}
+
+/// What is sealed: declarations may hold what must not be shown.
+#[derive(Serialize, Deserialize)]
+struct Hidden {
+    /// SHA-256 of the visible part.
+    digest: String,
+    declared: Vec<Declared>,
+    /// Contents of source files, by their paths.
+    sources: BTreeMap<String, Content>,
+    only: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Declared {
+    id: ResourceId,
+    attributes: Value,
+    common: Common,
+    declared_at: Option<Span>,
+}
+
+/// Something that an effect of a plan touches, and how it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReliedOn {
+    /// What it is: `path /etc/motd`.
+    pub what: String,
+    /// Digest of all that is known of it. Only the host can make it.
+    pub digest: String,
+}
+
+impl Planned<'_> {
+    /// The plan as a file. `key` is the key of the host's journal; without it nobody can read what is sealed, or make
+    /// a file that passes for one of this host.
+    ///
+    /// # Errors
+    /// The host cannot be looked at.
+    pub fn save(&self, host: &dyn HostView, key: &HostKey, site: &str) -> Result<Vec<u8>> {
+        let visible = json!({
+            "host": identity(host)?,
+            "site": site,
+            "site_digest": self.graph.digest(),
+            "made_micros": host.now().unix_micros,
+            "plan": comparable(&self.plan)?,
+            "relied_on": relied_on(&self.plan, host, key)?,
+        });
+        let declared = self.graph.nodes.iter().filter(|node| !node.is_companion).map(|node| {
+            Ok(Declared {
+                id: node.id.clone(),
+                attributes: node.resource.all_attributes()?,
+                common: node.common.clone(),
+                declared_at: node.declared_at().cloned(),
+            })
+        });
+        let hidden = Hidden {
+            digest: digest(&visible),
+            declared: declared.collect::<Result<_>>()?,
+            sources: self.graph.source_files().clone(),
+            only: self.only.iter().map(ToString::to_string).collect(),
+        };
+        let bytes = rmp_serde::to_vec_named(&hidden).map_err(|error| unwritable(&error))?;
+        let sealed = BASE64.encode(key.seal(&bytes)?);
+        let file = json!({ "format": FORMAT, "version": VERSION, "program": env!("CARGO_PKG_VERSION"), "visible": visible, "sealed": sealed });
+        let mut text = serde_json::to_vec_pretty(&file).map_err(|error| unwritable(&error))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+impl SavedPlan {
+    /// Whether bytes are meant to be a saved plan.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+        text.trim_start().starts_with('{') && text.contains(FORMAT)
+    }
+
+    /// Reads a saved plan with the key of the host that it was made on.
+    ///
+    /// # Errors
+    /// It was changed, or made on another host, or by a version of this program that writes another form.
+    pub fn read(bytes: &[u8], key: &HostKey) -> Result<SavedPlan> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            format: String,
+            version: u32,
+            program: String,
+            visible: Value,
+            sealed: String,
+        }
+        let damaged = |why: &str| {
+            Error::new(ErrorKind::Damaged, why.to_owned())
+                .with_hint("make the plan again with `provision plan -o FILE`")
+        };
+        let file: File =
+            serde_json::from_slice(bytes).map_err(|error| damaged(&format!("it is no saved plan: {error}")))?;
+        if file.format != FORMAT {
+            return Err(damaged("it is no saved plan"));
+        }
+        if file.version != VERSION || file.program != env!("CARGO_PKG_VERSION") {
+            let message =
+                format!("version {} of this program made it, and this is {}", file.program, env!("CARGO_PKG_VERSION"));
+            return Err(
+                Error::new(ErrorKind::Unsupported, message).with_hint("apply it with that version, or make it again")
+            );
+        }
+        let sealed = BASE64.decode(file.sealed).map_err(|_| damaged("its sealed part is damaged"))?;
+        let mut opened = zeroize::Zeroizing::new(Vec::new());
+        std::io::Read::read_to_end(&mut key.open(&*sealed), &mut opened)
+            .map_err(|_| damaged("it was made on another host, or it is damaged"))?;
+        let hidden: Hidden = rmp_serde::from_slice(&opened)
+            .map_err(|error| damaged(&format!("its sealed part makes no sense: {error}")))?;
+        if hidden.digest != digest(&file.visible) {
+            return Err(damaged("it was changed by hand, or it is damaged"));
+        }
+        Ok(SavedPlan { visible: file.visible, hidden })
+    }
+
+    /// From where the site came.
+    pub fn site(&self) -> &str {
+        self.visible["site"].as_str().unwrap_or_default()
+    }
+
+    /// Steps that are decided only while it is applied.
+    pub fn deferred(&self) -> Vec<&str> {
+        let steps = self.visible["plan"]["steps"].as_array().into_iter().flatten();
+        steps.filter(|step| step["verdict"]["verdict"] == "deferred").filter_map(|step| step["id"].as_str()).collect()
+    }
+
+    /// What was declared.
+    ///
+    /// # Errors
+    /// A resource type is not known here, or no longer takes what was declared.
+    pub fn graph(&self, registry: &Registry) -> Result<Graph> {
+        let raw = self.hidden.declared.iter().map(|declared| {
+            let mut attributes = declared.attributes.as_object().cloned().unwrap_or_default();
+            if let Ok(Value::Object(common)) = serde_json::to_value(&declared.common) {
+                attributes.extend(common);
+            }
+            RawDeclaration {
+                id: declared.id.clone(),
+                attributes,
+                spans: Spans { whole: declared.declared_at.clone(), ..Spans::default() },
+            }
+        });
+        let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
+        let graph = site.and_then(|site| site.with_source_files(self.hidden.sources.clone()).into_graph());
+        graph.map_err(|diagnostics| {
+            let mistakes: Vec<String> = diagnostics.list.iter().map(|mistake| mistake.message.clone()).collect();
+            Error::new(ErrorKind::Invalid, "what was declared then is not accepted now")
+                .with_cause(mistakes.join("\n"))
+                .with_hint("make the plan again with `provision plan -o FILE`")
+        })
+    }
+
+    /// Makes the plan anew, and requires it to be the saved one.
+    ///
+    /// # Errors
+    /// Something that it relied on has moved ([`ErrorKind::Stale`]); the cause names what.
+    pub fn renew<'g>(
+        &self,
+        graph: &'g Graph,
+        host: &dyn HostView,
+        key: &HostKey,
+        owed: Vec<Owed>,
+    ) -> Result<Planned<'g>> {
+        let here = identity(host)?;
+        if self.visible["host"] != here {
+            let made = self.visible["host"]["name"].as_str().unwrap_or_default();
+            let message = format!("it was made for {made}, and this is {}", here["name"].as_str().unwrap_or_default());
+            return Err(Error::new(ErrorKind::Stale, message).with_hint("make a plan on this host"));
+        }
+        let only = self.hidden.only.iter().map(|text| text.parse::<Selector>()).collect::<Result<_>>()?;
+        let planned = graph.plan(host, &PlanOptions { only, owed })?;
+        let now = comparable(&planned.plan)?;
+        let mut moved = self.moved_things(&relied_on(&planned.plan, host, key)?);
+        moved.extend(different_steps(&self.visible["plan"], &now));
+        if moved.is_empty() && self.visible["plan"] == now {
+            return Ok(planned);
+        }
+        Err(Error::new(ErrorKind::Stale, "the host is no longer as the plan found it")
+            .with_cause(moved.join("\n"))
+            .with_hint("nothing was changed; make the plan again with `provision plan -o FILE`"))
+    }
+
+    fn moved_things(&self, now: &[ReliedOn]) -> Vec<String> {
+        let before: Vec<ReliedOn> = serde_json::from_value(self.visible["relied_on"].clone()).unwrap_or_default();
+        let other =
+            |thing: &&ReliedOn| now.iter().any(|other| other.what == thing.what && other.digest != thing.digest);
+        before.iter().filter(other).map(|thing| format!("{} has changed", thing.what)).collect()
+    }
+}
+
+/// The steps that would be other ones now.
+fn different_steps(before: &Value, now: &Value) -> Vec<String> {
+    let steps = |plan: &Value| -> BTreeMap<String, Value> {
+        let steps = plan["steps"].as_array().into_iter().flatten();
+        steps.map(|step| (step["id"].as_str().unwrap_or_default().to_owned(), step.clone())).collect()
+    };
+    let (before, now) = (steps(before), steps(now));
+    let mut said = Vec::new();
+    for (id, step) in &before {
+        let difference = match now.get(id) {
+            Some(other) if other == step => continue,
+            Some(other) if other["verdict"] != step["verdict"] => {
+                let verdict = |step: &Value| step["verdict"]["verdict"].as_str().unwrap_or_default().replace('_', " ");
+                format!("was planned as {:?}, and is {:?} now", verdict(step), verdict(other))
+            }
+            Some(other) if other["reaction"] != step["reaction"] => "would react to something else now".to_owned(),
+            Some(_) => "is in another state than the plan found".to_owned(),
+            None => "takes no part now".to_owned(),
+        };
+        said.push(format!("{id} {difference}"));
+    }
+    said
+}
+
+/// The plan as it is compared: how much is to be fetched depends on what was fetched before, and changes nothing.
+fn comparable(plan: &Plan) -> Result<Value> {
+    let mut plan = serde_json::to_value(plan).map_err(|error| unwritable(&error))?;
+    for transaction in plan["transactions"].as_array_mut().into_iter().flatten() {
+        if let Some(preview) = transaction["preview"].as_object_mut() {
+            preview.remove("download_bytes");
+        }
+    }
+    Ok(plan)
+}
+
+/// Which host it is: its name, and a digest of its `/etc/machine-id`, see `machine-id(5)`.
+fn identity(host: &dyn HostView) -> Result<Value> {
+    let read = |path: &str| -> Result<String> {
+        let content = host.read(&HostPath::new(path)?)?;
+        Ok(content.and_then(|content| content.text().map(|text| text.trim().to_owned())).unwrap_or_default())
+    };
+    // The id itself is to be kept confidential.
+    let id = crate::journal::hex(&Sha256::digest(read("/etc/machine-id")?));
+    Ok(json!({ "name": read("/etc/hostname")?, "machine": id, "running": host.is_running() }))
+}
+
+fn digest(visible: &Value) -> String {
+    crate::journal::hex(&Sha256::digest(visible.to_string()))
+}
+
+fn unwritable(error: &impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Invalid, format!("the plan cannot be written down: {error}"))
+}
+
+impl Plan {
+    /// Whether some of its steps are decided only while it is applied.
+    pub fn has_deferred(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.verdict, Verdict::Deferred { .. }) || !step.assumes.is_empty())
+    }
+}

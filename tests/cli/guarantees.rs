@@ -1,0 +1,250 @@
+//! Saved plans, the past, and the lock, on a root directory.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::Place;
+use crate::root_directory::place;
+
+const SITE: &str = r#"{ resources = {
+  file."/etc/motd".content = "hello\nworld\n",
+  directory."/srv/data".mode = "2775",
+  file."/srv/data/private" = { content = "quiet", mode = "0600" },
+} }"#;
+
+fn started() -> Option<Place> {
+    Some(place(SITE)?.file("root/etc/motd", "old\n"))
+}
+
+/// Every file below the root directory with its content.
+fn everything(place: &Place) -> Vec<(String, Vec<u8>)> {
+    fn walk(directory: &std::path::Path, found: &mut Vec<(String, Vec<u8>)>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.display().to_string();
+            if path.is_dir() {
+                found.push((shown, Vec::new()));
+                walk(&path, found);
+            } else {
+                found.push((shown, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&place.path("root"), &mut found);
+    found.retain(|(path, _)| !path.ends_with("/run") && !path.ends_with("provision.lock"));
+    found.sort();
+    found
+}
+
+/// Times and digests differ from run to run.
+fn without_times(text: &str) -> String {
+    let clean = |word: &str| {
+        let has = |length: usize, sign: u8, places: [usize; 2]| {
+            word.len() == length && places.iter().all(|place| word.as_bytes()[*place] == sign)
+        };
+        match word {
+            _ if has(10, b'-', [4, 7]) => "DATE".to_owned(),
+            _ if has(8, b':', [2, 5]) => "TIME".to_owned(),
+            _ if has(5, b'.', [1, 1]) => "TOOK".to_owned(),
+            _ if word.starts_with("sha256:") => "sha256:DIGEST".to_owned(),
+            word => word.to_owned(),
+        }
+    };
+    let line = |line: &str| line.split(' ').map(clean).collect::<Vec<_>>().join(" ") + "\n";
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn a_run_is_listed_shown_and_undone() {
+    let Some(place) = started() else { return };
+    assert!(place.run("history --root root").out.contains("No run has changed this host yet"));
+    let before = everything(&place);
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let seen: Vec<String> = ["history --root root", "show --root root", "rollback --plan --root root"]
+        .iter()
+        .map(|arguments| format!("$ provision {arguments}\n{}", without_times(&place.run(arguments).seen())))
+        .collect();
+    insta::assert_snapshot!("past", seen.join("\n"));
+    assert_eq!(place.run("rollback --root root").code, 0);
+    let mut after = everything(&place);
+    let state =
+        |path: &str| path.contains("/var/lib/provision") || path.ends_with("/var") || path.ends_with("/var/lib");
+    after.retain(|(path, _)| !state(path));
+    assert_eq!(after, before);
+    let nothing = place.run("rollback --root root");
+    assert!(nothing.err.contains("there is no run that could be undone"), "{}", nothing.seen());
+    assert_eq!(place.run("rollback --root root 2").code, 0, "an undo can be undone");
+    assert!(place.run("apply --root root site.ncl").out.contains("Nothing to do"));
+    let unknown = place.run("show --root root 17");
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("there are runs 1 to 3"), "{}", unknown.seen());
+}
+
+#[test]
+fn what_changed_since_is_not_undone_by_accident() {
+    let Some(place) = started() else { return };
+    place.run("apply --root root site.ncl");
+    fs::write(place.path("root/etc/motd"), "by hand\n").unwrap();
+    let refused = place.run("rollback --root root");
+    assert_eq!(refused.code, 1);
+    insta::assert_snapshot!("changed_since", refused.seen());
+    let kept = place.run("rollback --root root --keep-changed");
+    assert_eq!(kept.code, 0, "{}", kept.seen());
+    assert!(kept.out.contains("/etc/motd has changed since"), "{}", kept.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "by hand\n");
+    assert!(!place.path("root/srv").exists());
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_once_or_refused_as_stale() {
+    let Some(place) = started() else { return };
+    assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    assert_eq!(fs::metadata(place.path("site.plan")).unwrap().permissions().mode() & 0o777, 0o600);
+    // One byte of a file that it is about to replace.
+    fs::write(place.path("root/etc/motd"), "oldX").unwrap();
+    let before = everything(&place);
+    let stale = place.run("apply --root root site.plan");
+    assert_eq!(stale.code, 4);
+    insta::assert_snapshot!("stale", stale.seen());
+    assert_eq!(everything(&place), before, "nothing was written");
+    fs::write(place.path("root/etc/motd"), "old\n").unwrap();
+    // The site is not looked at again.
+    fs::write(place.path("site.ncl"), "{ this is no site").unwrap();
+    let applied = place.run("apply --root root site.plan");
+    assert_eq!(applied.code, 0, "{}", applied.seen());
+    assert_eq!(fs::read_to_string(place.path("root/srv/data/private")).unwrap(), "quiet");
+    assert_eq!(place.run("apply --root root site.plan").code, 4, "it is done already");
+}
+
+#[test]
+fn a_saved_plan_brings_its_source_files_along() {
+    let site =
+        r#"{ resources.file = { "/etc/a".source = "a.txt", "/etc/b" = { source = "a.txt", ensure = 'present } } }"#;
+    let Some(place) = place(site) else { return };
+    fs::write(place.path("a.txt"), "from a file\n").unwrap();
+    assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    fs::remove_file(place.path("a.txt")).unwrap();
+    let applied = place.run("apply --root root site.plan");
+    assert_eq!(applied.code, 0, "{}", applied.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/b")).unwrap(), "from a file\n");
+}
+
+#[test]
+fn a_file_that_goes_is_relied_on_byte_by_byte() {
+    let Some(place) = place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#) else { return };
+    let place = place.file("root/etc/motd", "one\n");
+    assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    fs::write(place.path("root/etc/motd"), "two\n").unwrap();
+    let stale = place.run("apply --root root site.plan");
+    assert_eq!(stale.code, 4, "{}", stale.seen());
+    assert!(place.path("root/etc/motd").exists());
+}
+
+#[test]
+fn a_damaged_or_foreign_plan_is_refused() {
+    let Some(place) = place(r#"{ resources.file."/etc/a".content = "a" }"#) else { return };
+    assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    let whole = fs::read(place.path("site.plan")).unwrap();
+    // Every byte in turn is tried on the library, quickly; here a few in each part.
+    for at in (0..whole.len()).step_by(97) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(place.path("damaged.plan"), &damaged).unwrap();
+        let ran = place.run("apply --root root damaged.plan");
+        assert!(ran.code == 1 || ran.code == 3, "byte {at}: {}", ran.seen());
+        assert!(!ran.err.contains("panicked"), "byte {at}: {}", ran.seen());
+        assert!(!place.path("root/etc/a").exists(), "byte {at}");
+    }
+    fs::write(place.path("cut.plan"), &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(place.run("apply --root root cut.plan").code, 1);
+    let text = String::from_utf8(whole.clone()).unwrap().replace("/etc/a", "/etc/b");
+    fs::write(place.path("edited.plan"), text).unwrap();
+    insta::assert_snapshot!("edited_plan", place.run("apply --root root edited.plan").seen());
+    fs::remove_dir_all(place.path("root/var/lib/provision")).unwrap();
+    insta::assert_snapshot!("foreign_plan", place.run("apply --root root site.plan").seen());
+}
+
+#[test]
+fn a_plan_for_a_review() {
+    let Some(place) = started() else { return };
+    insta::assert_snapshot!("markdown", place.run("plan --root root --format markdown site.ncl").seen());
+    assert_eq!(place.run("apply --root root --format markdown site.ncl").code, 64);
+}
+
+#[test]
+fn another_run_is_named_and_waited_for() {
+    let Some(place) = started() else { return };
+    fs::create_dir_all(place.path("root/run")).unwrap();
+    let holder = r#"{"who":"alice (as root)","what":"provision apply web.ncl","process":4711,
+        "since":{"unix_micros":0,"boot":"x","monotonic_micros":0}}"#;
+    fs::write(place.path("root/run/provision.lock"), holder).unwrap();
+    let file = fs::File::open(place.path("root/run/provision.lock")).unwrap();
+    let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).ok().unwrap();
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 5, "{}", refused.seen());
+    assert!(refused.err.contains("alice (as root) is at work on this host for"), "{}", refused.seen());
+    assert!(refused.err.contains("provision apply web.ncl (process 4711)"), "{}", refused.seen());
+    assert!(!place.path("root/srv").exists());
+    assert_eq!(place.run("plan --root root site.ncl").code, 0, "looking needs no lock");
+    let waits = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        drop(lock);
+    });
+    let waited = place.run("apply --root root --lock-timeout 20 site.ncl");
+    assert_eq!(waited.code, 0, "{}", waited.seen());
+    assert!(waited.err.contains("waiting for provision apply web.ncl (alice (as root)) to end"), "{}", waited.seen());
+    waits.join().unwrap();
+}
+
+#[test]
+fn a_run_that_died_is_found_and_told() {
+    let Some(place) = started() else { return };
+    place.run("apply --root root site.ncl");
+    let runs = place.path("root/var/lib/provision/runs");
+    // As if it had been killed while it wrote the last file: its end was never written down.
+    let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let cut: String = lines[..lines.len() - 2].iter().map(|line| format!("{line}\n")).collect();
+    fs::write(runs.join("00000001.open"), cut + "half a li").unwrap();
+    fs::remove_file(runs.join("00000001.done")).unwrap();
+    let planned = place.run("plan --root root site.ncl");
+    assert!(planned.err.contains("run 1 has not ended"), "{}", planned.seen());
+    let next = place.run("apply --root root site.ncl");
+    insta::assert_snapshot!("recovered", without_times(&next.seen()));
+    assert!(runs.join("00000001.done").exists());
+    assert!(place.run("show --root root 1").out.contains("found by the next run"));
+    assert_eq!(place.run("rollback --root root 1").code, 0);
+    assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "old\n");
+}
+
+#[test]
+fn a_damaged_journal_stops_the_run_before_anything_is_done() {
+    let Some(place) = started() else { return };
+    place.run("apply --root root site.ncl");
+    let runs = place.path("root/var/lib/provision/runs");
+    let mut log = fs::read(runs.join("00000001.done")).unwrap();
+    log[200] ^= 1;
+    fs::write(runs.join("00000001.open"), &log).unwrap();
+    fs::remove_file(runs.join("00000001.done")).unwrap();
+    fs::write(place.path("root/etc/motd"), "drift\n").unwrap();
+    let stopped = place.run("apply --root root site.ncl");
+    assert_eq!(stopped.code, 1);
+    insta::assert_snapshot!("damaged_journal", stopped.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "drift\n");
+    let listed = place.run("history --root root");
+    assert_eq!(listed.code, 1);
+    assert!(listed.out.contains("record 1 is damaged"), "{}", listed.seen());
+}
+
+#[test]
+fn state_that_others_may_write_to_is_not_trusted() {
+    let Some(place) = started() else { return };
+    place.run("apply --root root site.ncl");
+    fs::set_permissions(place.path("root/var/lib/provision"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(place.path("root/etc/motd"), "drift\n").unwrap();
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 1, "{}", refused.seen());
+    assert!(refused.out.contains("others may write to it"), "{}", refused.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "drift\n");
+}
