@@ -2,6 +2,7 @@
 //! something fails.
 
 mod packages;
+mod policy;
 mod reactions;
 mod schedule;
 
@@ -62,6 +63,7 @@ impl Planned<'_> {
             cancel: &options.cancel,
             recorder: options.recorder.as_deref(),
             verbatim: options.verbatim,
+            stop: AtomicBool::new(false),
             results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             changed_at: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             step_of: self.step_of(),
@@ -74,8 +76,9 @@ impl Planned<'_> {
                 schedule::run(&run, &wave, options.jobs.max(1));
             }
         }
-        let steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
-        let mut report = Report::new(steps, options.cancel.is_cancelled());
+        let mut steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
+        let undone = run.undo_because_of_failures(&mut steps);
+        let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
         if let Some(recorder) = &options.recorder {
             recorder.close(&mut report, &self.plan.released, host);
         }
@@ -114,6 +117,8 @@ struct Run<'a> {
     cancel: &'a Cancel,
     recorder: Option<&'a Recorder>,
     verbatim: bool,
+    /// Whether nothing new is begun, because something failed.
+    stop: AtomicBool,
     results: Vec<OnceLock<StepReport>>,
     /// For each step, when it had changed what it changes.
     changed_at: Vec<OnceLock<Moment>>,
@@ -153,13 +158,16 @@ impl<'a> Run<'a> {
 
     /// Why a step is not begun, if so.
     fn hindrance(&self, number: usize) -> Option<Outcome> {
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_cancelled() || self.stop.load(Ordering::Relaxed) {
             return Some(Outcome::NotRun);
         }
         let failed = |step: usize| self.results[step].get().is_some_and(|report| !report.outcome.is_success());
         let required = self.before(number).find(|(step, hard, _)| *hard && failed(*step));
         if let Some((step, _, _)) = required {
             return Some(Outcome::Skipped { because: self.step(step).id.clone() });
+        }
+        if let Some(because) = self.failed_companion(number) {
+            return Some(Outcome::Skipped { because });
         }
         match &self.step(number).verdict {
             Verdict::Failed { error } => Some(Outcome::Failed { error: error.clone() }),
@@ -175,13 +183,24 @@ impl<'a> Run<'a> {
             return self.finish(number, started, Progress::default(), outcome);
         }
         let mut progress = Progress::default();
-        let outcome = match self.attempt(number, &mut progress) {
-            Ok(()) if progress.effects.is_empty() && progress.changes.is_empty() => Outcome::InSync,
-            Ok(()) => Outcome::Changed,
-            Err(error) if error.kind() == ErrorKind::Cancelled && progress.effects.is_empty() => Outcome::NotRun,
-            Err(error) => Outcome::Failed { error: self.blame(number, error) },
-        };
+        let outcome = self.try_until_done(number, started, &mut progress);
         self.finish(number, started, progress, outcome);
+    }
+
+    fn try_until_done(&self, number: usize, started: Instant, progress: &mut Progress) -> Outcome {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.attempt(number, started, attempts > 1, progress) {
+                Ok(()) if progress.effects.is_empty() && progress.changes.is_empty() => return Outcome::InSync,
+                Ok(()) => return Outcome::Changed,
+                Err(error) if error.kind() == ErrorKind::Cancelled && progress.effects.is_empty() => {
+                    return Outcome::NotRun;
+                }
+                Err(error) if self.waits_to_retry(number, started, attempts, &error) => {}
+                Err(error) => return Outcome::Failed { error: self.blame(number, error) },
+            }
+        }
     }
 
     fn blame(&self, number: usize, error: Error) -> Error {
@@ -200,11 +219,12 @@ impl<'a> Run<'a> {
             reacted_to: progress.reacted_to,
             took: started.elapsed(),
         };
+        self.note_failure(number, &report.outcome);
         self.tell(&Event::StepFinished { step: self.results[number].get_or_init(|| report) });
     }
 
-    fn attempt(&self, number: usize, progress: &mut Progress) -> Result<()> {
-        let task = self.decide(number)?;
+    fn attempt(&self, number: usize, started: Instant, again: bool, progress: &mut Progress) -> Result<()> {
+        let task = if again { self.decide_anew(number)? } else { self.decide(number)? };
         let causes = self.causes(number);
         if task.effects.is_empty() && task.before == task.want && causes.is_empty() {
             return Ok(());
@@ -215,10 +235,13 @@ impl<'a> Run<'a> {
             self.tell(&Event::StepDecided { id, effects: &task.effects });
         }
         for effect in &task.effects {
-            self.perform(&[number], effect)?;
-            progress.effects.push(effect.clone());
+            let effect = self.within_timeout(number, started, effect)?;
+            self.perform(&[number], &effect)?;
+            progress.effects.push(effect);
         }
-        progress.changes.clone_from(&task.changes);
+        if progress.changes.is_empty() {
+            progress.changes.clone_from(&task.changes);
+        }
         if task.before != task.want {
             self.verify(number, &task.want)?;
         }
@@ -243,6 +266,12 @@ impl<'a> Run<'a> {
             Some(states) if node.resource.check(&node.id, self.host)? == states.0 => return Ok(as_planned(states)),
             _ => {}
         }
+        self.decide_anew(number)
+    }
+
+    /// What to do for a step, on the host as it is at this moment.
+    fn decide_anew(&self, number: usize) -> Result<Task> {
+        let node = self.node(number);
         if self.verbatim {
             return Err(Error::new(
                 ErrorKind::Stale,

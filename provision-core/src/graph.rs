@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::effect::Content;
-use crate::registry::Common;
+use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
 use crate::site::{Declaration, Spans};
 
@@ -26,6 +26,7 @@ pub struct Graph {
     warnings: Vec<Diagnostic>,
     sources: Sources,
     source_files: BTreeMap<String, Content>,
+    policy: SitePolicy,
 }
 
 /// A resource in the graph.
@@ -171,6 +172,15 @@ impl Graph {
         &self.source_files
     }
 
+    /// What holds for the site as a whole.
+    pub fn policy(&self) -> SitePolicy {
+        self.policy
+    }
+
+    pub(crate) fn with_policy(self, policy: SitePolicy) -> Graph {
+        Graph { policy, ..self }
+    }
+
     pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Content>) -> Graph {
         Graph { sources, source_files, ..self }
     }
@@ -239,6 +249,7 @@ impl Graph {
             warnings,
             sources: Sources::default(),
             source_files: BTreeMap::new(),
+            policy: SitePolicy::default(),
         })
     }
 }

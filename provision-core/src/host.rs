@@ -1,80 +1,81 @@
 //! What a host can be asked ([`HostView`]) and told ([`Host`]), and what it answers with.
 
-/// Asks somebody else everything: `forward_view!(self => self.host)`.
+/// Asks another host everything, for a host that wraps it: `forward_view!(self => self.host)` is the body of its
+/// `impl HostView`.
+#[macro_export]
 macro_rules! forward_view {
     ($me:ident => $other:expr) => {
-        fn metadata(&$me, path: &HostPath) -> Result<Option<FileMetadata>> {
+        fn metadata(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileMetadata>> {
             ($other).metadata(path)
         }
-        fn attributes(&$me, path: &HostPath) -> Result<Option<FileAttributes>> {
+        fn attributes(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileAttributes>> {
             ($other).attributes(path)
         }
-        fn copy_out(&$me, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        fn copy_out(&$me, path: &$crate::path::HostPath, to: &mut dyn std::io::Write) -> $crate::error::Result<Option<u64>> {
             ($other).copy_out(path, to)
         }
-        fn read(&$me, path: &HostPath) -> Result<Option<Content>> {
+        fn read(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Content>> {
             ($other).read(path)
         }
-        fn read_link(&$me, path: &HostPath) -> Result<Option<String>> {
+        fn read_link(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
             ($other).read_link(path)
         }
-        fn list(&$me, path: &HostPath) -> Result<Option<Vec<String>>> {
+        fn list(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<Vec<String>>> {
             ($other).list(path)
         }
-        fn package(&$me, name: &str) -> Result<PackageState> {
+        fn package(&$me, name: &str) -> $crate::error::Result<$crate::host::PackageState> {
             ($other).package(name)
         }
-        fn available_versions(&$me, name: &str) -> Result<Vec<String>> {
+        fn available_versions(&$me, name: &str) -> $crate::error::Result<Vec<String>> {
             ($other).available_versions(name)
         }
-        fn package_manager(&$me) -> Result<PackageManager> {
+        fn package_manager(&$me) -> $crate::error::Result<$crate::host::PackageManager> {
             ($other).package_manager()
         }
-        fn packages(&$me) -> Result<Arc<PackageTable>> {
+        fn packages(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::PackageTable>> {
             ($other).packages()
         }
-        fn account_lines(&$me, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+        fn account_lines(&$me, users: &[&str], groups: &[&str]) -> $crate::error::Result<Vec<$crate::host::AccountLine>> {
             ($other).account_lines(users, groups)
         }
-        fn now(&$me) -> Moment {
+        fn now(&$me) -> $crate::moment::Moment {
             ($other).now()
         }
-        fn preview(&$me, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+        fn preview(&$me, transaction: &$crate::effect::PackageTransaction) -> $crate::error::Result<$crate::host::TransactionPreview> {
             ($other).preview(transaction)
         }
-        fn package_of(&$me, path: &HostPath) -> Result<Option<String>> {
+        fn package_of(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
             ($other).package_of(path)
         }
-        fn unit(&$me, name: &str) -> Result<UnitState> {
+        fn unit(&$me, name: &str) -> $crate::error::Result<$crate::host::UnitState> {
             ($other).unit(name)
         }
-        fn user(&$me, name: &str) -> Result<Option<User>> {
+        fn user(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::User>> {
             ($other).user(name)
         }
-        fn group(&$me, name: &str) -> Result<Option<Group>> {
+        fn group(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::Group>> {
             ($other).group(name)
         }
-        fn accounts(&$me) -> Result<Arc<Accounts>> {
+        fn accounts(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::Accounts>> {
             ($other).accounts()
         }
-        fn shadow(&$me, user: &str) -> Result<Option<Shadow>> {
+        fn shadow(&$me, user: &str) -> $crate::error::Result<Option<$crate::host::Shadow>> {
             ($other).shadow(user)
         }
-        fn query(&$me, command: &Command) -> Result<Output> {
+        fn query(&$me, command: &$crate::effect::Command) -> $crate::error::Result<$crate::effect::Output> {
             ($other).query(command)
         }
         fn is_running(&$me) -> bool {
             ($other).is_running()
         }
-        fn catalogue(&$me) -> Option<Arc<Catalogue>> {
+        fn catalogue(&$me) -> Option<::std::sync::Arc<$crate::host::Catalogue>> {
             ($other).catalogue()
         }
-        fn prefetch(&$me, claims: &[Claim]) {
+        fn prefetch(&$me, claims: &[$crate::resource::Claim]) {
             ($other).prefetch(claims)
         }
     };
 }
-use forward_view;
 
 mod attributes;
 mod faulty;
@@ -591,11 +592,11 @@ fn missing_account(what: &str, name: &str) -> Error {
 }
 
 impl<H: HostView + ?Sized> HostView for &H {
-    forward_view!(self => **self);
+    crate::forward_view!(self => **self);
 }
 
 impl<H: HostView + ?Sized> HostView for Box<H> {
-    forward_view!(self => **self);
+    crate::forward_view!(self => **self);
 }
 
 impl<H: Host + ?Sized> Host for &H {

@@ -62,6 +62,7 @@ pub mod apply;
 #[cfg(feature = "nickel")]
 pub mod config;
 pub mod diagnostic;
+pub mod duration;
 pub mod effect;
 pub mod error;
 pub mod facts;

@@ -50,6 +50,25 @@ pub enum Event<'a> {
         #[serde(serialize_with = "seconds")]
         took: Duration,
     },
+    /// A resource failed, and is tried again after a while.
+    StepRetried {
+        /// The resource.
+        id: &'a ResourceId,
+        /// Why it failed.
+        error: &'a Error,
+        /// How often it was tried so far.
+        attempts: u32,
+        /// How long is waited.
+        #[serde(serialize_with = "seconds")]
+        after: Duration,
+    },
+    /// Something failed, and what was done to these resources is undone.
+    RollbackStarted {
+        /// The resources.
+        ids: &'a [ResourceId],
+        /// The one that failed.
+        because: &'a ResourceId,
+    },
     /// A resource is done with.
     StepFinished {
         /// What became of it.

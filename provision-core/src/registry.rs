@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::did_you_mean;
+use crate::duration::Duration;
 use crate::resource::{AttributeError, DynResource, Resource, ResourceId, Stage};
 
 /// The resource types that a program knows.
@@ -66,6 +67,52 @@ pub struct Common {
     pub tags: Vec<String>,
     /// Whether differences are hidden in what people and programs are shown.
     pub sensitive: bool,
+    /// How often it is tried again if it fails. What to do is decided anew each time.
+    pub retries: u32,
+    /// How long to wait before it is tried again; the double before the next time, and so on, but at most a minute.
+    pub retry_delay: RetryDelay,
+    /// How long all of it may take: a command of its own is ended then, nothing more is begun, and it is not tried again.
+    /// Package changes and jobs of units in progress are not interrupted.
+    pub timeout: Option<Duration>,
+    /// What happens if it fails; what the site says as a whole if this is not said.
+    pub on_failure: Option<OnFailure>,
+}
+
+/// How long to wait before something is tried again: a second, unless that is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct RetryDelay(pub Duration);
+
+impl Default for RetryDelay {
+    fn default() -> RetryDelay {
+        RetryDelay(Duration::seconds(1))
+    }
+}
+
+/// What happens when a resource fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum OnFailure {
+    /// What does not require it goes on.
+    #[default]
+    Continue,
+    /// Nothing new is begun.
+    Stop,
+    /// What this run has done is undone: said of a resource, what was done to it and to all that share one of its tags;
+    /// said of the site, everything, and nothing new is begun.
+    Rollback,
+}
+
+/// What holds for a site as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SitePolicy {
+    /// What happens when a resource fails that says nothing about it.
+    pub on_failure: OnFailure,
+    /// Whether what this program made and the site no longer declares is removed, and not only named.
+    pub prune: bool,
 }
 
 /// Whether a resource takes part; it does unless that is denied.

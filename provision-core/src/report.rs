@@ -24,6 +24,8 @@ pub struct Report {
     pub run: Option<RunId>,
     /// Reactions that are still owed: the next run performs them.
     pub owed: Vec<Owed>,
+    /// What was done to undo others, because something failed.
+    pub undone: Vec<StepReport>,
     /// What went wrong with the journal.
     pub journal_error: Option<Error>,
     /// How long it took, in seconds.
@@ -34,7 +36,16 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(steps: Vec<StepReport>, cancelled: bool) -> Report {
         let counts = Counts::of(steps.iter().map(|step| &step.outcome));
-        Report { steps, counts, cancelled, run: None, owed: Vec::new(), journal_error: None, took: Duration::ZERO }
+        Report {
+            steps,
+            counts,
+            cancelled,
+            run: None,
+            owed: Vec::new(),
+            undone: Vec::new(),
+            journal_error: None,
+            took: Duration::ZERO,
+        }
     }
 
     /// Whether everything is as declared now.
@@ -72,6 +83,21 @@ pub struct StepReport {
     pub took: Duration,
 }
 
+impl StepReport {
+    /// A report of which only the outcome is known.
+    pub(crate) fn of(id: ResourceId, outcome: Outcome) -> StepReport {
+        StepReport {
+            id,
+            declared_at: None,
+            outcome,
+            changes: Vec::new(),
+            effects: Vec::new(),
+            reacted_to: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// What became of a resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -90,6 +116,11 @@ pub enum Outcome {
         /// That resource.
         because: ResourceId,
     },
+    /// It was changed, and that was undone because something else failed.
+    RolledBack {
+        /// That resource.
+        because: ResourceId,
+    },
     /// The run was stopped before its turn came.
     NotRun,
 }
@@ -105,6 +136,9 @@ pub struct Counts {
     pub failed: usize,
     /// Left alone because of a failure.
     pub skipped: usize,
+    /// Changed, and undone because of a failure.
+    #[serde(default)]
+    pub rolled_back: usize,
     /// Not reached.
     pub not_run: usize,
 }
@@ -119,6 +153,7 @@ impl Counts {
                 Outcome::Changed => &mut counts.changed,
                 Outcome::Failed { .. } => &mut counts.failed,
                 Outcome::Skipped { .. } => &mut counts.skipped,
+                Outcome::RolledBack { .. } => &mut counts.rolled_back,
                 Outcome::NotRun => &mut counts.not_run,
             } += 1;
         }

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::duration::Duration;
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::path::HostPath;
-use crate::registry::{Common, Registry, When};
+use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
 use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
 
 /// Everything that is declared for a host.
@@ -50,6 +51,7 @@ pub struct Site {
     sources: Sources,
     /// Contents of source files that are known already; others are not read then.
     source_files: Option<BTreeMap<String, Content>>,
+    policy: SitePolicy,
 }
 
 /// A resource and what is common to all resources.
@@ -119,6 +121,22 @@ impl Declaration {
     /// See [`Common::sensitive`].
     pub fn sensitive(&mut self) -> &mut Declaration {
         self.common.sensitive = true;
+        self
+    }
+    /// See [`Common::retries`] and [`Common::retry_delay`].
+    pub fn retries(&mut self, retries: u32, delay: Duration) -> &mut Declaration {
+        self.common.retries = retries;
+        self.common.retry_delay = RetryDelay(delay);
+        self
+    }
+    /// See [`Common::timeout`].
+    pub fn timeout(&mut self, timeout: Duration) -> &mut Declaration {
+        self.common.timeout = Some(timeout);
+        self
+    }
+    /// See [`Common::on_failure`].
+    pub fn on_failure(&mut self, policy: OnFailure) -> &mut Declaration {
+        self.common.on_failure = Some(policy);
         self
     }
     /// The id to name it by.
@@ -200,7 +218,13 @@ impl Site {
                 }
             }
         }
-        (Site { declared, broken, sources, source_files: None }, mistakes)
+        (Site { declared, broken, sources, source_files: None, policy: SitePolicy::default() }, mistakes)
+    }
+
+    /// With what holds for the site as a whole.
+    #[must_use]
+    pub fn with_policy(self, policy: SitePolicy) -> Site {
+        Site { policy, ..self }
     }
 
     /// With contents of source files that are used in place of the files.
@@ -259,9 +283,9 @@ impl Site {
         }
         let sources = self.sources;
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
-            Some(graph) if diagnostics.is_empty() => {
-                Ok(graph.with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner)))
-            }
+            Some(graph) if diagnostics.is_empty() => Ok(graph
+                .with_policy(self.policy)
+                .with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner))),
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };
                 diagnostics.normalise();

@@ -31,7 +31,6 @@ pub mod authorized_keys;
 pub mod command_line;
 pub mod debian;
 pub mod directory;
-pub mod duration;
 pub mod ensure;
 pub mod file;
 pub mod group;

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use provision_core::duration::Duration;
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Host, HostView, PackageStatus};
@@ -11,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::debian::version::{Constraint, Version};
-use crate::duration::Duration;
 use crate::package_manager::PackageManager;
 
 /// A Debian package. Its name is the package's, with `:architecture` where that is not the host's own: `libc6:i386`.

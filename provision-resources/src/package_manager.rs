@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use provision_core::duration::Duration;
 use provision_core::effect::Effect;
 use provision_core::error::Result;
 use provision_core::host::{Host, HostView};
@@ -10,7 +11,6 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Duration;
 use crate::package::Package;
 
 /// The package manager itself, under its only name `apt`. It comes with the first `package` and need not be declared.

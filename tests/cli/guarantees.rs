@@ -60,7 +60,7 @@ fn a_run_is_listed_shown_and_undone() {
     let Some(place) = started() else { return };
     assert!(place.run("history --root root").out.contains("No run has changed this host yet"));
     let before = everything(&place);
-    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert_eq!(place.run("apply --jobs 1 --root root site.ncl").code, 0);
     let seen: Vec<String> = ["history --root root", "show --root root", "rollback --plan --root root"]
         .iter()
         .map(|arguments| format!("$ provision {arguments}\n{}", without_times(&place.run(arguments).seen())))
@@ -84,7 +84,7 @@ fn a_run_is_listed_shown_and_undone() {
 #[test]
 fn what_changed_since_is_not_undone_by_accident() {
     let Some(place) = started() else { return };
-    place.run("apply --root root site.ncl");
+    place.run("apply --jobs 1 --root root site.ncl");
     fs::write(place.path("root/etc/motd"), "by hand\n").unwrap();
     let refused = place.run("rollback --root root");
     assert_eq!(refused.code, 1);
@@ -200,7 +200,7 @@ fn another_run_is_named_and_waited_for() {
 #[test]
 fn a_run_that_died_is_found_and_told() {
     let Some(place) = started() else { return };
-    place.run("apply --root root site.ncl");
+    place.run("apply --jobs 1 --root root site.ncl");
     let runs = place.path("root/var/lib/provision/runs");
     // As if it had been killed while it wrote the last file: its end was never written down.
     let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
@@ -221,7 +221,7 @@ fn a_run_that_died_is_found_and_told() {
 #[test]
 fn a_damaged_journal_stops_the_run_before_anything_is_done() {
     let Some(place) = started() else { return };
-    place.run("apply --root root site.ncl");
+    place.run("apply --jobs 1 --root root site.ncl");
     let runs = place.path("root/var/lib/provision/runs");
     let mut log = fs::read(runs.join("00000001.done")).unwrap();
     log[200] ^= 1;

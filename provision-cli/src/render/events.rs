@@ -81,6 +81,7 @@ impl<'a> Watcher<'a> {
             (counts.in_sync, "in sync"),
             (counts.failed, "failed"),
             (counts.skipped, "skipped"),
+            (counts.rolled_back, "undone"),
             (counts.not_run, "not reached"),
         ];
         let ended = match report {
@@ -103,6 +104,15 @@ impl<'a> Watcher<'a> {
                 self.bar.enable_steady_tick(Duration::from_millis(120));
                 Ok(())
             }
+            Event::StepRetried { id, error, attempts, after } => self.bar.suspend(|| {
+                let says = format!("failed {attempts} times, is tried again in {:.0} s: {error}", after.as_secs_f64());
+                Ok(headline(&mut anstream::stdout().lock(), ("!", style::CHANGE), id, &says, None)?)
+            }),
+            Event::RollbackStarted { because, .. } => self.bar.suspend(|| {
+                let color = style::CHANGE;
+                writeln!(anstream::stdout(), "{color}Undoing{color:#} what was done, because {because} failed:")?;
+                Ok(())
+            }),
             Event::StepFinished { step } => self.bar.suspend(|| self.step(step)),
             _ => Ok(()),
         }
@@ -133,6 +143,8 @@ impl<'a> Watcher<'a> {
             Outcome::Skipped { because } => {
                 headline(&mut out, ("!", style::FAIL), &step.id, &format!("skipped, because {because} failed"), at)?;
             }
+            // It was told when it was changed, and when that was undone.
+            Outcome::RolledBack { .. } => {}
             Outcome::NotRun => headline(&mut out, ("!", style::CHANGE), &step.id, "not reached", at)?,
         }
         Ok(())

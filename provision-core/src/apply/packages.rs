@@ -76,6 +76,10 @@ impl Run<'_> {
                 }
             }
             (Err(_), Some(error)) if error.kind() == ErrorKind::Cancelled => Outcome::NotRun,
+            // Another try is its own affair: what failed may have been another package.
+            (Err(_), Some(error)) | (Err(error), None) if self.waits_to_retry(number, started, 1, &error) => {
+                self.try_until_done(number, started, &mut progress)
+            }
             (Err(_), Some(error)) | (Err(error), None) => Outcome::Failed { error: self.blame(number, error) },
         };
         self.finish(number, started, progress, outcome);

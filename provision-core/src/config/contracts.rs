@@ -49,6 +49,14 @@ pub fn contract_library(types: &[TypeDescription]) -> String {
         | String
         | doc \"The versions of provision that the site is written for, such as \\\"^0.1\\\".\"
         | optional,
+      on_failure
+        | [| 'continue, 'stop, 'rollback |]
+        | doc \"What happens when a resource fails that says nothing about it: what does not require it goes on (the default), nothing new is begun, or all that the run has done is undone.\"
+        | optional,
+      prune
+        | Bool
+        | doc \"Whether what provision made on the host, and the site no longer declares, is removed.\"
+        | optional,
       resources
         | {\n",
     );

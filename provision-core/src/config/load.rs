@@ -9,7 +9,7 @@ use serde_json::Map;
 use super::{Data, Evaluation, Located, Request, SiteSource, evaluate};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
-use crate::registry::Registry;
+use crate::registry::{Registry, SitePolicy};
 use crate::resource::ResourceId;
 use crate::site::{RawDeclaration, Site, Spans};
 
@@ -41,7 +41,7 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
     let (site, mistakes) = Site::assemble(registry, declarations(&tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        return Ok(site);
+        return Ok(site.with_policy(policy(&tree)));
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {
@@ -49,6 +49,13 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
     }
     all.sources.extend(sources);
     Err(all)
+}
+
+/// What holds for the site as a whole. Its fields were checked with the frame of the site.
+fn policy(tree: &Located) -> SitePolicy {
+    let fields =
+        ["on_failure", "prune"].iter().filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.to_json())));
+    serde_json::from_value(fields.collect::<Map<_, _>>().into()).unwrap_or_default()
 }
 
 /// Whether the site asks for another version of this library.

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use super::located::{Data, Field, Located};
 
 /// The fields of a site.
-const FIELDS: [&str; 2] = ["provision_version", "resources"];
+const FIELDS: [&str; 4] = ["provision_version", "on_failure", "prune", "resources"];
 
 /// Says what is wrong with the frame, and takes it out of the tree so that nothing stumbles over it.
 pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
@@ -29,6 +29,20 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
             Data::Null => false,
             _ => {
                 diagnostics.push(unlike(field, "`provision_version` is a string such as \"^0.1\""));
+                false
+            }
+        },
+        "on_failure" => match field.value.as_str() {
+            Some("continue" | "stop" | "rollback") => true,
+            _ => {
+                diagnostics.push(unlike(field, "`on_failure` is 'continue, 'stop or 'rollback"));
+                false
+            }
+        },
+        "prune" => match field.value.value {
+            Data::Bool(_) => true,
+            _ => {
+                diagnostics.push(unlike(field, "`prune` is true or false"));
                 false
             }
         },
@@ -74,7 +88,7 @@ fn unknown(field: &Field) -> Diagnostic {
     let span = field.name_span.clone().or_else(|| field.value.span.clone());
     let diagnostic = Diagnostic::error(format!("a site has no field `{}`", field.name))
         .at(span, "unknown field")
-        .note(format!("A site has the fields {}", FIELDS.map(|name| format!("`{name}`")).join(" and ")));
+        .note("A site has the fields `provision_version`, `on_failure`, `prune` and `resources`");
     match did_you_mean(&field.name, FIELDS) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
         None => diagnostic.help("for a value of your own, use `let`, or mark the field `not_exported`"),

@@ -3,15 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{
-    AccountLine, Accounts, Catalogue, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager,
-    PackageState, PackageTable, Shadow, TransactionPreview, UnitState, User,
-};
-use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use super::{Host, HostView};
+use crate::effect::{Effect, Output};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::moment::Moment;
-use crate::path::HostPath;
-use crate::resource::Claim;
 
 /// What happens at an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,5 +83,5 @@ impl<H: Host> Host for Faulty<H> {
 }
 
 impl<H: Host> HostView for Faulty<H> {
-    super::forward_view!(self => self.host);
+    crate::forward_view!(self => self.host);
 }

@@ -158,9 +158,7 @@ impl Keeper<'_> {
     pub(super) fn before(&self, effect: &Effect, host: &dyn HostView) -> Result<Before> {
         Ok(match effect {
             Effect::Packages(_) => Before::Packages(self.packages_before(host)?),
-            Effect::Unit { action: UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed, .. } => {
-                Before::Nothing
-            }
+            Effect::Unit { action: UnitAction::ResetFailed, .. } => Before::Nothing,
             Effect::Unit { unit, .. } => Before::Unit(UnitImage::new(&host.unit(unit)?)),
             effect if accounts::names(effect).is_some() => Before::Accounts(self.accounts_before(effect, host)?),
             effect => match self.paths_before(effect, host)? {

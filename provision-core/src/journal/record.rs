@@ -69,6 +69,10 @@ pub(super) enum Record {
     Paid {
         id: ResourceId,
     },
+    /// What was owed because of a resource is owed no more: its change was undone.
+    Forgiven {
+        because: ResourceId,
+    },
     Ended(Box<Ended>),
 }
 
@@ -213,6 +217,7 @@ impl RunRecord {
                 effect.outcome = Some(*did);
             }
             Record::Paid { id } => self.owed.retain(|owed| owed.id != id),
+            Record::Forgiven { because } => forgive(&mut self.owed, &because, self.run),
             Record::Ended(ended) => self.ended = Some(*ended),
         }
         Ok(())
@@ -223,6 +228,11 @@ impl RunRecord {
 pub(super) fn owe(debts: &mut Vec<Owed>, owed: Owed) {
     debts.retain(|other| (&other.id, &other.because) != (&owed.id, &owed.because));
     debts.push(owed);
+}
+
+/// Takes away what is owed because of a change of a run that was undone.
+pub(super) fn forgive(debts: &mut Vec<Owed>, because: &ResourceId, run: RunId) {
+    debts.retain(|owed| owed.because != *because || owed.run != run);
 }
 
 /// What is owed because of an effect is owed since it was over. The units that a package's scripts start are started

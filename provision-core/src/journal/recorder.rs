@@ -1,13 +1,15 @@
 //! A run that is being written down: what is about to be done is durable before it is done.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::image::{After, Keeper};
 use super::key::HostKey;
 use super::record::{
-    Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION, changed, owe,
+    Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION, changed, forgive, owe,
 };
+use super::rollback::{Rollback, RollbackOptions, Undoing};
 use super::store::StateStore;
 use super::{Journal, debts, log};
 use crate::effect::Effect;
@@ -187,12 +189,38 @@ impl Recorder {
         }
     }
 
+    /// Takes away what is owed because of changes of this run that were undone.
+    pub(crate) fn forgive(&self, undone: &BTreeSet<ResourceId>) {
+        let mut state = self.state();
+        let Some(run) = state.run else { return };
+        for because in undone {
+            if state.owed.iter().any(|owed| owed.because == *because && owed.run == run) {
+                forgive(&mut state.owed, because, run);
+                let result = self.write(&mut state, &Record::Forgiven { because: because.clone() }, false);
+                if let Err(error) = result {
+                    state.failed.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// Finds what would undo what this run has done to some resources so far.
+    pub(crate) fn undo(&self, ids: &BTreeSet<ResourceId>, host: &dyn HostView) -> Result<Rollback> {
+        let effects = self.state().effects.clone();
+        let mine = |effect: &EffectRecord| effect.intent.ids.iter().any(|id| ids.contains(id));
+        let effects = effects.into_iter().filter(mine).collect();
+        let run = self.run().unwrap_or_default();
+        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+        Undoing::new(keeper, host, RollbackOptions { keep_changed: true }).plan(run, effects)
+    }
+
     /// Ends the run, and tells its report what the journal knows.
     pub(crate) fn close(&self, report: &mut Report, released: &[Owed], host: &dyn HostView) {
         released.iter().for_each(|owed| self.pay(&owed.id));
         let how = match report {
             _ if report.cancelled => Ending::Stopped,
             _ if report.is_success() => Ending::Done,
+            _ if report.counts.rolled_back > 0 => Ending::RolledBack,
             _ => Ending::Failed,
         };
         report.run = self.run();

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::image::Keeper;
-use super::record::{EffectRecord, RunId, RunRecord};
+use super::image::{Before, Keeper};
+use super::record::{EffectRecord, RunId};
 use super::undo::Undo;
-use super::{HostKey, Journal};
+use super::{HostKey, Journal, Recorder};
 use crate::apply::ApplyOptions;
 use crate::effect::{Effect, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -65,7 +65,7 @@ impl Journal {
                 .with_hint("what the journal keeps is sealed with it; restore the file `key`")
         })?;
         let keeper = Keeper { key: &key, store: &self.store };
-        Undoing::new(keeper, host, options).plan(&record)
+        Undoing::new(keeper, host, options).plan(run, record.effects)
     }
 }
 
@@ -103,15 +103,15 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    pub(super) fn plan(mut self, record: &RunRecord) -> Result<Rollback> {
-        for effect in record.effects.iter().rev() {
-            self.take_back(effect).while_doing(|| format!("planning how to undo run {}", record.run))?;
+    pub(super) fn plan(mut self, of: RunId, effects: Vec<EffectRecord>) -> Result<Rollback> {
+        for effect in effects.iter().rev() {
+            self.take_back(effect).while_doing(|| format!("planning how to undo run {of}"))?;
         }
         if !self.steps.is_empty() {
-            self.react(record)?;
+            self.react(&effects)?;
         }
         let plan = Plan { steps: self.steps, transactions: self.transactions, released: Vec::new() };
-        Ok(Rollback { of: record.run, plan, kept: self.kept, irreversible: self.irreversible })
+        Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
     }
 
     fn take_back(&mut self, record: &EffectRecord) -> Result<()> {
@@ -206,20 +206,28 @@ impl<'a> Undoing<'a> {
     }
 
     /// What has read the new state reads the old one again: once, after everything else.
-    fn react(&mut self, record: &RunRecord) -> Result<()> {
+    fn react(&mut self, effects: &[EffectRecord]) -> Result<()> {
         let mut causes: Vec<ResourceId> = self.steps.iter().map(|step| step.id.clone()).collect();
         causes.dedup();
         let mut done: Vec<Effect> = Vec::new();
-        for effect in &record.effects {
+        for effect in effects {
             let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = &effect.intent.effect else {
                 continue;
             };
             let Some(id) = effect.intent.ids.first() else { continue };
             let again = effect.intent.effect.clone();
-            if done.contains(&again) || !self.overlay.unit(unit)?.is_active() || self.goes_with_its_package(unit)? {
+            let ran = matches!(&effect.intent.before, Before::Unit(before) if before.active == Some(true));
+            let failed = effect.outcome.as_ref().is_some_and(|outcome| outcome.error.is_some());
+            let runs = self.overlay.unit(unit)?.is_active();
+            // One that failed with the new state ran with the old one.
+            let wanted = runs || (ran && failed);
+            if done.contains(&again) || !wanted || self.goes_with_its_package(unit)? {
                 continue;
             }
             let mut effects = vec![again.clone()];
+            if !runs {
+                effects.insert(0, Effect::Unit { unit: unit.clone(), action: UnitAction::ResetFailed });
+            }
             if std::mem::take(&mut self.stale_units) {
                 effects.insert(0, Effect::ReloadUnits);
             }
@@ -272,33 +280,11 @@ impl Rollback {
     pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
         let started = Instant::now();
         observer.event(&Event::RunStarted { steps: self.plan.steps.len() });
-        let mut steps = Vec::new();
-        let mut stopped = false;
-        for step in &self.plan.steps {
-            let began = Instant::now();
-            let mut report = StepReport {
-                id: step.id.clone(),
-                declared_at: None,
-                outcome: Outcome::NotRun,
-                changes: Vec::new(),
-                effects: Vec::new(),
-                reacted_to: Vec::new(),
-                took: began.elapsed(),
-            };
-            if !stopped && !options.cancel.is_cancelled() {
-                observer.event(&Event::StepStarted { id: &step.id });
-                report.outcome = match self.step(step, &mut report, host, options, observer) {
-                    Ok(()) => Outcome::Changed,
-                    Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
-                };
-                stopped = !report.outcome.is_success();
-            }
-            report.took = began.elapsed();
-            observer.event(&Event::StepFinished { step: &report });
-            steps.push(report);
-        }
-        let mut report = Report::new(steps, options.cancel.is_cancelled());
-        if let Some(recorder) = &options.recorder {
+        let recorder = options.recorder.as_deref();
+        let cancelled = || options.cancel.is_cancelled();
+        let steps = self.carry_out(host, recorder, &|event| observer.event(event), &cancelled);
+        let mut report = Report::new(steps, cancelled());
+        if let Some(recorder) = recorder {
             recorder.close(&mut report, &[], host);
         }
         report.took = started.elapsed();
@@ -306,44 +292,78 @@ impl Rollback {
         report
     }
 
+    /// Carries it out within a run.
+    pub(crate) fn carry_out(
+        &self,
+        host: &dyn Host,
+        recorder: Option<&Recorder>,
+        tell: &dyn Fn(&Event<'_>),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Vec<StepReport> {
+        let mut steps = Vec::new();
+        let mut stopped = false;
+        for step in &self.plan.steps {
+            let began = Instant::now();
+            let mut report = StepReport::of(step.id.clone(), Outcome::NotRun);
+            if !stopped && !cancelled() {
+                tell(&Event::StepStarted { id: &step.id });
+                report.outcome = match self.step(step, &mut report, host, recorder, tell) {
+                    Ok(()) => Outcome::Changed,
+                    Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
+                };
+                stopped = !report.outcome.is_success();
+            }
+            report.took = began.elapsed();
+            tell(&Event::StepFinished { step: &report });
+            steps.push(report);
+        }
+        steps
+    }
+
     fn step(
         &self,
         step: &Step,
         report: &mut StepReport,
         host: &dyn Host,
-        options: &ApplyOptions,
-        observer: &dyn Observer,
+        recorder: Option<&Recorder>,
+        tell: &dyn Fn(&Event<'_>),
     ) -> Result<()> {
         if let Verdict::Failed { error } = &step.verdict {
             return Err(error.clone());
         }
         let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
         for effect in step.effects.iter().chain(reactions) {
-            // Only what runs has read something.
+            // It may have gone with its package.
             if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
-                && !host.unit(unit)?.is_active()
+                && !host.unit(unit)?.exists()
             {
                 continue;
             }
             let ids = [&step.id];
-            observer.event(&Event::EffectStarted { ids: &ids, effect });
+            tell(&Event::EffectStarted { ids: &ids, effect });
             let began = Instant::now();
-            let result = self.perform(&ids, effect, host, options);
+            let result = self.perform(&ids, effect, host, recorder);
             let error = result.as_ref().err();
-            observer.event(&Event::EffectFinished { ids: &ids, effect, error, took: began.elapsed() });
+            tell(&Event::EffectFinished { ids: &ids, effect, error, took: began.elapsed() });
             result?;
             report.effects.push(effect.clone());
         }
         report.changes.clone_from(&step.changes);
-        if let (Some(reaction), Some(recorder)) = (&step.reaction, &options.recorder) {
+        if let (Some(reaction), Some(recorder)) = (&step.reaction, recorder) {
             report.reacted_to.clone_from(&reaction.causes);
             recorder.pay(&step.id);
         }
         Ok(())
     }
 
-    fn perform(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn Host, options: &ApplyOptions) -> Result<()> {
-        let Some(recorder) = &options.recorder else { return host.perform(effect).map(drop) };
+    fn perform(
+        &self,
+        ids: &[&ResourceId],
+        effect: &Effect,
+        host: &dyn Host,
+        recorder: Option<&Recorder>,
+    ) -> Result<()> {
+        let Some(recorder) = recorder else { return host.perform(effect).map(drop) };
         for step in self.plan.steps.iter().filter(|step| step.reaction.is_some()) {
             recorder.owe(&step.id, ids[0]);
         }

@@ -19,7 +19,7 @@ use crate::graph::Graph;
 use crate::host::HostView;
 use crate::journal::{HostKey, Owed, relied_on};
 use crate::path::HostPath;
-use crate::registry::{Common, Registry};
+use crate::registry::{Common, Registry, SitePolicy};
 use crate::resource::ResourceId;
 use crate::site::{RawDeclaration, Site, Spans};
 
@@ -42,6 +42,7 @@ struct Hidden {
     /// Contents of source files, by their paths.
     sources: BTreeMap<String, Content>,
     only: Vec<String>,
+    policy: SitePolicy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +90,7 @@ impl Planned<'_> {
             declared: declared.collect::<Result<_>>()?,
             sources: self.graph.source_files().clone(),
             only: self.only.iter().map(ToString::to_string).collect(),
+            policy: self.graph.policy(),
         };
         let bytes = rmp_serde::to_vec_named(&hidden).map_err(|error| unwritable(&error))?;
         let sealed = BASE64.encode(key.seal(&bytes)?);
@@ -176,7 +178,9 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
-        let graph = site.and_then(|site| site.with_source_files(self.hidden.sources.clone()).into_graph());
+        let graph = site.and_then(|site| {
+            site.with_source_files(self.hidden.sources.clone()).with_policy(self.hidden.policy).into_graph()
+        });
         graph.map_err(|diagnostics| {
             let mistakes: Vec<String> = diagnostics.list.iter().map(|mistake| mistake.message.clone()).collect();
             Error::new(ErrorKind::Invalid, "what was declared then is not accepted now")

@@ -61,6 +61,14 @@ fn the_library_is_readable() {
             | String
             | doc "The versions of provision that the site is written for, such as \"^0.1\"."
             | optional,
+          on_failure
+            | [| 'continue, 'stop, 'rollback |]
+            | doc "What happens when a resource fails that says nothing about it: what does not require it goes on (the default), nothing new is begun, or all that the run has done is undone."
+            | optional,
+          prune
+            | Bool
+            | doc "Whether what provision made on the host, and the site no longer declares, is removed."
+            | optional,
           resources
             | {
                 file | { _ | resource_types.file } | optional,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use provision_core::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,6 +19,11 @@ impl Duration {
     /// A number of days.
     pub fn days(days: u32) -> Duration {
         Duration { text: format!("{days}d"), seconds: u64::from(days) * 86_400 }
+    }
+
+    /// A number of seconds.
+    pub fn seconds(seconds: u32) -> Duration {
+        Duration { text: format!("{seconds}s"), seconds: seconds.into() }
     }
 
     /// Its length in seconds.

@@ -1,0 +1,170 @@
+//! What happens when something fails: it is tried again, nothing new is begun, or what was done is undone.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::effect::Effect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Recorder;
+use crate::observe::Event;
+use crate::registry::OnFailure;
+use crate::report::{Outcome, StepReport};
+use crate::resource::ResourceId;
+
+/// The longest wait before something is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How often a wait looks whether the run was told to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+impl Run<'_> {
+    fn policy(&self, number: usize) -> OnFailure {
+        self.node(number).common.on_failure.unwrap_or(self.planned.graph.policy().on_failure)
+    }
+
+    /// Whether the site as a whole is undone if a step fails.
+    fn undoes_everything(&self, number: usize) -> bool {
+        self.node(number).common.on_failure.is_none() && self.policy(number) == OnFailure::Rollback
+    }
+
+    /// Waits, and says whether a step is tried again.
+    pub(super) fn waits_to_retry(&self, number: usize, started: Instant, attempts: u32, error: &Error) -> bool {
+        let common = &self.node(number).common;
+        if attempts > common.retries || self.verbatim || !is_passing(error.kind()) {
+            return false;
+        }
+        let first = Duration::from_secs(common.retry_delay.0.as_seconds());
+        let after = first.saturating_mul(2_u32.saturating_pow(attempts - 1)).min(LONGEST_WAIT);
+        let until = Instant::now() + after;
+        if self.deadline(number, started).is_some_and(|deadline| deadline <= until) {
+            return false;
+        }
+        self.tell(&Event::StepRetried { id: &self.step(number).id, error, attempts, after });
+        while Instant::now() < until {
+            if self.cancel.is_cancelled() {
+                return false;
+            }
+            std::thread::sleep(PATIENCE.min(until.saturating_duration_since(Instant::now())));
+        }
+        true
+    }
+
+    fn deadline(&self, number: usize, started: Instant) -> Option<Instant> {
+        let timeout = self.node(number).common.timeout.as_ref()?;
+        Some(started + Duration::from_secs(timeout.as_seconds()))
+    }
+
+    /// An effect that ends in time, where it can be ended; an error if the time is up.
+    pub(super) fn within_timeout(&self, number: usize, started: Instant, effect: &Effect) -> Result<Effect> {
+        let Some(deadline) = self.deadline(number, started) else { return Ok(effect.clone()) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let timeout = self.node(number).common.timeout.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(Error::new(ErrorKind::TimedOut, format!("it took longer than its timeout of {timeout}"))
+                .while_doing(effect.to_string()));
+        }
+        let mut effect = Cow::Borrowed(effect);
+        let command = match effect.to_mut() {
+            Effect::Run(command) => Some(command),
+            Effect::WriteFile(file) => file.validate.as_mut(),
+            _ => None,
+        };
+        if let Some(command) = command {
+            command.timeout_seconds = command.timeout_seconds.min(left.as_secs().max(1));
+        }
+        Ok(effect.into_owned())
+    }
+
+    /// A resource that failed and takes this one along, because they share a tag.
+    pub(super) fn failed_companion(&self, number: usize) -> Option<ResourceId> {
+        let mine = &self.step(number).tags;
+        if mine.is_empty() {
+            return None;
+        }
+        (0..self.results.len())
+            .filter(|other| {
+                self.undoes_its_group(*other) && self.step(*other).tags.iter().any(|tag| mine.contains(tag))
+            })
+            .map(|other| self.step(other).id.clone())
+            .next()
+    }
+
+    fn undoes_its_group(&self, number: usize) -> bool {
+        self.node(number).common.on_failure == Some(OnFailure::Rollback) && self.has_failed(number)
+    }
+
+    fn has_failed(&self, number: usize) -> bool {
+        self.results[number].get().is_some_and(|report| matches!(report.outcome, Outcome::Failed { .. }))
+    }
+
+    /// Keeps others from beginning, if a failure calls for that.
+    pub(super) fn note_failure(&self, number: usize, outcome: &Outcome) {
+        let stops = self.policy(number) == OnFailure::Stop || self.undoes_everything(number);
+        if stops && matches!(outcome, Outcome::Failed { .. }) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Undoes what failures call for. The steps tell afterwards what was undone, and it is told how.
+    pub(super) fn undo_because_of_failures(&self, steps: &mut [StepReport]) -> Vec<StepReport> {
+        let Some(recorder) = self.recorder else { return Vec::new() };
+        let failed = (0..steps.len()).filter(|number| self.has_failed(*number));
+        let mut told = Vec::new();
+        for number in failed {
+            let because = self.step(number).id.clone();
+            let group: BTreeSet<ResourceId> = if self.undoes_everything(number) {
+                steps.iter().map(|step| step.id.clone()).collect()
+            } else if self.undoes_its_group(number) {
+                let tags = &self.step(number).tags;
+                let shares =
+                    |other: &usize| *other == number || self.step(*other).tags.iter().any(|tag| tags.contains(tag));
+                (0..steps.len()).filter(shares).map(|other| self.step(other).id.clone()).collect()
+            } else {
+                continue;
+            };
+            told.extend(self.undo(recorder, &group, &because, steps));
+        }
+        told
+    }
+
+    fn undo(
+        &self,
+        recorder: &Recorder,
+        group: &BTreeSet<ResourceId>,
+        because: &ResourceId,
+        steps: &mut [StepReport],
+    ) -> Vec<StepReport> {
+        let rollback = match recorder.undo(group, self.host) {
+            Ok(rollback) => rollback,
+            Err(error) => {
+                let error = error.of(because, None);
+                return vec![StepReport::of(because.clone(), Outcome::Failed { error })];
+            }
+        };
+        let ids: Vec<ResourceId> = group.iter().cloned().collect();
+        self.tell(&Event::RollbackStarted { ids: &ids, because });
+        let told = rollback.carry_out(self.host, Some(recorder), &|event| self.tell(event), &|| false);
+        let all_undone = told.iter().all(|step| step.outcome.is_success());
+        for step in steps.iter_mut().filter(|step| step.outcome == Outcome::Changed && group.contains(&step.id)) {
+            // What could not be undone is still changed.
+            let left = rollback.irreversible.iter().chain(&rollback.kept).any(|left| left.ids.contains(&step.id));
+            let failed = told.iter().any(|told| told.id == step.id && !told.outcome.is_success());
+            if !left && !failed {
+                step.outcome = Outcome::RolledBack { because: because.clone() };
+            }
+        }
+        if all_undone {
+            recorder.forgive(group);
+        }
+        told
+    }
+}
+
+/// Whether a failure may go by itself.
+fn is_passing(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPromise, CommandFailed, Io, Locked, NotFound, TimedOut};
+    matches!(kind, BrokenPromise | CommandFailed | Io | Locked | NotFound | TimedOut)
+}
