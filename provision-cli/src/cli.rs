@@ -137,10 +137,13 @@ pub struct SiteArguments {
 
 /// Which resources take part.
 #[derive(Args, Debug)]
-pub struct Only {
+pub struct Chosen {
     /// Only this resource (`type:name`) or those with this tag, and what they need
     #[arg(long, value_name = "ID|TAG")]
     pub only: Vec<Selector>,
+    /// Remove what was made by earlier runs and is no longer declared, if nothing else has changed it since
+    #[arg(long, conflicts_with = "only")]
+    pub prune: bool,
 }
 
 /// `provision validate`.
@@ -159,7 +162,7 @@ pub struct Plan {
     pub site: SiteArguments,
     /// Which resources take part.
     #[command(flatten)]
-    pub only: Only,
+    pub chosen: Chosen,
     /// Also save the plan in a file, which `provision apply FILE` carries out as it is, or refuses if the host has changed
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -179,7 +182,7 @@ pub struct Apply {
     pub allow_deferred: bool,
     /// Which resources take part.
     #[command(flatten)]
-    pub only: Only,
+    pub chosen: Chosen,
     /// How many independent resources may be worked on at the same time
     #[arg(short, long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,

@@ -11,9 +11,11 @@ use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Pending};
 use provision_core::plan::{Planned, SavedPlan};
+use provision_core::registry::SitePolicy;
+use provision_core::site::Site;
 use provision_resources::{Debian, registry};
 
-use crate::cli::{Options, SiteArguments, Work};
+use crate::cli::{Chosen, Options, SiteArguments, Work};
 use crate::exit::Failure;
 use crate::render;
 
@@ -159,8 +161,28 @@ pub fn save_plan(
     Ok(())
 }
 
-/// Reads the site and orders its resources.
+/// Reads the site and orders its resources, for no host in particular.
 pub fn graph(arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure> {
+    Ok(site(arguments, facts)?.into_graph()?)
+}
+
+/// Orders the resources of a site together with what was made on the host before.
+pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, Failure> {
+    let policy = site.policy();
+    let site = site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy });
+    if !chosen.only.is_empty() {
+        return Ok(site.into_graph()?);
+    }
+    let orphans = match target.journal.orphans(&site.ids()) {
+        // Who may not read it is told so with what is owed.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Vec::new(),
+        orphans => orphans?,
+    };
+    Ok(site.with_orphans(orphans).into_graph()?)
+}
+
+/// Reads the site.
+pub fn site(arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
     let mut overrides = Vec::new();
     for set in &arguments.set {
         match set.split_once('=') {
@@ -185,6 +207,5 @@ pub fn graph(arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure>
     if arguments.sites.iter().any(|site| site.as_os_str() == "-") {
         import_paths.push(".".into());
     }
-    let site = load(&registry(), facts, Input { sources, overrides, import_paths })?;
-    Ok(site.into_graph()?)
+    Ok(load(&registry(), facts, Input { sources, overrides, import_paths })?)
 }

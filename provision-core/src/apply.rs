@@ -80,7 +80,7 @@ impl Planned<'_> {
         let undone = run.undo_because_of_failures(&mut steps);
         let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
         if let Some(recorder) = &options.recorder {
-            recorder.close(&mut report, &self.plan.released, host);
+            recorder.close(&mut report, &self.plan.forgotten, host);
         }
         report.took = started.elapsed();
         run.tell(&Event::RunFinished { counts: &report.counts });

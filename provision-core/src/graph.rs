@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::effect::Content;
+use crate::journal::Orphan;
 use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
 use crate::site::{Declaration, Spans};
@@ -27,6 +28,7 @@ pub struct Graph {
     sources: Sources,
     source_files: BTreeMap<String, Content>,
     policy: SitePolicy,
+    released: Vec<Orphan>,
 }
 
 /// A resource in the graph.
@@ -177,8 +179,13 @@ impl Graph {
         self.policy
     }
 
-    pub(crate) fn with_policy(self, policy: SitePolicy) -> Graph {
-        Graph { policy, ..self }
+    /// What earlier runs made for resources that are no longer declared, and that stays.
+    pub(crate) fn released(&self) -> &[Orphan] {
+        &self.released
+    }
+
+    pub(crate) fn with_policy(self, policy: SitePolicy, released: Vec<Orphan>) -> Graph {
+        Graph { policy, released, ..self }
     }
 
     pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Content>) -> Graph {
@@ -250,6 +257,7 @@ impl Graph {
             sources: Sources::default(),
             source_files: BTreeMap::new(),
             policy: SitePolicy::default(),
+            released: Vec::new(),
         })
     }
 }

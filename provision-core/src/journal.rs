@@ -11,7 +11,9 @@ mod debts;
 mod history;
 mod image;
 mod key;
+mod ledger;
 mod log;
+mod prune;
 mod record;
 mod recorder;
 mod recover;
@@ -29,6 +31,7 @@ pub use image::{
     UnitImage, Was,
 };
 pub use key::{Digester, HostKey};
+pub use ledger::{Ledger, Made, Orphan};
 pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId, RunInfo, RunRecord};
 pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
@@ -37,6 +40,7 @@ pub use store::{MemoryStore, StateStore};
 
 pub(crate) use image::relied_on;
 pub(crate) use log::hex;
+pub(crate) use prune::Pruned;
 
 /// What was done to a host.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
-use crate::journal::Owed;
+use crate::journal::{Orphan, Owed};
 use crate::moment::Moment;
 use crate::resource::{Claim, DynState, ResourceId};
 
@@ -31,7 +31,9 @@ pub struct Plan {
     /// The package changes of several steps, each carried out at once.
     pub transactions: Vec<PlannedTransaction>,
     /// Reactions that earlier runs owe and nobody can carry out: the resource is no longer declared.
-    pub released: Vec<Owed>,
+    pub forgotten: Vec<Owed>,
+    /// What earlier runs made for resources that are no longer declared, and that stays.
+    pub released: Vec<Orphan>,
 }
 
 /// What one resource needs.
@@ -224,8 +226,9 @@ impl Graph {
             }
         }
         let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
-        let released = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
-        let plan = Plan { steps: planner.steps, transactions: planner.transactions, released };
+        let forgotten = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
+        let released = if options.only.is_empty() { self.released().to_vec() } else { Vec::new() };
+        let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released };
         Ok(Planned {
             graph: self,
             plan,

@@ -348,11 +348,11 @@ impl<T: Serialize + PartialEq + Send + Sync + 'static> AnyState for T {
 }
 
 impl DynState {
-    fn new<T: Serialize + PartialEq + Send + Sync + 'static>(state: T) -> DynState {
+    pub(crate) fn new<T: Serialize + PartialEq + Send + Sync + 'static>(state: T) -> DynState {
         DynState(Arc::new(state))
     }
 
-    fn get<T: 'static>(&self) -> &T {
+    pub(crate) fn get<T: 'static>(&self) -> &T {
         let any: &dyn Any = &*self.0;
         any.downcast_ref().expect("a state goes back to the resource that gave it")
     }

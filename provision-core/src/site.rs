@@ -12,6 +12,7 @@ use crate::duration::Duration;
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
+use crate::journal::{Orphan, Pruned};
 use crate::path::HostPath;
 use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
 use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
@@ -52,6 +53,8 @@ pub struct Site {
     /// Contents of source files that are known already; others are not read then.
     source_files: Option<BTreeMap<String, Content>>,
     policy: SitePolicy,
+    /// What was made for resources that are not declared.
+    orphans: Vec<Orphan>,
 }
 
 /// A resource and what is common to all resources.
@@ -218,13 +221,60 @@ impl Site {
                 }
             }
         }
-        (Site { declared, broken, sources, source_files: None, policy: SitePolicy::default() }, mistakes)
+        (
+            Site { declared, broken, sources, source_files: None, policy: SitePolicy::default(), orphans: Vec::new() },
+            mistakes,
+        )
     }
 
     /// With what holds for the site as a whole.
     #[must_use]
     pub fn with_policy(self, policy: SitePolicy) -> Site {
         Site { policy, ..self }
+    }
+
+    /// What holds for the site as a whole.
+    pub fn policy(&self) -> SitePolicy {
+        self.policy
+    }
+
+    /// The resources that are declared, whether they take part or not.
+    pub fn ids(&self) -> BTreeSet<ResourceId> {
+        self.declared.iter().map(|declaration| declaration.id.clone()).collect()
+    }
+
+    /// With what earlier runs made for resources that are no longer declared. If the policy is to prune, it is taken
+    /// away, as far as it is as it was left; otherwise it is only named.
+    #[must_use]
+    pub fn with_orphans(self, orphans: Vec<Orphan>) -> Site {
+        Site { orphans, ..self }
+    }
+
+    /// Declares, in the place of each orphan, that what was made for it goes. What others own now is theirs.
+    fn prune(&mut self) {
+        if !self.policy.prune {
+            return;
+        }
+        let claims = self.declared.iter().filter(|declaration| declaration.common.when.0);
+        let claims = claims.flat_map(|declaration| declaration.resource.claims(&declaration.id));
+        let owned: BTreeSet<Target> =
+            claims.filter(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes)).map(|claim| claim.target).collect();
+        let known = self.ids();
+        for orphan in std::mem::take(&mut self.orphans) {
+            let pruned = Pruned::new(&orphan, |target| owned.contains(target));
+            if pruned.is_empty() {
+                self.orphans.push(orphan);
+                continue;
+            }
+            let notifies = orphan.notifies.iter().filter(|id| known.contains(*id)).cloned().collect();
+            self.declared.push(Declaration {
+                id: orphan.id,
+                resource: Box::new(pruned),
+                common: Common { notifies, ..Common::default() },
+                spans: Spans::default(),
+                is_companion: true,
+            });
+        }
     }
 
     /// With contents of source files that are used in place of the files.
@@ -267,6 +317,7 @@ impl Site {
             return Err(Diagnostics { list: diagnostics, sources: self.sources });
         }
         self.add_companions();
+        self.prune();
         let owned = self.owned_paths();
         let known = self.source_files.take();
         let read = Mutex::new(BTreeMap::new());
@@ -284,7 +335,7 @@ impl Site {
         let sources = self.sources;
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
             Some(graph) if diagnostics.is_empty() => Ok(graph
-                .with_policy(self.policy)
+                .with_policy(self.policy, self.orphans)
                 .with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner))),
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };

@@ -9,6 +9,7 @@
 
 mod bad_sites;
 mod guarantees;
+mod ledger;
 mod root_directory;
 mod verbs;
 

@@ -31,22 +31,25 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
     let facts = Facts::gather(host)?;
-    let graph = context::graph(&verb.site, &facts)?;
+    let site = context::site(&verb.site, &facts)?;
+    let _lock = target.lock(&verb.work)?;
+    render::history::recovered(&target.journal.recover(host)?, options)?;
+    let graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);
     }
-    let _lock = target.lock(&verb.work)?;
-    render::history::recovered(&target.journal.recover(host)?, options)?;
     let owed = target.journal.pending()?.owed;
-    let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed })?;
+    let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
     work.out(&planned, &sites.join(" "))
 }
 
 fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Failure> {
-    if !(verb.site.set.is_empty() && verb.only.only.is_empty()) {
-        return Err(Failure::Usage("a saved plan is applied as it is, so --set and --only cannot change it".into()));
+    if !(verb.site.set.is_empty() && verb.chosen.only.is_empty() && !verb.chosen.prune) {
+        return Err(Failure::Usage(
+            "a saved plan is applied as it is, so --set, --only and --prune cannot change it".into(),
+        ));
     }
     let file = verb.site.sites[0].display().to_string();
     let watcher = Watcher::new(options);
@@ -75,7 +78,7 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
             .with_hint("apply the site, which takes that run up again; or make the plan again afterwards")
             .into());
     }
-    let graph = saved.graph(&registry()).while_doing(|| format!("applying {file}"))?;
+    let graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
     let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
     let verbatim = !verb.allow_deferred;
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim };

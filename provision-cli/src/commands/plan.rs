@@ -14,9 +14,10 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let target = context::target(options, None)?;
     let host = &target.host;
     let facts = Facts::gather(host)?;
-    let graph = context::graph(&verb.site, &facts)?;
+    let site = context::site(&verb.site, &facts)?;
+    let graph = context::graph_for(&target, site, &verb.chosen)?;
     let pending = target.pending()?;
-    let planned = graph.plan(host, &PlanOptions { only: verb.only.only.clone(), owed: pending.owed })?;
+    let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
     if let Some(file) = &verb.output {
         context::save_plan(&planned, &target, &verb.site, file)?;
@@ -29,6 +30,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
             "counts": plan.counts(),
             "steps": plan.steps,
             "transactions": plan.transactions,
+            "forgotten": plan.forgotten,
             "released": plan.released,
             "diagnostics": graph.warnings(),
         }))?,

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use provision_core::diagnostic::Span;
 use provision_core::effect::Effect;
+use provision_core::journal::Orphan;
 use provision_core::plan::{Change, Plan, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
@@ -37,7 +38,10 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
     }
     packages::show(&mut out, &plan.transactions)?;
     points_of_no_return(&mut out, plan)?;
-    for owed in &plan.released {
+    for orphan in &plan.released {
+        released(&mut out, orphan, options)?;
+    }
+    for owed in &plan.forgotten {
         let faint = style::FAINT;
         writeln!(
             out,
@@ -138,6 +142,25 @@ pub fn show_failure(
     let fail = style::FAIL;
     writeln!(out, "    {fail}{error}{fail:#}")?;
     error::details(out, "    ", error)
+}
+
+/// Names what is no longer declared and stays.
+fn released(out: &mut impl Write, orphan: &Orphan, options: &Options) -> Result<(), Failure> {
+    let faint = style::FAINT;
+    let made: Vec<String> = orphan.made.iter().map(ToString::to_string).collect();
+    if made.is_empty() {
+        if options.verbose > 0 {
+            writeln!(out, "  {faint}{} is no longer declared; what it is about was there before{faint:#}", orphan.id)?;
+        }
+        return Ok(());
+    }
+    let (id, run) = (&orphan.id, orphan.run);
+    writeln!(
+        out,
+        "  {faint}{id} is no longer declared, and stays as run {run} left it: {} (--prune removes it){faint:#}",
+        list(&made)
+    )?;
+    Ok(())
 }
 
 /// The effects of a step, those of its reaction included.

@@ -20,7 +20,7 @@ const CHUNK: usize = 64 << 10;
 const TAG: usize = 16;
 
 /// The key of a host. It never leaves the host's state.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HostKey(Zeroizing<[u8; LENGTH]>);
 
 impl HostKey {

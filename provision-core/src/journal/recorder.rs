@@ -1,6 +1,6 @@
 //! A run that is being written down: what is about to be done is durable before it is done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -36,6 +36,8 @@ struct State {
     owed_before: Vec<Owed>,
     /// Debts that go with the next effect.
     causes: Vec<(ResourceId, ResourceId)>,
+    /// For each resource that changed, those that react to it.
+    notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
     failed: Option<Error>,
 }
 
@@ -55,6 +57,7 @@ impl Recorder {
             owed_before: owed.clone(),
             owed,
             causes: Vec::new(),
+            notifies: BTreeMap::new(),
             failed: None,
         };
         Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state) })
@@ -93,7 +96,9 @@ impl Recorder {
 
     /// Notes that `id` has to react as soon as the next effect, for `because`, is done. It is written with that effect.
     pub fn owe(&self, id: &ResourceId, because: &ResourceId) {
-        self.state().causes.push((id.clone(), because.clone()));
+        let mut state = self.state();
+        state.notifies.entry(because.clone()).or_default().insert(id.clone());
+        state.causes.push((id.clone(), because.clone()));
     }
 
     /// Writes down what is about to be done and how it is now. When this returns, both survive a loss of power.
@@ -215,8 +220,8 @@ impl Recorder {
     }
 
     /// Ends the run, and tells its report what the journal knows.
-    pub(crate) fn close(&self, report: &mut Report, released: &[Owed], host: &dyn HostView) {
-        released.iter().for_each(|owed| self.pay(&owed.id));
+    pub(crate) fn close(&self, report: &mut Report, forgotten: &[Owed], host: &dyn HostView) {
+        forgotten.iter().for_each(|owed| self.pay(&owed.id));
         let how = match report {
             _ if report.cancelled => Ending::Stopped,
             _ if report.is_success() => Ending::Done,
@@ -241,6 +246,7 @@ impl Recorder {
             debts::write(self.store(), &state.owed)?;
         }
         let Some(run) = state.run else { return Ok(()) };
+        self.journal.absorb(run, &state.effects, &state.notifies, host)?;
         let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed: state.owed.clone() };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
         self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;

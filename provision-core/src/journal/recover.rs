@@ -1,6 +1,8 @@
 //! After a death: the run that never ended is found, what it was doing is brought to its old or its new state, and it is
 //! closed. What it owed stays owed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::image::{After, Before, Keeper, touched};
@@ -81,7 +83,8 @@ impl Journal {
             self.store.append(&name, &line, false)?;
             settled.push(outcome);
         }
-        let RunRecord { owed, began, ended, .. } = self.run(run)?;
+        let RunRecord { owed, began, ended, effects, .. } = self.run(run)?;
+        self.absorb(run, &effects, &BTreeMap::new(), host)?;
         debts::write(&*self.store, &owed)?;
         // One that died between its last line and its new name has ended.
         if ended.is_none() {

@@ -71,7 +71,7 @@ impl Journal {
 
 impl Rollback {
     fn nothing(of: RunId) -> Rollback {
-        let plan = Plan { steps: Vec::new(), transactions: Vec::new(), released: Vec::new() };
+        let plan = Plan { steps: Vec::new(), transactions: Vec::new(), forgotten: Vec::new(), released: Vec::new() };
         Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new() }
     }
 }
@@ -110,7 +110,8 @@ impl<'a> Undoing<'a> {
         if !self.steps.is_empty() {
             self.react(&effects)?;
         }
-        let plan = Plan { steps: self.steps, transactions: self.transactions, released: Vec::new() };
+        let plan =
+            Plan { steps: self.steps, transactions: self.transactions, forgotten: Vec::new(), released: Vec::new() };
         Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
     }
 

@@ -17,7 +17,7 @@ use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
 use crate::host::HostView;
-use crate::journal::{HostKey, Owed, relied_on};
+use crate::journal::{HostKey, Journal, Owed, relied_on};
 use crate::path::HostPath;
 use crate::registry::{Common, Registry, SitePolicy};
 use crate::resource::ResourceId;
@@ -164,8 +164,8 @@ impl SavedPlan {
     /// What was declared.
     ///
     /// # Errors
-    /// A resource type is not known here, or no longer takes what was declared.
-    pub fn graph(&self, registry: &Registry) -> Result<Graph> {
+    /// A resource type is not known here, or no longer takes what was declared; or the journal cannot be read.
+    pub fn graph(&self, registry: &Registry, journal: &Journal) -> Result<Graph> {
         let raw = self.hidden.declared.iter().map(|declared| {
             let mut attributes = declared.attributes.as_object().cloned().unwrap_or_default();
             if let Ok(Value::Object(common)) = serde_json::to_value(&declared.common) {
@@ -178,8 +178,13 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
+        let orphans = match &site {
+            Ok(site) if self.hidden.only.is_empty() => journal.orphans(&site.ids())?,
+            _ => Vec::new(),
+        };
         let graph = site.and_then(|site| {
-            site.with_source_files(self.hidden.sources.clone()).with_policy(self.hidden.policy).into_graph()
+            let site = site.with_source_files(self.hidden.sources.clone());
+            site.with_policy(self.hidden.policy).with_orphans(orphans).into_graph()
         });
         graph.map_err(|diagnostics| {
             let mistakes: Vec<String> = diagnostics.list.iter().map(|mistake| mistake.message.clone()).collect();

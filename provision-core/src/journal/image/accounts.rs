@@ -119,7 +119,7 @@ impl Keeper<'_> {
     }
 
     /// Digest of all that is known of users and groups.
-    pub(super) fn digest_of_accounts(
+    pub(in crate::journal) fn digest_of_accounts(
         &self,
         users: &[impl AsRef<str>],
         groups: &[impl AsRef<str>],

@@ -220,7 +220,12 @@ impl Keeper<'_> {
     }
 
     /// Notes how something is now, whatever is to be done to it.
-    pub(super) fn fingerprint_of(&self, path: &HostPath, deep: bool, host: &dyn HostView) -> Result<Fingerprint> {
+    pub(in crate::journal) fn fingerprint_of(
+        &self,
+        path: &HostPath,
+        deep: bool,
+        host: &dyn HostView,
+    ) -> Result<Fingerprint> {
         self.fingerprint(path, true, deep, None, host)
     }
 

@@ -1,0 +1,279 @@
+//! What this program has made on a host, for whom, and how it left it: so that what is no longer declared can be removed,
+//! and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::image::{After, Before, Keeper, Was, touched};
+use super::record::{EffectRecord, RunId};
+use super::store::StateStore;
+use super::{HostKey, Journal, log};
+use crate::effect::Effect;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{HostView, PackageStatus};
+use crate::path::HostPath;
+use crate::resource::{ResourceId, Target};
+
+const NAME: &str = "ledger";
+
+/// What this program has made on a host, by the resources that it was made for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    entries: BTreeMap<ResourceId, Entry>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    /// The last run that changed something for it.
+    run: RunId,
+    made: BTreeMap<Made, String>,
+    /// Resources that react to its changes.
+    notifies: BTreeSet<ResourceId>,
+}
+
+/// Something that was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Made {
+    /// A file, directory or link.
+    Path(HostPath),
+    /// A package, by `name` or `name:architecture`.
+    Package(String),
+    /// A user.
+    User(String),
+    /// A group.
+    Group(String),
+}
+
+/// A resource that something was made for and that is no longer declared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Orphan {
+    /// The resource.
+    pub id: ResourceId,
+    /// The last run that changed something for it.
+    pub run: RunId,
+    /// What was made for it; nothing if it was there before.
+    pub made: Vec<Made>,
+    /// How each was left, in the digests of the host's key.
+    #[serde(skip)]
+    pub(crate) digests: BTreeMap<Made, String>,
+    #[serde(skip)]
+    pub(crate) notifies: BTreeSet<ResourceId>,
+    #[serde(skip)]
+    pub(crate) key: Option<Arc<HostKey>>,
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target().fmt(f)
+    }
+}
+
+impl Made {
+    /// The same, as something to claim.
+    pub fn target(&self) -> Target {
+        match self {
+            Made::Path(path) => Target::Path(path.clone()),
+            Made::Package(name) => Target::Package(name.clone()),
+            Made::User(name) => Target::User(name.clone()),
+            Made::Group(name) => Target::Group(name.clone()),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Made> {
+        match text.split_once(' ') {
+            Some(("path", path)) => HostPath::new(path).map(Made::Path),
+            Some(("package", name)) => Ok(Made::Package(name.to_owned())),
+            Some(("user", name)) => Ok(Made::User(name.to_owned())),
+            Some(("group", name)) => Ok(Made::Group(name.to_owned())),
+            _ => Err(Error::new(ErrorKind::Invalid, format!("{text:?} is nothing that can be made"))),
+        }
+    }
+}
+
+impl Serialize for Made {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Made {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Made, D::Error> {
+        Made::parse(&String::deserialize(deserializer)?).map_err(|error| serde::de::Error::custom(error.message()))
+    }
+}
+
+impl Ledger {
+    pub(super) fn read(store: &dyn StateStore) -> Result<Ledger> {
+        let Some(bytes) = store.read(NAME)? else { return Ok(Ledger::default()) };
+        let read = log::read::<Ledger>(&bytes).and_then(|log| match log.records.into_iter().next() {
+            Some(ledger) => Ok(ledger),
+            None => Err(Error::new(ErrorKind::Damaged, "it is cut off")),
+        });
+        read.while_doing(|| "reading what was made on this host").map_err(|error| {
+            error.with_hint(
+                "remove the file `ledger` of the journal to go on; what was made so far is then not removed later",
+            )
+        })
+    }
+
+    fn write(&self, store: &dyn StateStore) -> Result<()> {
+        let line = log::line(self, &mut log::START.to_owned())?;
+        store.replace(NAME, &line).while_doing(|| "writing what was made on this host")
+    }
+
+    /// What was made for resources that are not among these.
+    pub fn orphans(&self, declared: &BTreeSet<ResourceId>) -> Vec<Orphan> {
+        let gone = self.entries.iter().filter(|(id, _)| !declared.contains(*id));
+        gone.map(|(id, entry)| Orphan {
+            id: id.clone(),
+            run: entry.run,
+            made: entry.made.keys().cloned().collect(),
+            digests: entry.made.clone(),
+            notifies: entry.notifies.clone(),
+            key: None,
+        })
+        .collect()
+    }
+
+    /// Takes in what a run has done.
+    fn absorb(&mut self, run: RunId, effects: &[EffectRecord], notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>) {
+        for record in effects.iter().filter(|record| record.outcome.as_ref().is_some_and(|did| did.error.is_none())) {
+            let after = record.outcome.as_ref().map(|did| &did.after);
+            for (id, mut made) in made_by(record, after) {
+                made.extend(self.inherited(id, &record.intent.effect));
+                let entry = self.entries.entry(id.clone()).or_default();
+                entry.run = run;
+                entry.made.extend(made.into_iter().map(|made| (made, String::new())));
+                entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
+            }
+        }
+    }
+
+    /// What was made for another resource and is this one's now.
+    fn inherited(&mut self, id: &ResourceId, effect: &Effect) -> Option<Made> {
+        let made = Made::Path(touched(effect)?.clone());
+        let others = self.entries.iter_mut().filter(|(other, _)| *other != id);
+        let taken = others.filter_map(|(_, entry)| entry.made.remove(&made)).count();
+        (taken > 0).then_some(made)
+    }
+
+    /// Looks at what was touched, and forgets what is gone.
+    fn look(&mut self, touched: &BTreeSet<ResourceId>, keeper: &Keeper<'_>, host: &dyn HostView) -> Result<()> {
+        for (_, entry) in self.entries.iter_mut().filter(|(id, _)| touched.contains(*id)) {
+            for (made, digest) in &mut entry.made {
+                *digest = keeper.digest_of(made, host)?.unwrap_or_default();
+            }
+            entry.made.retain(|_, digest| !digest.is_empty());
+        }
+        Ok(())
+    }
+}
+
+/// What an effect has made, and for whom.
+fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r ResourceId, Vec<Made>)> {
+    let ids = &record.intent.ids;
+    let made = match (&record.intent.effect, &record.intent.before) {
+        (Effect::Packages(_), _) => {
+            let Some(After::Packages(changes)) = after else { return Vec::new() };
+            let new = |name: &str| {
+                let installed = |status| status == PackageStatus::Installed;
+                let diff = changes.packages.iter().find(|diff| diff.name == name);
+                diff.is_some_and(|diff| !installed(diff.before.status) && installed(diff.after.status))
+            };
+            return ids
+                .iter()
+                .map(|id| (id, new(id.name()).then(|| Made::Package(id.name().to_owned())).into_iter().collect()))
+                .collect();
+        }
+        (Effect::CreateUser(user), Before::Accounts(image)) => {
+            let homes =
+                image.paths.iter().filter(|home| home.was == Was::Absent).map(|home| Made::Path(home.path.clone()));
+            homes.chain([Made::User(user.name.clone())]).collect()
+        }
+        (Effect::CreateGroup { name, .. }, _) => vec![Made::Group(name.clone())],
+        (effect, Before::Paths { paths }) if touched(effect).is_some() => {
+            paths.iter().filter(|path| path.was == Was::Absent).map(|path| Made::Path(path.path.clone())).collect()
+        }
+        // A reaction makes nothing, and a resource that only reacts is nothing to remember.
+        (Effect::Unit { .. } | Effect::ReloadUnits | Effect::Run(_) | Effect::RefreshPackageLists, _) => {
+            return Vec::new();
+        }
+        _ => Vec::new(),
+    };
+    ids.iter().map(|id| (id, made.clone())).collect()
+}
+
+impl Keeper<'_> {
+    /// Digest of how something is; `None` if it is not there.
+    pub(crate) fn digest_of(&self, made: &Made, host: &dyn HostView) -> Result<Option<String>> {
+        Ok(match made {
+            Made::Path(path) => {
+                let deep = path.as_str().starts_with("/home/");
+                let found = self.fingerprint_of(path, deep, host)?;
+                found.kind.map(|_| self.key.digest(format!("{found:?}").as_bytes()))
+            }
+            Made::Package(name) => {
+                // Upgrades by others do not make it somebody else's.
+                (host.package(name)?.status == PackageStatus::Installed).then(|| "installed".to_owned())
+            }
+            Made::User(name) => match host.user(name)? {
+                Some(_) => Some(self.digest_of_accounts(&[name], &[] as &[&str], host)?),
+                None => None,
+            },
+            Made::Group(name) => match host.group(name)? {
+                Some(_) => Some(self.digest_of_accounts(&[] as &[&str], &[name], host)?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl Journal {
+    /// What this program has made on the host.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub fn ledger(&self) -> Result<Ledger> {
+        Ledger::read(&*self.store)
+    }
+
+    /// What was made for resources that are no longer declared.
+    ///
+    /// # Errors
+    /// As [`ledger`](Journal::ledger), or the key of the host cannot be read.
+    pub fn orphans(&self, declared: &BTreeSet<ResourceId>) -> Result<Vec<Orphan>> {
+        let mut orphans = self.ledger()?.orphans(declared);
+        if !orphans.is_empty() {
+            let key = self.key()?.map(Arc::new);
+            orphans.iter_mut().for_each(|orphan| orphan.key.clone_from(&key));
+        }
+        Ok(orphans)
+    }
+
+    /// Takes in what a run has done. Nothing is written if nothing differs.
+    pub(super) fn absorb(
+        &self,
+        run: RunId,
+        effects: &[EffectRecord],
+        notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>,
+        host: &dyn HostView,
+    ) -> Result<()> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let before = self.ledger()?;
+        let mut ledger = before.clone();
+        ledger.absorb(run, effects, notifies);
+        let key = self.make_key()?;
+        let keeper = Keeper { key: &key, store: &self.store };
+        let touched: BTreeSet<ResourceId> = effects.iter().flat_map(|effect| effect.intent.ids.clone()).collect();
+        ledger.look(&touched, &keeper, host)?;
+        // What it was declared for and that is gone is not worth a line.
+        let emptied = |id: &ResourceId| before.entries.get(id).is_some_and(|entry| !entry.made.is_empty());
+        ledger.entries.retain(|id, entry| !(entry.made.is_empty() && emptied(id)));
+        if ledger == before { Ok(()) } else { ledger.write(&*self.store) }
+    }
+}

@@ -1,0 +1,157 @@
+//! A resource that is no longer declared, as one that takes away what was made for it: only that, and only as it was left.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::image::Keeper;
+use super::ledger::{Made, Orphan};
+use super::{HostKey, MemoryStore, StateStore};
+use crate::effect::{Effect, PackageTransaction, Removal};
+use crate::error::Result;
+use crate::host::{FileKind, Host, HostView};
+use crate::path::HostPath;
+use crate::resource::{
+    AttributeError, Claim, Companion, DynResource, DynState, ResourceId, Stage, Surroundings, Target,
+};
+
+/// Takes away what was made.
+pub(crate) struct Pruned {
+    made: BTreeMap<Made, String>,
+    key: Option<Arc<HostKey>>,
+}
+
+/// How something that was made is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Found {
+    /// As it was left.
+    Present,
+    Absent,
+    /// Something else has changed it since, or put something into it.
+    Changed,
+}
+
+type State = BTreeMap<String, Found>;
+
+impl Pruned {
+    /// Takes away what was made for a resource, but for what others own now.
+    pub(crate) fn new(orphan: &Orphan, owned: impl Fn(&Target) -> bool) -> Pruned {
+        let made = orphan.digests.iter().filter(|(made, _)| !owned(&made.target()));
+        Pruned { made: made.map(|(made, digest)| (made.clone(), digest.clone())).collect(), key: orphan.key.clone() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.made.is_empty()
+    }
+
+    /// How something is; `going` are paths that are taken away before.
+    fn look(&self, made: &Made, digest: &str, going: &BTreeSet<HostPath>, host: &dyn HostView) -> Result<Found> {
+        let Some(key) = &self.key else { return Ok(Found::Changed) };
+        let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+        let keeper = Keeper { key, store: &store };
+        let now = keeper.digest_of(made, host)?;
+        if let Made::Path(path) = made
+            && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
+            && !path.as_str().starts_with("/home/")
+            && host
+                .list(path)?
+                .into_iter()
+                .flatten()
+                .any(|name| path.join(&name).is_ok_and(|path| !going.contains(&path)))
+        {
+            return Ok(Found::Changed);
+        }
+        Ok(match now {
+            None => Found::Absent,
+            Some(now) if now == digest => Found::Present,
+            Some(_) => Found::Changed,
+        })
+    }
+}
+
+fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
+    Ok(match made {
+        Made::Path(path) => {
+            let directory = host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory);
+            let what = match directory {
+                true if path.as_str().starts_with("/home/") => Removal::Tree,
+                true => Removal::EmptyDirectory,
+                false => Removal::File,
+            };
+            Effect::Remove { path: path.clone(), what }
+        }
+        Made::Package(name) => {
+            Effect::Packages(PackageTransaction { purge: vec![name.clone()], ..PackageTransaction::default() })
+        }
+        Made::User(name) => Effect::RemoveUser { name: name.clone(), remove_home: false },
+        Made::Group(name) => Effect::RemoveGroup { name: name.clone() },
+    })
+}
+
+impl DynResource for Pruned {
+    fn stage(&self) -> Stage {
+        match self.made.keys().next_back() {
+            Some(Made::Package(_)) => Stage::Packages,
+            Some(Made::User(_) | Made::Group(_)) => Stage::Accounts,
+            _ => Stage::Files,
+        }
+    }
+    fn validate(&self, _: &ResourceId) -> Vec<AttributeError> {
+        Vec::new()
+    }
+    fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+        self.made.keys().map(|made| Claim::removes(made.target())).collect()
+    }
+    fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
+        Ok(())
+    }
+    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
+        let (mut state, mut going) = (State::new(), BTreeSet::new());
+        // What lies beneath sorts after what holds it.
+        for (made, digest) in self.made.iter().rev() {
+            let found = self.look(made, digest, &going, host)?;
+            if let (Made::Path(path), Found::Present) = (made, found) {
+                going.insert(path.clone());
+            }
+            state.insert(made.to_string(), found);
+        }
+        Ok(DynState::new(state))
+    }
+    fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
+        let wanted = |found: &Found| if *found == Found::Present { Found::Absent } else { *found };
+        let state: State = now.get::<State>().iter().map(|(what, found)| (what.clone(), wanted(found))).collect();
+        Ok(DynState::new(state))
+    }
+    fn apply(&self, _: &ResourceId, now: &DynState, _: &DynState, host: &dyn Host) -> Result<()> {
+        let now = now.get::<State>();
+        let present = |made: &&Made| now.get(&made.to_string()) == Some(&Found::Present);
+        let (paths, others): (Vec<&Made>, Vec<&Made>) =
+            self.made.keys().filter(present).partition(|made| matches!(made, Made::Path(_)));
+        // userdel(8) takes the user's own group along.
+        for made in paths.into_iter().rev().chain(others) {
+            if !matches!(made, Made::Group(name) if host.group(name)?.is_none()) {
+                host.perform(&removal(made, host)?)?;
+            }
+        }
+        Ok(())
+    }
+    fn react(&self, _: &ResourceId, _: &DynState, _: &dyn Host) -> Result<()> {
+        Ok(())
+    }
+    fn companions(&self, _: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
+        Vec::new()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn attributes(&self) -> Value {
+        json!(self.made.keys().collect::<Vec<_>>())
+    }
+    fn all_attributes(&self) -> Result<Value> {
+        Ok(self.attributes())
+    }
+}

@@ -1,0 +1,109 @@
+//! What is no longer declared: named, or removed if it was made here and is as it was left.
+
+use std::fs;
+
+use crate::Place;
+use crate::root_directory::place;
+
+const MORE: &str = r#"{ resources = {
+  file."/etc/motd".content = "hello\n",
+  directory."/srv/data" = {},
+  file."/srv/data/a".content = "a\n",
+  file."/srv/data/b".content = "b\n",
+  symlink."/srv/current".target = "data",
+} }"#;
+
+const LESS: &str = r#"{ resources.file."/etc/motd".content = "hello\n" }"#;
+
+/// A host on which more was declared, and the site that says less now.
+fn applied() -> Option<Place> {
+    let place = place(MORE)?.file("root/etc/motd", "old\n").file("less.ncl", LESS);
+    let ran = place.run("apply --jobs 1 --root root site.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    Some(place)
+}
+
+#[test]
+fn what_is_no_longer_declared_is_named_and_stays() {
+    let Some(place) = applied() else { return };
+    let planned = place.run("plan --root root less.ncl");
+    insta::assert_snapshot!("released", planned.seen());
+    assert!(place.run("apply --root root less.ncl").out.contains("Nothing to do"));
+    assert!(place.path("root/srv/data/a").exists());
+    assert!(!place.run("plan --root root site.ncl").out.contains("no longer"), "what is declared again is not named");
+}
+
+#[test]
+fn what_was_made_goes_and_what_was_there_stays() {
+    let Some(place) = applied() else { return };
+    let planned = place.run("plan --root root --prune less.ncl");
+    insta::assert_snapshot!("pruned", planned.seen());
+    let ran = place.run("apply --root root --prune less.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert!(!place.path("root/srv").exists());
+    assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "hello\n");
+    let again = place.run("apply --root root --prune less.ncl");
+    assert!(again.out.contains("Nothing to do"), "{}", again.seen());
+    // A file that was there before is not this program's to remove, even if its content is.
+    let none = place.run("apply --root root --prune --set resources={} less.ncl");
+    assert_eq!(none.code, 0, "{}", none.seen());
+    assert!(place.path("root/etc/motd").exists());
+}
+
+#[test]
+fn what_something_else_has_changed_since_stays() {
+    let Some(place) = applied() else { return };
+    fs::write(place.path("root/srv/data/a"), "mine now\n").unwrap();
+    let ran = place.run("apply --root root --prune less.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_eq!(fs::read_to_string(place.path("root/srv/data/a")).unwrap(), "mine now\n");
+    assert!(!place.path("root/srv/data/b").exists());
+    assert!(place.path("root/srv/data").exists(), "it holds something else");
+    assert_eq!(place.run("rollback --root root").code, 0);
+    assert_eq!(fs::read_to_string(place.path("root/srv/data/b")).unwrap(), "b\n", "pruning can be undone");
+}
+
+#[test]
+fn a_site_can_ask_to_prune() {
+    let Some(place) = applied() else { return };
+    let place = place.file("prune.ncl", &LESS.replacen('{', "{ prune = true,", 1));
+    assert_eq!(place.run("apply --root root prune.ncl").code, 0);
+    assert!(!place.path("root/srv").exists());
+    assert_eq!(place.run("apply --root root --only file:/etc/motd prune.ncl").code, 0);
+}
+
+#[test]
+fn what_another_resource_owns_now_is_left_to_it() {
+    let Some(place) = applied() else { return };
+    let moved = r#"{ prune = true, resources = {
+      file."/etc/motd".content = "hello\n",
+      directory."/srv/data" = {},
+      symlink."/srv/data/a" = { target = "b", force = true },
+      file."/srv/data/b".content = "b\n",
+      symlink."/srv/current".target = "data",
+    } }"#;
+    let place = place.file("moved.ncl", moved);
+    let ran = place.run("apply --root root moved.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_eq!(fs::read_link(place.path("root/srv/data/a")).unwrap().to_str(), Some("b"));
+    let again = place.run("apply --root root moved.ncl");
+    assert!(again.out.contains("Nothing to do: 5 in sync"), "{}", again.seen());
+}
+
+#[test]
+fn a_damaged_ledger_is_an_error() {
+    let Some(place) = applied() else { return };
+    let ledger = place.path("root/var/lib/provision/ledger");
+    let whole = fs::read(&ledger).unwrap();
+    for at in (0..whole.len()).step_by(61) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 4;
+        fs::write(&ledger, damaged).unwrap();
+        let ran = place.run("apply --root root --prune less.ncl");
+        assert_eq!(ran.code, 1, "byte {at}: {}", ran.seen());
+        assert!(ran.err.contains("reading what was made on this host"), "{}", ran.seen());
+        assert!(place.path("root/srv/data/a").exists());
+    }
+    fs::write(&ledger, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(place.run("apply --root root --prune less.ncl").code, 1);
+}
