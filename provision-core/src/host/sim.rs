@@ -2,6 +2,7 @@
 
 mod catalogue;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -167,6 +168,51 @@ impl SimHost {
     /// The effects performed since the last call, or since the host was made.
     pub fn take_effects(&self) -> Vec<Effect> {
         self.host.take_recorded()
+    }
+
+    /// Everything that can be observed of the host, a line each, by what it is about: to compare two hosts, or one with how
+    /// it was.
+    ///
+    /// # Panics
+    /// Never, unless the simulation contradicts itself.
+    pub fn everything(&self) -> BTreeMap<String, String> {
+        let mut lines = BTreeMap::new();
+        self.files_below(&HostPath::root(), &mut lines).expect("every file can be looked at");
+        for (name, entry) in self.packages().iter().flat_map(|table| table.iter()) {
+            lines.insert(format!("package {name}"), format!("{entry:?}"));
+        }
+        let accounts = self.accounts().expect("the accounts are known");
+        for (name, user) in &accounts.users {
+            let shadow = self.shadow(name).ok().flatten();
+            let shadow = shadow.map(|shadow| (shadow.password.reveal().to_owned(), shadow.expires));
+            lines.insert(format!("user {name}"), format!("{user:?} {shadow:?}"));
+        }
+        lines.extend(accounts.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{group:?}"))));
+        for name in self.host.unit_names() {
+            if let Ok(unit) = self.unit(&name)
+                && unit.exists()
+            {
+                lines.insert(format!("unit {name}"), format!("{} {:?} {}", unit.load, unit.active, unit.file_state));
+            }
+        }
+        lines
+    }
+
+    fn files_below(&self, path: &HostPath, lines: &mut BTreeMap<String, String>) -> Result<()> {
+        let Some(found) = self.metadata(path)? else { return Ok(()) };
+        let xattrs = self.attributes(path)?.map(|attributes| attributes.xattrs).unwrap_or_default();
+        let holds = match found.kind {
+            FileKind::File => self.read(path)?.map(|content| String::from_utf8_lossy(content.bytes()).into_owned()),
+            FileKind::Symlink => self.read_link(path)?,
+            _ => None,
+        };
+        lines.insert(format!("path {path}"), format!("{:?} {:?} {xattrs:?} {holds:?}", found.kind, found.access));
+        if found.kind == FileKind::Directory {
+            for name in self.list(path)?.unwrap_or_default() {
+                self.files_below(&path.join(&name)?, lines)?;
+            }
+        }
+        Ok(())
     }
 
     fn put(&self, path: &HostPath, kind: FileKind, mode: u32, data: Option<Content>) -> Result<()> {

@@ -48,6 +48,13 @@ impl<H: HostView> Overlay<H> {
         self.model().units.insert(name.to_owned(), state);
     }
 
+    /// The units that the model knows.
+    pub(in crate::host) fn unit_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.model().units.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     pub(in crate::host) fn set_package(&self, name: &str, state: PackageState) {
         self.model().packages.insert(name.to_owned(), state);
     }
