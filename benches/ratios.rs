@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 
 use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::program::{Program, ProgramBuilder};
+use provision_core::apply::ApplyOptions;
 use provision_core::config::{Input, SiteSource, contract_library, load};
 use provision_core::facts::Facts;
 use provision_core::host::{LocalHost, SimHost};
+use provision_core::journal::{Journal, Purpose, RunInfo};
 use provision_core::plan::PlanOptions;
 use provision_resources::{Debian, registry};
 
@@ -42,6 +44,7 @@ fn main() {
     );
     report("evaluate and plan, against bare Nickel", 1.5, || evaluate_and_plan(&site), || bare_nickel(&site));
     in_sync(&site, &root);
+    journaling(&site, &root);
     memory(&site, &root);
 }
 
@@ -53,7 +56,10 @@ fn report(what: &str, goal: f64, mut here: impl FnMut(), mut floor: impl FnMut()
         times.0.push(time(&mut here));
         times.1.push(time(&mut floor));
     }
-    let (here, floor) = (median(times.0), median(times.1));
+    show(what, goal, median(times.0), median(times.1));
+}
+
+fn show(what: &str, goal: f64, here: Duration, floor: Duration) {
     let ratio = here.as_secs_f64() / floor.as_secs_f64();
     println!("{what:<52} {:>6.1} ms {:>6.1} ms {ratio:>6.2} {goal:>6.2}", ms(here), ms(floor));
 }
@@ -143,6 +149,31 @@ fn in_sync(site: &Path, root: &Path) {
             }
         },
     );
+}
+
+/// The same changes of small files with the same syncs, with and without a journal.
+fn journaling(site: &Path, root: &Path) {
+    let graph = load(&registry(), &Facts::default(), input(site)).unwrap().into_graph().unwrap();
+    let apply = |journaled: bool| {
+        for number in 0..FILES {
+            fs::write(root.join(path(number).trim_start_matches('/')), "something else\n").unwrap();
+        }
+        let host = LocalHost::open(root, Debian::new()).unwrap();
+        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+        let journal = Journal::new(host.state().unwrap());
+        let info = RunInfo { purpose: Purpose::Apply, who: "bench".into(), site: "bench".into(), site_digest: None };
+        let recorder = journaled.then(|| journal.begin(info).unwrap());
+        let started = Instant::now();
+        let report = planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+        assert!(report.is_success() && report.counts.changed == FILES);
+        started.elapsed()
+    };
+    let mut times = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        times.0.push(apply(true));
+        times.1.push(apply(false));
+    }
+    show("change files with a journal, against without", 2.5, median(times.0), median(times.1));
 }
 
 fn memory(site: &Path, root: &Path) {

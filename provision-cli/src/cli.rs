@@ -109,6 +109,9 @@ pub enum Verb {
     History(History),
     /// Show what a run did
     Show(Show),
+    /// Keep secrets beside a site, encrypted to the hosts that need them
+    #[command(subcommand)]
+    Secret(SecretVerb),
     /// Show what comes before what, and why
     Graph(GraphArguments),
     /// Show the contracts and attributes of the resource types
@@ -133,6 +136,67 @@ pub struct SiteArguments {
     /// Also look for imports in this directory
     #[arg(short = 'I', long = "import-path", value_name = "DIR")]
     pub import_path: Vec<PathBuf>,
+}
+
+/// Where secrets are, and who opens them.
+#[derive(Args, Debug)]
+pub struct Secrets {
+    /// Where secrets are kept; the directory `secrets` beside the site by default
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+    /// Open secrets with the age identity in this file; $PROVISION_IDENTITY, /etc/provision/identity or
+    /// ~/.config/provision/identity by default
+    #[arg(long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
+
+/// `provision secret`.
+#[derive(Subcommand, Debug)]
+pub enum SecretVerb {
+    /// Make an identity, which opens secrets, and show its recipient, to which they are encrypted
+    Keygen {
+        /// Where the identity goes; standard output by default
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Encrypt standard input, or what is typed, to the recipients in `.recipients`
+    Encrypt {
+        /// The secret, such as `db/password`
+        name: String,
+        /// Encrypt this file instead
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Where secrets are.
+        #[command(flatten)]
+        place: Secrets,
+    },
+    /// Write a secret to standard output
+    Decrypt {
+        /// The secret, such as `db/password`
+        name: String,
+        /// Even to a terminal
+        #[arg(long)]
+        show: bool,
+        /// Where secrets are.
+        #[command(flatten)]
+        place: Secrets,
+    },
+    /// Change a secret in $EDITOR
+    Edit {
+        /// The secret, such as `db/password`
+        name: String,
+        /// Where secrets are.
+        #[command(flatten)]
+        place: Secrets,
+    },
+    /// Encrypt secrets anew, to the recipients of now
+    Rekey {
+        /// The secrets; all by default
+        names: Vec<String>,
+        /// Where secrets are.
+        #[command(flatten)]
+        place: Secrets,
+    },
 }
 
 /// Which resources take part.
@@ -163,6 +227,9 @@ pub struct Plan {
     /// Which resources take part.
     #[command(flatten)]
     pub chosen: Chosen,
+    /// Where secrets are.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// Also save the plan in a file, which `provision apply FILE` carries out as it is, or refuses if the host has changed
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -183,6 +250,9 @@ pub struct Apply {
     /// Which resources take part.
     #[command(flatten)]
     pub chosen: Chosen,
+    /// Where secrets are.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// How many independent resources may be worked on at the same time
     #[arg(short, long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,

@@ -1,7 +1,7 @@
 //! What the verbs share: the host that is meant, and the site.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use provision_core::config::{Input, SiteSource, load};
@@ -9,13 +9,15 @@ use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Pending};
-use provision_core::plan::{Planned, SavedPlan};
+use provision_core::journal::{HostKey, Journal, MemoryStore, Pending};
+use provision_core::plan::{Planned, SavedPlan, Selector};
 use provision_core::registry::SitePolicy;
+use provision_core::secret::Sources;
+use provision_core::secret::age::AgeSecrets;
 use provision_core::site::Site;
 use provision_resources::{Debian, registry};
 
-use crate::cli::{Chosen, Options, SiteArguments, Work};
+use crate::cli::{Chosen, Options, Secrets, SiteArguments, Work};
 use crate::exit::Failure;
 use crate::render;
 
@@ -87,8 +89,6 @@ impl Target {
 
 /// Who runs this program: the user, and who it was before sudo(8).
 pub fn who() -> String {
-    #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
     let user = user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
     match variable("SUDO_USER").filter(|before| *before != user) {
@@ -113,6 +113,49 @@ fn system(facts: &Facts) -> String {
         other => other,
     };
     format!("{name} {}", facts.os.version).trim().to_owned()
+}
+
+/// Where secrets are: where that is said, or beside the site.
+pub fn secrets(place: &Secrets, site: Option<&Path>) -> AgeSecrets {
+    let beside = || site.and_then(Path::parent).unwrap_or(Path::new("")).join("secrets");
+    let directory = place.secrets.clone().unwrap_or_else(beside);
+    let mut identities = place.identity.clone();
+    if identities.is_empty() {
+        let home = || Some(PathBuf::from(variable("HOME")?).join(".config/provision/identity"));
+        let usual = [variable("PROVISION_IDENTITY").map(PathBuf::from), Some("/etc/provision/identity".into()), home()];
+        // One that is named is meant, and an error if it is not there.
+        let named = variable("PROVISION_IDENTITY").is_some();
+        identities.extend(usual.into_iter().flatten().find(|path| named || path.exists()));
+    }
+    AgeSecrets::new(directory, identities)
+}
+
+/// Asks for the secrets that a site names. All that cannot be read are told of at once.
+pub fn resolve(
+    graph: &mut Graph,
+    target: &Target,
+    place: &Secrets,
+    site: Option<&Path>,
+    only: &[Selector],
+) -> Result<(), Failure> {
+    if !graph.names_secrets() {
+        return Ok(());
+    }
+    let key = match target.journal.key() {
+        Ok(Some(key)) => key,
+        // A host without a journal, or one that may not be read: digests are compared in this run only.
+        _ => HostKey::random()?,
+    };
+    let store = secrets(place, site);
+    let machine = LocalHost::running(Debian::new())?;
+    let sources = Sources { store: &store, machine: &machine, environment: &variable };
+    graph.resolve_secrets(&sources, &key, only).map_err(Failure::Secrets)
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
+    let value = std::env::var(name).ok();
+    value.filter(|value| !value.is_empty())
 }
 
 /// The bytes of the saved plan that is named in place of a site, if one is.

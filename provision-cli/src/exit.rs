@@ -39,6 +39,8 @@ pub enum Failure {
     Locked(Error),
     /// Something on the way to the work failed.
     Failed(Error),
+    /// Secrets cannot be read; nothing was looked at or changed.
+    Secrets(Vec<Error>),
     /// Standard output was closed, as by `| head`.
     OutputClosed,
     /// The arguments make no sense together.
@@ -52,7 +54,7 @@ impl Failure {
             Failure::Invalid(_) => Exit::Invalid,
             Failure::Locked(_) => Exit::Locked,
             Failure::Failed(error) if error.kind() == ErrorKind::Stale => Exit::Stale,
-            Failure::Failed(_) => Exit::Failure,
+            Failure::Failed(_) | Failure::Secrets(_) => Exit::Failure,
             Failure::OutputClosed => Exit::Success,
             Failure::Usage(_) => Exit::Usage,
         }

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Validate(verb) => commands::validate::run(&arguments.options, verb),
         Verb::Plan(verb) => commands::plan::run(&arguments.options, verb),
         Verb::Apply(verb) => commands::apply::run(&arguments.options, verb),
+        Verb::Secret(verb) => commands::secret::run(verb),
         Verb::Rollback(verb) => commands::rollback::run(&arguments.options, verb),
         Verb::History(verb) => commands::history::run(&arguments.options, verb),
         Verb::Show(verb) => commands::show::run(&arguments.options, verb),

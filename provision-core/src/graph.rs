@@ -11,9 +11,12 @@ use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::effect::Content;
-use crate::journal::Orphan;
+use crate::error::Error;
+use crate::journal::{HostKey, Orphan};
+use crate::plan::Selector;
 use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
+use crate::secret::SecretStore;
 use crate::site::{Declaration, Spans};
 
 /// The resources of a site in the order in which they are due.
@@ -140,6 +143,36 @@ impl Graph {
             stage: node.stage,
             after: before.iter().map(|edge| (&self.nodes[edge.from].id, &edge.reason)).collect(),
         })
+    }
+
+    /// Asks a store for the secrets that the chosen resources name; all if none are chosen. `key` is the host's: contents are
+    /// compared by digests that nobody can make without it. Nothing is looked at or changed before.
+    ///
+    /// # Errors
+    /// Every secret that cannot be read, each with the resource that names it.
+    pub fn resolve_secrets(
+        &mut self,
+        store: &dyn SecretStore,
+        key: &HostKey,
+        only: &[Selector],
+    ) -> Result<(), Vec<Error>> {
+        let chosen = self.selected(only).map_err(|error| vec![error])?;
+        let mut errors = Vec::new();
+        for number in chosen {
+            let Node { id, resource, spans, .. } = &mut self.nodes[number];
+            for (attribute, text) in resource.secrets() {
+                if let Err(error) = text.resolve(store, key) {
+                    let span = spans.at(&[attribute.to_owned()]);
+                    errors.push(error.while_doing(format!("reading the secret of `{attribute}`")).of(id, span));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Whether any resource names a secret.
+    pub fn names_secrets(&mut self) -> bool {
+        self.nodes.iter_mut().any(|node| node.resource.secrets().iter().any(|(_, text)| text.is_secret()))
     }
 
     /// A digest of all that is declared: SHA-256 in hexadecimal. Contents of source files are not in it, and no secrets.

@@ -76,4 +76,5 @@ pub mod plan;
 pub mod registry;
 pub mod report;
 pub mod resource;
+pub mod secret;
 pub mod site;

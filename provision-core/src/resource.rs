@@ -14,6 +14,7 @@ use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostView};
 use crate::path::HostPath;
+use crate::secret::Text;
 
 /// One thing on a host that should be in a declared state.
 ///
@@ -65,6 +66,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
     /// What it owns and what it needs: implied edges and conflicts come from this.
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let _ = id;
+        Vec::new()
+    }
+
+    /// The attributes that may name secrets, each with its name. What they stand for is there when a host is looked at, and
+    /// not before.
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
 
@@ -381,6 +388,7 @@ pub(crate) trait DynResource: Send + Sync {
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError>;
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState>;
     fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
     fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
@@ -406,6 +414,9 @@ impl<R: Resource> DynResource for R {
     }
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
         Resource::prepare(self, id, surroundings)
+    }
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        Resource::secrets(self)
     }
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState> {
         Resource::check(self, id, host).map(DynState::new)

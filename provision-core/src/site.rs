@@ -204,8 +204,9 @@ impl Site {
         let mut declared = Vec::new();
         let mut mistakes = Vec::new();
         for RawDeclaration { id, attributes, spans } in declarations {
-            let built = registry.build(id.kind(), attributes).and_then(|(resource, common)| {
-                let errors = resource.validate(&id);
+            let built = registry.build(id.kind(), attributes).and_then(|(mut resource, common)| {
+                let mut errors = resource.validate(&id);
+                errors.extend(mistaken_references(&mut *resource));
                 if errors.is_empty() { Ok((resource, common)) } else { Err(errors) }
             });
             match built {
@@ -372,6 +373,13 @@ impl Site {
             })
             .collect()
     }
+}
+
+/// What is wrong with how attributes name secrets.
+fn mistaken_references(resource: &mut dyn DynResource) -> Vec<AttributeError> {
+    let texts = resource.secrets();
+    let mistaken = texts.into_iter().filter_map(|(attribute, text)| Some((attribute, text.mistake()?)));
+    mistaken.map(|(attribute, (message, help))| AttributeError::new(attribute, message).help(help)).collect()
 }
 
 /// A mistake in an attribute, at its line.

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use provision_core::effect::Sensitive;
+use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::resource::AttributeError;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use provision_core::secret::Text;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -36,28 +38,44 @@ pub(crate) fn number_mistake(attribute: &str, number: Option<u32>) -> Option<Att
     )
 }
 
-/// The hash of a password as crypt(5) has it. It is never shown and never written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordHash(Sensitive);
+/// The hash of a password as crypt(5) has it, or the secret that holds it. It is never shown and never written down.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(Text);
 
 impl PasswordHash {
-    pub(crate) fn sensitive(&self) -> Sensitive {
-        self.0.clone()
+    pub(crate) fn text(&mut self) -> &mut Text {
+        &mut self.0
+    }
+
+    /// The hash.
+    pub(crate) fn sensitive(&self) -> Result<Sensitive> {
+        match self.mistake_in(self.0.reveal()?) {
+            // What a secret stands for is seen only now.
+            Some(mistake) if self.0.is_secret() => {
+                let error = Error::new(ErrorKind::Invalid, format!("the secret of `password`: {}", mistake.message));
+                Err(mistake.help.map_or(error.clone(), |help| error.with_hint(help)))
+            }
+            _ => self.0.sensitive(),
+        }
     }
 
     /// Whether it is `!`, which allows no password until another one is set.
     pub(crate) fn is_lock(&self) -> bool {
-        self.0.reveal() == "!"
+        self.0.reveal().is_ok_and(|text| text == "!")
     }
 
     /// See [`digest_of_password`].
-    pub(crate) fn digest(&self) -> String {
-        digest_of_password(self.0.reveal())
+    pub(crate) fn digest(&self) -> Result<String> {
+        self.sensitive().map(|hash| digest_of_password(hash.reveal()))
     }
 
     /// What is wrong with it, without saying what it is.
     pub(crate) fn mistake(&self) -> Option<AttributeError> {
-        let text = self.0.reveal();
+        // A secret is read when a host is looked at.
+        self.mistake_in(self.0.reveal().ok()?)
+    }
+
+    fn mistake_in(&self, text: &str) -> Option<AttributeError> {
         let refuse = |message: &str, help: &str| Some(AttributeError::new("password", message).help(help));
         let make = "make a hash with `mkpasswd -m yescrypt`, or say \"*\" for no password";
         if text.is_empty() {
@@ -98,15 +116,28 @@ pub(crate) fn digest_of_password(entry: &str) -> String {
     }
 }
 
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_secret() { self.0.fmt(f) } else { f.write_str(Sensitive::HIDDEN) }
+    }
+}
+
 impl Serialize for PasswordHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        match self.0.reveal() {
+            Ok(hash) if !self.0.is_secret() => Sensitive::new(hash).serialize(serializer),
+            _ => self.0.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for PasswordHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PasswordHash, D::Error> {
-        Sensitive::deserialize(deserializer).map(PasswordHash)
+        let text = Text::deserialize(deserializer)?;
+        if text.reveal().is_ok_and(|text| text == Sensitive::HIDDEN) {
+            return Err(serde::de::Error::custom("a sensitive value is not written down, so it cannot be read back"));
+        }
+        Ok(PasswordHash(text))
     }
 }
 
@@ -117,8 +148,8 @@ impl JsonSchema for PasswordHash {
     fn inline_schema() -> bool {
         true
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Text::json_schema(generator)
     }
 }
 
@@ -189,7 +220,7 @@ mod tests {
 
     #[test]
     fn only_hashes_are_passwords() {
-        let hash = |text: &str| PasswordHash(Sensitive::new(text));
+        let hash = |text: &str| PasswordHash(Text::from(text));
         for good in ["*", "!", "$y$j9T$abc$def", "$6$salt$hash/.", "$2b$12$abcdef", "$6$rounds=5000$salt$hash"] {
             assert_eq!(hash(good).mistake(), None, "{good}");
         }
@@ -198,8 +229,11 @@ mod tests {
             let mistake = hash(bad).mistake().expect(bad);
             assert!(bad.len() < 3 || !format!("{mistake:?}").contains(bad), "{mistake:?}");
         }
-        assert_eq!(digest_of_password("!$6$a$b"), hash("$6$a$b").digest());
-        assert_eq!([hash("*").digest(), digest_of_password("!*"), digest_of_password("")], ["none", "none", "empty"]);
+        assert_eq!(digest_of_password("!$6$a$b"), hash("$6$a$b").digest().unwrap());
+        assert_eq!(
+            [hash("*").digest().unwrap(), digest_of_password("!*"), digest_of_password("")],
+            ["none", "none", "empty"]
+        );
     }
 
     #[test]

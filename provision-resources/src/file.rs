@@ -5,6 +5,7 @@ use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surroundings, Target};
+use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,9 +32,10 @@ use crate::held::Held;
 pub struct File {
     /// Whether the file is there.
     pub ensure: Ensure,
-    /// What it holds, as text.
+    /// What it holds: a text, or a secret, `{ secret = "db/password" }`, or a text with secrets in it,
+    /// `{ secret_template = "password={{db/password}}\n" }`. A file with a secret needs a `mode` that keeps others out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
+    pub content: Option<Text>,
     /// What it holds: a copy of this file, whose path starts at the directory of the site file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -132,7 +134,7 @@ impl Default for File {
 
 impl File {
     /// A file that holds a text, and otherwise has the defaults.
-    pub fn with_content(text: impl Into<String>) -> File {
+    pub fn with_content(text: impl Into<Text>) -> File {
         File { content: Some(text.into()), ..File::default() }
     }
 
@@ -157,7 +159,8 @@ impl File {
     /// The declared content; none if there is none, or if it is in a source file.
     fn written(&self) -> Result<Option<Content>, Vec<AttributeError>> {
         let text = match self {
-            File { content: Some(text), .. } => return Ok(Some(text.into())),
+            // What a secret stands for is known when a host is looked at.
+            File { content: Some(text), .. } => return Ok(text.content().ok()),
             File { json: Some(value), .. } => formats::json(value)?,
             File { toml: Some(record), .. } => formats::toml(record)?,
             File { yaml: Some(value), .. } => formats::yaml(value)?,
@@ -177,10 +180,16 @@ impl File {
     fn wanted(&self) -> Result<Option<Content>> {
         let invalid = |message| Error::new(ErrorKind::Invalid, message);
         match (&self.prepared, &self.source) {
+            _ if self.secret().is_some() => self.secret().map(Text::content).transpose(),
             (Some(content), _) => Ok(Some(content.clone())),
             (None, Some(source)) => Err(invalid(format!("the source {source:?} has not been read"))),
             (None, None) => self.written_or_mistake().map_err(|mistake| invalid(mistake.message)),
         }
+    }
+
+    /// The content, if it names secrets.
+    fn secret(&self) -> Option<&Text> {
+        self.content.as_ref().filter(|text| text.is_secret())
     }
 
     fn check_command(&self) -> Result<Option<Command>, AttributeError> {
@@ -230,6 +239,10 @@ impl Resource for File {
             };
             mistakes.extend(others.iter().copied().map(refuse));
         }
+        if self.secret().is_some() && self.mode.bits() & 0o007 != 0 && self.ensure == Ensure::Present {
+            let message = format!("with the mode {}, everyone may use a file that holds a secret", self.mode);
+            mistakes.push(AttributeError::new("mode", message).help("such as \"0600\", or \"0640\" for its group"));
+        }
         mistakes.extend(self.written().err().into_iter().flatten());
         if self.source.as_deref().is_some_and(str::is_empty) {
             mistakes.push(AttributeError::new("source", "the path is empty"));
@@ -249,6 +262,10 @@ impl Resource for File {
             claims.push(Claim::owns(Target::Path(copy)));
         }
         claims
+    }
+
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        self.content.iter_mut().map(|text| ("content", text)).collect()
     }
 
     fn prepare(&mut self, _: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
@@ -278,7 +295,7 @@ impl Resource for File {
         }
         let content = match self.content_attributes().is_empty() {
             true => None,
-            false => host.read(&path)?.map(Held::from),
+            false => host.read(&path)?.map(|content| Held::beside(self.secret(), content)),
         };
         let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
         Ok(FileState::Present { content, access })
@@ -290,7 +307,7 @@ impl Resource for File {
         }
         let content = match (self.replace, now) {
             (Replace::Once, FileState::Present { content, .. }) => content.clone(),
-            _ => self.wanted()?.map(Held::from),
+            _ => self.wanted()?.map(|content| Held::beside(self.secret(), content)),
         };
         let access = Access { owner: self.owner.clone(), group: self.group.clone(), mode: self.mode };
         Ok(FileState::Present { content, access })

@@ -1,6 +1,7 @@
 //! [`Held`]: the content of a file as a state has it.
 
 use provision_core::effect::Content;
+use provision_core::secret::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +15,8 @@ pub enum Held {
     Bytes(Content),
     /// The digest of bytes that are not at hand: this state was read back.
     Digest(Digest),
+    /// A digest of bytes that must not be shown, which only the host can make.
+    Hidden(String),
 }
 
 /// A digest of bytes.
@@ -26,12 +29,24 @@ pub struct Digest {
     pub size: u64,
 }
 
+/// What stands before the digest of bytes that must not be shown.
+const HIDDEN: &str = "<sensitive ";
+
 /// Longer text is not shown to people.
 const LONGEST_TEXT: usize = 256 * 1024;
 
 impl Held {
+    /// What a file holds, compared with a declared text: hidden if that is secret.
+    pub(crate) fn beside(declared: Option<&Text>, content: Content) -> Held {
+        match declared.and_then(|text| text.digest(content.bytes())) {
+            Some(digest) => Held::Hidden(digest),
+            None => Held::Bytes(content),
+        }
+    }
+
     fn digest(&self) -> Digest {
         match self {
+            Held::Hidden(digest) => Digest { sha256: digest.clone(), size: 0 },
             Held::Digest(digest) => digest.clone(),
             Held::Bytes(content) => {
                 let digits = Sha256::digest(content.bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -58,6 +73,9 @@ impl PartialEq for Held {
 
 impl Serialize for Held {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Held::Hidden(digest) = self {
+            return serializer.serialize_str(&format!("{HIDDEN}{digest}>"));
+        }
         let text = match self {
             Held::Bytes(content) if content.bytes().len() <= LONGEST_TEXT => content.text(),
             _ => None,
@@ -78,7 +96,10 @@ impl<'de> Deserialize<'de> for Held {
             Digest(Digest),
         }
         Ok(match Written::deserialize(deserializer)? {
-            Written::Text(text) => Held::Bytes(text.into()),
+            Written::Text(text) => match text.strip_prefix(HIDDEN).and_then(|rest| rest.strip_suffix('>')) {
+                Some(digest) => Held::Hidden(digest.to_owned()),
+                None => Held::Bytes(text.into()),
+            },
             Written::Digest(digest) => Held::Digest(digest),
         })
     }

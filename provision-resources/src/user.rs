@@ -12,6 +12,7 @@ use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, Host, HostView, User as Found};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ pub struct User {
     pub create_home: Option<bool>,
     /// Full name and the like.
     pub gecos: Option<String>,
-    /// Hash of the password as crypt(5) has it, from `mkpasswd -m yescrypt`; `"*"` for none at all. An account that was
+    /// Hash of the password as crypt(5) has it, or a secret that holds it; from `mkpasswd -m yescrypt`; `"*"` for none at all. An account that was
     /// locked by hand stays locked.
     pub password: Option<PasswordHash>,
     /// Whether the password is locked (`passwd -l`). Keys still let the user in; `expires` closes the account.
@@ -143,6 +144,10 @@ impl Resource for User {
         claims
     }
 
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        self.password.iter_mut().map(|hash| ("password", hash.text())).collect()
+    }
+
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
         let name = id.name();
         let Some(user) = host.user(name)? else { return Ok(State::default()) };
@@ -200,7 +205,7 @@ impl Resource for User {
             home: self.home.as_ref().map(ToString::to_string),
             home_exists,
             gecos: self.gecos.as_deref().map(trimmed),
-            password: self.password.as_ref().map(PasswordHash::digest),
+            password: self.password.as_ref().map(PasswordHash::digest).transpose()?,
             locked: self.locked,
             expires: self.expires.clone(),
             authorized_keys: self.authorized_keys.as_ref().map(authorized_keys::wanted),

@@ -37,6 +37,10 @@ fn values() -> Vec<Value> {
         json!({}),
         json!({ "a": true }),
         json!({ "a": "b" }),
+        json!({ "secret": "db/password" }),
+        json!({ "secret": 3 }),
+        json!({ "secret": "a", "b": "c" }),
+        json!({ "secret_template": "password={{db/password}}" }),
     ]
 }
 

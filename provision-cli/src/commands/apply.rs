@@ -1,6 +1,7 @@
 //! `provision apply`: bring the host into the declared state.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind, ResultExt};
@@ -34,10 +35,12 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let site = context::site(&verb.site, &facts)?;
     let _lock = target.lock(&verb.work)?;
     render::history::recovered(&target.journal.recover(host)?, options)?;
-    let graph = context::graph_for(&target, site, &verb.chosen)?;
+    let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);
     }
+    let beside = verb.site.sites.first().map(PathBuf::as_path);
+    context::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
@@ -78,7 +81,9 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
             .with_hint("apply the site, which takes that run up again; or make the plan again afterwards")
             .into());
     }
-    let graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
+    let mut graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
+    let only = saved.only()?;
+    context::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
     let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
     let verbatim = !verb.allow_deferred;
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim };

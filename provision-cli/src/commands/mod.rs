@@ -9,5 +9,6 @@ pub mod init;
 pub mod plan;
 pub mod rollback;
 pub mod schema;
+pub mod secret;
 pub mod show;
 pub mod validate;

@@ -1,5 +1,7 @@
 //! `provision plan`: what would apply do?
 
+use std::path::PathBuf;
+
 use provision_core::facts::Facts;
 use provision_core::plan::PlanOptions;
 use serde_json::json;
@@ -15,7 +17,13 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let host = &target.host;
     let facts = Facts::gather(host)?;
     let site = context::site(&verb.site, &facts)?;
-    let graph = context::graph_for(&target, site, &verb.chosen)?;
+    let mut graph = context::graph_for(&target, site, &verb.chosen)?;
+    if verb.output.is_some() {
+        // Digests in the saved plan must be those of the run that applies it.
+        target.journal.make_key()?;
+    }
+    let beside = verb.site.sites.first().map(PathBuf::as_path);
+    context::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let pending = target.pending()?;
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();

@@ -19,11 +19,26 @@ pub fn show(failure: &Failure) {
         Failure::Failed(error) | Failure::Locked(error) => {
             writeln!(out, "{style}error{style:#}: {error}").and_then(|()| details(&mut out, "  ", error))
         }
+        Failure::Secrets(errors) => errors.iter().try_for_each(|error| secret(&mut out, error)),
         Failure::Usage(message) => {
             writeln!(out, "{style}error{style:#}: {message}\n\nFor more information, try '--help'.")
         }
         Failure::OutputClosed => Ok(()),
     };
+}
+
+/// A secret that cannot be read, and who needs it.
+fn secret(out: &mut impl Write, error: &Error) -> std::io::Result<()> {
+    let style = style::FAIL;
+    write!(out, "{style}error{style:#}: ")?;
+    if let Some(id) = error.resource() {
+        write!(out, "{id}: ")?;
+    }
+    writeln!(out, "{error}")?;
+    if let Some(span) = error.declared_at() {
+        writeln!(out, "  --> {}:{}:{}", span.file, span.line, span.column)?;
+    }
+    details(out, "  ", error)
 }
 
 /// Shows what lies beneath an error and what would help, a line each.

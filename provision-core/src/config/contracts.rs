@@ -14,10 +14,14 @@ const HEADER: &str = "\
 ";
 
 /// The contracts that the prelude defines for a schema to ask for with `x-nickel`, and for sites to use.
-pub(super) const NAMED: [(&str, &str); 4] = [
+pub(super) const NAMED: [(&str, &str); 5] = [
     ("AbsolutePath", "An absolute path: it begins with `/` and has no `..` in it, such as \"/etc/motd\"."),
     ("Mode", "The mode of a file: a string of three or four octal digits, such as \"0644\"."),
     ("ResourceId", "The name of a resource in full, `type:name`, such as \"service:nginx\"."),
+    (
+        "Text",
+        "A string, or a secret in its place: `{ secret = \"name\" }` or `{ secret_template = \"… {{name}} …\" }`.",
+    ),
     ("Duration", "A span of time: a whole number and its unit (s, m, h or d), such as \"30s\" or \"5m\"."),
 ];
 

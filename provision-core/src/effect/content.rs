@@ -1,41 +1,82 @@
 //! The bytes of files, and texts that must not be shown.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The bytes of a file. Cheap to clone.
 ///
-/// Written down as a string where it is UTF-8, and as `{"base64": …}` where it is not.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Content(Arc<[u8]>);
+/// Written down as a string where it is UTF-8, and as `{"base64": …}` where it is not. Sensitive bytes are hidden in every
+/// form that people can read, as [`Sensitive`] is, and wiped from memory.
+#[derive(Clone)]
+pub struct Content(Arc<Bytes>);
+
+struct Bytes {
+    bytes: Box<[u8]>,
+    sensitive: bool,
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        if self.sensitive {
+            self.bytes.zeroize();
+        }
+    }
+}
 
 impl Content {
+    /// Bytes that must not be shown.
+    pub fn sensitive(bytes: impl AsRef<[u8]>) -> Content {
+        Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: true }))
+    }
+
+    /// Whether it must not be shown.
+    pub fn is_sensitive(&self) -> bool {
+        self.0.sensitive
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.bytes
     }
 
     /// The text, if it is UTF-8.
     pub fn text(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
+        std::str::from_utf8(self.bytes()).ok()
     }
 }
 
 impl<T: AsRef<[u8]>> From<T> for Content {
     fn from(bytes: T) -> Content {
-        Content(bytes.as_ref().into())
+        Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: false }))
+    }
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Content) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Content {}
+
+impl Hash for Content {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
+            _ if self.is_sensitive() => f.write_str(Sensitive::HIDDEN),
             Some(text) if text.len() <= 60 => fmt::Debug::fmt(text, f),
-            _ => write!(f, "<{} bytes>", self.0.len()),
+            _ => write!(f, "<{} bytes>", self.bytes().len()),
         }
     }
 }
@@ -49,8 +90,9 @@ struct Encoded {
 impl Serialize for Content {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.text() {
+            _ if self.is_sensitive() && serializer.is_human_readable() => serializer.serialize_str(Sensitive::HIDDEN),
             Some(text) => serializer.serialize_str(text),
-            None => Encoded { base64: BASE64.encode(&self.0) }.serialize(serializer),
+            None => Encoded { base64: BASE64.encode(self.bytes()) }.serialize(serializer),
         }
     }
 }
@@ -76,9 +118,10 @@ impl<'de> Deserialize<'de> for Content {
 }
 
 /// A text that must not be shown: `Debug` hides it, and so does every form that people can read, such as JSON. Only a
-/// form that no one reads (`Serializer::is_human_readable`), which is sealed at once, holds it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Sensitive(Arc<str>);
+/// form that no one reads (`Serializer::is_human_readable`), which is sealed at once, holds it. It is wiped from memory
+/// when the last of its clones is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sensitive(Arc<Zeroizing<String>>);
 
 impl Sensitive {
     /// What stands for every sensitive value.
@@ -86,12 +129,18 @@ impl Sensitive {
 
     /// Hides a text.
     pub fn new(text: impl Into<String>) -> Sensitive {
-        Sensitive(text.into().into())
+        Sensitive(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text itself, for the one place that hands it over.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl Hash for Sensitive {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.reveal().hash(state);
     }
 }
 
@@ -103,7 +152,7 @@ impl fmt::Debug for Sensitive {
 
 impl Serialize for Sensitive {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = if serializer.is_human_readable() { Sensitive::HIDDEN } else { &self.0 };
+        let text = if serializer.is_human_readable() { Sensitive::HIDDEN } else { self.reveal() };
         serializer.serialize_str(text)
     }
 }

@@ -17,6 +17,7 @@ use crate::path::HostPath;
 use crate::resource::{
     AttributeError, Claim, Companion, DynResource, DynState, ResourceId, Stage, Surroundings, Target,
 };
+use crate::secret::Text;
 
 /// Takes away what was made.
 pub(crate) struct Pruned {
@@ -108,6 +109,9 @@ impl DynResource for Pruned {
     }
     fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
         Ok(())
+    }
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        Vec::new()
     }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
         let (mut state, mut going) = (State::new(), BTreeSet::new());

@@ -155,6 +155,14 @@ impl SavedPlan {
         self.visible["site"].as_str().unwrap_or_default()
     }
 
+    /// The resources that were chosen; all if there are none.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn only(&self) -> Result<Vec<Selector>> {
+        self.hidden.only.iter().map(|text| text.parse::<Selector>()).collect()
+    }
+
     /// Steps that are decided only while it is applied.
     pub fn deferred(&self) -> Vec<&str> {
         let steps = self.visible["plan"]["steps"].as_array().into_iter().flatten();
@@ -211,8 +219,7 @@ impl SavedPlan {
             let message = format!("it was made for {made}, and this is {}", here["name"].as_str().unwrap_or_default());
             return Err(Error::new(ErrorKind::Stale, message).with_hint("make a plan on this host"));
         }
-        let only = self.hidden.only.iter().map(|text| text.parse::<Selector>()).collect::<Result<_>>()?;
-        let planned = graph.plan(host, &PlanOptions { only, owed })?;
+        let planned = graph.plan(host, &PlanOptions { only: self.only()?, owed })?;
         let now = comparable(&planned.plan)?;
         let mut moved = self.moved_things(&relied_on(&planned.plan, host, key)?);
         moved.extend(different_steps(&self.visible["plan"], &now));

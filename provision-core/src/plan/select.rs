@@ -37,6 +37,13 @@ impl fmt::Display for Selector {
     }
 }
 
+impl Graph {
+    /// The chosen nodes in order; all if nothing is chosen.
+    pub(crate) fn selected(&self, only: &[Selector]) -> Result<Vec<usize>> {
+        select(self, only)
+    }
+}
+
 /// The chosen nodes in order: all, or those that are selected and what these cannot do without.
 pub(super) fn select(graph: &Graph, only: &[Selector]) -> Result<Vec<usize>> {
     if only.is_empty() {

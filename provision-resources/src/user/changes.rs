@@ -20,7 +20,7 @@ impl User {
             shell: self.shell.clone().filter(|_| now.shell != want.shell),
             home: self.home.clone().filter(|_| now.home != want.home),
             gecos: want.gecos.clone().filter(|_| now.gecos != want.gecos),
-            password: password.map(PasswordHash::sensitive),
+            password: password.map(PasswordHash::sensitive).transpose()?,
             locked: want.locked.filter(|_| now.locked != want.locked),
             expires: self
                 .expires

@@ -82,6 +82,7 @@ fn the_library_is_readable() {
       include AbsolutePath | doc "An absolute path: it begins with `/` and has no `..` in it, such as \"/etc/motd\".",
       include Mode | doc "The mode of a file: a string of three or four octal digits, such as \"0644\".",
       include ResourceId | doc "The name of a resource in full, `type:name`, such as \"service:nginx\".",
+      include Text | doc "A string, or a secret in its place: `{ secret = \"name\" }` or `{ secret_template = \"… {{name}} …\" }`.",
       include Duration | doc "A span of time: a whole number and its unit (s, m, h or d), such as \"30s\" or \"5m\".",
     }
     "#);

@@ -1,0 +1,150 @@
+//! `provision secret`: secrets beside a site, encrypted to the hosts that need them.
+
+use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use provision_core::effect::Sensitive;
+use provision_core::error::{Error, ErrorKind, ResultExt};
+use provision_core::secret::SecretStore;
+use provision_core::secret::age::KeyPair;
+
+use crate::cli::SecretVerb;
+use crate::context;
+use crate::exit::{Exit, Failure};
+
+/// Works on secrets.
+pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
+    match verb {
+        SecretVerb::Keygen { output } => keygen(output.as_deref())?,
+        SecretVerb::Encrypt { name, from, place } => {
+            let secret = match from {
+                Some(file) => read_file(file)?,
+                None => read_input(name)?,
+            };
+            context::secrets(place, None).write(name, &secret)?;
+        }
+        SecretVerb::Decrypt { name, show, place } => {
+            let secret = context::secrets(place, None).read(name)?;
+            let mut out = std::io::stdout().lock();
+            if out.is_terminal() && !show {
+                return Err(Failure::Usage("a secret is not written to a terminal unless --show is given".into()));
+            }
+            out.write_all(secret.reveal().as_bytes())?;
+        }
+        SecretVerb::Edit { name, place } => {
+            let store = context::secrets(place, None);
+            let before = match store.read(name) {
+                Ok(secret) => secret,
+                Err(error) if error.kind() == ErrorKind::NotFound && !names_file(&error) => Sensitive::new(""),
+                Err(error) => return Err(error.into()),
+            };
+            let after = edit(name, &before)?;
+            if after == before {
+                writeln!(std::io::stdout(), "{name} is unchanged.")?;
+            } else {
+                store.write(name, &after)?;
+            }
+        }
+        SecretVerb::Rekey { names, place } => {
+            let mut out = std::io::stdout().lock();
+            for name in context::secrets(place, None).rekey(names)? {
+                writeln!(out, "{name}")?;
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Whether what is missing is not the secret itself, but an identity.
+fn names_file(error: &Error) -> bool {
+    error.operation().is_some()
+}
+
+fn keygen(output: Option<&Path>) -> Result<(), Failure> {
+    let pair = KeyPair::generate();
+    let Some(path) = output else {
+        std::io::stdout().write_all(pair.identity.reveal().as_bytes())?;
+        return Ok(());
+    };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Only its owner may read it, from the first instant on.
+    let written = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(directory)
+        .and_then(|mut staged| {
+            staged.write_all(pair.identity.reveal().as_bytes())?;
+            staged.as_file().sync_all()?;
+            staged.persist_noclobber(path).map_err(|error| error.error)
+        });
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::new(ErrorKind::Refused, format!("{} exists already", path.display()))
+                .with_hint("what was encrypted to it would be lost; choose another file")
+                .into());
+        }
+        written => drop(written.while_doing(|| format!("writing {}", path.display()))?),
+    }
+    writeln!(std::io::stdout(), "{}", pair.recipient)?;
+    Ok(())
+}
+
+fn read_file(file: &Path) -> Result<Sensitive, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the file lies beside the site, not on the host")]
+    let text = std::fs::read_to_string(file).while_doing(|| format!("reading {}", file.display()))?;
+    Ok(Sensitive::new(text))
+}
+
+/// What is typed, without showing it, or standard input to its end.
+fn read_input(name: &str) -> Result<Sensitive, Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(Sensitive::new(rpassword::prompt_password(format!("{name}: "))?));
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).while_doing(|| "reading the secret from standard input")?;
+    Ok(Sensitive::new(text))
+}
+
+/// Lets somebody change a text in an editor. The file lies in memory, and only its owner may read it.
+fn edit(name: &str, before: &Sensitive) -> Result<Sensitive, Failure> {
+    let memory =
+        [variable("XDG_RUNTIME_DIR"), Some("/dev/shm".into())].into_iter().flatten().find(|path| path.is_dir());
+    let directory = match memory {
+        Some(memory) => tempfile::Builder::new().prefix("provision-").tempdir_in(memory),
+        None => tempfile::tempdir(),
+    }
+    .while_doing(|| "making a place to edit the secret in")?;
+    let path = directory.path().join(name.replace('/', "-"));
+    let mut staged = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(directory.path())
+        .while_doing(|| "making a file to edit")?;
+    staged.write_all(before.reveal().as_bytes())?;
+    staged.persist(&path).map_err(|error| Error::io(&error.error))?;
+    let editor = variable("VISUAL").or_else(|| variable("EDITOR")).unwrap_or_else(|| "editor".into());
+    #[expect(clippy::disallowed_methods, reason = "an editor is started for the person at the terminal")]
+    let status = std::process::Command::new("sh")
+        .args(["-c", "exec $0 \"$1\""])
+        .arg(&editor)
+        .arg(&path)
+        .status()
+        .while_doing(|| format!("starting {}", editor.display()))?;
+    let after = if status.success() { read_file(&path) } else { Ok(before.clone()) };
+    wipe(&path);
+    after
+}
+
+/// Overwrites a file, as far as the file system does that in place.
+fn wipe(path: &Path) {
+    #[expect(clippy::disallowed_methods, reason = "the file was made for an editor")]
+    let length = std::fs::metadata(path).map_or(0, |found| found.len());
+    #[expect(clippy::disallowed_types, reason = "the file was made for an editor")]
+    if let Ok(mut file) = std::fs::File::options().write(true).open(path) {
+        let _ = std::io::copy(&mut std::io::repeat(0).take(length), &mut file);
+    }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
