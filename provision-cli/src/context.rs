@@ -141,15 +141,21 @@ pub fn resolve(
     if !graph.names_secrets() {
         return Ok(());
     }
+    keep_out_of_core_dumps();
     let key = match target.journal.key() {
         Ok(Some(key)) => key,
         // A host without a journal, or one that may not be read: digests are compared in this run only.
         _ => HostKey::random()?,
     };
     let store = secrets(place, site);
-    let machine = LocalHost::running(Debian::new())?;
-    let sources = Sources { store: &store, machine: &machine, environment: &variable };
+    let sources = Sources { store: &store, environment: &variable };
     graph.resolve_secrets(&sources, &key, only).map_err(Failure::Secrets)
+}
+
+/// From here on, memory holds secrets: it is left out of core dumps, and no other process of the user may read it.
+pub fn keep_out_of_core_dumps() {
+    // prctl(2) knows no reason to refuse this.
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
 
     fn blame(&self, number: usize, error: Error) -> Error {
         let node = self.node(number);
-        error.of(&node.id, node.declared_at())
+        self.planned.graph.redacted(error).of(&node.id, node.declared_at())
     }
 
     fn finish(&self, number: usize, started: Instant, progress: Progress, outcome: Outcome) {
@@ -301,14 +301,19 @@ impl<'a> Run<'a> {
 
     /// Nothing is done before it is written down, and with it what it makes others owe.
     fn perform_recorded(&self, steps: &[usize], ids: &[&ResourceId], effect: &Effect) -> Result<()> {
-        let Some(recorder) = self.recorder else { return self.host.perform(effect).map(drop) };
+        let Some(recorder) = self.recorder else { return self.perform_redacted(effect) };
         for number in steps {
             self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
         }
         let entry = recorder.intend(ids, effect, self.host)?;
-        let result = self.host.perform(effect);
+        let result = self.perform_redacted(effect);
         recorder.conclude(&entry, effect, result.as_ref().err(), self.host);
-        result.map(drop)
+        result
+    }
+
+    /// Programs repeat what they are given, so an error may hold a secret.
+    fn perform_redacted(&self, effect: &Effect) -> Result<()> {
+        self.host.perform(effect).map(drop).map_err(|error| self.planned.graph.redacted(error))
     }
 
     fn hold(&self, lock: Lock) -> MutexGuard<'_, ()> {

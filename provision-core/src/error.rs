@@ -157,6 +157,17 @@ impl Error {
         self
     }
 
+    /// With every text of it changed.
+    #[must_use]
+    pub(crate) fn map_texts(mut self, change: impl Fn(String) -> String) -> Error {
+        let Parts { message, operation, cause, hint, .. } = &mut *self.0;
+        *message = change(std::mem::take(message));
+        for text in [operation, cause, hint].into_iter().flatten() {
+            *text = change(std::mem::take(text));
+        }
+        self
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -16,7 +16,7 @@ use crate::journal::{HostKey, Orphan};
 use crate::plan::Selector;
 use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
-use crate::secret::SecretStore;
+use crate::secret::{Redactor, Remembering, SecretStore};
 use crate::site::{Declaration, Spans};
 
 /// The resources of a site in the order in which they are due.
@@ -32,6 +32,7 @@ pub struct Graph {
     source_files: BTreeMap<String, Content>,
     policy: SitePolicy,
     released: Vec<Orphan>,
+    redactor: Redactor,
 }
 
 /// A resource in the graph.
@@ -157,17 +158,24 @@ impl Graph {
         only: &[Selector],
     ) -> Result<(), Vec<Error>> {
         let chosen = self.selected(only).map_err(|error| vec![error])?;
+        let store = Remembering::new(store);
         let mut errors = Vec::new();
         for number in chosen {
             let Node { id, resource, spans, .. } = &mut self.nodes[number];
             for (attribute, text) in resource.secrets() {
-                if let Err(error) = text.resolve(store, key) {
+                if let Err(error) = text.resolve(&store, key) {
                     let span = spans.at(&[attribute.to_owned()]);
                     errors.push(error.while_doing(format!("reading the secret of `{attribute}`")).of(id, span));
                 }
             }
         }
+        self.redactor = store.redactor();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// An error without the secrets of this site.
+    pub(crate) fn redacted(&self, error: Error) -> Error {
+        self.redactor.error(error)
     }
 
     /// Whether any resource names a secret.
@@ -291,6 +299,7 @@ impl Graph {
             source_files: BTreeMap::new(),
             policy: SitePolicy::default(),
             released: Vec::new(),
+            redactor: Redactor::default(),
         })
     }
 }

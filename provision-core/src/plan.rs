@@ -301,7 +301,7 @@ impl Planner<'_> {
                         (ErrorKind::Unknown, _, _) => Verdict::Deferred { because: error.message().to_owned() },
                         (_, Some(doubt), _) => Verdict::Deferred { because: format!("{} is installed", doubt.because) },
                         (_, None, Some(id)) => Verdict::Deferred { because: format!("{id} is decided") },
-                        _ => Verdict::Failed { error: error.of(&node.id, node.declared_at()) },
+                        _ => Verdict::Failed { error: self.graph.redacted(error).of(&node.id, node.declared_at()) },
                     };
                 }
             }

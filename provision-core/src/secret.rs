@@ -6,6 +6,7 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+mod redact;
 mod sources;
 mod template;
 
@@ -20,6 +21,7 @@ use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::HostKey;
 
+pub(crate) use redact::{Redactor, Remembering};
 pub use sources::{Sources, is_store_name};
 pub use template::Template;
 

@@ -49,19 +49,26 @@ impl PasswordHash {
 
     /// The hash.
     pub(crate) fn sensitive(&self) -> Result<Sensitive> {
-        match self.mistake_in(self.0.reveal()?) {
+        let hash = self.hash()?;
+        match self.mistake_in(hash) {
             // What a secret stands for is seen only now.
             Some(mistake) if self.0.is_secret() => {
                 let error = Error::new(ErrorKind::Invalid, format!("the secret of `password`: {}", mistake.message));
                 Err(mistake.help.map_or(error.clone(), |help| error.with_hint(help)))
             }
-            _ => self.0.sensitive(),
+            _ => Ok(Sensitive::new(hash)),
         }
+    }
+
+    /// The hash; without the line break that `mkpasswd` ends it with when its output is made a secret.
+    fn hash(&self) -> Result<&str> {
+        let text = self.0.reveal()?;
+        Ok(if self.0.is_secret() { text.strip_suffix('\n').unwrap_or(text) } else { text })
     }
 
     /// Whether it is `!`, which allows no password until another one is set.
     pub(crate) fn is_lock(&self) -> bool {
-        self.0.reveal().is_ok_and(|text| text == "!")
+        self.hash().is_ok_and(|text| text == "!")
     }
 
     /// See [`digest_of_password`].

@@ -11,6 +11,7 @@ mod bad_sites;
 mod guarantees;
 mod ledger;
 mod root_directory;
+mod secrets;
 mod verbs;
 
 use std::io::Write;

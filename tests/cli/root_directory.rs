@@ -24,6 +24,22 @@ pub fn place(site: &str) -> Option<Place> {
     Some(Place::with(site).file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
 }
 
+/// Puts programs and the libraries that they need into the root directory.
+pub fn copy_programs(place: &Place, programs: &[&str]) {
+    for program in programs {
+        let found = ["/bin", "/usr/bin"].iter().map(|directory| format!("{directory}/{program}"));
+        let path = found.into_iter().find(|path| Path::new(path).exists()).unwrap();
+        let needs = Command::new("ldd").arg(&path).output().unwrap();
+        let needs = String::from_utf8(needs.stdout).unwrap();
+        let libraries = needs.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned);
+        for file in libraries.chain([path]) {
+            let copy = place.path("root").join(file.trim_start_matches('/'));
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(file, copy).unwrap();
+        }
+    }
+}
+
 #[test]
 fn files_converge_drift_and_are_mended() {
     let Some(place) = place(SITE) else { return };
@@ -180,4 +196,14 @@ fn a_root_that_is_none() {
     let ran = place.run("plan --root absent site.ncl");
     assert_eq!(ran.code, 1);
     insta::assert_snapshot!("absent_root", ran.seen());
+}
+
+#[test]
+fn commands_run_in_a_root_directory_that_is_named_from_here() {
+    let site =
+        r#"{ resources.file."/etc/a" = { content = "a", validate = "sh -c 'read line <$0; test $line = a' %" } }"#;
+    let Some(place) = place(site) else { return };
+    copy_programs(&place, &["sh"]);
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
 }

@@ -15,6 +15,7 @@ use crate::exit::{Exit, Failure};
 
 /// Works on secrets.
 pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
+    context::keep_out_of_core_dumps();
     match verb {
         SecretVerb::Keygen { output } => keygen(output.as_deref())?,
         SecretVerb::Encrypt { name, from, place } => {
@@ -129,8 +130,12 @@ fn edit(name: &str, before: &Sensitive) -> Result<Sensitive, Failure> {
         .arg(&path)
         .status()
         .while_doing(|| format!("starting {}", editor.display()))?;
-    let after = if status.success() { read_file(&path) } else { Ok(before.clone()) };
+    let after = read_file(&path);
     wipe(&path);
+    if !status.success() {
+        let message = format!("{} ended with {status}, so the secret `{name}` stays as it was", editor.display());
+        return Err(Error::new(ErrorKind::CommandFailed, message).into());
+    }
     after
 }
 

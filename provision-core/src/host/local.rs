@@ -64,7 +64,9 @@ impl LocalHost {
         let root = Root::open(directory)
             .while_doing(|| format!("opening the root directory {}", directory.display()))
             .map_err(|error| error.with_hint("--root names a directory that holds a Debian system"))?;
-        let system = LocalSystem { root, directory: directory.to_owned(), progress: None };
+        // Commands start in `/`, from where a relative path leads elsewhere.
+        let directory = directory.canonicalize()?;
+        let system = LocalSystem { root, directory, progress: None };
         Ok(LocalHost { system, platform: Box::new(platform) })
     }
 

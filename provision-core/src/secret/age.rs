@@ -9,6 +9,7 @@ use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use age::armor::ArmoredReader;
 use age::secrecy::ExposeSecret;
 use age::x25519;
 use zeroize::Zeroizing;
@@ -198,7 +199,7 @@ fn decrypt(identities: &[x25519::Identity], encrypted: &[u8]) -> Result<Sensitiv
         Error::new(ErrorKind::Damaged, "it is not a whole age file")
             .with_hint("restore it, or encrypt the secret again")
     };
-    let decryptor = age::Decryptor::new(encrypted).map_err(|_| damaged())?;
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(encrypted)).map_err(|_| damaged())?;
     let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
     let mut reader = decryptor.decrypt(identities).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => {

@@ -1,9 +1,12 @@
 //! Where secrets come from beside a store: files, the environment and commands of the machine that this program runs on.
 
+use std::process::Stdio;
+
+use zeroize::Zeroizing;
+
 use super::SecretStore;
-use crate::effect::{Command, Sensitive};
+use crate::effect::Sensitive;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::HostView;
 
 /// Answers names with their prefix: `file:/path`, `env:NAME`, `command:program argument`; and all others by a store.
 ///
@@ -12,9 +15,7 @@ use crate::host::HostView;
 pub struct Sources<'a> {
     /// Answers names without a prefix.
     pub store: &'a dyn SecretStore,
-    /// The machine that this program runs on.
-    pub machine: &'a dyn HostView,
-    /// Its environment.
+    /// The environment of this program; commands have all of it.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
 
@@ -49,48 +50,54 @@ impl SecretStore for Sources<'_> {
                 Error::new(ErrorKind::NotFound, format!("the environment has no variable {variable}"))
                     .with_hint("set it where this program is started; sudo(8) passes on only what it is told to")
             }),
-            Some(("command", line)) => {
-                // What it says is the secret, so a failure tells no more than its exit code.
-                let command = Command::new(line.split_whitespace());
-                let output = self.machine.query(&command)?;
-                match output.success() {
-                    true => Ok(Sensitive::new(output.stdout)),
-                    false => Err(Error::new(ErrorKind::CommandFailed, format!("exit code {}", output.code))
-                        .while_doing(format!("asking `{command}` for a secret"))),
-                }
-            }
+            Some(("command", line)) => ask(line),
             _ => self.store.read(name),
         }
     }
 }
 
+/// Runs a program in the environment and at the terminal of this one: password managers have an agent, and may ask.
+fn ask(line: &str) -> Result<Sensitive> {
+    let failed = |message: String| {
+        Error::new(ErrorKind::CommandFailed, message).while_doing(format!("asking `{line}` for a secret"))
+    };
+    let mut words = line.split_whitespace();
+    #[expect(clippy::disallowed_methods, reason = "the program runs on this machine, whatever host is worked on")]
+    let mut command = std::process::Command::new(words.next().unwrap_or_default());
+    let started = command.args(words).stdout(Stdio::piped()).spawn();
+    let child = started.map_err(|error| failed(Error::io(&error).message().to_owned()))?;
+    let output = child.wait_with_output().while_doing(|| format!("asking `{line}` for a secret"))?;
+    let stdout = Zeroizing::new(output.stdout);
+    if !output.status.success() {
+        // What it says may be the secret, so no more is told than how it ended.
+        return Err(failed(output.status.to_string()));
+    }
+    let text = std::str::from_utf8(&stdout).map_err(|_| failed("what it wrote is not UTF-8 text".to_owned()))?;
+    Ok(Sensitive::new(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::Output;
-    use crate::host::SimHost;
     use crate::secret::MemorySecrets;
 
     #[test]
     fn every_source_answers_for_itself() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file.as_file(), b"from a file").unwrap();
-        let said = Output { stdout: "from a command".into(), ..Output::default() };
-        let machine =
-            SimHost::debian().with_command("pass", said).with_command("fails", Output { code: 3, ..Output::default() });
         let store = MemorySecrets::new([("a", "from the store")]);
         let environment = |name: &str| (name == "A").then(|| "from the environment".to_owned());
-        let sources = Sources { store: &store, machine: &machine, environment: &environment };
+        let sources = Sources { store: &store, environment: &environment };
         let file = format!("file:{}", file.path().display());
         for (name, expected) in [
             ("a", "from the store"),
             ("env:A", "from the environment"),
-            ("command:pass show a", "from a command"),
+            ("command:printf %s-a-command from", "from-a-command"),
             (file.as_str(), "from a file"),
         ] {
             assert_eq!(sources.read(name).unwrap().reveal(), expected);
         }
-        for name in ["b", "env:B", "command:fails", "file:/does/not/exist"] {
+        for name in ["b", "env:B", "command:false", "command:/no/such/program", "file:/does/not/exist"] {
             assert!(sources.read(name).is_err(), "{name}");
         }
     }

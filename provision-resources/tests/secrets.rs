@@ -1,0 +1,97 @@
+//! A secret is where it was declared to be, and nowhere else: not in a plan, event, report, log of a run or `Debug`.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Mutex;
+
+use provision_core::apply::ApplyOptions;
+use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::observe::Event;
+use provision_core::path::Mode;
+use provision_core::plan::PlanOptions;
+use provision_core::secret::{MemorySecrets, Text};
+use provision_core::site::Site;
+use provision_resources::{File, User};
+use serde_json::json;
+
+const PASSWORD: &str = "hunter2-canary";
+const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3Jk";
+
+fn site() -> Site {
+    let mut site = Site::new();
+    let content = Text::template("password={{db/password}}\n");
+    site.declare("/etc/app.conf", File { mode: Mode::new(0o600), ..File::with_content(content) });
+    let user: User = serde_json::from_value(json!({ "password": { "secret": "deploy/hash" } })).unwrap();
+    site.declare("deploy", user);
+    site
+}
+
+/// Applies the site with these secrets; everything that was said on the way.
+fn run(host: &dyn Host, journal: &Journal, password: &str, hash: &str) -> (bool, String) {
+    let mut graph = site().into_graph().unwrap();
+    let store = MemorySecrets::new([("db/password", password), ("deploy/hash", hash)]);
+    assert!(graph.names_secrets());
+    graph.resolve_secrets(&store, &journal.make_key().unwrap(), &[]).unwrap();
+    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
+    let said = Mutex::new(format!("{:?}{}", planned.plan(), serde_json::to_string(planned.plan()).unwrap()));
+    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
+    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let report = planned.apply(host, &options, &|event: &Event<'_>| {
+        *said.lock().unwrap() += &format!("{event:?}{}", serde_json::to_string(event).unwrap());
+    });
+    assert!(report.is_success(), "{report:?}");
+    let said = said.into_inner().unwrap();
+    (report.changed_anything(), format!("{said}{report:?}{}", serde_json::to_string(&report).unwrap()))
+}
+
+#[test]
+fn a_secret_is_declared_compared_and_changed_and_shown_by_nobody() {
+    let (host, store) = (SimHost::debian(), MemoryStore::new());
+    let journal = Journal::new(store.clone());
+    let (changed, mut said) = run(&host, &journal, PASSWORD, &format!("{HASH}\n"));
+    assert!(changed);
+    assert_eq!(host.read_text("/etc/app.conf").unwrap().unwrap(), format!("password={PASSWORD}\n"));
+    assert_eq!(host.shadow("deploy").unwrap().unwrap().password.reveal(), HASH);
+    let (changed, again) = run(&host, &journal, PASSWORD, HASH);
+    assert!(!changed, "what is there is not written again");
+    let (changed, later) = run(&host, &journal, "another-canary", &HASH.replace("aGF", "bGF"));
+    assert!(changed, "a secret that has changed is a difference");
+    assert_eq!(host.read_text("/etc/app.conf").unwrap().unwrap(), "password=another-canary\n");
+    said += &again;
+    said += &later;
+    for file in store.files().values() {
+        said += &String::from_utf8_lossy(file);
+    }
+    for secret in [PASSWORD, "another-canary", HASH, "bGFzaG9m"] {
+        assert!(!said.contains(secret), "{secret} in {said}");
+    }
+    assert!(said.contains("<sensitive"));
+}
+
+#[test]
+fn a_password_that_is_no_hash_is_not_repeated_in_the_error() {
+    let mut graph = site().into_graph().unwrap();
+    let store = MemorySecrets::new([("db/password", PASSWORD), ("deploy/hash", PASSWORD)]);
+    let journal = Journal::new(MemoryStore::new());
+    graph.resolve_secrets(&store, &journal.make_key().unwrap(), &[]).unwrap();
+    let host = SimHost::debian();
+    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+    let said = serde_json::to_string(planned.plan()).unwrap();
+    assert!(said.contains("\"failed\""), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+}
+
+#[test]
+fn every_missing_secret_is_told_at_once_with_who_needs_it() {
+    let mut graph = site().into_graph().unwrap();
+    let key = Journal::new(MemoryStore::new()).make_key().unwrap();
+    let errors = graph.resolve_secrets(&MemorySecrets::default(), &key, &[]).unwrap_err();
+    let said: Vec<_> = errors.iter().map(|error| format!("{} {error}", error.resource().unwrap())).collect();
+    assert_eq!(
+        said,
+        [
+            "user:deploy reading the secret of `password`: there is no secret `deploy/hash`",
+            "file:/etc/app.conf reading the secret of `content`: there is no secret `db/password`",
+        ]
+    );
+}

@@ -1,0 +1,302 @@
+//! Secrets: how they are kept, and that nothing shows them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::root_directory::{copy_programs, place};
+use crate::{Place, Ran, provision};
+
+const CANARY: &str = "canary-7Zq4-in-the-coal-mine";
+
+/// A root directory with a site, and secrets beside it that this machine may read.
+fn with_secrets(site: &str, secrets: &[(&str, &str)]) -> Option<Place> {
+    let place = place(site)?;
+    let made = secret(&place, "keygen --output identity", "");
+    assert_eq!(made.code, 0, "{}", made.seen());
+    let place = place.file("secrets/.recipients", &format!("# this machine\n{}", made.out));
+    for (name, text) in secrets {
+        let encrypted = secret(&place, &format!("encrypt {name}"), text);
+        assert_eq!(encrypted.code, 0, "{}", encrypted.seen());
+    }
+    Some(place)
+}
+
+/// Runs a verb on secrets.
+fn secret(place: &Place, arguments: &str, stdin: &str) -> Ran {
+    place.run_with(&format!("secret {arguments}"), &[("PROVISION_IDENTITY", "identity")], stdin)
+}
+
+/// Runs the program with the identity of this machine.
+fn run(place: &Place, arguments: &str) -> Ran {
+    place.run_with(arguments, &[("PROVISION_IDENTITY", "identity")], "")
+}
+
+const SITE: &str = r#"{ resources.file = {
+  "/etc/app.conf" = {
+    content = { secret_template = "user=app\npassword={{db/password}}\n" },
+    mode = "0600",
+  },
+  "/etc/token" = { content = { secret = "env:APP_TOKEN" }, mode = "0640" },
+} }"#;
+
+#[test]
+fn a_secret_reaches_its_file_and_no_screen() {
+    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let mut seen = Vec::new();
+    let mut step = |arguments: &str, token: &str| {
+        let ran = place.run_with(arguments, &[("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", token)], "");
+        seen.push(format!("$ provision {arguments}\n{}", ran.seen()));
+        ran
+    };
+    step("plan --root root site.ncl", "token-1");
+    assert_eq!(step("apply --jobs 1 --root root site.ncl", "token-1").code, 0);
+    assert!(step("apply --root root site.ncl", "token-1").out.starts_with("Nothing to do"));
+    assert_eq!(step("plan --root root --detailed-exitcode site.ncl", "token-2").code, 2);
+    // What differs from run to run is the digest, whose key is the host's.
+    insta::with_settings!({filters => vec![("[0-9a-f]{16}", "DIGEST")]}, {
+        insta::assert_snapshot!("secrets", seen.join("\n"));
+    });
+    let written = fs::read_to_string(place.path("root/etc/app.conf")).unwrap();
+    assert_eq!(written, format!("user=app\npassword={CANARY}\n"));
+    assert_eq!(fs::read_to_string(place.path("root/etc/token")).unwrap(), "token-1");
+    assert_eq!(fs::metadata(place.path("root/etc/app.conf")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_stops_everything_before_any_change() {
+    let site = r#"{ resources.file = {
+      "/etc/first".content = "written before the others if it were",
+      "/etc/a" = { content = { secret = "db/pasword" }, mode = "0600" },
+      "/etc/b" = { content = { secret_template = "{{env:NO_SUCH_VARIABLE}}" }, mode = "0600" },
+      "/etc/c" = { content = { secret = "file:/no/such/file" }, mode = "0600" },
+      "/etc/d" = { content = { secret = "command:false" }, mode = "0600" },
+    } }"#;
+    let Some(place) = with_secrets(site, &[("db/password", CANARY)]) else { return };
+    let ran = run(&place, "apply --root root site.ncl");
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!("missing_secrets", ran.seen());
+    assert!(!place.path("root/etc/first").exists());
+    assert!(!place.path("root/var").exists(), "nothing was begun, so nothing is in the journal");
+    let without = place.run_with("secret decrypt db/password", &[("HOME", "/nowhere")], "");
+    assert_eq!(without.code, 1);
+    assert!(without.err.contains("--identity"), "{}", without.seen());
+}
+
+#[test]
+fn a_file_with_a_secret_must_keep_others_out() {
+    let site = r#"{ resources.file."/etc/a" = { content = { secret = "../x" }, mode = "0644" } }"#;
+    let ran = Place::with(site).run("validate site.ncl");
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!("open_secret", ran.seen());
+}
+
+/// Every file below a directory that holds a text.
+fn holders(directory: &Path, text: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holders(&path, text, found);
+        } else if fs::read(&path).unwrap().windows(text.len()).any(|window| window == text.as_bytes()) {
+            found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// Looks at the arguments of all processes until told to stop; whether a text was among the arguments.
+fn watch_processes(text: &'static str) -> (Arc<AtomicBool>, std::thread::JoinHandle<bool>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    let watcher = std::thread::spawn(move || {
+        let mut found = false;
+        while !told.load(Ordering::Relaxed) {
+            for process in fs::read_dir("/proc").unwrap().flatten() {
+                let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                found |= String::from_utf8_lossy(&line).contains(text);
+            }
+        }
+        found
+    });
+    (stop, watcher)
+}
+
+#[test]
+fn a_canary_is_heard_nowhere_even_if_the_run_fails_half_way() {
+    // The second file's validation repeats the secret, on both of its outputs, and fails.
+    let site = r#"{ resources.file = {
+      "/etc/app.conf" = { content = { secret_template = "password={{db/password}}\n" }, mode = "0600" },
+      "/etc/bad.conf" = {
+        content = { secret = "db/password" },
+        mode = "0600",
+        validate = "sh -c 'cat $0; cat $0 >&2; sleep 0.2; exit 1' %",
+      },
+    } }"#;
+    let Some(place) = with_secrets(site, &[("db/password", CANARY)]) else { return };
+    let place = place.file("root/etc/bad.conf", "as it was\n");
+    copy_programs(&place, &["sh", "cat", "sleep"]);
+    let (stop, watcher) = watch_processes(CANARY);
+    let mut said = String::new();
+    for arguments in [
+        "-vv plan --root root -o site.plan site.ncl",
+        "-vv apply --root root site.ncl",
+        "--format json apply --root root site.ncl",
+        "--format json plan --root root site.ncl",
+        "--format markdown plan --root root site.ncl",
+        "-vv apply --root root site.plan",
+        "show --root root",
+        "--format json show --root root 1",
+        "history --root root",
+        "-vv rollback --plan --root root 1",
+    ] {
+        said += &run(&place, arguments).seen();
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(!watcher.join().unwrap(), "the secret was an argument");
+    assert!(said.contains("did not pass its validation"), "{said}");
+    assert!(said.contains("%\n    | <sensitive>") || said.contains(".provision\n    | <sensitive>"), "{said}");
+    assert!(!said.contains(CANARY), "{said}");
+    assert_eq!(fs::read_to_string(place.path("root/etc/bad.conf")).unwrap(), "as it was\n");
+    let mut found = Vec::new();
+    holders(place.directory.path(), CANARY, &mut found);
+    assert_eq!(found, ["app.conf"], "only the file that was declared has it");
+}
+
+#[test]
+fn a_secret_that_goes_is_sealed_in_the_journal_and_comes_back() {
+    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let apply = "apply --root root site.ncl";
+    let environment = [("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", "token")];
+    assert_eq!(place.run_with(apply, &environment, "").code, 0);
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/etc/app.conf".ensure = 'absent }"#).unwrap();
+    assert_eq!(place.run_with(apply, &environment, "").code, 0);
+    let mut found = Vec::new();
+    holders(place.directory.path(), CANARY, &mut found);
+    assert!(found.is_empty(), "{found:?}");
+    let undone = run(&place, "rollback --root root");
+    assert_eq!(undone.code, 0, "{}", undone.seen());
+    assert!(!undone.seen().contains(CANARY), "{}", undone.seen());
+    assert!(fs::read_to_string(place.path("root/etc/app.conf")).unwrap().contains(CANARY));
+}
+
+#[test]
+fn a_saved_plan_does_not_outlive_its_secret() {
+    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let environment = |token| [("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", token)];
+    assert_eq!(place.run_with("plan --root root -o site.plan site.ncl", &environment("one"), "").code, 0);
+    let other = place.run_with("apply --root root site.plan", &environment("two"), "");
+    assert_eq!(other.code, 4, "{}", other.seen());
+    assert!(!place.path("root/etc/token").exists());
+    let same = place.run_with("apply --root root site.plan", &environment("one"), "");
+    assert_eq!(same.code, 0, "{}", same.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/token")).unwrap(), "one");
+}
+
+#[test]
+fn hosts_join_by_their_recipients() {
+    let Some(place) = with_secrets("{}", &[("db/password", CANARY), ("api", "key")]) else { return };
+    let other = secret(&place, "keygen --output other", "").out;
+    let theirs = |arguments: &str| place.run_with(&format!("secret {arguments} --identity other"), &[], "");
+    let refused = theirs("decrypt api");
+    assert_eq!(refused.code, 1);
+    let before = fs::read_to_string(place.path("secrets/.recipients")).unwrap();
+    fs::write(place.path("secrets/.recipients"), format!("{before}{other}")).unwrap();
+    assert_eq!(secret(&place, "rekey", "").out, "api\ndb/password\n");
+    assert_eq!(theirs("decrypt db/password").out, CANARY);
+    assert_eq!(fs::metadata(place.path("other")).unwrap().permissions().mode() & 0o777, 0o600);
+    let twice = secret(&place, "keygen --output other", "");
+    assert_eq!(twice.code, 1);
+    assert!(twice.err.contains("exists already"), "{}", twice.seen());
+    let seen = [refused.seen(), theirs("decrypt nothing").seen(), secret(&place, "encrypt ../api", "x").seen()];
+    insta::assert_snapshot!("secret_mistakes", seen.join("\n"));
+}
+
+#[test]
+fn a_secret_is_edited_in_the_editor_of_the_user() {
+    let Some(place) = with_secrets("{}", &[("api", "old\n")]) else { return };
+    let edit = |editor: &str, name: &str| {
+        place.run_with(&format!("secret edit {name}"), &[("PROVISION_IDENTITY", "identity"), ("EDITOR", editor)], "")
+    };
+    let edited = edit("sed -i s/old/new/", "api");
+    assert_eq!(edited.code, 0, "{}", edited.seen());
+    assert_eq!(secret(&place, "decrypt api", "").out, "new\n");
+    assert!(edit("true", "api").out.contains("unchanged"));
+    let failed = edit("false", "api");
+    assert_eq!(failed.code, 1, "an editor that fails has changed nothing: {}", failed.seen());
+    assert_eq!(edit("cp identity", "fresh/one").code, 0, "a new secret is made");
+    assert!(secret(&place, "decrypt fresh/one", "").out.contains("AGE-SECRET-KEY"));
+}
+
+/// Runs the program `age` or `age-keygen` of the system.
+fn age(place: &Place, program: &str, arguments: &[&str], stdin: &[u8]) -> Option<Vec<u8>> {
+    let started = Command::new(program)
+        .args(arguments)
+        .current_dir(place.directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else {
+        assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "this test needs the program `age`");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}");
+    Some(output.stdout)
+}
+
+#[test]
+fn files_are_those_of_the_age_program_and_the_reverse() {
+    let Some(place) = with_secrets("{}", &[("db/password", CANARY)]) else { return };
+    let Some(opened) = age(&place, "age", &["--decrypt", "-i", "identity", "secrets/db/password.age"], b"") else {
+        return;
+    };
+    assert_eq!(opened, CANARY.as_bytes());
+    // Their identity, their recipient file, their encryption, in both of age's forms.
+    age(&place, "age-keygen", &["-o", "theirs"], b"").unwrap();
+    let recipient = String::from_utf8(age(&place, "age-keygen", &["-y", "theirs"], b"").unwrap()).unwrap();
+    fs::write(place.path("secrets/.recipients"), recipient).unwrap();
+    for form in [&["-e"][..], &["-e", "--armor"]] {
+        let arguments = [form, &["-R", "secrets/.recipients", "-o", "secrets/api.age"]].concat();
+        age(&place, "age", &arguments, b"from age\n").unwrap();
+        let read = place.run("secret decrypt api --identity theirs");
+        assert_eq!(read.out, "from age\n", "{form:?}: {}", read.seen());
+    }
+    assert_eq!(place.run_with("secret encrypt back", &[], "and back").code, 0);
+    let back = age(&place, "age", &["-d", "-i", "theirs", "secrets/back.age"], b"").unwrap();
+    assert_eq!(back, b"and back");
+}
+
+#[test]
+fn memory_that_holds_secrets_is_in_no_core_dump() {
+    // The second secret keeps the program waiting when it has read the first.
+    let site = r#"{ resources.file."/etc/a" = {
+      content = { secret_template = "{{a}}{{command:sleep 30}}" }, mode = "0600",
+    } }"#;
+    let Some(place) = with_secrets(site, &[("a", CANARY)]) else { return };
+    let mut child = Command::new("bash")
+        .args(["-c", "ulimit -c unlimited; exec \"$0\" apply --root root --identity identity site.ncl"])
+        .arg(provision())
+        .current_dir(place.directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let child_of_it = || fs::read_to_string(&children).unwrap().trim().parse::<i32>().ok();
+    let started = std::time::Instant::now();
+    while child_of_it().is_none() && started.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let waits_for = nix::unistd::Pid::from_raw(child_of_it().expect("the run asks for the second secret"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGABRT).unwrap();
+    child.wait().unwrap();
+    nix::sys::signal::kill(waits_for, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let cores = fs::read_dir(place.directory.path()).unwrap().flatten();
+    let cores = cores.filter(|entry| entry.file_name().to_string_lossy().starts_with("core"));
+    assert_eq!(cores.count(), 0);
+}
