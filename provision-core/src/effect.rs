@@ -3,6 +3,9 @@
 //! Effects can be shown, saved, batched, simulated and counted, each once per kind of effect instead of once per
 //! resource type. Every [`Host`](crate::host::Host) carries out the same list.
 
+mod acl;
+mod attributes;
+mod capabilities;
 mod command;
 mod content;
 mod packages;
@@ -15,6 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::{AccountLine, FileImage};
 use crate::path::{HostPath, Mode};
 
+pub use acl::{Acl, AclSubject, permissions_from_text, permissions_text};
+pub(crate) use acl::{inherited, with_mode};
+pub use attributes::{AttributeChanges, FileFlags, HardLinks};
+pub use capabilities::Capabilities;
 pub use command::{Command, Output};
 pub use content::{Content, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
@@ -41,6 +48,9 @@ pub enum Effect {
         /// Owner, group and mode.
         #[serde(flatten)]
         access: Access,
+        /// What changes beside them.
+        #[serde(default, skip_serializing_if = "AttributeChanges::is_empty")]
+        attributes: AttributeChanges,
     },
     /// Puts a symbolic link in place, in one step even where another link or a file was.
     CreateSymlink {
@@ -53,7 +63,8 @@ pub enum Effect {
         /// Group of the link itself.
         group: String,
     },
-    /// Changes owner, group or mode of a file or directory; never follows a link.
+    /// Changes owner, group, mode or attributes of a file or directory; never follows a link. A file with several names
+    /// is refused where somebody else than root could have given it one of them.
     SetMetadata {
         /// What to change.
         path: HostPath,
@@ -63,6 +74,9 @@ pub enum Effect {
         group: Option<String>,
         /// New mode, if it changes.
         mode: Option<Mode>,
+        /// What changes beside them.
+        #[serde(default, skip_serializing_if = "AttributeChanges::is_empty")]
+        attributes: AttributeChanges,
     },
     /// Puts something back exactly as it was, in one step; the entries of a directory are left alone.
     Restore(Box<FileImage>),
@@ -155,6 +169,26 @@ pub struct WriteFile {
     /// A check of the new file before it takes its place; `%` in an argument stands for the path of the new file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate: Option<Command>,
+    /// What it has beside them; what is absent is kept from the file that it replaces.
+    #[serde(default, skip_serializing_if = "AttributeChanges::is_empty")]
+    pub attributes: AttributeChanges,
+    /// What is done if the file that it replaces has other names.
+    #[serde(default, skip_serializing_if = "HardLinks::is_break")]
+    pub hard_links: HardLinks,
+}
+
+impl WriteFile {
+    /// A file with a content, an owner, a group and a mode; all else is kept from the file that it replaces.
+    pub fn new(path: HostPath, content: impl Into<Content>, access: Access) -> WriteFile {
+        WriteFile {
+            path,
+            content: content.into(),
+            access,
+            validate: None,
+            attributes: AttributeChanges::default(),
+            hard_links: HardLinks::default(),
+        }
+    }
 }
 
 /// Who may do what with a file.
@@ -324,7 +358,7 @@ impl fmt::Display for Effect {
             Effect::CopyFile { from, to } => write!(f, "copy {from} to {to}"),
             Effect::CreateDirectory { path, .. } => write!(f, "create directory {path}"),
             Effect::CreateSymlink { path, target, .. } => write!(f, "link {path} to {target}"),
-            Effect::SetMetadata { path, owner, group, mode } => {
+            Effect::SetMetadata { path, owner, group, mode, attributes } => {
                 write!(f, "set")?;
                 for (name, value) in [("owner", owner), ("group", group)] {
                     if let Some(value) = value {
@@ -333,6 +367,9 @@ impl fmt::Display for Effect {
                 }
                 if let Some(mode) = mode {
                     write!(f, " mode {mode}")?;
+                }
+                if !attributes.is_empty() {
+                    write!(f, " attributes")?;
                 }
                 write!(f, " of {path}")
             }

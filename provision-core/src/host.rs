@@ -96,6 +96,7 @@ use crate::path::{HostPath, Mode};
 use crate::resource::Claim;
 
 pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
+pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
 pub use local::{DirectoryStore, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
@@ -279,12 +280,8 @@ pub trait HostExt: Host {
     /// # Errors
     /// As [`Host::perform`].
     fn write_text(&self, path: &str, text: &str) -> Result<()> {
-        self.perform(&Effect::WriteFile(WriteFile {
-            path: HostPath::new(path)?,
-            content: text.into(),
-            access: Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) },
-            validate: None,
-        }))?;
+        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        self.perform(&Effect::WriteFile(WriteFile::new(HostPath::new(path)?, text, access)))?;
         Ok(())
     }
 
@@ -343,6 +340,8 @@ pub struct FileMetadata {
     pub size: u64,
     /// Number of the file system it lies on.
     pub device: u64,
+    /// How many names it has; 1 for a directory.
+    pub links: u64,
 }
 
 /// What lies at a path.

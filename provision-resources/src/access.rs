@@ -1,11 +1,13 @@
 //! What `file`, `directory` and `symlink` have in common: a path for a name, an owner, a group and a mode, and the
 //! directories above.
 
-use provision_core::effect::{Access, Effect};
+use provision_core::effect::{Access, AttributeChanges, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
+
+use crate::attributes::{Attributes, Declared};
 
 /// The path that a resource is named by.
 pub(crate) fn path_of(id: &ResourceId) -> Result<HostPath> {
@@ -81,14 +83,21 @@ fn number(name: &str) -> Option<u32> {
     if name == "root" { Some(0) } else { name.parse().ok() }
 }
 
-/// Changes what differs of owner, group and mode, and nothing else.
-pub(crate) fn change(host: &dyn Host, path: &HostPath, now: &Access, want: &Access) -> Result<()> {
+/// Changes what differs of owner, group, mode and attributes, and nothing else.
+pub(crate) fn change(
+    host: &dyn Host,
+    path: &HostPath,
+    (now, attributes_now): (&Access, &Attributes),
+    (want, attributes): (&Access, &Attributes),
+    declared: Declared<'_>,
+) -> Result<()> {
     let differs = |now: &str, want: &str| (now != want).then(|| want.to_owned());
     let owner = differs(&now.owner, &want.owner);
     let group = differs(&now.group, &want.group);
     let mode = (now.mode != want.mode).then_some(want.mode);
-    if owner.is_some() || group.is_some() || mode.is_some() {
-        host.perform(&Effect::SetMetadata { path: path.clone(), owner, group, mode })?;
+    if owner.is_some() || group.is_some() || mode.is_some() || attributes_now != attributes {
+        let attributes = declared.changes(Some(attributes_now), attributes)?;
+        host.perform(&Effect::SetMetadata { path: path.clone(), owner, group, mode, attributes })?;
     }
     Ok(())
 }
@@ -115,7 +124,11 @@ pub(crate) fn make_parents(host: &dyn Host, path: &HostPath, allowed: bool) -> R
         _ => {}
     }
     for path in missing.into_iter().rev() {
-        host.perform(&Effect::CreateDirectory { path, access: as_parents_are() })?;
+        host.perform(&Effect::CreateDirectory {
+            path,
+            access: as_parents_are(),
+            attributes: AttributeChanges::default(),
+        })?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use provision_core::effect::{Access, Effect, WriteFile};
+use provision_core::effect::{Access, AttributeChanges, Effect, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
@@ -116,7 +116,11 @@ pub(crate) fn write(
     let access = |mode| Access { owner: user.to_owned(), group: group.to_owned(), mode };
     let found = host.metadata(&directory)?;
     if found.is_none_or(|found| found.access.owner != user || found.access.mode != DIRECTORY_MODE) {
-        let create = Effect::CreateDirectory { path: directory, access: access(DIRECTORY_MODE) };
+        let create = Effect::CreateDirectory {
+            path: directory,
+            access: access(DIRECTORY_MODE),
+            attributes: AttributeChanges::default(),
+        };
         host.perform(&create).map_err(|error| {
             error.with_hint(format!("keys need the home directory {home}: say `create_home = true`, or declare it"))
         })?;
@@ -126,12 +130,7 @@ pub(crate) fn write(
         text.push_str(line.trim());
         text.push('\n');
     }
-    host.perform(&Effect::WriteFile(WriteFile {
-        path,
-        content: text.into(),
-        access: access(FILE_MODE),
-        validate: None,
-    }))?;
+    host.perform(&Effect::WriteFile(WriteFile::new(path, text, access(FILE_MODE))))?;
     Ok(())
 }
 

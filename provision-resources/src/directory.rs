@@ -5,7 +5,7 @@ mod survey;
 
 use std::collections::BTreeMap;
 
-use provision_core::effect::{Access, Effect, Removal};
+use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
@@ -14,19 +14,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
+use crate::attributes::{Attributes, Declared};
 use crate::ensure::Ensure;
+use crate::links::{Links, real_path};
 use survey::Survey;
 
 /// A directory, named by its absolute path.
 ///
-/// Anything else in its place is an error, and so is a symbolic link that leads to a directory.
+/// Anything else in its place is an error, and so is a symbolic link that leads to a directory, unless `links` says
+/// otherwise.
 ///
 /// `recurse` and `purge` look at everything beneath it. What other resources of the site declare is left to them, with
 /// all that lies beneath it; so is a directory that was only made on the way to such a path. Links are never followed,
 /// and a declared path is recognised only as it is written, not through a link.
 ///
-/// Access control lists and default ACLs are left alone, so the group bits of a mode are the mask of a list where there
-/// is one. A bind mount from the same file system is not seen to be a mount. Do not let `recurse` work where users may
+/// What lies beneath keeps its access control lists, so the group bits of a mode are the mask of a list where there is
+/// one. A bind mount from the same file system is not seen to be a mount. Do not let `recurse` work where users may
 /// create hard links to files that are not theirs (Debian's `fs.protected_hardlinks` keeps them from it).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -40,6 +43,22 @@ pub struct Directory {
     /// Permission bits; 0755 if they are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// The access control list, beyond what the mode says: who may do what, as `{ "user:deploy" = "rw-" }`; also
+    /// `"group:adm"`, and `"group:"` for the directory's own group where it gets less than the mode shows. The group bits of
+    /// the mode are the most that anybody named gets. `{}` for no list; what is there is kept if this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<BTreeMap<String, String>>,
+    /// The list that new files and directories in it get, as `{ "group:adm" = "rwx" }`; what is left out of `user:`,
+    /// `group:`, `other:` is as the mode has it, and `mask:` lets all of it through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_acl: Option<BTreeMap<String, String>>,
+    /// Flags of chattr(1), `true` or `false`: `immutable`, `append_only`, `no_dump`, `no_atime`, `sync`,
+    /// `sync_directory`. Others are kept. An immutable directory is changed only if `immutable` is named here; the flag is lifted
+    /// for the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<BTreeMap<String, bool>>,
+    /// What is done if a symbolic link is in the place: it is an error, what it leads to is meant, or it is replaced.
+    pub links: Links,
     /// Whether owner and group, and the mode if one is written, apply to everything beneath it. Files get the mode
     /// without its execute bits unless they have such a bit already, and never its set-user-id, set-group-id and sticky
     /// bits. Other file systems that are mounted beneath are not entered. With `ensure = 'absent` the directory is
@@ -62,11 +81,19 @@ pub struct Directory {
 pub enum DirectoryState {
     /// Nothing is there.
     Absent,
+    /// A symbolic link is in its place.
+    Symlink {
+        /// Where it leads.
+        target: String,
+    },
     /// It is there.
     Present {
         /// Owner, group and mode.
         #[serde(flatten)]
         access: Access,
+        /// What is declared beside them.
+        #[serde(flatten)]
+        attributes: Attributes,
         /// What lies beneath and has another owner, group or mode than it should.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         differing: BTreeMap<HostPath, Difference>,
@@ -99,6 +126,10 @@ impl Default for Directory {
             owner: "root".into(),
             group: "root".into(),
             mode: None,
+            acl: None,
+            default_acl: None,
+            flags: None,
+            links: Links::Refuse,
             recurse: false,
             purge: false,
             parents: true,
@@ -116,6 +147,19 @@ impl Directory {
     /// A directory that is not there.
     pub fn absent() -> Directory {
         Directory { ensure: Ensure::Absent, ..Directory::default() }
+    }
+
+    /// What it has beside owner, group and mode.
+    fn declared_attributes(&self) -> Declared<'_> {
+        let Directory { acl, default_acl, flags, .. } = self;
+        let (acl, default_acl, flags) = (acl.as_ref(), default_acl.as_ref(), flags.as_ref());
+        Declared { acl, default_acl, flags, ..Declared::default() }
+    }
+
+    /// The path that is meant.
+    fn place(&self, id: &ResourceId, host: &dyn HostView) -> Result<HostPath> {
+        let path = access::path_of(id)?;
+        if self.links == Links::Follow { real_path(&path, host) } else { Ok(path) }
     }
 
     /// Owner, group and mode of the directory itself.
@@ -141,6 +185,14 @@ impl Resource for Directory {
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
         let mut mistakes = access::mistakes(id, &self.owner, &self.group);
+        mistakes.extend(self.declared_attributes().mistakes(self.access().mode));
+        for (attribute, set) in [("recurse", self.recurse), ("purge", self.purge)] {
+            if set && self.links == Links::Follow {
+                let message = format!("`{attribute}` would not know what else is declared behind a link");
+                mistakes
+                    .push(AttributeError::new(attribute, message).help("name the directory that the link leads to"));
+            }
+        }
         if self.ensure == Ensure::Absent && self.purge {
             mistakes.push(
                 AttributeError::new("purge", "a directory that is absent has nothing to purge")
@@ -167,7 +219,9 @@ impl Resource for Directory {
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let present = self.ensure == Ensure::Present;
-        access::claims(id, present.then_some((&self.owner, &self.group)))
+        let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
+        claims.extend(self.declared_attributes().claims().into_iter().filter(|_| present));
+        claims
     }
 
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
@@ -187,13 +241,16 @@ impl Resource for Directory {
     }
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DirectoryState> {
-        let path = access::path_of(id)?;
+        let path = self.place(id, host)?;
         let Some(found) = host.metadata(&path)? else { return Ok(DirectoryState::Absent) };
         match found.kind {
             FileKind::Directory => {}
+            FileKind::Symlink if self.links == Links::Replace => {
+                return Ok(DirectoryState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
+            }
             FileKind::Symlink => {
                 let target = host.read_link(&path)?.unwrap_or_default();
-                let hint = "name the directory that it leads to, or remove the link";
+                let hint = "remove the link, or say `links = 'follow` or `links = 'replace`";
                 return Err(access::in_the_way(&path, &format!("a symbolic link to {target}"), hint));
             }
             kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
@@ -203,30 +260,51 @@ impl Resource for Directory {
             return Err(Error::new(ErrorKind::Conflict, format!("the directory {path} is not empty"))
                 .with_hint("set `recurse = true` to remove it with all that is in it"));
         }
+        let attributes = self.declared_attributes().look(host, &path, found.access.mode)?;
         let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
-        Ok(DirectoryState::Present { access, differing, unwanted })
+        Ok(DirectoryState::Present { access, attributes, differing, unwanted })
     }
 
     fn plan(&self, _: &ResourceId, _: &DirectoryState) -> Result<DirectoryState> {
         Ok(match self.ensure {
             Ensure::Absent => DirectoryState::Absent,
-            Ensure::Present => {
-                DirectoryState::Present { access: self.access(), differing: BTreeMap::new(), unwanted: BTreeMap::new() }
-            }
+            Ensure::Present => DirectoryState::Present {
+                access: self.access(),
+                attributes: self.declared_attributes().wanted(self.access().mode)?,
+                differing: BTreeMap::new(),
+                unwanted: BTreeMap::new(),
+            },
         })
     }
 
     fn apply(&self, id: &ResourceId, now: &DirectoryState, want: &DirectoryState, host: &dyn Host) -> Result<()> {
-        let path = access::path_of(id)?;
-        let DirectoryState::Present { access, .. } = want else {
-            let what = if self.recurse { Removal::Tree } else { Removal::EmptyDirectory };
+        let path = self.place(id, host)?;
+        let declared = self.declared_attributes();
+        let DirectoryState::Present { access, attributes, .. } = want else {
+            if let DirectoryState::Present { attributes: found, .. } = now
+                && let Some(attributes) = declared.unlocking(found)
+            {
+                let path = path.clone();
+                host.perform(&Effect::SetMetadata { path, owner: None, group: None, mode: None, attributes })?;
+            }
+            let what = match now {
+                DirectoryState::Symlink { .. } => Removal::File,
+                _ if self.recurse => Removal::Tree,
+                _ => Removal::EmptyDirectory,
+            };
             return host.perform(&Effect::Remove { path, what }).map(drop);
         };
-        let DirectoryState::Present { access: found, differing, unwanted } = now else {
-            access::make_parents(host, &path, self.parents)?;
-            return host.perform(&Effect::CreateDirectory { path, access: access.clone() }).map(drop);
+        let DirectoryState::Present { access: found, attributes: had, differing, unwanted } = now else {
+            match now {
+                DirectoryState::Symlink { .. } => {
+                    host.perform(&Effect::Remove { path: path.clone(), what: Removal::File })?;
+                }
+                _ => access::make_parents(host, &path, self.parents)?,
+            }
+            let attributes = declared.changes(None, attributes)?;
+            return host.perform(&Effect::CreateDirectory { path, access: access.clone(), attributes }).map(drop);
         };
-        access::change(host, &path, found, access)?;
+        access::change(host, &path, (found, had), (access, attributes), declared)?;
         // From the last to the first: a directory comes after all that is in it. Each is named, and a directory goes only
         // if it is empty, so that nothing is removed that the plan did not show.
         for (path, kind) in unwanted.iter().rev() {
@@ -239,6 +317,7 @@ impl Resource for Directory {
                 owner: found.owner.as_ref().map(|_| self.owner.clone()),
                 group: found.group.as_ref().map(|_| self.group.clone()),
                 mode: found.mode.map(|mode| self.mode_beneath(found.kind, mode)),
+                attributes: AttributeChanges::default(),
             })?;
         }
         Ok(())

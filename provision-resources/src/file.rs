@@ -1,6 +1,8 @@
 //! The resource type `file`.
 
-use provision_core::effect::{Access, Command, Content, Effect, Removal, WriteFile};
+use std::collections::BTreeMap;
+
+use provision_core::effect::{Access, Command, Content, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
@@ -11,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::access;
+use crate::attributes::{Attributes, Declared};
 use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
 use crate::held::Held;
+use crate::links::{Links, real_path};
 
 /// A regular file, named by its absolute path.
 ///
@@ -59,6 +63,25 @@ pub struct File {
     pub group: String,
     /// Permission bits.
     pub mode: Mode,
+    /// The access control list, beyond what the mode says: who may do what, as `{ "user:deploy" = "rw-" }`; also
+    /// `"group:adm"`, and `"group:"` for the file's own group where it gets less than the mode shows. The group bits of
+    /// the mode are the most that anybody named gets. `{}` for no list; what is there is kept if this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<BTreeMap<String, String>>,
+    /// What the program may do beyond the rights of its user, such as `"cap_net_bind_service=ep"`; see capabilities(7).
+    /// `""` for nothing; what is there is kept if this is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<String>,
+    /// Flags of chattr(1), `true` or `false`: `immutable`, `append_only`, `no_dump`, `no_atime`, `sync`,
+    /// `sync_directory`. Others are kept. An immutable file is changed only if `immutable` is named here; the flag is lifted
+    /// for the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<BTreeMap<String, bool>>,
+    /// What is done if a symbolic link is in the place: it is an error, what it leads to is meant, or it is replaced.
+    pub links: Links,
+    /// What is done if the file has other names (hard links) when new content comes: they keep the old content, or that
+    /// is an error.
+    pub hard_links: HardLinks,
     /// Whether missing directories above it are created, for root and with mode 0755.
     pub parents: bool,
     /// Whether a file that is there already gets the content too.
@@ -107,6 +130,9 @@ pub enum FileState {
         /// Owner, group and mode.
         #[serde(flatten)]
         access: Access,
+        /// What is declared beside them.
+        #[serde(flatten)]
+        attributes: Attributes,
     },
 }
 
@@ -123,6 +149,11 @@ impl Default for File {
             owner: "root".into(),
             group: "root".into(),
             mode: Mode::new(0o644),
+            acl: None,
+            capabilities: None,
+            flags: None,
+            links: Links::Replace,
+            hard_links: HardLinks::Break,
             parents: true,
             replace: Replace::Always,
             validate: None,
@@ -141,6 +172,19 @@ impl File {
     /// A file that is not there.
     pub fn absent() -> File {
         File { ensure: Ensure::Absent, ..File::default() }
+    }
+
+    /// What it has beside content, owner, group and mode.
+    fn declared(&self) -> Declared<'_> {
+        let File { acl, capabilities, flags, .. } = self;
+        let (acl, capabilities, flags) = (acl.as_ref(), capabilities.as_ref(), flags.as_ref());
+        Declared { acl, capabilities, flags, ..Declared::default() }
+    }
+
+    /// The path that is meant.
+    fn place(&self, id: &ResourceId, host: &dyn HostView) -> Result<HostPath> {
+        let path = access::path_of(id)?;
+        if self.links == Links::Follow { real_path(&path, host) } else { Ok(path) }
     }
 
     /// The attributes that say what it holds.
@@ -248,6 +292,7 @@ impl Resource for File {
             mistakes.push(AttributeError::new("source", "the path is empty"));
         }
         mistakes.extend(self.check_command().err());
+        mistakes.extend(self.declared().mistakes(self.mode));
         // A name has at most 255 bytes.
         if self.backup && path.and_then(|path| copy_of(&path).ok()).is_some_and(|copy| copy.name().len() > 255) {
             mistakes.push(AttributeError::new("backup", "the name is too long for a copy beside it"));
@@ -258,6 +303,7 @@ impl Resource for File {
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let present = self.ensure == Ensure::Present;
         let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
+        claims.extend(self.declared().claims().into_iter().filter(|_| present));
         if let Some(copy) = access::path_of(id).and_then(|path| copy_of(&path)).ok().filter(|_| self.backup) {
             claims.push(Claim::owns(Target::Path(copy)));
         }
@@ -280,10 +326,15 @@ impl Resource for File {
     }
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<FileState> {
-        let path = access::path_of(id)?;
+        let path = self.place(id, host)?;
         let Some(found) = host.metadata(&path)? else { return Ok(FileState::Absent) };
         match found.kind {
             FileKind::File => {}
+            FileKind::Symlink if self.links == Links::Refuse => {
+                let target = host.read_link(&path)?.unwrap_or_default();
+                let hint = "remove the link, or say `links = 'follow` or `links = 'replace`";
+                return Err(access::in_the_way(&path, &format!("a symbolic link to {target}"), hint));
+            }
             FileKind::Symlink => {
                 return Ok(FileState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
             }
@@ -297,8 +348,9 @@ impl Resource for File {
             true => None,
             false => host.read(&path)?.map(|content| Held::beside(self.secret(), content)),
         };
+        let attributes = self.declared().look(host, &path, found.access.mode)?;
         let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
-        Ok(FileState::Present { content, access })
+        Ok(FileState::Present { content, access, attributes })
     }
 
     fn plan(&self, _: &ResourceId, now: &FileState) -> Result<FileState> {
@@ -310,25 +362,34 @@ impl Resource for File {
             _ => self.wanted()?.map(|content| Held::beside(self.secret(), content)),
         };
         let access = Access { owner: self.owner.clone(), group: self.group.clone(), mode: self.mode };
-        Ok(FileState::Present { content, access })
+        Ok(FileState::Present { content, access, attributes: self.declared().wanted(self.mode)? })
     }
 
     fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
-        let path = access::path_of(id)?;
-        let FileState::Present { content, access } = want else {
+        let path = self.place(id, host)?;
+        let FileState::Present { content, access, attributes } = want else {
             self.keep_copy(&path, now, host)?;
+            if let FileState::Present { attributes: found, .. } = now
+                && let Some(attributes) = self.declared().unlocking(found)
+            {
+                let path = path.clone();
+                host.perform(&Effect::SetMetadata { path, owner: None, group: None, mode: None, attributes })?;
+            }
             return host.perform(&Effect::Remove { path, what: Removal::File }).map(drop);
         };
         match now {
-            FileState::Present { content: before, access: found } if before == content => {
-                return access::change(host, &path, found, access);
+            FileState::Present { content: before, access: found, attributes: had } if before == content => {
+                return access::change(host, &path, (found, had), (access, attributes), self.declared());
             }
             FileState::Absent => access::make_parents(host, &path, self.parents)?,
             _ => self.keep_copy(&path, now, host)?,
         }
         let content = self.wanted()?.unwrap_or_else(|| "".into());
         let validate = self.check_command().map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
-        host.perform(&Effect::WriteFile(WriteFile { path, content, access: access.clone(), validate })).map(drop)
+        let attributes = self.declared().changes(None, attributes)?;
+        let hard_links = self.hard_links;
+        let file = WriteFile { path, content, access: access.clone(), validate, attributes, hard_links };
+        host.perform(&Effect::WriteFile(file)).map(drop)
     }
 }
 

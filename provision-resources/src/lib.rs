@@ -25,6 +25,7 @@
 
 mod access;
 mod accounts;
+pub mod attributes;
 mod formats;
 
 pub mod authorized_keys;
@@ -35,6 +36,7 @@ pub mod ensure;
 pub mod file;
 pub mod group;
 pub mod held;
+pub mod links;
 pub mod package;
 pub mod package_manager;
 pub mod service;

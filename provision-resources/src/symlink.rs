@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access;
+use crate::attributes::{Attributes, Declared};
 use crate::ensure::Ensure;
 
 /// A symbolic link, named by its absolute path.
@@ -184,7 +185,9 @@ impl Resource for Symlink {
                     group: group.clone(),
                     mode: Mode::new(0o777),
                 };
-                return access::change(host, &path, &access(old_owner, old_group), &access(owner, group));
+                let none = Attributes::default();
+                let (now, want) = (access(old_owner, old_group), access(owner, group));
+                return access::change(host, &path, (&now, &none), (&want, &none), Declared::default());
             }
             SymlinkState::Absent => access::make_parents(host, &path, self.parents)?,
             _ => {}

@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provision_core::effect::{Access, CreateUser, Effect};
+use provision_core::effect::{Access, AttributeChanges, CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, Host, HostView, User as Found};
 use provision_core::path::{HostPath, Mode};
@@ -233,7 +233,8 @@ impl Resource for User {
         if now.exists && now.home_exists == Some(false) {
             // HOME_MODE of login.defs(5)
             let access = Access { owner: name.to_owned(), group: group.clone(), mode: Mode::new(0o700) };
-            host.perform(&Effect::CreateDirectory { path: HostPath::new(&user.home)?, access })?;
+            let attributes = AttributeChanges::default();
+            host.perform(&Effect::CreateDirectory { path: HostPath::new(&user.home)?, access, attributes })?;
         }
         if let Some(keys) = &self.authorized_keys {
             // The home directory of a new user may be an old one, with keys in it.

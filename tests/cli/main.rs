@@ -7,6 +7,7 @@
     reason = "tests look at files and programs from outside"
 )]
 
+mod attributes;
 mod bad_sites;
 mod guarantees;
 mod ledger;

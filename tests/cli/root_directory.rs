@@ -151,13 +151,20 @@ fn without_rights_nothing_happens() {
 }
 
 /// A file system that is gone again when this is dropped.
-struct Mount(std::path::PathBuf);
+pub struct Mount(std::path::PathBuf);
 
 impl Mount {
-    fn tmpfs(at: &Path, options: &str) -> Mount {
+    pub fn tmpfs(at: &Path, options: &str) -> Mount {
         fs::create_dir_all(at).unwrap();
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status().unwrap();
         assert!(done.success(), "a tmpfs can be mounted");
+        Mount(at.to_owned())
+    }
+
+    /// Shows a file or directory in the place of another.
+    pub fn bind(from: &Path, at: &Path) -> Mount {
+        let done = Command::new("mount").arg("--bind").args([from, at]).status().unwrap();
+        assert!(done.success(), "a bind mount can be made");
         Mount(at.to_owned())
     }
 }

@@ -15,6 +15,7 @@ mod guarantees;
 mod host;
 mod listing;
 mod scenarios;
+mod secrets;
 
 use std::process::ExitCode;
 

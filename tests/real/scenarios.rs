@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::guarantees;
 use crate::host::{Booted, Directory, Result};
+use crate::{guarantees, secrets};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
 
@@ -29,6 +29,7 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("one_run_at_a_time", guarantees::one_run_at_a_time);
         add("a_run_is_undone_in_a_root_directory", guarantees::a_run_is_undone_in_a_root_directory);
         add("a_run_is_undone_on_a_booted_host", guarantees::a_run_is_undone_on_a_booted_host);
+        add("a_canary_is_heard_nowhere", secrets::a_canary_is_heard_nowhere);
         add("a_killed_run_is_taken_up_again", guarantees::a_killed_run_is_taken_up_again);
     }
     all

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Access, Content};
-use crate::error::Result;
+use crate::effect::{Access, Content, FileFlags};
+use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 
 /// What belongs to a file beside its content, owner, group and mode.
@@ -22,6 +22,18 @@ pub struct FileAttributes {
     /// `system.posix_acl_default`, capabilities `security.capability`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<String, Content>,
+    /// The lasting flags of `chattr(1)`; none for what can have none, a link or a device, or has none on its file system.
+    #[serde(default, skip_serializing_if = "FileFlags::is_unset")]
+    pub flags: FileFlags,
+}
+
+impl FileAttributes {
+    /// The extended attribute that is the access control list of a file.
+    pub const ACL: &str = "system.posix_acl_access";
+    /// The extended attribute that is the list which new files in a directory get.
+    pub const DEFAULT_ACL: &str = "system.posix_acl_default";
+    /// The extended attribute that holds the capabilities of a program.
+    pub const CAPABILITIES: &str = "security.capability";
 }
 
 /// Something at a path, exactly as it was.
@@ -94,10 +106,25 @@ impl Blob {
     pub fn open(&self) -> Result<Box<dyn Read + Send>> {
         match &self.source {
             Some(source) => source.open(),
-            None => Err(crate::error::Error::new(
-                crate::error::ErrorKind::NotFound,
-                format!("nobody has the content {}", self.digest),
-            )),
+            None => Err(Error::new(ErrorKind::NotFound, format!("nobody has the content {}", self.digest))),
         }
     }
+}
+
+/// What something says that flags keep from being changed.
+pub(crate) fn locked(what: &str, path: &HostPath, flags: FileFlags) -> Error {
+    let (flag, letter) = if flags.has(FileFlags::IMMUTABLE) { ("immutable", 'i') } else { ("append_only", 'a') };
+    let message = format!("{what} is {} (chattr +{letter})", flag.replace('_', "-"));
+    Error::new(ErrorKind::PermissionDenied, message).with_hint(format!(
+        "declare `flags.{flag}` of {path}, and it is unlocked for each change; or run `chattr -{letter} {path}`"
+    ))
+}
+
+/// What a file with other names says where these must not be left behind.
+pub(crate) fn several_names(names: u64) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("it has {names} names (hard links), and the others would keep the old content"),
+    )
+    .with_hint("remove the other names, or say `hard_links = 'break` to leave them the old content")
 }

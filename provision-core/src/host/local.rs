@@ -1,17 +1,24 @@
 //! A real host, or a root directory: the one place of the core that touches the file system or starts a process.
 #![expect(clippy::disallowed_types, reason = "this is the room in which files are opened")]
 
+mod attributes;
+mod change;
 mod clock;
 mod command;
 mod confined;
+mod locked;
+mod remove;
 mod restore;
+mod stage;
 mod state;
+mod walk;
 mod write;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::effect::{AclSubject, Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
     AccountLine, Accounts, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
@@ -21,7 +28,9 @@ use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::Claim;
 
+use change::Changes;
 use confined::Root;
+use write::{Belongings, Others};
 
 pub use state::{DirectoryStore, LockHolder, RunLock};
 
@@ -116,30 +125,49 @@ impl LocalHost {
             let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
             Ok((uid.unwrap_or_default(), gid.unwrap_or_default()))
         };
+        let numbers = |subject: &AclSubject| self.number_of(subject);
         match effect {
             Effect::WriteFile(file) => {
-                let owner = access(&file.access.owner, &file.access.group)?;
+                let belongings = Belongings {
+                    owner: access(&file.access.owner, &file.access.group)?,
+                    mode: file.access.mode,
+                    hard_links: file.hard_links,
+                    others: Others::Kept(&file.attributes, &numbers),
+                };
+                let fill = |new: &mut std::fs::File| Ok(new.write_all(file.content.bytes())?);
                 let check = |staged: &HostPath| match &file.validate {
                     Some(command) => self.validate(command, staged),
                     None => Ok(()),
                 };
-                root.write_file(&file.path, file.content.bytes(), owner, file.access.mode, check)
+                root.write_file(&file.path, &belongings, fill, check)
             }
             Effect::CopyFile { from, to } => root.copy_file(from, to),
-            Effect::CreateDirectory { path, access: wanted } => {
-                root.create_directory(path, access(&wanted.owner, &wanted.group)?, wanted.mode)
+            Effect::CreateDirectory { path, access: wanted, attributes } => {
+                let (uid, gid) = access(&wanted.owner, &wanted.group)?;
+                let owner = (Some(uid), Some(gid));
+                let changes = Changes { owner, mode: Some(wanted.mode), attributes, numbers: &numbers };
+                root.create_directory(path, |directory| changes.make_to(directory))
             }
             Effect::CreateSymlink { path, target, owner, group } => {
-                root.create_symlink(path, target, access(owner, group)?)
+                root.create_symlink(path, target, access(owner, group)?, |_| Ok(()))
             }
-            Effect::SetMetadata { path, owner, group, mode } => {
-                let (uid, gid) = self.resolve_access(owner.as_deref(), group.as_deref())?;
-                root.set_metadata(path, uid, gid, *mode)
+            Effect::SetMetadata { path, owner, group, mode, attributes } => {
+                let owner = self.resolve_access(owner.as_deref(), group.as_deref())?;
+                root.set_metadata(path, &Changes { owner, mode: *mode, attributes, numbers: &numbers })
             }
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove(path, *what),
             _ => Err(Error::new(ErrorKind::Unsupported, "this is no effect on files")),
         }
+    }
+
+    fn number_of(&self, subject: &AclSubject) -> Result<u32> {
+        let (uid, gid) = match subject {
+            AclSubject::User(name) => self.resolve_access(Some(name), None)?,
+            AclSubject::Group(name) => self.resolve_access(None, Some(name))?,
+            _ => (None, None),
+        };
+        Ok(uid.or(gid).unwrap_or(u32::MAX))
     }
 
     fn validate(&self, command: &Command, staged: &HostPath) -> Result<()> {
@@ -235,7 +263,7 @@ impl LocalSystem {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &HostPath, text: &str, mode: crate::path::Mode) -> Result<()> {
-        self.root.write_file(path, text.as_bytes(), (0, 0), mode, |_| Ok(()))
+        self.root.write_bytes(path, text.as_bytes(), (0, 0), mode)
     }
 
     /// Replaces the text of a file and keeps its owner and mode.
@@ -247,7 +275,7 @@ impl LocalSystem {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {path}")));
         };
         let mode = crate::path::Mode::new(stat.st_mode);
-        self.root.write_file(path, text.as_bytes(), (stat.st_uid, stat.st_gid), mode, |_| Ok(()))
+        self.root.write_bytes(path, text.as_bytes(), (stat.st_uid, stat.st_gid), mode)
     }
 
     /// Takes a POSIX lock on a file, which is created if need be; held until the guard is dropped.
@@ -271,11 +299,7 @@ impl LocalSystem {
     /// # Errors
     /// It cannot be started, or takes longer than it may.
     pub fn run(&self, command: &Command) -> Result<Output> {
-        self.run_watched(command, &|line| {
-            if let Some(progress) = &self.progress {
-                progress(line);
-            }
-        })
+        self.run_watched(command, &|_| {})
     }
 
     /// As [`run`](LocalSystem::run), with somebody who is told each line of its standard output.
@@ -287,7 +311,8 @@ impl LocalSystem {
         command::run(command, root, watch).while_doing(|| format!("running {command}"))
     }
 
-    /// Tells whoever watches what is going on.
+    /// Tells whoever watches what is going on; nothing that a program has read from files of the host, for there may be
+    /// secrets in it.
     pub fn progress(&self, line: &str) {
         if let Some(progress) = &self.progress {
             progress(line);
@@ -326,7 +351,7 @@ impl HostView for LocalHost {
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
         self.system.root.attributes(path).while_doing(|| format!("looking at {path}"))
     }
-    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+    fn copy_out(&self, path: &HostPath, to: &mut dyn Write) -> Result<Option<u64>> {
         self.system.root.copy_out(path, to).while_doing(|| format!("reading {path}"))
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
@@ -397,7 +422,10 @@ impl Host for LocalHost {
             | Effect::CreateSymlink { .. }
             | Effect::SetMetadata { .. }
             | Effect::Restore(_)
-            | Effect::Remove { .. } => self.perform_on_files(effect).map(|()| Output::default()),
+            | Effect::Remove { .. } => {
+                let done = self.perform_on_files(effect).map(|()| Output::default());
+                done.map_err(|error| self.system.root.explain(effect, error))
+            }
             Effect::Run(command) => self.system.run_ok(command),
             _ => self.platform.perform(&self.system, effect),
         };

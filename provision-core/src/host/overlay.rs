@@ -3,6 +3,7 @@
 //! Planning runs every resource against an overlay, so each sees the host as the effects before it will have left it.
 
 mod accounts;
+mod attributes;
 mod effects;
 mod model;
 mod packages;

@@ -2,7 +2,7 @@
 
 use super::image::{After, Before, Keeper, PackageChanges, PathImage, UnitImage, Was, inverse_of_packages};
 use super::record::EffectRecord;
-use crate::effect::{Effect, Removal, UnitAction, UserChanges};
+use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
 use crate::error::Result;
 use crate::host::{FileKind, HostView, PackageEntry};
 use crate::path::HostPath;
@@ -140,7 +140,10 @@ impl Keeper<'_> {
             }
             match &image.was {
                 Was::Absent => match removal(&image.path, made, host)? {
-                    Ok(effect) => effects.push(effect),
+                    Ok(removal) => {
+                        effects.extend(unlocking(&image.path, host)?);
+                        effects.push(removal);
+                    }
                     Err(what) => return Ok(Undo::Changed(what)),
                 },
                 Was::Special => {
@@ -164,6 +167,14 @@ fn removal(path: &HostPath, made: Removal, host: &dyn HostView) -> Result<std::r
         }
     }
     Ok(Ok(Effect::Remove { path: path.clone(), what }))
+}
+
+/// Takes away the flags that keep something from being removed.
+fn unlocking(path: &HostPath, host: &dyn HostView) -> Result<Option<Effect>> {
+    let locks = host.attributes(path)?.map_or(FileFlags::none(), |found| found.flags.only(FileFlags::LOCKS));
+    let attributes = AttributeChanges { clear_flags: locks, ..AttributeChanges::default() };
+    let unlock = Effect::SetMetadata { path: path.clone(), owner: None, group: None, mode: None, attributes };
+    Ok((!locks.is_empty()).then_some(unlock))
 }
 
 /// A mark alone does not make two states of a package different: package managers change it by themselves.

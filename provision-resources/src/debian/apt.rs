@@ -310,7 +310,7 @@ fn progress(line: &str) -> Option<String> {
 pub(super) fn refresh(system: &LocalSystem) -> Result<()> {
     // Without the error mode, apt-get ends with 0 although a source failed.
     let argv = ["apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"];
-    let output = system.run(&command(argv))?;
+    let output = system.run_watched(&command(argv), &|line| system.progress(line))?;
     if output.success() {
         return Ok(());
     }

@@ -10,7 +10,8 @@ fn path(path: &str) -> HostPath {
 
 fn set(host: &SimHost, at: &str, owner: &str, mode: u32) {
     let (owner, mode) = (Some(owner.to_owned()), Some(Mode::new(mode)));
-    host.perform(&Effect::SetMetadata { path: path(at), owner, group: None, mode }).unwrap();
+    let attributes = AttributeChanges::default();
+    host.perform(&Effect::SetMetadata { path: path(at), owner, group: None, mode, attributes }).unwrap();
 }
 
 fn link(host: &SimHost, at: &str, target: &str) {
@@ -260,6 +261,7 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
       "ensure": "present",
       "owner": "root",
       "group": "root",
+      "links": "refuse",
       "recurse": false,
       "purge": false,
       "parents": true

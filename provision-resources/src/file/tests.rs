@@ -9,6 +9,10 @@ fn path(path: &str) -> HostPath {
     HostPath::new(path).unwrap()
 }
 
+fn declared(attributes: &Value) -> File {
+    serde_json::from_value(attributes.clone()).unwrap()
+}
+
 fn link(host: &SimHost, at: &str, target: &str) {
     let (owner, group) = ("root".to_owned(), "root".to_owned());
     host.perform(&Effect::CreateSymlink { path: path(at), target: target.to_owned(), owner, group }).unwrap();
@@ -223,6 +227,8 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
       "owner": "root",
       "group": "root",
       "mode": "0644",
+      "links": "replace",
+      "hard_links": "break",
       "parents": true,
       "replace": "always",
       "backup": false
@@ -238,6 +244,41 @@ fn a_schema_tells_every_attribute() {
     let properties = schema.get("properties").unwrap().as_object().unwrap();
     let undocumented: Vec<_> = properties.iter().filter(|(_, it)| it.get("description").is_none()).collect();
     assert_eq!(undocumented, []);
-    assert_eq!(properties.len(), 14);
+    assert_eq!(properties.len(), 19);
     assert_eq!(schema.get("additionalProperties"), Some(&json!(false)));
+}
+
+#[test]
+fn lists_capabilities_and_flags_are_declared_found_and_mended() {
+    let host = SimHost::debian().with_user("deploy");
+    let attributes = json!({
+        "content": "a", "mode": "0660",
+        "acl": { "user:deploy": "rw-", "group:": "r--" },
+        "capabilities": "cap_net_raw=ep",
+        "flags": { "immutable": true, "no_dump": false },
+    });
+    let words = |attributes: &Value| in_words(&converge(&host, "/srv/a", declared(attributes)).unwrap());
+    assert_eq!(words(&attributes), ["write /srv/a"]);
+    assert_eq!(words(&attributes), [""; 0]);
+    let mut other = attributes.clone();
+    // A number and a name of one user are the same.
+    let uid = host.user("deploy").unwrap().unwrap().uid;
+    other["acl"] = json!({ (format!("user:{uid}")): "rw-", "group:": "r--" });
+    assert_eq!(words(&other), [""; 0]);
+    other["acl"] = json!({});
+    assert_eq!(words(&other), ["set attributes of /srv/a"]);
+    assert_eq!(words(&other), [""; 0]);
+    let locked = converge(&host, "/srv/a", declared(&json!({ "content": "b", "mode": "0660" }))).unwrap_err();
+    assert_eq!(locked.kind(), ErrorKind::PermissionDenied);
+    assert!(locked.hint().unwrap().contains("flags.immutable"));
+    let ghost = json!({ "content": "a", "mode": "0660", "acl": { "user:ghost": "r--" } });
+    assert_eq!(converge(&host, "/srv/b", declared(&ghost)).unwrap_err().message(), "there is no user ghost");
+}
+
+#[test]
+fn a_named_user_of_a_list_is_made_first() {
+    let file = declared(&json!({ "mode": "0660", "acl": { "user:deploy": "rw-", "group:1000": "r--" } }));
+    let claims = file.claims(&ResourceId::new("file", "/srv/a"));
+    assert!(claims.contains(&Claim::needs(Target::User("deploy".into()))));
+    assert!(!claims.contains(&Claim::needs(Target::Group("1000".into()))), "a number needs no name");
 }

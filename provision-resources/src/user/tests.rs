@@ -223,8 +223,8 @@ fn keys_are_exactly_those_declared() {
     let put = |text: String| {
         let access = Access { owner: "deploy".into(), group: "deploy".into(), mode: Mode::new(0o600) };
         let path = HostPath::new("/home/deploy/.ssh/authorized_keys").unwrap();
-        let content = text.into();
-        let file = provision_core::effect::WriteFile { path, content, access, validate: None };
+
+        let file = provision_core::effect::WriteFile::new(path, text, access);
         host.perform(&Effect::WriteFile(file)).unwrap();
     };
     put(format!("# mine\n\n{}\n{} anna@laptop", key(2), key(1)));

@@ -1,6 +1,5 @@
 //! Reading files below a root directory that no path and no link leads out of.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -10,13 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode as Permissions, SFlag, fstat, fstatat};
-use xattr::FileExt;
+use nix::fcntl::{FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode as Permissions, SFlag, fstat};
 
 use crate::effect::{Access, Content};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileAttributes, FileKind, FileMetadata};
+use crate::host::{FileKind, FileMetadata};
 use crate::path::{HostPath, Mode};
 
 /// An open directory that all paths are resolved in, as if it were `/`.
@@ -32,6 +30,7 @@ pub(super) struct RawMetadata {
     mode: Mode,
     size: u64,
     device: u64,
+    links: u64,
 }
 
 impl RawMetadata {
@@ -43,12 +42,14 @@ impl RawMetadata {
             mode: Mode::new(stat.st_mode),
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             device: stat.st_dev,
+            // What file systems count for a directory are its subdirectories.
+            links: if kind_of(stat) == FileKind::Directory { 1 } else { stat.st_nlink },
         }
     }
 
     pub(super) fn named(self, owner: String, group: String) -> FileMetadata {
         let access = Access { owner, group, mode: self.mode };
-        FileMetadata { kind: self.kind, access, size: self.size, device: self.device }
+        FileMetadata { kind: self.kind, access, size: self.size, device: self.device, links: self.links }
     }
 }
 
@@ -62,7 +63,7 @@ pub(super) fn kind_of(stat: &FileStat) -> FileKind {
 }
 
 /// `None` for something that is not there.
-fn found<T>(result: nix::Result<T>) -> Result<Option<T>> {
+pub(super) fn found<T>(result: nix::Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Errno::ENOENT) => Ok(None),
@@ -86,7 +87,7 @@ impl Root {
     }
 
     /// Opens a path inside of the root.
-    fn open_at(&self, path: &HostPath, flags: OFlag, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
+    pub(super) fn open_at(&self, path: &HostPath, flags: OFlag, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
@@ -100,8 +101,7 @@ impl Root {
     }
 
     pub(super) fn stat(&self, path: &HostPath) -> Result<Option<FileStat>> {
-        let opened = self.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, ResolveFlag::empty());
-        let Some(fd) = found(opened)? else { return Ok(None) };
+        let Some(fd) = self.look_up(path, OFlag::O_PATH)? else { return Ok(None) };
         Ok(Some(fstat(&fd)?))
     }
 
@@ -116,16 +116,10 @@ impl Root {
         Ok(modified.map(|modified| now.saturating_sub(modified)))
     }
 
-    /// Opens a regular file for reading. Other kinds are refused before they are opened: a pipe would block.
+    /// Opens a regular file for reading. Other kinds are refused; `O_NONBLOCK` keeps a pipe from blocking.
     pub(super) fn open_file(&self, path: &HostPath) -> Result<Option<(File, FileStat)>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let opened = match self.open_at(path, flags, ResolveFlag::empty()) {
-            Err(Errno::ELOOP) => {
-                return Err(Error::new(ErrorKind::Conflict, "it is a symbolic link, not a file"));
-            }
-            opened => opened,
-        };
-        let Some(fd) = found(opened)? else { return Ok(None) };
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let Some(fd) = self.look_up(path, flags)? else { return Ok(None) };
         let stat = fstat(&fd)?;
         match kind_of(&stat) {
             FileKind::File => Ok(Some((File::from(fd), stat))),
@@ -140,41 +134,14 @@ impl Root {
         Ok(Some(bytes.into()))
     }
 
-    /// Gives the bytes of a file piece by piece.
+    /// Hands over the bytes of a file piece by piece, and says how many there were.
     pub(super) fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
         let Some((mut file, _)) = self.open_file(path)? else { return Ok(None) };
-        let mut piece = vec![0; 64 << 10];
-        let mut length = 0;
-        loop {
-            let read = file.read(&mut piece)?;
-            if read == 0 {
-                return Ok(Some(length));
-            }
-            to.write_all(&piece[..read])?;
-            length += read as u64;
-        }
-    }
-
-    /// Time and extended attributes. Those of links and special files are not read: `fgetxattr(2)` needs an open file.
-    pub(super) fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
-        let Some(stat) = self.stat(path)? else { return Ok(None) };
-        let mut attributes = FileAttributes {
-            modified: stat.st_mtime,
-            modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-            ..FileAttributes::default()
-        };
-        if !matches!(kind_of(&stat), FileKind::File | FileKind::Directory) {
-            return Ok(Some(attributes));
-        }
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let Some(fd) = found(self.open_at(path, flags, ResolveFlag::empty()))? else { return Ok(None) };
-        attributes.xattrs = xattrs_of(&File::from(fd))?;
-        Ok(Some(attributes))
+        Ok(Some(std::io::copy(&mut file, to)?))
     }
 
     pub(super) fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-        let opened = self.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, ResolveFlag::empty());
-        let Some(fd) = found(opened)? else { return Ok(None) };
+        let Some(fd) = self.look_up(path, OFlag::O_PATH)? else { return Ok(None) };
         match readlinkat(&fd, "") {
             Ok(target) => Ok(Some(String::from_utf8_lossy(&target.into_vec()).into_owned())),
             Err(Errno::EINVAL | Errno::ENOENT) => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
@@ -183,8 +150,7 @@ impl Root {
     }
 
     pub(super) fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        let Some(fd) = found(self.open_at(path, flags, ResolveFlag::empty()))? else { return Ok(None) };
+        let Some(fd) = self.open_directory(path)? else { return Ok(None) };
         let mut names = Vec::new();
         for entry in Dir::from_fd(fd)?.iter() {
             let name = String::from_utf8_lossy(entry?.file_name().to_bytes()).into_owned();
@@ -198,8 +164,7 @@ impl Root {
 
     pub(super) fn lock_holder(&self, path: &HostPath) -> Result<Option<i32>> {
         // F_GETLK on a descriptor that may only be read tells of write locks as well.
-        let opened = self.open_at(path, OFlag::O_RDONLY, ResolveFlag::empty());
-        let Some(fd) = found(opened)? else { return Ok(None) };
+        let Some(fd) = self.look_up(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)? else { return Ok(None) };
         let mut lock = nix::libc::flock {
             l_type: nix::libc::F_WRLCK as i16,
             l_whence: nix::libc::SEEK_SET as i16,
@@ -229,96 +194,9 @@ impl Root {
             Err(errno) => Err(errno.into()),
         }
     }
-
-    /// Opens the directory that holds a path, to change something in it.
-    ///
-    /// Links on the way are followed only where the one who made them is trusted: root, or who runs this program.
-    /// Others could point them elsewhere at any moment.
-    pub(super) fn open_parent(&self, path: &HostPath) -> Result<OwnedFd> {
-        let Some(parent) = path.parent() else {
-            return Err(Error::new(ErrorKind::Refused, "the root directory itself cannot be replaced"));
-        };
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        match self.open_at(&parent, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
-            Err(Errno::ELOOP) => self.walk_to(&parent),
-            Err(Errno::ENOENT) => {
-                Err(Error::new(ErrorKind::NotFound, format!("the directory {parent} does not exist")))
-            }
-            Err(Errno::ENOTDIR) => {
-                Err(Error::new(ErrorKind::Conflict, format!("{parent}, or something above it, is not a directory")))
-            }
-            result => Ok(result?),
-        }
-    }
-
-    /// Goes to a directory step by step, deciding about each link.
-    fn walk_to(&self, directory: &HostPath) -> Result<OwnedFd> {
-        const MOST_LINKS: u32 = 40; // as the kernel, see path_resolution(7)
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let start = || self.open_at(&HostPath::root(), flags, ResolveFlag::empty());
-        let mut opened: Vec<OwnedFd> = vec![start()?];
-        let mut todo: Vec<String> = split(directory.as_str());
-        let mut links = 0;
-        while let Some(component) = todo.pop() {
-            if component == ".." {
-                if opened.len() > 1 {
-                    opened.pop();
-                }
-                continue;
-            }
-            let here = opened.last().expect("the root is never popped");
-            let stat = fstatat(here, component.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            if kind_of(&stat) != FileKind::Symlink {
-                opened.push(openat(here, component.as_str(), flags, Permissions::empty())?);
-                continue;
-            }
-            let holder = fstat(here)?;
-            let trusted = |uid: u32| uid == 0 || uid == nix::unistd::geteuid().as_raw();
-            if !trusted(stat.st_uid) || !trusted(holder.st_uid) {
-                let message = format!(
-                    "`{component}` on the way to {directory} is a symbolic link that user {} made",
-                    stat.st_uid
-                );
-                return Err(Error::new(ErrorKind::Refused, message)
-                    .with_hint("name the real path, or make root the owner of the link and of its directory"));
-            }
-            links += 1;
-            if links > MOST_LINKS {
-                return Err(Error::new(ErrorKind::Conflict, "too many symbolic links on the way"));
-            }
-            let target = readlinkat(here, component.as_str())?.into_vec();
-            let target = String::from_utf8_lossy(&target).into_owned();
-            if target.starts_with('/') {
-                opened = vec![start()?];
-            }
-            todo.extend(split(&target));
-        }
-        opened.pop().ok_or_else(|| Error::new(ErrorKind::Io, "the root directory is gone"))
-    }
 }
 
-/// All extended attributes of an open file; none where the file system has none.
-pub(super) fn xattrs_of(file: &File) -> Result<BTreeMap<String, Content>> {
-    let names = match file.list_xattr() {
-        Ok(names) => names,
-        Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => return Ok(BTreeMap::new()),
-        Err(error) => return Err(Error::io(&error)),
-    };
-    let mut xattrs = BTreeMap::new();
-    for name in names {
-        if let Some(value) = file.get_xattr(&name)? {
-            xattrs.insert(name.to_string_lossy().into_owned(), value.into());
-        }
-    }
-    Ok(xattrs)
-}
-
-/// Components, the first one last.
-fn split(path: &str) -> Vec<String> {
-    path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
-}
-
-/// The path under which the kernel shows an open directory, for libraries that want a path.
-pub(super) fn path_of(fd: &OwnedFd) -> String {
+/// The path under which the kernel shows what is open, for calls that want a path; see `proc_pid_fd(5)`.
+pub(super) fn path_of(fd: &impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }

@@ -15,7 +15,7 @@ use nix::unistd::{fsync, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::confined::Root;
-use super::write::{FRESH, file_name, stage};
+use super::stage::{FRESH, Staged};
 use crate::effect::Removal;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::journal::StateStore;
@@ -72,7 +72,7 @@ impl DirectoryStore {
         let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
         for directory in missing.iter().rev() {
             let mode = if directory.as_str().starts_with(DIRECTORY) { 0o700 } else { 0o755 };
-            self.root.create_directory(directory, owner, Mode::new(mode))?;
+            self.root.make_directory(directory, owner, Mode::new(mode))?;
         }
         Ok(())
     }
@@ -101,9 +101,7 @@ impl StateStore for DirectoryStore {
         let path = DirectoryStore::path(name)?;
         self.prepare(&path)?;
         let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        self.root
-            .write_file(&path, bytes, owner, Mode::new(0o600), |_| Ok(()))
-            .while_doing(|| format!("writing {path}"))
+        self.root.write_bytes(&path, bytes, owner, Mode::new(0o600)).while_doing(|| format!("writing {path}"))
     }
 
     fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
@@ -148,9 +146,10 @@ impl StateStore for DirectoryStore {
         let place = DirectoryStore::path("blobs/content")?;
         self.prepare(&place)?;
         let parent = self.root.open_parent(&place)?;
-        let staged =
-            stage(&parent, &place, |name| Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, PRIVATE)?)))?;
-        let mut writer = std::io::BufWriter::with_capacity(128 << 10, staged.as_file());
+        let staged = Staged::new(&parent, &place, |name| {
+            Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, PRIVATE)?))
+        })?;
+        let mut writer = std::io::BufWriter::with_capacity(128 << 10, staged.file());
         let name = fill(&mut writer)?;
         writer.flush()?;
         drop(writer);
@@ -158,11 +157,8 @@ impl StateStore for DirectoryStore {
         if self.root.stat(&path)?.is_some() {
             return Ok(());
         }
-        staged.as_file().sync_all()?;
-        renameat(&parent, file_name(staged.path())?, &parent, path.name())?;
-        fsync(&parent)?;
-        staged.keep().map_err(|error| Error::io(&error.error))?;
-        Ok(())
+        staged.file().sync_all()?;
+        staged.put_as(path.name()).map(drop)
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>> {
@@ -238,7 +234,7 @@ fn open_lock(root: &Root, path: &HostPath) -> Result<File> {
     let parent = match root.open_parent(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let directory = path.parent().unwrap_or_else(HostPath::root);
-            root.create_directory(&directory, (geteuid().as_raw(), nix::unistd::getegid().as_raw()), Mode::new(0o755))?;
+            root.make_directory(&directory, (geteuid().as_raw(), nix::unistd::getegid().as_raw()), Mode::new(0o755))?;
             root.open_parent(path)?
         }
         other => other?,

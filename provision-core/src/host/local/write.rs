@@ -1,231 +1,203 @@
-//! Changing files so that a crash leaves the old or the new: beside its place, synced, renamed, directory synced.
+//! Replacing files so that a crash leaves the old or the new: beside its place, synced, renamed, directory synced.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode as Permissions, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, fsync, symlinkat, unlinkat};
-use xattr::FileExt;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
-use super::confined::{Root, kind_of, path_of, xattrs_of};
-use crate::effect::Removal;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::FileKind;
+use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, xattrs};
+use super::confined::{Root, kind_of};
+use super::stage::{FRESH, Staged, a_directory_is_there};
+use crate::effect::{AclSubject, AttributeChanges, Content, FileFlags, HardLinks};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{FileAttributes, FileKind, several_names};
 use crate::path::{HostPath, Mode};
 
-pub(super) const FRESH: OFlag = OFlag::O_CREAT.union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
+/// Gives the number of a user or group.
+pub(super) type Numbers<'a> = &'a dyn Fn(&AclSubject) -> Result<u32>;
+
+/// What a new file has beside its content.
+pub(super) struct Belongings<'a> {
+    pub(super) owner: (u32, u32),
+    pub(super) mode: Mode,
+    pub(super) hard_links: HardLinks,
+    pub(super) others: Others<'a>,
+}
+
+/// Extended attributes, flags and times of a new file.
+pub(super) enum Others<'a> {
+    /// Those of the file that it replaces, but for these changes.
+    Kept(&'a AttributeChanges, Numbers<'a>),
+    /// Exactly these.
+    Given(&'a FileAttributes),
+}
+
+/// The regular file that is replaced.
+struct Old {
+    file: File,
+    stat: FileStat,
+    xattrs: BTreeMap<String, Content>,
+    flags: FileFlags,
+}
 
 impl Root {
-    /// Writes a whole file. `check` sees it under its temporary name, complete; if it objects, nothing changes.
+    /// Replaces a whole file. `check` sees the new one under its temporary name, complete; if it objects, or anything
+    /// else fails, the old one stays.
     pub(super) fn write_file(
         &self,
         path: &HostPath,
-        content: &[u8],
-        owner: (u32, u32),
-        mode: Mode,
-        check: impl Fn(&HostPath) -> Result<()>,
+        belongings: &Belongings<'_>,
+        fill: impl FnOnce(&mut File) -> Result<()>,
+        check: impl FnOnce(&HostPath) -> Result<()>,
     ) -> Result<()> {
         let parent = self.open_parent(path)?;
-        let staged = stage(&parent, path, |name| {
+        let old = old_file(&parent, path)?;
+        if let Some(old) = &old {
+            belongings.allow_replacing(old)?;
+        }
+        let mut staged = Staged::new(&parent, path, |name| {
             // Nobody else may open it before owner and mode are final.
             let private = Permissions::from_bits_truncate(0o600);
             Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, private)?))
         })?;
-        let mut file = staged.as_file();
-        file.write_all(content)?;
-        self.keep_attributes(path, file)?;
-        // chown(2) clears set-user-id and set-group-id, so the mode comes last.
-        fchown(file, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))?;
-        fchmod(file, Permissions::from_bits_truncate(mode.bits()))?;
-        check(&staged_path(path, staged.path())?)?;
-        file.sync_all()?;
-        put_in_place(&parent, staged.path(), path)?;
-        staged.keep().map_err(|error| Error::io(&error.error))?;
+        fill(staged.file_mut())?;
+        let flags = belongings.hand_over(staged.file(), old.as_ref())?;
+        check(&staged.path()?)?;
+        staged.file().sync_all()?;
+        let locked = old.as_ref().filter(|old| old.flags.has(FileFlags::LOCKS));
+        if let Some(old) = locked {
+            set_flags(&old.file, old.flags.without(FileFlags::LOCKS))?;
+        }
+        let placed = staged.put_in_place();
+        if let Some(old) = locked.filter(|old| placed.is_err() || old.stat.st_nlink > 1) {
+            // Its other names, or the file that stays after all, are as they were.
+            set_flags(&old.file, old.flags)?;
+        }
+        let file = placed?;
+        // Only now: a file that nothing may change cannot be renamed either. A crash in between leaves the new file
+        // without the flag, which the next run finds and sets.
+        if flags.has(FileFlags::LOCKS) {
+            set_flags(&file, flags).map_err(|error| error.while_doing("locking the new file, which is in place"))?;
+            file.sync_all()?;
+        }
         Ok(())
     }
 
-    /// Gives a new file the access control list and extended attributes of the one that it replaces.
-    fn keep_attributes(&self, path: &HostPath, new: &File) -> Result<()> {
-        let Ok(Some((old, _))) = self.open_file(path) else { return Ok(()) };
-        for (name, value) in xattrs_of(&old)? {
-            new.set_xattr(&name, value.bytes()).while_doing(|| format!("keeping the extended attribute {name}"))?;
-        }
-        Ok(())
+    /// Replaces a whole file by these bytes; all but owner and mode is kept.
+    pub(super) fn write_bytes(&self, path: &HostPath, bytes: &[u8], owner: (u32, u32), mode: Mode) -> Result<()> {
+        let changes = AttributeChanges::default();
+        let others = Others::Kept(&changes, &|_| Ok(u32::MAX));
+        let belongings = Belongings { owner, mode, hard_links: HardLinks::Break, others };
+        self.write_file(path, &belongings, |new| Ok(new.write_all(bytes)?), |_| Ok(()))
     }
 
     pub(super) fn copy_file(&self, from: &HostPath, to: &HostPath) -> Result<()> {
         let Some((mut old, stat)) = self.open_file(from)? else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
         };
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut old, &mut content)?;
-        self.write_file(to, &content, (stat.st_uid, stat.st_gid), Mode::new(stat.st_mode), |_| Ok(()))
-    }
-
-    pub(super) fn create_directory(&self, path: &HostPath, owner: (u32, u32), mode: Mode) -> Result<()> {
-        if path.parent().is_none() {
-            return self.set_metadata(path, Some(owner.0), Some(owner.1), Some(mode));
-        }
-        let parent = self.open_parent(path)?;
-        match mkdirat(&parent, path.name(), Permissions::from_bits_truncate(0o700)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let directory = match openat(&parent, path.name(), flags, Permissions::empty()) {
-            Err(Errno::ENOTDIR | Errno::ELOOP) => {
-                return Err(Error::new(ErrorKind::Conflict, "something that is not a directory is in its place"));
-            }
-            opened => opened?,
+        let changes = AttributeChanges::default();
+        let belongings = Belongings {
+            owner: (stat.st_uid, stat.st_gid),
+            mode: Mode::new(stat.st_mode),
+            hard_links: HardLinks::Break,
+            others: Others::Kept(&changes, &|_| Ok(u32::MAX)),
         };
-        fchown(&directory, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))?;
-        fchmod(&directory, Permissions::from_bits_truncate(mode.bits()))?;
-        fsync(&directory)?;
-        fsync(&parent)?;
-        Ok(())
+        let fill = |new: &mut File| Ok(std::io::copy(&mut old, new).map(drop)?);
+        self.write_file(to, &belongings, fill, |_| Ok(()))
     }
 
-    pub(super) fn create_symlink(&self, path: &HostPath, target: &str, owner: (u32, u32)) -> Result<()> {
-        let parent = self.open_parent(path)?;
-        let staged = stage(&parent, path, |name| {
-            symlinkat(target, &parent, name)?;
-            Ok(())
-        })?;
-        let name = file_name(staged.path())?;
-        let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
-        fchownat(&parent, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        put_in_place(&parent, staged.path(), path)?;
-        staged.keep().map_err(|error| Error::io(&error.error))?;
-        Ok(())
-    }
-
-    pub(super) fn set_metadata(
+    pub(super) fn create_symlink(
         &self,
         path: &HostPath,
-        uid: Option<u32>,
-        gid: Option<u32>,
-        mode: Option<Mode>,
+        target: &str,
+        owner: (u32, u32),
+        finish: impl FnOnce(&OwnedFd) -> Result<()>,
     ) -> Result<()> {
-        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-        let (parent, name) = match path.parent() {
-            Some(_) => (self.open_parent(path)?, path.name()),
-            None => (self.open_parent(&HostPath::new("/.provision")?)?, "."),
-        };
-        let stat = fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        if kind_of(&stat) == FileKind::Symlink {
-            fchownat(&parent, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            return Ok(());
-        }
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let file = openat(&parent, name, flags, Permissions::empty())?;
-        let before = fstat(&file)?;
-        if uid.is_some() || gid.is_some() {
-            fchown(&file, uid, gid)?;
-        }
-        // chown(2) clears set-user-id and set-group-id; a mode that was not to change stays.
-        let bits = mode.unwrap_or(Mode::new(before.st_mode)).bits();
-        fchmod(&file, Permissions::from_bits_truncate(bits))?;
-        fsync(&file)?;
-        Ok(())
-    }
-
-    pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
-        let Some(stat) = self.stat(path)? else { return Ok(()) };
-        let is_directory = kind_of(&stat) == FileKind::Directory;
         let parent = self.open_parent(path)?;
-        match what {
-            Removal::File if is_directory => {
-                return Err(Error::new(ErrorKind::Conflict, "it is a directory"));
+        let staged = Staged::new(&parent, path, |name| Ok(symlinkat(target, &parent, name)?))?;
+        // Held by a descriptor: where others may write, its name may lead elsewhere by now, even to a file of root's.
+        let link = openat(
+            &parent,
+            staged.name()?,
+            OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+            Permissions::empty(),
+        )?;
+        let stat = fstat(&link)?;
+        if kind_of(&stat) != FileKind::Symlink || stat.st_nlink != 1 {
+            return Err(Error::new(ErrorKind::Refused, "somebody exchanged the new link while it was made"));
+        }
+        fchownat(&link, "", Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)), AtFlags::AT_EMPTY_PATH)?;
+        finish(&link)?;
+        staged.put_in_place()
+    }
+}
+
+impl Belongings<'_> {
+    fn allow_replacing(&self, old: &Old) -> Result<()> {
+        if self.hard_links == HardLinks::Refuse && old.stat.st_nlink > 1 {
+            return Err(several_names(old.stat.st_nlink));
+        }
+        match &self.others {
+            Others::Kept(changes, _) if !changes.may_unlock(old.flags) => {
+                // `Root::explain` says why.
+                Err(Errno::EPERM.into())
             }
-            Removal::IfEmpty => match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
-                Err(Errno::ENOTEMPTY | Errno::EEXIST) => return Ok(()),
-                result => result?,
-            },
-            Removal::Tree if is_directory => remove_tree(parent.as_fd(), path.name(), stat.st_dev)?,
-            Removal::EmptyDirectory => match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
-                Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
-                    return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
-                }
-                result => result?,
-            },
-            _ => unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir)?,
+            _ => Ok(()),
         }
-        fsync(&parent)?;
-        Ok(())
     }
-}
 
-/// Makes something under a name that nothing has yet, beside its place; gone again unless it is kept.
-pub(super) fn stage<T>(
-    parent: &OwnedFd,
-    path: &HostPath,
-    make: impl Fn(&str) -> std::io::Result<T>,
-) -> Result<tempfile::NamedTempFile<T>> {
-    // A leading dot and the suffix: run-parts(8), sudo and cron pass over such a file.
-    tempfile::Builder::new()
-        .prefix(&format!(".{}.", shortened(path.name())))
-        .suffix(".provision")
-        .make_in(path_of(parent), |staged| make(staged.file_name().and_then(|name| name.to_str()).unwrap_or_default()))
-        .map_err(|error| Error::io(&error))
-}
-
-/// A name has at most 255 bytes, and the staged one is longer than the final one.
-fn shortened(name: &str) -> &str {
-    &name[..name.floor_char_boundary(200)]
-}
-
-pub(super) fn file_name(staged: &std::path::Path) -> Result<&str> {
-    let name = staged.file_name().and_then(|name| name.to_str());
-    name.ok_or_else(|| Error::new(ErrorKind::Invalid, "the file name is not UTF-8"))
-}
-
-/// The staged file as a command sees it that runs in the same root directory.
-fn staged_path(path: &HostPath, staged: &std::path::Path) -> Result<HostPath> {
-    path.parent().unwrap_or_else(HostPath::root).join(file_name(staged)?)
-}
-
-pub(super) fn put_in_place(parent: &OwnedFd, staged: &std::path::Path, path: &HostPath) -> Result<()> {
-    match renameat(parent, file_name(staged)?, parent, path.name()) {
-        Ok(()) => {}
-        Err(Errno::EISDIR | Errno::ENOTDIR | Errno::ENOTEMPTY | Errno::EEXIST) => {
-            return Err(Error::new(ErrorKind::Conflict, "a directory is in its place"));
-        }
-        Err(Errno::EBUSY) => {
-            return Err(Error::new(ErrorKind::Conflict, "something is mounted on it, so it cannot be replaced"));
-        }
-        Err(errno) => return Err(errno.into()),
-    }
-    fsync(parent)?;
-    Ok(())
-}
-
-/// Removes a directory and all beneath it. What is mounted there stays, and is an error.
-fn remove_tree(parent: BorrowedFd<'_>, name: &str, device: u64) -> Result<()> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let directory = openat(parent, name, flags, Permissions::empty())?;
-    if fstat(&directory)?.st_dev != device {
-        return Err(Error::new(ErrorKind::Refused, format!("another file system is mounted on `{name}`"))
-            .with_hint("unmount it first"));
-    }
-    let mut listing = nix::dir::Dir::from_fd(directory.try_clone()?)?;
-    for entry in listing.iter() {
-        let entry = entry?;
-        let entry = entry.file_name();
-        if matches!(entry.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let stat = fstatat(&directory, entry, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        match (kind_of(&stat), entry.to_str()) {
-            (FileKind::Directory, Ok(entry)) => remove_tree(directory.as_fd(), entry, device)?,
-            (FileKind::Directory, Err(_)) => {
-                return Err(Error::new(ErrorKind::Unsupported, "a directory beneath it has a name that is not UTF-8"));
+    /// Gives a new file all but its name and the flags that would keep it from getting one; says what flags it shall have.
+    fn hand_over(&self, new: &File, old: Option<&Old>) -> Result<FileFlags> {
+        let (wanted, flags) = match &self.others {
+            Others::Given(attributes) => (attributes.xattrs.clone(), attributes.flags),
+            Others::Kept(changes, numbers) => {
+                let mut wanted = match old {
+                    Some(old) => without_digests(old.xattrs.clone()),
+                    None => xattrs(new)?,
+                };
+                changes.change(&mut wanted, self.mode, numbers)?;
+                let before = old.map_or_else(|| flags(new), |old| Ok(old.flags))?;
+                (wanted, changes.flags_after(before))
             }
-            _ => unlinkat(&directory, entry, UnlinkatFlags::NoRemoveDir)?,
+        };
+        // chown(2) clears capabilities, set-user-id and set-group-id, so it comes first.
+        fchown(new, Some(Uid::from_raw(self.owner.0)), Some(Gid::from_raw(self.owner.1)))?;
+        put_xattrs(new, &wanted)?;
+        fchmod(new, Permissions::from_bits_truncate(self.mode.bits()))?;
+        require_flags(new, flags)?;
+        set_flags(new, flags.without(FileFlags::LOCKS))?;
+        if let Others::Given(attributes) = &self.others {
+            set_modified(new, attributes)?;
         }
+        Ok(flags)
     }
-    unlinkat(parent, name, UnlinkatFlags::RemoveDir)?;
-    Ok(())
+}
+
+/// The regular file in a place, open.
+fn old_file(parent: &OwnedFd, path: &HostPath) -> Result<Option<Old>> {
+    let flags_here = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let found = match openat(parent, path.name(), flags_here, Permissions::empty()) {
+        Err(Errno::ENOENT) => return Ok(None),
+        found => found?,
+    };
+    let stat = fstat(&found)?;
+    match kind_of(&stat) {
+        FileKind::File => {}
+        FileKind::Directory => return Err(a_directory_is_there()),
+        FileKind::Symlink | FileKind::Other => return Ok(None),
+    }
+    let Some(file) = reopen(&found, &stat)? else { return Ok(None) };
+    let (xattrs, flags) = (xattrs(&found)?, flags(&file)?);
+    Ok(Some(Old { file, stat, xattrs, flags }))
+}
+
+/// Without the attributes that are digests of the old content; see `evm` and `ima` in the kernel's documentation.
+fn without_digests(mut xattrs: BTreeMap<String, Content>) -> BTreeMap<String, Content> {
+    xattrs.retain(|name, _| !matches!(name.as_str(), "security.ima" | "security.evm"));
+    xattrs
 }

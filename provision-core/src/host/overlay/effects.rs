@@ -2,10 +2,10 @@
 
 use super::model::Node;
 
-use crate::effect::{Access, Effect, Removal};
+use crate::effect::{Access, AttributeChanges, Effect, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
-use crate::host::{FileAttributes, FileImage, FileKind, HostView, ImageContent, Overlay};
+use crate::host::{FileImage, FileKind, HostView, ImageContent, Overlay};
 use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
@@ -17,7 +17,7 @@ impl<H: HostView> Overlay<H> {
                 self.refuse_directory(&file.path)?;
                 self.require_parent(&file.path)?;
                 let node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
-                self.replace(&file.path, node)?;
+                self.put_file(&file.path, node, Some(file))?;
             }
             Effect::CopyFile { from, to } => {
                 let content = self.read(from)?;
@@ -26,14 +26,15 @@ impl<H: HostView> Overlay<H> {
                 };
                 self.refuse_directory(to)?;
                 self.require_parent(to)?;
-                self.replace(to, Node::new(FileKind::File, metadata.access, Some(content)))?;
+                self.put_file(to, Node::new(FileKind::File, metadata.access, Some(content)), None)?;
             }
-            Effect::CreateDirectory { path, access } => {
+            Effect::CreateDirectory { path, access, attributes } => {
                 self.require_names(Some(&access.owner), Some(&access.group))?;
                 self.require_parent(path)?;
                 match self.metadata(path)?.map(|metadata| metadata.kind) {
                     Some(FileKind::Directory) => {
-                        return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
+                        let (owner, group) = (Some(access.owner.as_str()), Some(access.group.as_str()));
+                        return self.set_metadata(path, owner, group, Some(access.mode), attributes);
                     }
                     Some(_) => {
                         return Err(Error::new(
@@ -41,18 +42,24 @@ impl<H: HostView> Overlay<H> {
                             "something that is not a directory is in its place",
                         ));
                     }
-                    None => self.put_beside(path, Node::new(FileKind::Directory, access.clone(), None))?,
+                    None => {
+                        let mut node = Node::new(FileKind::Directory, access.clone(), None);
+                        node.attributes = Some(self.inherit(path, &node)?);
+                        self.change_attributes(path, &mut node, attributes)?;
+                        self.put_beside(path, node)?;
+                    }
                 }
             }
             Effect::CreateSymlink { path, target, owner, group } => {
                 self.require_names(Some(owner), Some(group))?;
                 self.refuse_directory(path)?;
                 self.require_parent(path)?;
+                self.require_unlocked(path)?;
                 let access = Access { owner: owner.clone(), group: group.clone(), mode: Mode::new(0o777) };
                 self.put_beside(path, Node::new(FileKind::Symlink, access, Some(target.into())))?;
             }
-            Effect::SetMetadata { path, owner, group, mode } => {
-                self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode)?;
+            Effect::SetMetadata { path, owner, group, mode, attributes } => {
+                self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode, attributes)?;
             }
             Effect::Restore(image) => self.restore(image)?,
             Effect::Remove { path, what } => self.remove(path, *what)?,
@@ -87,18 +94,6 @@ impl<H: HostView> Overlay<H> {
             }
         }
         Ok(())
-    }
-
-    /// Puts a new file in the place of another, whose extended attributes it keeps.
-    fn replace(&self, path: &HostPath, mut node: Node) -> Result<()> {
-        let kept = self.attributes(path)?.map(|attributes| attributes.xattrs).unwrap_or_default();
-        let micros = self.base().now().unix_micros;
-        node.attributes = Some(FileAttributes {
-            modified: micros.div_euclid(1_000_000),
-            modified_nanos: u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default(),
-            xattrs: kept,
-        });
-        self.put_beside(path, node)
     }
 
     /// Puts something new on the file system that its directory lies on.
@@ -141,27 +136,16 @@ impl<H: HostView> Overlay<H> {
         owner: Option<&str>,
         group: Option<&str>,
         mode: Option<Mode>,
+        attributes: &AttributeChanges,
     ) -> Result<()> {
         self.require_names(owner, group)?;
-        let mut node = match self.modelled(path) {
-            Some(Some(node)) => node,
-            Some(None) => return Err(Error::new(ErrorKind::NotFound, "no such file or directory")),
-            None => match self.base().metadata(path)? {
-                Some(found) => Node {
-                    kind: found.kind,
-                    access: found.access,
-                    data: None,
-                    size: found.size,
-                    device: found.device,
-                    attributes: None,
-                    is_new: false,
-                },
-                None => return Err(Error::new(ErrorKind::NotFound, "no such file or directory")),
-            },
+        let Some(mut node) = self.node(path)? else {
+            return Err(Error::new(ErrorKind::NotFound, "no such file or directory"));
         };
         owner.into_iter().for_each(|owner| owner.clone_into(&mut node.access.owner));
         group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
         node.access.mode = mode.unwrap_or(node.access.mode);
+        self.change_attributes(path, &mut node, attributes)?;
         self.model().put(path, node);
         Ok(())
     }
@@ -171,13 +155,9 @@ impl<H: HostView> Overlay<H> {
         self.require_names(Some(&access.owner), Some(&access.group))?;
         self.require_parent(path)?;
         let data = match content {
-            ImageContent::Same => {
-                return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
-            }
+            ImageContent::Same => return self.restore_in_place(image),
             ImageContent::Directory => match self.metadata(path)?.map(|found| found.kind) {
-                Some(FileKind::Directory) => {
-                    return self.set_metadata(path, Some(&access.owner), Some(&access.group), Some(access.mode));
-                }
+                Some(FileKind::Directory) => return self.restore_in_place(image),
                 Some(_) => {
                     return Err(Error::new(ErrorKind::Conflict, "something that is not a directory is in its place"));
                 }
@@ -203,8 +183,19 @@ impl<H: HostView> Overlay<H> {
         self.put_beside(path, node)
     }
 
+    /// Puts everything back but what it holds.
+    fn restore_in_place(&self, image: &FileImage) -> Result<()> {
+        let Some(node) = self.node(&image.path)? else {
+            return Err(Error::new(ErrorKind::NotFound, "no such file or directory"));
+        };
+        let node = Node { access: image.access.clone(), attributes: Some(image.attributes.clone()), ..node };
+        self.model().put(&image.path, node);
+        Ok(())
+    }
+
     pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
         let Some(found) = self.metadata(path)? else { return Ok(()) };
+        self.require_unlocked(path)?;
         let is_directory = found.kind == FileKind::Directory;
         match what {
             Removal::File if is_directory => return Err(Error::new(ErrorKind::Conflict, "it is a directory")),

@@ -44,6 +44,7 @@ pub(super) struct Node {
     pub(super) data: Option<Content>,
     pub(super) size: u64,
     pub(super) device: u64,
+    pub(super) links: u64,
     /// Everything else; `None` if it is the host's own.
     pub(super) attributes: Option<FileAttributes>,
     /// Whether a directory was made by an effect, so that the host beneath has nothing in it.
@@ -53,11 +54,26 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(kind: FileKind, access: Access, data: Option<Content>) -> Node {
         let size = data.as_ref().map_or(0, |data| data.bytes().len() as u64);
-        Node { kind, access, data, size, device: 0, attributes: Some(FileAttributes::default()), is_new: true }
+        Node {
+            kind,
+            access,
+            data,
+            size,
+            device: 0,
+            links: 1,
+            attributes: Some(FileAttributes::default()),
+            is_new: true,
+        }
     }
 
     pub(super) fn metadata(&self) -> FileMetadata {
-        FileMetadata { kind: self.kind, access: self.access.clone(), size: self.size, device: self.device }
+        FileMetadata {
+            kind: self.kind,
+            access: self.access.clone(),
+            size: self.size,
+            device: self.device,
+            links: self.links,
+        }
     }
 
     pub(super) fn content(&self) -> Option<Content> {

@@ -62,6 +62,9 @@ pub struct Fingerprint {
     /// not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Digest of extended attributes and flags; `None` if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<String>,
 }
 
 impl PathImage {
@@ -207,7 +210,7 @@ impl Keeper<'_> {
         host: &dyn HostView,
     ) -> Result<Fingerprint> {
         let Some(found) = host.metadata(path)? else {
-            return Ok(Fingerprint { path: path.clone(), kind: None, access: None, content: None });
+            return Ok(Fingerprint { path: path.clone(), kind: None, access: None, content: None, attributes: None });
         };
         let content = match (found.kind, written) {
             (FileKind::File, Some(written)) => Some(self.key.digest(written.bytes())),
@@ -216,7 +219,8 @@ impl Keeper<'_> {
             (FileKind::Directory, _) if deep => Some(self.digest_of_tree(path, host)?),
             _ => None,
         };
-        Ok(Fingerprint { path: path.clone(), kind: Some(found.kind), access: Some(found.access), content })
+        let attributes = host.attributes(path)?.and_then(|attributes| self.digest_of_attributes(&attributes));
+        Ok(Fingerprint { path: path.clone(), kind: Some(found.kind), access: Some(found.access), content, attributes })
     }
 
     /// Notes how something is now, whatever is to be done to it.
@@ -227,6 +231,13 @@ impl Keeper<'_> {
         host: &dyn HostView,
     ) -> Result<Fingerprint> {
         self.fingerprint(path, true, deep, None, host)
+    }
+
+    /// A digest of extended attributes and flags, which says nothing of times.
+    fn digest_of_attributes(&self, attributes: &FileAttributes) -> Option<String> {
+        let timeless = FileAttributes { modified: 0, modified_nanos: 0, ..attributes.clone() };
+        let known = (timeless != FileAttributes::default()).then(|| serde_json::to_vec(&timeless));
+        known.and_then(std::result::Result::ok).map(|bytes| self.key.digest(&bytes))
     }
 
     fn digest_of_file(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
@@ -248,7 +259,8 @@ impl Keeper<'_> {
     pub(in crate::journal) fn matches(&self, noted: &Fingerprint, deep: bool, host: &dyn HostView) -> Result<bool> {
         let now = self.fingerprint(&noted.path, noted.content.is_some(), deep, None, host)?;
         let content = noted.content.is_none() || noted.content == now.content;
-        Ok((noted.kind, &noted.access) == (now.kind, &now.access) && content)
+        let others = (noted.kind, &noted.access, &noted.attributes) == (now.kind, &now.access, &now.attributes);
+        Ok(others && content)
     }
 
     /// Whether something is as it was before.
@@ -260,9 +272,9 @@ impl Keeper<'_> {
         if (found.kind, &found.access) != (there.kind, &there.access) {
             return Ok(false);
         }
-        let Some(kept) = &there.content else { return Ok(true) };
-        let now = self.fingerprint(&image.path, true, false, None, host)?;
-        Ok(now.content.as_deref() == Some(kept.digest()))
+        let now = self.fingerprint(&image.path, there.content.is_some(), false, None, host)?;
+        let content = there.content.as_ref().is_none_or(|kept| now.content.as_deref() == Some(kept.digest()));
+        Ok(content && now.attributes == self.digest_of_attributes(&there.attributes))
     }
 }
 

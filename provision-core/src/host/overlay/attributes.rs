@@ -1,0 +1,114 @@
+//! The model of extended attributes and flags.
+
+use super::model::Node;
+
+use crate::effect::{AclSubject, AttributeChanges, HardLinks, WriteFile, inherited};
+use crate::error::Result;
+use crate::host::{FileAttributes, FileKind, HostView, Overlay, locked, missing_account, several_names};
+use crate::path::HostPath;
+
+impl<H: HostView> Overlay<H> {
+    /// What is at a path, to be changed; what effects have not touched comes from the host beneath.
+    pub(super) fn node(&self, path: &HostPath) -> Result<Option<Node>> {
+        if let Some(node) = self.modelled(path) {
+            return Ok(node);
+        }
+        Ok(self.base().metadata(path)?.map(|found| Node {
+            kind: found.kind,
+            access: found.access,
+            data: None,
+            size: found.size,
+            device: found.device,
+            links: found.links,
+            attributes: None,
+            is_new: false,
+        }))
+    }
+
+    /// The attributes of a node, which may be those of the host beneath.
+    fn attributes_of(&self, path: &HostPath, node: &Node) -> Result<FileAttributes> {
+        match &node.attributes {
+            Some(attributes) => Ok(attributes.clone()),
+            None => Ok(self.base().attributes(path)?.unwrap_or_default()),
+        }
+    }
+
+    /// Puts a file in the place of another, of which it keeps what is not to change.
+    pub(super) fn put_file(&self, path: &HostPath, mut node: Node, file: Option<&WriteFile>) -> Result<()> {
+        let unchanged = AttributeChanges::default();
+        let changes = file.map_or(&unchanged, |file| &file.attributes);
+        let mut attributes = match self.node(path)?.filter(|old| old.kind == FileKind::File) {
+            Some(old) => {
+                let kept = self.attributes_of(path, &old)?;
+                if !changes.may_unlock(kept.flags) {
+                    return Err(locked("it", path, kept.flags));
+                }
+                if file.is_some_and(|file| file.hard_links == HardLinks::Refuse) && old.links > 1 {
+                    return Err(several_names(old.links));
+                }
+                kept
+            }
+            None => self.inherit(path, &node)?,
+        };
+        self.change(&mut attributes, &node, changes)?;
+        let micros = self.base().now().unix_micros;
+        attributes.modified = micros.div_euclid(1_000_000);
+        attributes.modified_nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
+        node.attributes = Some(attributes);
+        self.put_beside(path, node)
+    }
+
+    /// Changes attributes of a node that has its final mode.
+    pub(super) fn change_attributes(&self, path: &HostPath, node: &mut Node, changes: &AttributeChanges) -> Result<()> {
+        // Most effects change nothing of them, and then nobody has to look.
+        if changes.is_empty() && node.attributes.is_none() {
+            return Ok(());
+        }
+        let mut attributes = self.attributes_of(path, node)?;
+        if !changes.may_unlock(attributes.flags) {
+            return Err(locked("it", path, attributes.flags));
+        }
+        self.change(&mut attributes, node, changes)?;
+        node.attributes = Some(attributes);
+        Ok(())
+    }
+
+    fn change(&self, attributes: &mut FileAttributes, node: &Node, changes: &AttributeChanges) -> Result<()> {
+        let number_of = |subject: &AclSubject| {
+            let (what, name, known) = match subject {
+                AclSubject::User(name) => ("user", name, self.user(name)?.map(|user| user.uid)),
+                AclSubject::Group(name) => ("group", name, self.group(name)?.map(|group| group.gid)),
+                _ => return Ok(u32::MAX),
+            };
+            let known = known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() });
+            known.ok_or_else(|| missing_account(what, name))
+        };
+        changes.change(&mut attributes.xattrs, node.access.mode, &number_of)?;
+        attributes.flags = changes.flags_after(attributes.flags);
+        Ok(())
+    }
+
+    /// What something new has from the directory that it lies in: the default list, see `acl(5)`.
+    pub(super) fn inherit(&self, path: &HostPath, new: &Node) -> Result<FileAttributes> {
+        let mut attributes = FileAttributes::default();
+        let Some(parent) = path.parent() else { return Ok(attributes) };
+        // Only where a list can have been declared; a host beneath is not asked about each of its directories.
+        let Some(Some(directory)) = self.modelled(&parent) else { return Ok(attributes) };
+        let Some(of_directory) = &directory.attributes else { return Ok(attributes) };
+        let Some(list) = of_directory.xattrs.get(FileAttributes::DEFAULT_ACL) else { return Ok(attributes) };
+        if let Some(own) = inherited(list.bytes(), new.access.mode) {
+            attributes.xattrs.insert(FileAttributes::ACL.to_owned(), own.into());
+        }
+        if new.kind == FileKind::Directory {
+            attributes.xattrs.insert(FileAttributes::DEFAULT_ACL.to_owned(), list.clone());
+        }
+        Ok(attributes)
+    }
+
+    /// Fails as a real host would, if something may not be removed or replaced.
+    pub(super) fn require_unlocked(&self, path: &HostPath) -> Result<()> {
+        let Some(Some(node)) = self.modelled(path) else { return Ok(()) };
+        let flags = self.attributes_of(path, &node)?.flags;
+        if AttributeChanges::default().may_unlock(flags) { Ok(()) } else { Err(locked("it", path, flags)) }
+    }
+}

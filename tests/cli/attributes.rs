@@ -1,0 +1,241 @@
+//! Access control lists, capabilities, flags and links of files, seen by the programs of others.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use crate::Place;
+use crate::root_directory::{Mount, place};
+
+/// What a program says.
+fn says(program: &str, arguments: &[&str], path: &Path) -> String {
+    let output = Command::new(program).args(arguments).arg(path).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The entries of an access control list, in one line.
+fn acl(path: &Path) -> String {
+    let lines = says("getfacl", &["--omit-header", "--numeric", "--absolute-names", "--no-effective"], path);
+    lines.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn flags(path: &Path) -> String {
+    let line = says("lsattr", &["-d"], path);
+    line.split(' ').next().unwrap_or_default().replace(['-', 'e'], "")
+}
+
+/// No temporary file lies in a directory.
+fn is_tidy(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".provision"))
+}
+
+fn applied(place: &Place) -> String {
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    let again = place.run("plan --root root --detailed-exitcode site.ncl");
+    assert_eq!(again.code, 0, "{}", again.seen());
+    ran.out
+}
+
+const SITE: &str = r#"{ resources = {
+  directory."/srv/drop" = {
+    mode = "2770",
+    acl = { "user:nobody" = "rwx" },
+    default_acl = { "user:nobody" = "rw-" },
+  },
+  file."/srv/drop/app.conf" = {
+    content = "a\n",
+    mode = "0660",
+    acl = { "user:nobody" = "rw-", "user:4711" = "r--", "group:" = "r--" },
+  },
+  file."/srv/server" = { content = "server\n", mode = "0755", capabilities = "cap_net_bind_service,cap_net_raw=ep" },
+} }"#;
+
+#[test]
+fn lists_and_capabilities_are_those_that_other_programs_see() {
+    let Some(place) = place(SITE) else { return };
+    let (directory, file) = (place.path("root/srv/drop"), place.path("root/srv/drop/app.conf"));
+    applied(&place);
+    let of_directory = "user::rwx user:65534:rwx group::rwx mask::rwx other::--- \
+                        default:user::rwx default:user:65534:rw- default:group::rwx default:mask::rwx default:other::---";
+    assert_eq!(acl(&directory), of_directory);
+    assert_eq!(acl(&file), "user::rw- user:4711:r-- user:65534:rw- group::r-- mask::rw- other::---");
+    let server = place.path("root/srv/server");
+    assert!(says("getcap", &[], &server).trim().ends_with("cap_net_bind_service,cap_net_raw=ep"));
+
+    // What others have changed is seen and mended, and only that.
+    let done = Command::new("setfacl").args(["-m", "u:1234:rwx"]).arg(&file).status().unwrap();
+    assert!(done.success());
+    assert!(Command::new("setcap").arg("-r").arg(&server).status().unwrap().success());
+    let inode = fs::metadata(&file).unwrap().ino();
+    let drift = place.run("plan --root root --detailed-exitcode site.ncl");
+    assert_eq!(drift.code, 2);
+    insta::assert_snapshot!("attribute_drift", drift.seen());
+    applied(&place);
+    assert_eq!(acl(&file), "user::rw- user:4711:r-- user:65534:rw- group::r-- mask::rw- other::---");
+    assert_eq!(fs::metadata(&file).unwrap().ino(), inode, "the content was not written again");
+    assert!(says("getcap", &[], &server).contains("cap_net_raw"));
+}
+
+#[test]
+fn new_content_keeps_what_is_not_declared() {
+    let site = r#"{ resources.file."/srv/a" = { content = "new\n", mode = "0640" } }"#;
+    let Some(place) = place(site) else { return };
+    let place = place.file("root/srv/a", "old\n");
+    let file = place.path("root/srv/a");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    for (program, arguments) in
+        [("setfacl", ["-m", "u:4711:r"]), ("setcap", ["cap_net_raw=ep", ""]), ("chattr", ["+dA", ""])]
+    {
+        let arguments = arguments.iter().filter(|argument| !argument.is_empty());
+        assert!(Command::new(program).args(arguments).arg(&file).status().unwrap().success(), "{program}");
+    }
+    xattr::set(&file, "user.note", b"kept").unwrap();
+    let before = (acl(&file), flags(&file), says("getcap", &[], &file));
+    applied(&place);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "new\n");
+    assert_eq!((acl(&file), flags(&file), says("getcap", &[], &file)), before);
+    assert_eq!(xattr::get(&file, "user.note").unwrap().unwrap(), b"kept");
+    // And an undo brings all of it back, on the old content.
+    assert_eq!(place.run("rollback --root root").code, 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "old\n");
+    assert_eq!((acl(&file), flags(&file), says("getcap", &[], &file)), before);
+}
+
+#[test]
+fn an_immutable_file_changes_only_if_that_is_declared() {
+    let Some(place) = place(r#"{ resources.file."/srv/a".content = "new\n" }"#) else { return };
+    let place = place.file("root/srv/a", "old\n");
+    let file = place.path("root/srv/a");
+    let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&file).status().unwrap().success());
+    chattr("+i");
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!((refused.code, fs::read_to_string(&file).unwrap().as_str()), (1, "old\n"));
+    assert!(is_tidy(&place.path("root/srv")));
+    insta::assert_snapshot!("immutable", refused.seen());
+    let declared =
+        r#"{ resources.file."/srv/a" = { content = "new\n", flags = { immutable = true, no_dump = true } } }"#;
+    fs::write(place.path("site.ncl"), declared).unwrap();
+    applied(&place);
+    assert_eq!((fs::read_to_string(&file).unwrap().as_str(), flags(&file).as_str()), ("new\n", "id"));
+    // Only its mode: the flag is lifted for that as well.
+    fs::write(place.path("site.ncl"), declared.replace("flags", "mode = \"0600\", flags")).unwrap();
+    applied(&place);
+    assert_eq!((fs::metadata(&file).unwrap().mode() & 0o777, flags(&file).as_str()), (0o600, "id"));
+    for run in ["2", "3"] {
+        let undone = place.run("rollback --root root --keep-changed");
+        assert_eq!(undone.code, 0, "{run}: {}", undone.seen());
+    }
+    chattr("-i");
+}
+
+#[test]
+fn an_immutable_file_that_was_made_here_can_be_undone_and_removed() {
+    let site = r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#;
+    let Some(place) = place(site) else { return };
+    let file = place.path("root/srv/a");
+    applied(&place);
+    assert_eq!(flags(&file), "i");
+    let undone = place.run("rollback --root root");
+    assert_eq!(undone.code, 0, "{}", undone.seen());
+    assert!(!file.exists());
+    applied(&place);
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/srv/a" = { ensure = 'absent, flags.immutable = true } }"#)
+        .unwrap();
+    applied(&place);
+    assert!(!file.exists());
+}
+
+#[test]
+fn other_names_of_a_file_keep_the_old_content_or_forbid_the_new() {
+    let Some(place) = place(r#"{ resources.file."/srv/a" = { content = "new", hard_links = 'refuse } }"#) else {
+        return;
+    };
+    let place = place.file("root/srv/a", "old");
+    fs::hard_link(place.path("root/srv/a"), place.path("root/srv/b")).unwrap();
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 1);
+    insta::assert_snapshot!("hard_links", refused.seen());
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/srv/a".content = "new" }"#).unwrap();
+    applied(&place);
+    assert_eq!(fs::read_to_string(place.path("root/srv/a")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(place.path("root/srv/b")).unwrap(), "old");
+}
+
+#[test]
+fn what_is_mounted_on_a_file_is_left_whole() {
+    let Some(place) = place(r#"{ resources.file."/srv/a".content = "new" }"#) else { return };
+    let place = place.file("root/srv/a", "beneath").file("root/srv/b", "mounted");
+    let mount = Mount::bind(&place.path("root/srv/b"), &place.path("root/srv/a"));
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 1);
+    insta::assert_snapshot!("busy", refused.seen());
+    assert_eq!(fs::read_to_string(place.path("root/srv/a")).unwrap(), "mounted");
+    assert!(is_tidy(&place.path("root/srv")));
+    drop(mount);
+    assert_eq!(fs::read_to_string(place.path("root/srv/a")).unwrap(), "beneath");
+}
+
+#[test]
+fn a_link_in_the_place_is_refused_followed_or_replaced() {
+    let site =
+        |links: &str| format!(r#"{{ resources.file."/srv/app/current/a" = {{ content = "new", links = '{links} }} }}"#);
+    let Some(place) = place(&site("refuse")) else { return };
+    let place = place.file("root/srv/app/1/real", "old");
+    symlink("1", place.path("root/srv/app/current")).unwrap();
+    symlink("real", place.path("root/srv/app/1/a")).unwrap();
+    for path in ["root/srv/app", "root/srv/app/current"] {
+        std::os::unix::fs::lchown(place.path(path), Some(65534), Some(65534)).unwrap();
+    }
+    let link = || fs::symlink_metadata(place.path("root/srv/app/1/a")).unwrap().is_symlink();
+    let real = || fs::read_to_string(place.path("root/srv/app/1/real")).unwrap();
+    let refused = place.run("plan --root root site.ncl");
+    assert!(refused.out.contains("is a symbolic link that user 65534 made"), "{}", refused.seen());
+    fs::write(place.path("site.ncl"), site("follow")).unwrap();
+    let planned = place.run("-v plan --root root site.ncl");
+    assert!(planned.out.contains("write /srv/app/1/real"), "{}", planned.seen());
+    applied(&place);
+    assert!(link() && real() == "new");
+    // Root's own link on the way: then only the one in the place itself matters.
+    for path in ["root/srv/app", "root/srv/app/current"] {
+        std::os::unix::fs::lchown(place.path(path), Some(0), Some(0)).unwrap();
+    }
+    fs::write(place.path("site.ncl"), site("refuse")).unwrap();
+    let refused = place.run("plan --root root site.ncl");
+    assert!(refused.out.contains("a symbolic link to real is in the place"), "{}", refused.seen());
+    fs::write(place.path("site.ncl"), site("replace")).unwrap();
+    applied(&place);
+    assert!(!link() && real() == "new");
+}
+
+#[test]
+fn mistakes_in_attributes_are_told_all_at_once() {
+    let site = r#"{ resources.file."/srv/a" = {
+      mode = "0640",
+      acl = { "user:deploy" = "rw-", "nobody" = "r--", "other:" = "r--", "group:adm" = "rq" },
+      capabilities = "cap_net_bind_servise=ep",
+      flags = { imutable = true },
+    } }"#;
+    let ran = Place::with(site).run("validate site.ncl");
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!("attribute_mistakes", ran.seen());
+}
+
+#[test]
+fn a_file_system_without_flags_or_lists_is_told_of() {
+    let site = r#"{ resources.file."/small/a" = { content = "new", flags.immutable = true } }"#;
+    let Some(place) = place(site) else { return };
+    // ramfs has neither.
+    fs::create_dir_all(place.path("root/small")).unwrap();
+    let mounted = Command::new("mount").args(["-t", "ramfs", "ramfs"]).arg(place.path("root/small")).status().unwrap();
+    assert!(mounted.success());
+    let ran = place.run("apply --root root site.ncl");
+    let left = is_tidy(&place.path("root/small"));
+    fs::write(place.path("site.ncl"), site.replace("flags.immutable = true", "acl.\"user:nobody\" = \"r--\"")).unwrap();
+    let list = place.run("apply --root root site.ncl");
+    assert!(Command::new("umount").arg(place.path("root/small")).status().unwrap().success());
+    assert_eq!((ran.code, list.code, left), (1, 1, true));
+    insta::assert_snapshot!("without_attributes", format!("{}\n{}", ran.seen(), list.seen()));
+}
