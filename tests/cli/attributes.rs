@@ -180,8 +180,11 @@ fn what_is_mounted_on_a_file_is_left_whole() {
 
 #[test]
 fn a_link_in_the_place_is_refused_followed_or_replaced() {
-    let site =
-        |links: &str| format!(r#"{{ resources.file."/srv/app/current/a" = {{ content = "new", links = '{links} }} }}"#);
+    let site = |links: &str| {
+        format!(
+            r#"{{ resources.file."/srv/app/current/a" = {{ content = "new", owner = "nobody", links = '{links} }} }}"#
+        )
+    };
     let Some(place) = place(&site("refuse")) else { return };
     let place = place.file("root/srv/app/1/real", "old");
     symlink("1", place.path("root/srv/app/current")).unwrap();
@@ -189,6 +192,8 @@ fn a_link_in_the_place_is_refused_followed_or_replaced() {
     for path in ["root/srv/app", "root/srv/app/current"] {
         std::os::unix::fs::lchown(place.path(path), Some(65534), Some(65534)).unwrap();
     }
+    // Both links are followed: the file that they lead to is the user's too.
+    std::os::unix::fs::chown(place.path("root/srv/app/1/real"), Some(65534), None).unwrap();
     let link = || fs::symlink_metadata(place.path("root/srv/app/1/a")).unwrap().is_symlink();
     let real = || fs::read_to_string(place.path("root/srv/app/1/real")).unwrap();
     let refused = place.run("plan --root root site.ncl");

@@ -13,6 +13,7 @@ mod guarantees;
 mod ledger;
 mod root_directory;
 mod secrets;
+mod swapping;
 mod verbs;
 
 use std::io::Write;
