@@ -151,9 +151,10 @@ impl<'a> Run<'a> {
     /// The steps that come before a step, with whether it requires them and whether they notify it.
     fn before(&self, number: usize) -> impl Iterator<Item = (usize, bool, bool)> + '_ {
         let edges = &self.planned.graph.predecessors[self.planned.nodes[number]];
-        edges
+        let declared = edges
             .iter()
-            .filter_map(|edge| Some((self.step_of[edge.from]?, edge.reason.is_hard(), edge.reason.is_notification())))
+            .filter_map(|edge| Some((self.step_of[edge.from]?, edge.reason.is_hard(), edge.reason.is_notification())));
+        declared.chain(self.planned.makers[number].iter().map(|maker| (*maker, false, false)))
     }
 
     /// Why a step is not begun, if so.
@@ -252,7 +253,9 @@ impl<'a> Run<'a> {
     /// What to do for a step: what was planned, unless the plan could not know.
     fn decide(&self, number: usize) -> Result<Task> {
         let (step, node) = (self.step(number), self.node(number));
-        let planned = self.planned.states[number].as_ref();
+        let succeeded = |step: &usize| self.results[*step].get().is_some_and(|report| report.outcome.is_success());
+        let is_ready = self.planned.makers[number].iter().all(succeeded);
+        let planned = self.planned.states[number].as_ref().filter(|_| is_ready);
         let as_planned = |(before, want): &(DynState, DynState)| Task {
             before: before.clone(),
             want: want.clone(),

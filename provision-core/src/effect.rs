@@ -323,6 +323,20 @@ pub enum Lock {
 }
 
 impl Effect {
+    /// The path that it changes; `None` if it changes none, or many.
+    pub fn path(&self) -> Option<&HostPath> {
+        match self {
+            Effect::WriteFile(file) => Some(&file.path),
+            Effect::Restore(image) => Some(&image.path),
+            Effect::CopyFile { to: path, .. }
+            | Effect::CreateDirectory { path, .. }
+            | Effect::CreateSymlink { path, .. }
+            | Effect::SetMetadata { path, .. }
+            | Effect::Remove { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// The locks that it needs, in the order in which they are taken.
     pub fn locks(&self) -> &'static [Lock] {
         match self {

@@ -8,6 +8,8 @@ mod packages;
 mod saved;
 mod select;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
@@ -17,6 +19,7 @@ use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
 use crate::journal::{Orphan, Owed};
 use crate::moment::Moment;
+use crate::path::HostPath;
 use crate::resource::{Claim, DynState, ResourceId};
 
 pub use change::Change;
@@ -175,6 +178,8 @@ pub struct Planned<'g> {
     pub(crate) nodes: Vec<usize>,
     /// For each step what was found and what is wanted, if both could be said.
     pub(crate) states: Vec<Option<(DynState, DynState)>>,
+    /// For each step those that make directories it works in, which nobody declared.
+    pub(crate) makers: Vec<Vec<usize>>,
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
     pub(crate) only: Vec<Selector>,
@@ -210,6 +215,8 @@ impl Graph {
             owed: &options.owed,
             steps: Vec::with_capacity(nodes.len()),
             states: Vec::with_capacity(nodes.len()),
+            made: BTreeMap::new(),
+            makers: Vec::with_capacity(nodes.len()),
             transactions: Vec::new(),
         };
         let mut wave = 0;
@@ -234,6 +241,7 @@ impl Graph {
             plan,
             nodes,
             states: planner.states,
+            makers: planner.makers,
             owed: options.owed.clone(),
             only: options.only.clone(),
         })
@@ -248,6 +256,9 @@ struct Planner<'a> {
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
     states: Vec<Option<(DynState, DynState)>>,
+    /// Which step makes a directory.
+    made: BTreeMap<HostPath, usize>,
+    makers: Vec<Vec<usize>>,
     transactions: Vec<PlannedTransaction>,
 }
 
@@ -308,8 +319,23 @@ impl Planner<'_> {
         }
         tracing::debug!(id = %step.id, verdict = ?step.verdict, effects = step.effects.len(), "planned");
         self.step_of[number] = Some(self.steps.len());
+        self.note_makers(&step);
         self.steps.push(step);
         self.states.push(states);
+    }
+
+    /// Two resources may need the same directory, which only the first of them makes: the second then waits for it.
+    fn note_makers(&mut self, step: &Step) {
+        let above = step.effects.iter().filter_map(Effect::path).flat_map(HostPath::ancestors);
+        let mut makers: Vec<usize> = above.filter_map(|path| self.made.get(&path).copied()).collect();
+        makers.sort_unstable();
+        makers.dedup();
+        self.makers.push(makers);
+        for effect in &step.effects {
+            if let Effect::CreateDirectory { path, .. } = effect {
+                self.made.insert(path.clone(), self.steps.len());
+            }
+        }
     }
 
     /// What a resource does because of the changes before it.

@@ -93,9 +93,9 @@ fn site(round: u64) -> String {
           symlink."/home/eve/data/link" = {{ target = "round{round}", owner = "nobody" }},
           user.nobody = {{ home = "/home/eve", authorized_keys = {{ k{round} = "{key}" }} }},
         }} }}"#,
-        mode = if round % 2 == 0 { 644 } else { 666 },
-        directory = if round % 2 == 0 { 755 } else { 777 },
-        purge = round % 3 == 0,
+        mode = if round.is_multiple_of(2) { 644 } else { 666 },
+        directory = if round.is_multiple_of(2) { 755 } else { 777 },
+        purge = round.is_multiple_of(3),
         key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
     )
 }
@@ -127,7 +127,9 @@ fn links_that_are_swapped_all_the_time_lead_nowhere() {
             let swapped: Vec<_> = chosen.map(|(_, pair)| pair).filter(|pair| exchange(pair)).collect();
             counted.fetch_add(swapped.len() as u64, Ordering::Relaxed);
             std::thread::sleep(Duration::from_micros(chance >> 32 & 0xff));
-            swapped.into_iter().rev().for_each(|pair| drop(exchange(pair)));
+            for pair in swapped.into_iter().rev() {
+                exchange(pair);
+            }
             std::thread::sleep(Duration::from_micros(chance >> 40 & 0x3ff));
         }
     });
@@ -137,7 +139,7 @@ fn links_that_are_swapped_all_the_time_lead_nowhere() {
         rounds += 1;
         fs::write(place.path("site.ncl"), site(rounds)).unwrap();
         let arguments =
-            if rounds % 7 == 0 { "rollback --keep-changed --root root" } else { "apply --root root site.ncl" };
+            if rounds.is_multiple_of(7) { "rollback --keep-changed --root root" } else { "apply --root root site.ncl" };
         let ran = place.run(arguments);
         assert!(matches!(ran.code, 0 | 1), "{}", ran.seen());
         assert!(!ran.seen().contains("panicked"), "{}", ran.seen());

@@ -24,7 +24,6 @@ pub use files::{Fingerprint, PathImage, There, Was};
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
 pub(super) use changes::change;
-pub(super) use files::touched;
 pub(super) use packages::inverse as inverse_of_packages;
 pub(crate) use relied::relied_on;
 

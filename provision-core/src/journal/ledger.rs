@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{After, Before, Keeper, Was, touched};
+use super::image::{After, Before, Keeper, Was};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
 use super::{HostKey, Journal, log};
@@ -154,7 +154,7 @@ impl Ledger {
 
     /// What was made for another resource and is this one's now.
     fn inherited(&mut self, id: &ResourceId, effect: &Effect) -> Option<Made> {
-        let made = Made::Path(touched(effect)?.clone());
+        let made = Made::Path(effect.path()?.clone());
         let others = self.entries.iter_mut().filter(|(other, _)| *other != id);
         let taken = others.filter_map(|(_, entry)| entry.made.remove(&made)).count();
         (taken > 0).then_some(made)
@@ -194,7 +194,7 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
             homes.chain([Made::User(user.name.clone())]).collect()
         }
         (Effect::CreateGroup { name, .. }, _) => vec![Made::Group(name.clone())],
-        (effect, Before::Paths { paths }) if touched(effect).is_some() => {
+        (effect, Before::Paths { paths }) if effect.path().is_some() => {
             paths.iter().filter(|path| path.was == Was::Absent).map(|path| Made::Path(path.path.clone())).collect()
         }
         // A reaction makes nothing, and a resource that only reacts is nothing to remember.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::image::{After, Before, Keeper, touched};
+use super::image::{After, Before, Keeper};
 use super::record::{Did, EffectRecord, Ended, Ending, Owed, Record, RunId, RunRecord};
 use super::recorder::{done_name, open_name};
 use super::{HostKey, Journal, debts, log};
@@ -158,7 +158,7 @@ impl Keeper<'_> {
 
 /// Finishes what can be finished without knowing contents; what is atomic needs no more than its leftovers removed.
 fn roll_forward(effect: &Effect, host: &dyn Host) -> Result<()> {
-    if let Some(path) = touched(effect) {
+    if let Some(path) = effect.path() {
         remove_staged(path, host)?;
     }
     match effect {

@@ -273,7 +273,7 @@ impl<'a> Undoing<'a> {
 }
 
 fn touches_unit_files(effect: &Effect) -> bool {
-    super::image::touched(effect).is_some_and(|path| path.as_str().contains("/systemd/"))
+    effect.path().is_some_and(|path| path.as_str().contains("/systemd/"))
 }
 
 impl Rollback {

@@ -12,16 +12,7 @@ impl Root {
         if error.kind() != ErrorKind::PermissionDenied {
             return error;
         }
-        let path = match effect {
-            Effect::WriteFile(file) => &file.path,
-            Effect::CopyFile { to: path, .. }
-            | Effect::CreateDirectory { path, .. }
-            | Effect::CreateSymlink { path, .. }
-            | Effect::SetMetadata { path, .. }
-            | Effect::Remove { path, .. } => path,
-            Effect::Restore(image) => &image.path,
-            _ => return error,
-        };
+        let Some(path) = effect.path() else { return error };
         let directory = path.parent().unwrap_or_else(HostPath::root);
         for (what, path) in [("it", path), ("its directory", &directory)] {
             let flags = self.attributes(path).ok().flatten().map(|attributes| attributes.flags);

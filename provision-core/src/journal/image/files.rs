@@ -76,23 +76,9 @@ impl PathImage {
     }
 }
 
-/// The path that an effect changes; `None` if it changes none, or many.
-pub(in crate::journal) fn touched(effect: &Effect) -> Option<&HostPath> {
-    match effect {
-        Effect::WriteFile(file) => Some(&file.path),
-        Effect::Restore(image) => Some(&image.path),
-        Effect::CopyFile { to: path, .. }
-        | Effect::CreateDirectory { path, .. }
-        | Effect::CreateSymlink { path, .. }
-        | Effect::SetMetadata { path, .. }
-        | Effect::Remove { path, .. } => Some(path),
-        _ => None,
-    }
-}
-
 impl Keeper<'_> {
     pub(super) fn paths_before(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<PathImage>> {
-        let Some(path) = touched(effect) else { return Ok(Vec::new()) };
+        let Some(path) = effect.path() else { return Ok(Vec::new()) };
         let mut images = Vec::new();
         match effect {
             Effect::Remove { what: Removal::Tree, .. } => self.tree(path, host, &mut images)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Keeper, files, packages};
+use super::{Keeper, packages};
 use crate::effect::{Effect, Removal};
 use crate::error::Result;
 use crate::host::HostView;
@@ -26,7 +26,7 @@ pub(crate) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Resu
 impl Keeper<'_> {
     fn touched(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<(String, String)>> {
         let digest = |text: String| self.key.digest(text.as_bytes());
-        if let Some(path) = files::touched(effect) {
+        if let Some(path) = effect.path() {
             let deep = matches!(effect, Effect::Remove { what: Removal::Tree, .. });
             let now = self.fingerprint_of(path, deep, host)?;
             return Ok(vec![(format!("path {path}"), digest(format!("{now:?}")))]);

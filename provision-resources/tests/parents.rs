@@ -1,0 +1,58 @@
+//! Directories that nobody declared, and several resources need.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use provision_core::apply::ApplyOptions;
+use provision_core::effect::{Effect, Output};
+use provision_core::error::{ErrorKind, Result};
+use provision_core::forward_view;
+use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
+use provision_core::plan::PlanOptions;
+use provision_core::site::Site;
+use provision_resources::File;
+
+/// A host on which it takes a while to make a directory.
+struct Slow(SimHost);
+
+impl HostView for Slow {
+    forward_view!(self => self.0);
+}
+
+impl Host for Slow {
+    fn perform(&self, effect: &Effect) -> Result<Output> {
+        if matches!(effect, Effect::CreateDirectory { .. }) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.0.perform(effect)
+    }
+}
+
+fn site() -> Site {
+    let mut site = Site::new();
+    for name in ["a", "b", "c", "d"] {
+        site.declare(&format!("/srv/new/{name}"), File::with_content(name));
+    }
+    site
+}
+
+#[test]
+fn a_directory_that_another_resource_makes_is_waited_for() {
+    let host = Slow(SimHost::debian());
+    let graph = site().into_graph().unwrap();
+    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+    let report = planned.apply(&host, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
+    assert!(report.is_success(), "{report:#?}");
+    assert_eq!(host.read_text("/srv/new/d").unwrap().as_deref(), Some("d"));
+}
+
+#[test]
+fn a_directory_that_another_resource_could_not_make_is_made() {
+    let host = SimHost::debian();
+    // The first effect makes the directory for the first file.
+    let faulty = Faulty::new(&host, 0, Fault::Fails(ErrorKind::Io));
+    let graph = site().into_graph().unwrap();
+    let planned = graph.plan(&faulty, &PlanOptions::default()).unwrap();
+    let report = planned.apply(&faulty, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
+    assert_eq!((report.counts.failed, report.counts.changed), (1, 3), "{report:#?}");
+}
