@@ -16,6 +16,7 @@ use cli::{Arguments, Format, Verb};
 use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
+    quieten_the_evaluator();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -50,4 +51,14 @@ fn main() -> ExitCode {
     });
     let _ = std::io::stdout().flush();
     exit.into()
+}
+
+/// A panic in the thread of the evaluator becomes a mistake in the site, which is told of there.
+fn quieten_the_evaluator() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some("nickel") {
+            usual(panic);
+        }
+    }));
 }

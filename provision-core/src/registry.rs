@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::did_you_mean;
 use crate::duration::Duration;
+use crate::journal::Retention;
 use crate::resource::{AttributeError, DynResource, Resource, ResourceId, Stage};
 
 /// The resource types that a program knows.
@@ -113,6 +114,8 @@ pub struct SitePolicy {
     pub on_failure: OnFailure,
     /// Whether what this program made and the site no longer declares is removed, and not only named.
     pub prune: bool,
+    /// How much of the past is kept.
+    pub journal: Retention,
 }
 
 /// Whether a resource takes part; it does unless that is denied.

@@ -248,3 +248,21 @@ fn state_that_others_may_write_to_is_not_trusted() {
     assert!(refused.out.contains("others may write to it"), "{}", refused.seen());
     assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "drift\n");
 }
+
+#[test]
+fn a_site_says_how_much_of_the_past_is_kept() {
+    let site = |text: &str| format!(r#"{{ journal.runs = 2, resources.file."/etc/motd".content = "{text}" }}"#);
+    let Some(place) = place(&site("0")) else { return };
+    for text in ["1", "2", "3", "4"] {
+        fs::write(place.path("site.ncl"), site(text)).unwrap();
+        assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    }
+    let logs = || fs::read_dir(place.path("root/var/lib/provision/runs")).unwrap().count();
+    assert_eq!(logs(), 2);
+    assert_eq!(place.run("rollback --root root").code, 0);
+    assert_eq!(logs(), 3, "an undo knows nothing of the site, and takes nothing away");
+    let gone = place.run("rollback --root root 1");
+    assert!(gone.err.contains("there is no run 1 in the journal"), "{}", gone.seen());
+    fs::write(place.path("site.ncl"), "{ journal.runs = 0 }").unwrap();
+    assert_eq!(place.run("validate site.ncl").code, 3);
+}

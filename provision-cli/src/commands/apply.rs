@@ -118,7 +118,8 @@ impl Carrying<'_> {
         };
         let cancel = Cancel::default();
         stop_on_signals(&cancel)?;
-        let recorder = Some(target.journal.begin(info)?);
+        let journal = target.journal.clone().with_retention(graph.policy().journal);
+        let recorder = Some(journal.begin(info)?);
         let report = planned.apply(host, &ApplyOptions { jobs: verb.jobs.into(), cancel, verbatim, recorder }, watcher);
         watcher.finish(plan, &report)?;
         Ok(exit(&report, &verb.work))

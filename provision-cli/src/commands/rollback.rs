@@ -3,7 +3,7 @@
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind};
 use provision_core::facts::Facts;
-use provision_core::journal::{Purpose, RollbackOptions, RunId, RunInfo};
+use provision_core::journal::{Purpose, Retention, RollbackOptions, RunId, RunInfo};
 use serde_json::json;
 
 use super::apply::{confirmed, exit, stop_on_signals};
@@ -49,7 +49,9 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     let info = RunInfo { purpose: Purpose::Rollback { of: run }, who: context::who(), ..record.info };
     let cancel = Cancel::default();
     stop_on_signals(&cancel)?;
-    let apply = ApplyOptions { jobs: 1, cancel, recorder: Some(target.journal.begin(info)?), verbatim: true };
+    // How much of the past is kept, the site says, and there is none here.
+    let recorder = Some(target.journal.clone().with_retention(Retention::ALL).begin(info)?);
+    let apply = ApplyOptions { jobs: 1, cancel, recorder, verbatim: true };
     let report = rollback.apply(host, &apply, &watcher);
     watcher.finish(&rollback.plan, &report)?;
     Ok(exit(&report, &verb.work))

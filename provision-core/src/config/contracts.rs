@@ -61,6 +61,10 @@ pub fn contract_library(types: &[TypeDescription]) -> String {
         | Bool
         | doc \"Whether what provision made on the host, and the site no longer declares, is removed.\"
         | optional,
+      journal
+        | { runs | integer_between 1 null | optional, bytes | integer_between 1 null | optional }
+        | doc \"How much of the past is kept: 100 runs in 1 GiB if this is not said. The newest run always is.\"
+        | optional,
       resources
         | {\n",
     );

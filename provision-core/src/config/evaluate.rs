@@ -5,13 +5,14 @@
 //! field names, and stop at a resource that has one mistake. It gives the tree and all that is wrong in itself.
 //! The second only asks whether the `Site` contract is kept.
 
+use std::any::Any;
 use std::path::PathBuf;
 
 use super::files::{self, Loaded};
 use super::prepare::{Prepared, StandIns};
 use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
-use super::{Evaluation, Located, Request, TypeDescription, contracts, overrides, shape};
+use super::{Evaluation, Located, Request, SiteSource, TypeDescription, contracts, overrides, shape};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
 /// Sizes of stack to ask for, in bytes. Nickel recurses once per level of nesting, of text and of values. Only what is
@@ -27,16 +28,28 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
             let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(size);
             match thread.spawn_scoped(scope, || evaluate_here(request)) {
                 Ok(handle) => {
-                    return handle.join().map_err(|_| "the evaluator failed; this is a bug in it".to_owned());
+                    return handle.join().map_err(|panic| failure(request, &*panic));
                 }
                 Err(error) => refusal = Some(error),
             }
         }
         let why = refusal.map(|error| error.to_string()).unwrap_or_default();
-        Err(format!("cannot start a thread to evaluate the site: {why}"))
+        Err(Diagnostic::error(format!("cannot start a thread to evaluate the site: {why}")))
     });
-    outcome
-        .unwrap_or_else(|message| Evaluation { diagnostics: vec![Diagnostic::error(message)], ..Evaluation::default() })
+    outcome.unwrap_or_else(|diagnostic| Evaluation { diagnostics: vec![diagnostic], ..Evaluation::default() })
+}
+
+/// What a panic of the evaluator means.
+fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    // The parser of nickel-lang gives up on strings that are closed in the wrong order, and does not say where.
+    if text.is_some_and(|text| text.starts_with("Fatal parser error")) {
+        let names: Vec<String> = request.sources.iter().map(SiteSource::to_string).collect();
+        return Diagnostic::error(format!("strings are closed in the wrong order in {}", names.join(", ")))
+            .note("it may be in a file that is imported there, too")
+            .help("look for a `%{` without its `}`");
+    }
+    Diagnostic::error("the evaluator failed; this is a bug in it")
 }
 
 fn evaluate_here(request: &Request<'_>) -> Evaluation {

@@ -53,8 +53,9 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
 
 /// What holds for the site as a whole. Its fields were checked with the frame of the site.
 fn policy(tree: &Located) -> SitePolicy {
-    let fields =
-        ["on_failure", "prune"].iter().filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.to_json())));
+    let fields = ["on_failure", "prune", "journal"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.to_json())));
     serde_json::from_value(fields.collect::<Map<_, _>>().into()).unwrap_or_default()
 }
 

@@ -25,6 +25,7 @@ mod shape;
 mod tests;
 mod walk;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Sources};
@@ -48,6 +49,15 @@ pub enum SiteSource {
         /// The Nickel text.
         text: String,
     },
+}
+
+impl fmt::Display for SiteSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SiteSource::File(path) => path.display().fmt(f),
+            SiteSource::Text { name, .. } => f.write_str(name),
+        }
+    }
 }
 
 /// What to evaluate, and with what.

@@ -4,11 +4,12 @@
 //! `not_exported`. What is exported is checked here.
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::journal::Retention;
 
 use super::located::{Data, Field, Located};
 
 /// The fields of a site.
-const FIELDS: [&str; 4] = ["provision_version", "on_failure", "prune", "resources"];
+const FIELDS: [&str; 5] = ["provision_version", "on_failure", "prune", "journal", "resources"];
 
 /// Says what is wrong with the frame, and takes it out of the tree so that nothing stumbles over it.
 pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
@@ -43,6 +44,15 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
             Data::Bool(_) => true,
             _ => {
                 diagnostics.push(unlike(field, "`prune` is true or false"));
+                false
+            }
+        },
+        "journal" => match serde_json::from_value::<Retention>(field.value.to_json()) {
+            Ok(Retention { runs: 1.., bytes: 1.. }) => true,
+            _ => {
+                let rule =
+                    "`journal` says how much of the past is kept, such as `{ runs = 100, bytes = 1_000_000_000 }`";
+                diagnostics.push(unlike(field, rule));
                 false
             }
         },
@@ -88,7 +98,7 @@ fn unknown(field: &Field) -> Diagnostic {
     let span = field.name_span.clone().or_else(|| field.value.span.clone());
     let diagnostic = Diagnostic::error(format!("a site has no field `{}`", field.name))
         .at(span, "unknown field")
-        .note("A site has the fields `provision_version`, `on_failure`, `prune` and `resources`");
+        .note("A site has the fields `provision_version`, `on_failure`, `prune`, `journal` and `resources`");
     match did_you_mean(&field.name, FIELDS) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
         None => diagnostic.help("for a value of your own, use `let`, or mark the field `not_exported`"),

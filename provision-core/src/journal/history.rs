@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::image::BLOBS;
 use super::record::{Ended, Owed, Record, RunId, RunInfo, RunRecord};
@@ -11,13 +11,19 @@ use super::{Journal, debts, log};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::moment::Moment;
 
-/// How much of the past is kept. The newest run stays, however large it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much of the past is kept. The newest run stays, however large it is. Old runs go when there are a tenth more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// How many runs.
     pub runs: usize,
     /// How many bytes of logs and contents.
     pub bytes: u64,
+}
+
+impl Retention {
+    /// All of the past.
+    pub const ALL: Retention = Retention { runs: usize::MAX, bytes: u64::MAX };
 }
 
 impl Default for Retention {
@@ -122,6 +128,7 @@ impl Journal {
         let numbers = self.numbers()?;
         let error = Error::new(ErrorKind::NotFound, format!("there is no run {run} in the journal"));
         Err(match (numbers.first(), numbers.last()) {
+            (Some(first), Some(last)) if first == last => error.with_hint(format!("the only one is run {first}")),
             (Some(first), Some(last)) => error.with_hint(format!("there are runs {first} to {last}")),
             _ => error.with_hint("nothing was done to this host yet, or its journal was removed"),
         })
@@ -139,7 +146,9 @@ impl Journal {
         for blob in &blobs {
             bytes += self.store.size(&format!("{BLOBS}/{blob}"))?;
         }
-        if numbers.len() <= self.retention.runs && bytes <= self.retention.bytes {
+        // To find what a run needs its log is read, so that is not done after each run.
+        let Retention { runs, bytes: most } = self.retention;
+        if numbers.len() <= runs.saturating_add(runs / 10) && bytes <= most.saturating_add(most / 10) {
             return Ok(());
         }
         let open = self.unfinished()?;

@@ -129,11 +129,11 @@ fn the_frame_of_a_site_is_checked() {
     assert_snapshot!(wrong(&evaluation), @r#"
     a site has no field `resorces`
       --> site.ncl:1:3 `resorces` unknown field
-      note: A site has the fields `provision_version`, `on_failure`, `prune` and `resources`
+      note: A site has the fields `provision_version`, `on_failure`, `prune`, `journal` and `resources`
       help: did you mean `resources`?
     a site has no field `mine`
       --> site.ncl:1:18 `mine` unknown field
-      note: A site has the fields `provision_version`, `on_failure`, `prune` and `resources`
+      note: A site has the fields `provision_version`, `on_failure`, `prune`, `journal` and `resources`
       help: for a value of your own, use `let`, or mark the field `not_exported`
     `provision_version` is a string such as "^0.1", but this is a number
       --> site.ncl:1:48 `3`
@@ -236,4 +236,13 @@ fn only_the_contract_speaks_where_nothing_else_is_wrong() {
         > site.ncl:4:25 `{}` in this record
       note: Found while evaluating `resources.link."/c".target`
     "#);
+}
+
+#[test]
+fn a_string_that_is_closed_in_the_wrong_order_is_a_mistake_and_no_panic() {
+    let text = r#"{ resources.file."/etc/%{ = { content = m%"hello %{facts.n}"% } }"#;
+    let evaluation = Site::text(text).run();
+    let [mistake] = evaluation.diagnostics.as_slice() else { panic!("{:?}", evaluation.diagnostics) };
+    assert_eq!(mistake.message, "strings are closed in the wrong order in site.ncl");
+    assert!(mistake.help.as_deref().is_some_and(|help| help.contains("%{")));
 }

@@ -69,6 +69,10 @@ fn the_library_is_readable() {
             | Bool
             | doc "Whether what provision made on the host, and the site no longer declares, is removed."
             | optional,
+          journal
+            | { runs | integer_between 1 null | optional, bytes | integer_between 1 null | optional }
+            | doc "How much of the past is kept: 100 runs in 1 GiB if this is not said. The newest run always is."
+            | optional,
           resources
             | {
                 file | { _ | resource_types.file } | optional,
