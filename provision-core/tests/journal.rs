@@ -7,7 +7,7 @@ use provision_core::error::{ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
 use provision_core::path::HostPath;
-use provision_core::plan::PlanOptions;
+use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::report::Report;
 use provision_core::resource::{Claim, Resource, ResourceId, Stage, Target};
 use provision_core::site::Site;
@@ -344,4 +344,34 @@ fn workers_that_begin_together_use_one_key() {
         planned.apply(&host, &ApplyOptions { jobs: 4, recorder, ..ApplyOptions::default() }, &());
         assert!(journal.rollback(1, &host, RollbackOptions::default()).unwrap().plan.is_feasible());
     }
+}
+
+#[test]
+fn a_saved_plan_with_any_byte_changed_or_cut_off_is_refused() {
+    let host = host();
+    let key = Journal::new(MemoryStore::new()).make_key().unwrap();
+    let graph = site("new").into_graph().unwrap();
+    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+    let whole = planned.save(&host, &key, "site.ncl").unwrap();
+    assert!(SavedPlan::is_one(&whole));
+    assert_eq!(SavedPlan::read(&whole, &key).unwrap().site(), "site.ncl");
+    let refused = |bytes: &[u8], what: &str| {
+        let Err(error) = SavedPlan::read(bytes, &key) else { panic!("{what} is accepted") };
+        assert!(matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Unsupported), "{what}: {error:?}");
+        assert!(error.hint().is_some(), "{what}: {error:?}");
+    };
+    for place in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[place] ^= 1 << (place % 7);
+        // Between the parts of JSON, one space is as good as another.
+        let same = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+        if same(&changed) != same(&whole) {
+            refused(&changed, &format!("byte {place}"));
+        }
+        if !whole[place..].trim_ascii().is_empty() {
+            refused(&whole[..place], &format!("a file cut at {place}"));
+        }
+    }
+    let other = Journal::new(MemoryStore::new()).make_key().unwrap();
+    assert_eq!(SavedPlan::read(&whole, &other).err().unwrap().kind(), ErrorKind::Damaged);
 }
