@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::AccessFlags;
 use provision_core::config::{Input, SiteSource, load};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
@@ -57,7 +58,7 @@ impl Target {
     /// Takes the host for this run alone, and waits for another run if that is wanted.
     pub fn lock(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
         let Some(host) = &self.lock else { return Ok(None) };
-        let what = std::env::args().collect::<Vec<_>>().join(" ");
+        let what = what();
         let holder = LockHolder { who: who(), what, process: std::process::id(), since: host.now() };
         let busy = |other: Option<&LockHolder>| {
             let other =
@@ -85,6 +86,20 @@ impl Target {
             pending => Ok(pending?),
         }
     }
+}
+
+/// What this program was asked to do, without values: others may read that.
+fn what() -> String {
+    let mut words = Vec::new();
+    let mut is_value = false;
+    for word in std::env::args_os() {
+        let word = word.to_string_lossy().into_owned();
+        if !std::mem::take(&mut is_value) {
+            is_value = word == "--set";
+            words.push(if word.starts_with("--set=") { "--set".to_owned() } else { word });
+        }
+    }
+    words.join(" ")
 }
 
 /// Who runs this program: the user, and who it was before sudo(8).
@@ -123,9 +138,10 @@ pub fn secrets(place: &Secrets, site: Option<&Path>) -> AgeSecrets {
     if identities.is_empty() {
         let home = || Some(PathBuf::from(variable("HOME")?).join(".config/provision/identity"));
         let usual = [variable("PROVISION_IDENTITY").map(PathBuf::from), Some("/etc/provision/identity".into()), home()];
-        // One that is named is meant, and an error if it is not there.
+        // One that is named is meant, and an error if it is not there. The host's own is for root alone.
         let named = variable("PROVISION_IDENTITY").is_some();
-        identities.extend(usual.into_iter().flatten().find(|path| named || path.exists()));
+        let readable = |path: &PathBuf| nix::unistd::access(path, AccessFlags::R_OK).is_ok();
+        identities.extend(usual.into_iter().flatten().find(|path| named || readable(path)));
     }
     AgeSecrets::new(directory, identities)
 }

@@ -283,7 +283,7 @@ impl<'a> Run<'a> {
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
         let ((before, want), effects) = decide_now(node, self.host)?;
-        let changes = changes_between(&before.to_json(), &want, node.common.sensitive);
+        let changes = changes_between(node, &before, &want);
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 
@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
         if found == *want {
             return Ok(());
         }
-        let left = changes_between(&found.to_json(), want, node.common.sensitive);
+        let left = changes_between(node, &found, want);
         let left: Vec<String> = left
             .iter()
             .map(|change| format!("{} is {}, not {}", change.attribute, shown(&change.from), shown(&change.to)))

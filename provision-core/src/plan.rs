@@ -301,8 +301,7 @@ impl Planner<'_> {
                     if !decision.effects.is_empty() || decision.states.0 != decision.states.1 {
                         step.verdict = Verdict::Change;
                     }
-                    step.changes =
-                        change::between(&decision.states.0.to_json(), &decision.states.1, node.common.sensitive);
+                    step.changes = change::between(node, &decision.states.0, &decision.states.1);
                     step.effects = decision.effects;
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);

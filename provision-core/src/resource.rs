@@ -75,6 +75,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
+    /// The attributes of a state that are not to be shown where it was found, such as the content of a file that not
+    /// everyone may read.
+    fn hidden(&self, _now: &Self::State) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Called once, when all resources of the site are declared: to read source files and to learn what else is there.
     ///
     /// # Errors
@@ -389,6 +395,7 @@ pub(crate) trait DynResource: Send + Sync {
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
+    fn hidden(&self, now: &DynState) -> &'static [&'static str];
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState>;
     fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
     fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
@@ -417,6 +424,9 @@ impl<R: Resource> DynResource for R {
     }
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Resource::secrets(self)
+    }
+    fn hidden(&self, now: &DynState) -> &'static [&'static str] {
+        Resource::hidden(self, now.get())
     }
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState> {
         Resource::check(self, id, host).map(DynState::new)

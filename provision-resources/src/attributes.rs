@@ -119,11 +119,17 @@ impl Declared<'_> {
 
     /// What an effect has to change of something that was found like this; everything, if nothing was.
     ///
-    /// Flags are always among it: only those that are named may be lifted to make a change.
-    pub(crate) fn changes(&self, now: Option<&Attributes>, want: &Attributes) -> Result<AttributeChanges> {
+    /// Flags are always among it: only those that are named may be lifted to make a change. A list is too if the mode
+    /// changes: chmod(2) moves the mask alone, and what the group itself gets would stay behind.
+    pub(crate) fn changes(
+        &self,
+        now: Option<(&Attributes, Mode)>,
+        (want, mode): (&Attributes, Mode),
+    ) -> Result<AttributeChanges> {
         let differs = |same: bool| now.is_none() || !same;
-        let now = now.cloned().unwrap_or_default();
-        let acl = self.acl.filter(|_| differs(now.acl == want.acl));
+        let same_mode = now.is_some_and(|(_, found)| found == mode);
+        let now = now.map(|(now, _)| now.clone()).unwrap_or_default();
+        let acl = self.acl.filter(|_| differs(now.acl == want.acl && same_mode));
         let default_acl = self.default_acl.filter(|_| differs(now.default_acl == want.default_acl));
         let capabilities = self.capabilities.filter(|_| differs(now.capabilities == want.capabilities));
         let flags = |wanted: bool| {

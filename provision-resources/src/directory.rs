@@ -230,6 +230,14 @@ impl Resource for Directory {
         let mut beneath = surroundings.declared_within(&path);
         beneath.retain(|declared| *declared != path);
         beneath.sort_unstable();
+        let locked = |flag: &&str| self.flags.as_ref().is_some_and(|flags| flags.get(*flag) == Some(&true));
+        let lock = ["immutable", "append_only"].iter().find(|flag| locked(flag));
+        let within = beneath.iter().find(|declared| declared.parent().as_ref() == Some(&path));
+        if let (Some(flag), Some(declared), Ensure::Present) = (lock, within, self.ensure) {
+            let message = format!("nothing in {path} can be changed if it is so, and the site declares {declared}");
+            return Err(AttributeError::at(vec!["flags".into(), (*flag).into()], message)
+                .help("set the flag on the files in it, or leave one of the two out"));
+        }
         match beneath.first() {
             Some(declared) if self.ensure == Ensure::Absent && self.recurse => {
                 return Err(AttributeError::new("recurse", format!("{path} cannot be removed with all that is in it"))
@@ -256,6 +264,11 @@ impl Resource for Directory {
             kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
         }
         let Survey { differing, unwanted, .. } = Survey::of(self, &path, found.device, host)?;
+        let above = path.parent().map(|parent| host.metadata(&parent)).transpose()?.flatten();
+        if self.ensure == Ensure::Absent && above.is_some_and(|above| above.device != found.device) {
+            return Err(Error::new(ErrorKind::Refused, format!("another file system is mounted on {path}"))
+                .with_hint("unmount it first"));
+        }
         if self.ensure == Ensure::Absent && !self.recurse && host.list(&path)?.is_some_and(|names| !names.is_empty()) {
             return Err(Error::new(ErrorKind::Conflict, format!("the directory {path} is not empty"))
                 .with_hint("set `recurse = true` to remove it with all that is in it"));
@@ -301,7 +314,7 @@ impl Resource for Directory {
                 }
                 _ => access::make_parents(host, &path, self.parents)?,
             }
-            let attributes = declared.changes(None, attributes)?;
+            let attributes = declared.changes(None, (attributes, access.mode))?;
             return host.perform(&Effect::CreateDirectory { path, access: access.clone(), attributes }).map(drop);
         };
         access::change(host, &path, (found, had), (access, attributes), declared)?;

@@ -17,7 +17,7 @@ use crate::attributes::{Attributes, Declared};
 use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
-use crate::held::Held;
+use crate::held::{Held, LONGEST_TEXT};
 use crate::links::{Links, real_path};
 
 /// A regular file, named by its absolute path.
@@ -231,6 +231,11 @@ impl File {
         }
     }
 
+    /// Whether the declared content has so many bytes.
+    fn may_have(&self, size: u64) -> Result<bool> {
+        Ok(self.wanted()?.is_some_and(|content| content.bytes().len() as u64 == size))
+    }
+
     /// The content, if it names secrets.
     fn secret(&self) -> Option<&Text> {
         self.content.as_ref().filter(|text| text.is_secret())
@@ -314,6 +319,15 @@ impl Resource for File {
         self.content.iter_mut().map(|text| ("content", text)).collect()
     }
 
+    fn hidden(&self, now: &FileState) -> &'static [&'static str] {
+        match now {
+            // A digest says nothing.
+            FileState::Present { content: Some(Held::Hidden(_)), .. } => &[],
+            FileState::Present { access, .. } if access.mode.bits() & 0o004 == 0 => &["content"],
+            _ => &[],
+        }
+    }
+
     fn prepare(&mut self, _: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
         self.prepared = match &self.source {
             Some(path) => Some(surroundings.read_source(path).map_err(|error| {
@@ -346,6 +360,8 @@ impl Resource for File {
         }
         let content = match self.content_attributes().is_empty() {
             true => None,
+            // A user can give a file any size; one that is no candidate for equality need not be read.
+            false if found.size > LONGEST_TEXT as u64 && !self.may_have(found.size)? => Some(Held::unread(found.size)),
             false => host.read(&path)?.map(|content| Held::beside(self.secret(), content)),
         };
         let attributes = self.declared().look(host, &path, found.access.mode)?;
@@ -386,7 +402,7 @@ impl Resource for File {
         }
         let content = self.wanted()?.unwrap_or_else(|| "".into());
         let validate = self.check_command().map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
-        let attributes = self.declared().changes(None, attributes)?;
+        let attributes = self.declared().changes(None, (attributes, access.mode))?;
         let hard_links = self.hard_links;
         let file = WriteFile { path, content, access: access.clone(), validate, attributes, hard_links };
         host.perform(&Effect::WriteFile(file)).map(drop)

@@ -33,7 +33,7 @@ pub struct Digest {
 const HIDDEN: &str = "<sensitive ";
 
 /// Longer text is not shown to people.
-const LONGEST_TEXT: usize = 256 * 1024;
+pub(crate) const LONGEST_TEXT: usize = 256 * 1024;
 
 impl Held {
     /// What a file holds, compared with a declared text: hidden if that is secret.
@@ -42,6 +42,11 @@ impl Held {
             Some(digest) => Held::Hidden(digest),
             None => Held::Bytes(content),
         }
+    }
+
+    /// Bytes that were not looked at, because their number says enough.
+    pub(crate) fn unread(size: u64) -> Held {
+        Held::Digest(Digest { sha256: String::new(), size })
     }
 
     fn digest(&self) -> Digest {

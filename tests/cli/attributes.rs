@@ -244,3 +244,162 @@ fn a_file_system_without_flags_or_lists_is_told_of() {
     assert_eq!((ran.code, list.code, left), (1, 1, true));
     insta::assert_snapshot!("without_attributes", format!("{}\n{}", ran.seen(), list.seen()));
 }
+
+#[test]
+fn a_program_of_a_user_does_not_become_a_program_of_root() {
+    let site = r#"{ resources.directory."/srv/www" = { recurse = true } }"#;
+    let Some(place) = place(site) else { return };
+    let place = place.file("root/srv/www/prog", "#");
+    let program = place.path("root/srv/www/prog");
+    std::os::unix::fs::chown(&program, Some(4711), Some(4711)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o6755)).unwrap();
+    applied(&place);
+    let found = fs::metadata(&program).unwrap();
+    assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755));
+}
+
+#[test]
+fn a_declared_set_user_id_survives_a_change_of_owner() {
+    let site = |owner: &str| format!(r#"{{ resources.file."/srv/a" = {{ owner = "{owner}", mode = "4755" }} }}"#);
+    let Some(place) = place(&site("root")) else { return };
+    applied(&place);
+    fs::write(place.path("site.ncl"), site("nobody")).unwrap();
+    applied(&place);
+    let found = fs::metadata(place.path("root/srv/a")).unwrap();
+    assert_eq!((found.uid(), found.mode() & 0o7777), (65534, 0o4755));
+}
+
+#[test]
+fn a_list_that_a_user_planted_lets_nobody_in() {
+    let site = r#"{ resources.file = {
+      "/srv/drop/a" = { content = { secret = "env:TOKEN" }, mode = "0640" },
+      "/srv/drop/b" = { content = { secret = "env:TOKEN" }, mode = "0640" },
+      "/srv/drop/c" = { content = "c", mode = "0640" },
+    } }"#;
+    let Some(place) = place(site) else { return };
+    let place = place.file("root/srv/drop/a", "").file("root/srv/drop/c", "");
+    let setfacl = |arguments: &[&str], path: &str| {
+        let path = place.path(path);
+        std::os::unix::fs::chown(&path, Some(4711), Some(4711)).unwrap();
+        assert!(Command::new("setfacl").args(arguments).arg(path).status().unwrap().success());
+    };
+    setfacl(&["-m", "u:4711:r"], "root/srv/drop/a");
+    setfacl(&["-m", "u:4711:r"], "root/srv/drop/c");
+    setfacl(&["-d", "-m", "u:4711:rwx"], "root/srv/drop");
+    let ran = place.run_with("apply --root root site.ncl", &[("TOKEN", "hunter2")], "");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    for name in ["a", "b", "c"] {
+        let list = acl(&place.path(&format!("root/srv/drop/{name}")));
+        assert_eq!(list, "user::rw- group::r-- other::---", "{name}");
+    }
+}
+
+#[test]
+fn a_copy_gives_nobody_more_than_its_original() {
+    let site = |content: &str| {
+        format!(
+            r#"{{ resources.file."/srv/a" = {{
+              content = "{content}", mode = "4750", backup = true, capabilities = "cap_net_raw=ep",
+              acl = {{ "user:nobody" = "r--", "group:" = "---" }},
+            }} }}"#
+        )
+    };
+    let Some(place) = place(&site("old")) else { return };
+    applied(&place);
+    fs::write(place.path("site.ncl"), site("new")).unwrap();
+    applied(&place);
+    let copy = place.path("root/srv/.a.provision.bak");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "old");
+    assert_eq!(acl(&copy), "user::rwx user:65534:r-- group::--- mask::r-x other::---");
+    assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7000, 0);
+    assert!(says("getcap", &[], &copy).is_empty());
+}
+
+#[test]
+fn a_mode_changes_beside_a_declared_list() {
+    let site = |mode: &str| {
+        format!(r#"{{ resources.file."/srv/a" = {{ content = "a", mode = "{mode}", acl."user:nobody" = "r--" }} }}"#)
+    };
+    let Some(place) = place(&site("0640")) else { return };
+    for mode in ["0640", "0660", "0644"] {
+        fs::write(place.path("site.ncl"), site(mode)).unwrap();
+        applied(&place);
+    }
+}
+
+#[test]
+fn what_is_mounted_in_a_tree_keeps_all_of_it() {
+    let Some(place) = place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#) else {
+        return;
+    };
+    let place = place.file("root/srv/old/a/1", "1").file("root/srv/old/z/2", "2").file("root/srv/data/3", "3");
+    let mounted = |place: &Place| {
+        let refused = place.run("apply --root root site.ncl");
+        assert_eq!(refused.code, 1, "{}", refused.seen());
+        assert!(refused.out.contains("mounted on"), "{}", refused.seen());
+    };
+    {
+        // From the same file system, so that the number of the device says nothing.
+        let _mount = Mount::bind(&place.path("root/srv/data"), &place.path("root/srv/old/z"));
+        mounted(&place);
+    }
+    {
+        let _mount = Mount::bind(&place.path("root/srv/data/3"), &place.path("root/srv/old/z/2"));
+        mounted(&place);
+    }
+    {
+        let _mount = Mount::tmpfs(&place.path("root/srv/old"), "size=64k");
+        fs::write(place.path("root/srv/old/4"), "4").unwrap();
+        mounted(&place);
+        assert!(place.path("root/srv/old/4").exists());
+    }
+    assert!(place.path("root/srv/old/a/1").exists() && place.path("root/srv/data/3").exists());
+    applied(&place);
+    assert!(!place.path("root/srv/old").exists());
+}
+
+#[test]
+fn an_immutable_file_is_pruned_and_a_locked_directory_stays_tidy() {
+    let Some(place) = place(r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#) else {
+        return;
+    };
+    applied(&place);
+    fs::write(place.path("site.ncl"), "{ prune = true }").unwrap();
+    applied(&place);
+    assert!(!place.path("root/srv/a").exists());
+    let locked = r#"{ resources = { directory."/srv/d".flags.append_only = true, file."/srv/d/a".content = "a" } }"#;
+    fs::write(place.path("site.ncl"), locked).unwrap();
+    let refused = place.run("validate site.ncl");
+    assert_eq!(refused.code, 3);
+    assert!(refused.err.contains("the site declares /srv/d/a"), "{}", refused.seen());
+    fs::create_dir_all(place.path("root/srv/d")).unwrap();
+    let chattr = |flag: &str| {
+        assert!(Command::new("chattr").arg(flag).arg(place.path("root/srv/d")).status().unwrap().success())
+    };
+    chattr("+a");
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/srv/d/a".content = "a" }"#).unwrap();
+    let refused = place.run("apply --root root site.ncl");
+    let left = fs::read_dir(place.path("root/srv/d")).unwrap().count();
+    chattr("-a");
+    assert_eq!((refused.code, left), (1, 0), "{}", refused.seen());
+    assert!(refused.out.contains("its directory is append-only"), "{}", refused.seen());
+}
+
+#[test]
+fn a_huge_sparse_file_costs_nothing() {
+    let Some(place) = place(r#"{ resources.file."/srv/a".content = "a" }"#) else { return };
+    let place = place.file("root/srv/a", "");
+    fs::File::options().write(true).open(place.path("root/srv/a")).unwrap().set_len(1 << 40).unwrap();
+    let planned = place.run("plan --root root --detailed-exitcode site.ncl");
+    assert_eq!(planned.code, 2, "{}", planned.seen());
+    assert_eq!(place.run("apply --root root site.ncl").code, 1, "the journal has no room for it");
+}
+
+#[test]
+fn one_account_is_named_once_in_a_list() {
+    let site = r#"{ resources.file."/srv/a" = { acl = { "user:nobody" = "r--", "user:65534" = "---" } } }"#;
+    let Some(place) = place(site) else { return };
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 1);
+    assert!(refused.out.contains("two entries of the list are of the same account, 65534"), "{}", refused.seen());
+}

@@ -266,3 +266,49 @@ fn a_site_says_how_much_of_the_past_is_kept() {
     fs::write(place.path("site.ncl"), "{ journal.runs = 0 }").unwrap();
     assert_eq!(place.run("validate site.ncl").code, 3);
 }
+
+#[test]
+fn the_lock_tells_no_values_and_says_nothing_when_nobody_is_at_work() {
+    let Some(place) = started() else { return };
+    let mut command = std::process::Command::new(crate::provision());
+    command.args(["apply", "--root", "root", "--set", "resources.file.\"/etc/a\".content=\"hunter2\"", "site.ncl"]);
+    assert_eq!(place.start(&mut command, "").code, 0);
+    assert_eq!(fs::read(place.path("root/run/provision.lock")).unwrap(), b"");
+    let mut strange = std::process::Command::new(crate::provision());
+    let name: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(b"site\xff.ncl".to_vec());
+    let ran = place.start(strange.args(["apply", "--root", "root"]).arg(name), "");
+    assert_eq!(ran.code, 3, "{}", ran.seen());
+}
+
+#[test]
+fn what_was_there_before_is_never_pruned_even_if_an_undo_put_it_back() {
+    let Some(place) = place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#) else { return };
+    let place = place.file("root/etc/motd", "the administrator's own\n");
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert_eq!(place.run("rollback --root root").code, 0);
+    fs::write(place.path("site.ncl"), "{ prune = true }").unwrap();
+    let pruned = place.run("apply --root root site.ncl");
+    assert_eq!(pruned.code, 0, "{}", pruned.seen());
+    assert!(place.path("root/etc/motd").exists(), "{}", pruned.seen());
+}
+
+#[test]
+fn recovery_removes_nothing_that_came_after_the_death() {
+    let Some(place) = place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#) else {
+        return;
+    };
+    let place = place.file("root/srv/old/a", "a");
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    // As if the run had died while it removed the directory.
+    let runs = place.path("root/var/lib/provision/runs");
+    let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
+    let begun: String = log.split_inclusive('\n').take(2).collect();
+    fs::write(runs.join("00000001.open"), begun).unwrap();
+    fs::remove_file(runs.join("00000001.done")).unwrap();
+    let place = place.file("root/srv/old/new", "since");
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/etc/x".content = "x" }"#).unwrap();
+    let next = place.run("apply --root root site.ncl");
+    assert_eq!(next.code, 0, "{}", next.seen());
+    assert_eq!(fs::read_to_string(place.path("root/srv/old/new")).unwrap(), "since", "{}", next.seen());
+    assert!(next.out.contains("is not what was there before"), "{}", next.seen());
+}

@@ -3,11 +3,14 @@
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use provision_core::effect::Sensitive;
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::secret::SecretStore;
 use provision_core::secret::age::KeyPair;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::SecretVerb;
 use crate::context;
@@ -23,7 +26,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
                 Some(file) => read_file(file)?,
                 None => read_input(name)?,
             };
-            context::secrets(place, None).write(name, &secret)?;
+            context::secrets(place, None).write(name, &not_empty(name, secret)?)?;
         }
         SecretVerb::Decrypt { name, show, place } => {
             let secret = context::secrets(place, None).read(name)?;
@@ -44,7 +47,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
             if after == before {
                 writeln!(std::io::stdout(), "{name} is unchanged.")?;
             } else {
-                store.write(name, &after)?;
+                store.write(name, &not_empty(name, after)?)?;
             }
         }
         SecretVerb::Rekey { names, place } => {
@@ -90,6 +93,14 @@ fn keygen(output: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn not_empty(name: &str, secret: Sensitive) -> Result<Sensitive, Failure> {
+    if secret.reveal().is_empty() {
+        let error = Error::new(ErrorKind::Invalid, format!("nothing was given for the secret `{name}`"));
+        return Err(error.with_hint("write it to standard input, or name a file with --from").into());
+    }
+    Ok(secret)
+}
+
 fn read_file(file: &Path) -> Result<Sensitive, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the file lies beside the site, not on the host")]
     let text = std::fs::read_to_string(file).while_doing(|| format!("reading {}", file.display()))?;
@@ -123,6 +134,11 @@ fn edit(name: &str, before: &Sensitive) -> Result<Sensitive, Failure> {
     staged.write_all(before.reveal().as_bytes())?;
     staged.persist(&path).map_err(|error| Error::io(&error.error))?;
     let editor = variable("VISUAL").or_else(|| variable("EDITOR")).unwrap_or_else(|| "editor".into());
+    // Ctrl-C is for the editor: this program has to wipe the file afterwards.
+    let ignored = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ignored)).while_doing(|| "getting ready for Ctrl-C")?;
+    }
     #[expect(clippy::disallowed_methods, reason = "an editor is started for the person at the terminal")]
     let status = std::process::Command::new("sh")
         .args(["-c", "exec $0 \"$1\""])

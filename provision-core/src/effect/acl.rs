@@ -137,6 +137,14 @@ impl Acl {
         }
         // By number, as setfacl(1) has them, so that equal lists are equal bytes.
         numbered.sort_unstable();
+        let twice = numbered.array_windows().find(|[a, b]| (a.0, a.1) == (b.0, b.1));
+        if let Some([(_, id, _), _]) = twice {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!("two entries of the list are of the same account, {id}"),
+            )
+            .with_hint("name it once, by its name or by its number"));
+        }
         let mut bytes = VERSION.to_vec();
         for (tag, id, permissions) in numbered {
             bytes.extend(tag.to_le_bytes());

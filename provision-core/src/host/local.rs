@@ -132,11 +132,12 @@ impl LocalHost {
                     owner: access(&file.access.owner, &file.access.group)?,
                     mode: file.access.mode,
                     hard_links: file.hard_links,
+                    confidential: file.content.is_sensitive(),
                     others: Others::Kept(&file.attributes, &numbers),
                 };
                 let fill = |new: &mut std::fs::File| Ok(new.write_all(file.content.bytes())?);
                 let check = |staged: &HostPath| match &file.validate {
-                    Some(command) => self.validate(command, staged),
+                    Some(command) => self.validate(command, staged, file.content.is_sensitive()),
                     None => Ok(()),
                 };
                 root.write_file(&file.path, &belongings, fill, check)
@@ -170,7 +171,7 @@ impl LocalHost {
         Ok(uid.or(gid).unwrap_or(u32::MAX))
     }
 
-    fn validate(&self, command: &Command, staged: &HostPath) -> Result<()> {
+    fn validate(&self, command: &Command, staged: &HostPath, confidential: bool) -> Result<()> {
         let mut command = command.clone();
         for argument in &mut command.argv {
             *argument = argument.replace('%', staged.as_str());
@@ -179,8 +180,10 @@ impl LocalHost {
         if output.success() {
             return Ok(());
         }
+        // What it says may be a part of the content, in whatever quotes.
+        let said = if confidential { format!("exit code {}", output.code) } else { last_words(&output) };
         Err(Error::new(ErrorKind::CommandFailed, "the new content did not pass its validation, so the old file stays")
-            .with_cause(format!("{command}\n{}", last_words(&output))))
+            .with_cause(format!("{command}\n{said}")))
     }
 }
 

@@ -194,6 +194,8 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
             homes.chain([Made::User(user.name.clone())]).collect()
         }
         (Effect::CreateGroup { name, .. }, _) => vec![Made::Group(name.clone())],
+        // What is put back was there before.
+        (Effect::Restore(_), _) => Vec::new(),
         (effect, Before::Paths { paths }) if effect.path().is_some() => {
             paths.iter().filter(|path| path.was == Was::Absent).map(|path| Made::Path(path.path.clone())).collect()
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::image::Keeper;
 use super::ledger::{Made, Orphan};
+use super::undo::unlocking;
 use super::{HostKey, MemoryStore, StateStore};
 use crate::effect::{Effect, PackageTransaction, Removal};
 use crate::error::Result;
@@ -113,6 +114,9 @@ impl DynResource for Pruned {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
+    fn hidden(&self, _: &DynState) -> &'static [&'static str] {
+        &[]
+    }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
         let (mut state, mut going) = (State::new(), BTreeSet::new());
         // What lies beneath sorts after what holds it.
@@ -138,6 +142,11 @@ impl DynResource for Pruned {
         // userdel(8) takes the user's own group along.
         for made in paths.into_iter().rev().chain(others) {
             if !matches!(made, Made::Group(name) if host.group(name)?.is_none()) {
+                if let Made::Path(path) = made
+                    && let Some(unlock) = unlocking(path, host)?
+                {
+                    host.perform(&unlock)?;
+                }
                 host.perform(&removal(made, host)?)?;
             }
         }

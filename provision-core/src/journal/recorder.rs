@@ -38,7 +38,10 @@ struct State {
     causes: Vec<(ResourceId, ResourceId)>,
     /// For each resource that changed, those that react to it.
     notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
+    /// What went wrong, to be told of at the end.
     failed: Option<Error>,
+    /// Why the log cannot be continued.
+    broken: Option<Error>,
 }
 
 /// An effect under way.
@@ -59,6 +62,7 @@ impl Recorder {
             causes: Vec::new(),
             notifies: BTreeMap::new(),
             failed: None,
+            broken: None,
         };
         Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state) })
     }
@@ -110,6 +114,9 @@ impl Recorder {
         let before = keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}"))?;
         let now = host.now();
         let mut state = self.state();
+        if let Some(error) = &state.broken {
+            return Err(error.clone());
+        }
         let mut bytes = Vec::new();
         if state.run.is_none() {
             let run = self.journal.next_run()?;
@@ -143,10 +150,7 @@ impl Recorder {
             at_micros: now.unix_micros,
         };
         bytes.extend(log::line(&Record::Intends(Box::new(intent.clone())), &mut state.last)?);
-        self.store()
-            .append(&open_name(run), &bytes, true)
-            .while_doing(|| "writing the journal")
-            .map_err(|error| error.with_hint("nothing is changed that could not be undone"))?;
+        self.append(&mut state, run, &bytes, true)?;
         state.effects.push(EffectRecord { intent, outcome: None });
         Ok(Entry { number, started: Instant::now() })
     }
@@ -239,8 +243,8 @@ impl Recorder {
     /// The journal could not be written, now or before.
     pub fn finish(&self, how: Ending, counts: Counts, host: &dyn HostView) -> Result<()> {
         let mut state = self.state();
-        if let Some(error) = state.failed.take() {
-            return Err(error.while_doing("writing the journal"));
+        if let Some(error) = state.failed.as_ref().or(state.broken.as_ref()) {
+            return Err(error.clone());
         }
         if state.owed != state.owed_before {
             debts::write(self.store(), &state.owed)?;
@@ -257,7 +261,21 @@ impl Recorder {
     fn write(&self, state: &mut State, record: &Record, durably: bool) -> Result<()> {
         let Some(run) = state.run else { return Ok(()) };
         let line = log::line(record, &mut state.last)?;
-        self.store().append(&open_name(run), &line, durably).while_doing(|| "writing the journal")
+        self.append(state, run, &line, durably)
+    }
+
+    /// A line that could not be written may have been begun, and nothing can follow it: then this run writes no more, and
+    /// changes no more. The next one finds it as if it had died.
+    fn append(&self, state: &mut State, run: RunId, bytes: &[u8], durably: bool) -> Result<()> {
+        if let Some(error) = &state.broken {
+            return Err(error.clone());
+        }
+        let written = self.store().append(&open_name(run), bytes, durably).while_doing(|| "writing the journal");
+        written.map_err(|error| {
+            let error = error.with_hint("nothing is changed that could not be undone");
+            state.broken = Some(error.clone());
+            error
+        })
     }
 
     fn keep_failure(&self, result: Result<()>) {

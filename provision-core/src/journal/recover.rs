@@ -11,7 +11,7 @@ use super::recorder::{done_name, open_name};
 use super::{HostKey, Journal, debts, log};
 use crate::effect::{Effect, Removal};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Host, HostView};
+use crate::host::{FileKind, Host, HostView};
 use crate::path::HostPath;
 use crate::resource::ResourceId;
 
@@ -107,9 +107,9 @@ impl Journal {
 
     fn settle(&self, record: &EffectRecord, host: &dyn Host) -> Result<(Settled, Did)> {
         let effect = &record.intent.effect;
-        let error = roll_forward(effect, host).err();
         let key = HostKey::read_or_make(&*self.store)?;
         let keeper = Keeper { key: &key, store: &self.store };
+        let error = keeper.roll_forward(effect, &record.intent.before, host).err();
         let after = keeper.look(effect, &record.intent.before, host)?;
         let state = match &record.intent.before {
             Before::Nothing => SettledState::Unknown,
@@ -129,6 +129,48 @@ impl Journal {
 }
 
 impl Keeper<'_> {
+    /// Finishes what can be finished without knowing contents; what is atomic needs no more than its leftovers removed.
+    fn roll_forward(&self, effect: &Effect, before: &Before, host: &dyn Host) -> Result<()> {
+        if let Some(path) = effect.path() {
+            remove_staged(path, host)?;
+        }
+        match effect {
+            Effect::Remove { path, .. } => match self.stranger(before, host)? {
+                None => host.perform(effect).map(drop),
+                Some(stranger) => Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("{stranger} is not what was there before, so it was left, and {path} is not removed"),
+                )),
+            },
+            Effect::CreateDirectory { .. } | Effect::SetMetadata { .. } => host.perform(effect).map(drop),
+            Effect::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
+                host.perform(&Effect::RepairPackages).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Something in the places of before-images that has come since.
+    fn stranger(&self, before: &Before, host: &dyn HostView) -> Result<Option<HostPath>> {
+        let Before::Paths { paths } = before else { return Ok(None) };
+        for image in paths {
+            let Some(found) = host.metadata(&image.path)? else { continue };
+            if !self.is_as_before(image, host)? {
+                return Ok(Some(image.path.clone()));
+            }
+            if found.kind != FileKind::Directory {
+                continue;
+            }
+            for name in host.list(&image.path)?.unwrap_or_default() {
+                let inside = image.path.join(&name)?;
+                if !paths.iter().any(|image| image.path == inside) {
+                    return Ok(Some(inside));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Notes how things are now, whatever an effect has left.
     fn look(&self, effect: &Effect, before: &Before, host: &dyn HostView) -> Result<After> {
         let effect = match effect {
@@ -153,22 +195,6 @@ impl Keeper<'_> {
             (Before::Unit(before), After::Unit(after)) => before == after,
             _ => false,
         })
-    }
-}
-
-/// Finishes what can be finished without knowing contents; what is atomic needs no more than its leftovers removed.
-fn roll_forward(effect: &Effect, host: &dyn Host) -> Result<()> {
-    if let Some(path) = effect.path() {
-        remove_staged(path, host)?;
-    }
-    match effect {
-        Effect::CreateDirectory { .. } | Effect::SetMetadata { .. } | Effect::Remove { .. } => {
-            host.perform(effect).map(drop)
-        }
-        Effect::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
-            host.perform(&Effect::RepairPackages).map(drop)
-        }
-        _ => Ok(()),
     }
 }
 

@@ -170,7 +170,7 @@ fn removal(path: &HostPath, made: Removal, host: &dyn HostView) -> Result<std::r
 }
 
 /// Takes away the flags that keep something from being removed.
-fn unlocking(path: &HostPath, host: &dyn HostView) -> Result<Option<Effect>> {
+pub(super) fn unlocking(path: &HostPath, host: &dyn HostView) -> Result<Option<Effect>> {
     let locks = host.attributes(path)?.map_or(FileFlags::none(), |found| found.flags.only(FileFlags::LOCKS));
     let attributes = AttributeChanges { clear_flags: locks, ..AttributeChanges::default() };
     let unlock = Effect::SetMetadata { path: path.clone(), owner: None, group: None, mode: None, attributes };

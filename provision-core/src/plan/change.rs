@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::effect::Sensitive;
+use crate::graph::Node;
 use crate::resource::DynState;
 
 /// An attribute that differs.
@@ -17,14 +18,19 @@ pub struct Change {
     pub to: Value,
 }
 
-/// What differs between two states. A sensitive resource tells the attributes and not the values.
-pub(crate) fn between(now: &Value, want: &DynState, sensitive: bool) -> Vec<Change> {
+/// What differs between two states. A sensitive resource tells the attributes and not the values, and of what was found
+/// some may be nobody's business.
+pub(crate) fn between(node: &Node, now: &DynState, want: &DynState) -> Vec<Change> {
     let mut changes = Vec::new();
-    compare("", now, &want.to_json(), &mut changes);
-    if sensitive {
-        for change in &mut changes {
-            change.from = Value::String(Sensitive::HIDDEN.into());
-            change.to = Value::String(Sensitive::HIDDEN.into());
+    compare("", &now.to_json(), &want.to_json(), &mut changes);
+    let hidden = node.resource.hidden(now);
+    let hide = |value: &mut Value| *value = Value::String(Sensitive::HIDDEN.into());
+    for change in &mut changes {
+        if node.common.sensitive {
+            hide(&mut change.from);
+            hide(&mut change.to);
+        } else if hidden.contains(&change.attribute.as_str()) && !change.from.is_null() {
+            hide(&mut change.from);
         }
     }
     changes

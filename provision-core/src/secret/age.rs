@@ -176,8 +176,9 @@ fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()
             if !name.starts_with('.') {
                 collect(&entry.path(), &format!("{prefix}{name}/"), names)?;
             }
-        } else if let Some(stem) = name.strip_suffix(".age").filter(|stem| is_store_name(stem)) {
-            names.push(format!("{prefix}{stem}"));
+        } else if let Some(stem) = name.strip_suffix(".age") {
+            // What is kept there under other names is no secret of a site.
+            names.extend(Some(format!("{prefix}{stem}")).filter(|name| is_store_name(name)));
         }
     }
     Ok(())

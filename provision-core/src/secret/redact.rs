@@ -21,7 +21,13 @@ impl Redactor {
         for secret in secrets {
             let whole = secret.reveal().trim();
             let pieces = std::iter::once(whole).chain(whole.lines().map(str::trim));
-            known.extend(pieces.filter(|piece| piece.len() >= SHORTEST).map(Sensitive::new));
+            for piece in pieces.filter(|piece| piece.len() >= SHORTEST) {
+                // Programs quote what they repeat, as JSON does or as languages do.
+                let quoted =
+                    [format!("{piece:?}"), serde_json::Value::from(piece).to_string(), piece.replace('\\', "\\\\")];
+                let bare = quoted.iter().map(|quoted| quoted.trim_matches('"'));
+                known.extend(bare.chain([piece]).map(Sensitive::new));
+            }
         }
         // The longest first: one may be part of another.
         known.sort_by(|a, b| (b.reveal().len(), b.reveal()).cmp(&(a.reveal().len(), a.reveal())));
@@ -83,6 +89,10 @@ mod tests {
         let error = Error::new(ErrorKind::CommandFailed, "exit code 1 for hunter2")
             .while_doing("checking")
             .with_cause("line 3: password=hunter2-and-more\nabcd1234 is no key");
+        assert_eq!(
+            Redactor::new([Sensitive::new("hun\"ter\\2")]).text(r#"'hun"ter\\2' "hun\"ter\\2""#.into()),
+            "'<sensitive>' \"<sensitive>\""
+        );
         let clean = redactor.error(error);
         assert_eq!(clean.to_string(), "checking: exit code 1 for <sensitive>");
         assert_eq!(clean.cause(), Some("line 3: password=<sensitive>\n<sensitive> is no key"));

@@ -59,7 +59,7 @@ impl<'t> Template<'t> {
             });
         }
         let pieces = self.parts.iter().zip(&secrets).map(|(part, secret)| match (part, secret) {
-            (_, Some(secret)) => secret.reveal().strip_suffix('\n').unwrap_or(secret.reveal()),
+            (_, Some(secret)) => without_line_break(secret.reveal()),
             (Part::Text(text) | Part::Secret(text), None) => text,
         });
         let pieces: Vec<&str> = pieces.collect();
@@ -68,6 +68,11 @@ impl<'t> Template<'t> {
         pieces.iter().for_each(|piece| filled.push_str(piece));
         Ok(Sensitive::new(std::mem::take(&mut *filled)))
     }
+}
+
+fn without_line_break(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
 }
 
 #[cfg(test)]

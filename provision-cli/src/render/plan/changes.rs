@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use provision_core::effect::Sensitive;
 use provision_core::plan::Change;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
@@ -75,8 +76,12 @@ fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &O
     if !attribute.is_empty() {
         writeln!(out, "    {attribute}:")?;
     }
+    // What is not to be shown has no lines.
+    let hidden = from == Sensitive::HIDDEN;
+    let from = if hidden { "" } else { from };
     let diff = TextDiff::from_lines(from, to);
     let mut lines = Vec::new();
+    lines.extend(hidden.then(|| (style::REMOVE, format!("-{}", Sensitive::HIDDEN), false)));
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         if !from.is_empty() && !to.is_empty() {
             lines.push((faint, hunk.header().to_string(), false));

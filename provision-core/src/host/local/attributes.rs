@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -106,11 +106,11 @@ pub(super) fn set_modified(fd: &impl AsRawFd, of: &FileAttributes) -> Result<()>
 }
 
 /// The lasting flags; none where the file system has no flags.
-pub(super) fn flags(file: &File) -> Result<FileFlags> {
+pub(super) fn flags(file: &impl AsFd) -> Result<FileFlags> {
     Ok(raw_flags(file)?.map_or(FileFlags::none(), |all| FileFlags::from_bits(all.bits())))
 }
 
-fn raw_flags(file: &File) -> Result<Option<IFlags>> {
+fn raw_flags(file: &impl AsFd) -> Result<Option<IFlags>> {
     match ioctl_getflags(file).map_err(std::io::Error::from) {
         Ok(all) => Ok(Some(all)),
         Err(error) if no_flags(&error) => Ok(None),

@@ -126,8 +126,9 @@ impl Changes<'_> {
         if kind_of(stat) == FileKind::Symlink {
             return Ok(());
         }
-        // chown(2) clears capabilities, set-user-id and set-group-id; what was not to change stays.
-        let mode = self.mode.unwrap_or(Mode::new(stat.st_mode));
+        // chown(2) clears set-user-id and set-group-id of a file, for good reason: with them it would hand the new owner's
+        // rights to whatever the old one wrote. It clears capabilities too, which only root can have set.
+        let mode = self.mode.map_or_else(|| fstat(node).map(|stat| Mode::new(stat.st_mode)), Ok)?;
         self.attributes.change(&mut wanted, mode, self.numbers)?;
         put_xattrs(node, &wanted)?;
         let permissions = Permissions::from_bits_truncate(mode.bits());

@@ -17,6 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileKind, FileMetadata};
 use crate::path::{HostPath, Mode};
 
+/// The largest file that is held in memory, in bytes. A user can give a file any size without filling it.
+const LARGEST: u64 = 256 << 20;
+
 /// An open directory that all paths are resolved in, as if it were `/`.
 pub(super) struct Root {
     fd: OwnedFd,
@@ -129,8 +132,15 @@ impl Root {
 
     pub(super) fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         let Some((mut file, stat)) = self.open_file(path)? else { return Ok(None) };
-        let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or_default() + 1);
-        file.read_to_end(&mut bytes)?;
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(LARGEST)).unwrap_or_default() + 1);
+        Read::take(&mut file, LARGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("it has {size} bytes, too many to be read at once"),
+            ));
+        }
         Ok(Some(bytes.into()))
     }
 

@@ -1,10 +1,12 @@
 //! Removing files and trees.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode as Permissions, fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::confined::{Root, kind_of};
@@ -30,7 +32,12 @@ impl Root {
                 return Err(Error::new(ErrorKind::Conflict, "it is a directory"));
             }
             Removal::Tree if is_directory => {
-                return remove_tree(parent.as_fd(), path.name(), stat.st_dev).and_then(|()| Ok(fsync(&parent)?));
+                let name = CString::new(path.name()).map_err(|_| Errno::EINVAL)?;
+                // What cannot go is found before anything is gone.
+                visit(parent.as_fd(), &name, &|_, _, _| Ok(()))?;
+                visit(parent.as_fd(), &name, &|directory, name, flag| Ok(unlinkat(directory, name, flag)?))?;
+                fsync(&parent)?;
+                return Ok(());
             }
             Removal::EmptyDirectory | Removal::IfEmpty => unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir),
             _ => unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir),
@@ -51,30 +58,44 @@ impl Root {
     }
 }
 
-/// Removes a directory and all beneath it. What is mounted there stays, and is an error.
-fn remove_tree(parent: BorrowedFd<'_>, name: &str, device: u64) -> Result<()> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let directory = openat(parent, name, flags, Permissions::empty())?;
-    if fstat(&directory)?.st_dev != device {
-        return Err(Error::new(ErrorKind::Refused, format!("another file system is mounted on `{name}`"))
-            .with_hint("unmount it first"));
-    }
-    let mut listing = nix::dir::Dir::from_fd(directory.try_clone()?)?;
+/// Visits a directory and all beneath it, what lies in a directory before the directory itself.
+///
+/// # Errors
+/// Another file system, or another part of the same one, is mounted on something there.
+fn visit(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    act: &dyn Fn(BorrowedFd<'_>, &CStr, UnlinkatFlags) -> Result<()>,
+) -> Result<()> {
+    let directory = open_here(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let mut listing = Dir::from_fd(directory.try_clone()?)?;
     for entry in listing.iter() {
         let entry = entry?;
         let entry = entry.file_name();
         if matches!(entry.to_bytes(), b"." | b"..") {
             continue;
         }
-        let stat = fstatat(&directory, entry, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        match (kind_of(&stat), entry.to_str()) {
-            (FileKind::Directory, Ok(entry)) => remove_tree(directory.as_fd(), entry, device)?,
-            (FileKind::Directory, Err(_)) => {
-                return Err(Error::new(ErrorKind::Unsupported, "a directory beneath it has a name that is not UTF-8"));
-            }
-            _ => unlinkat(&directory, entry, UnlinkatFlags::NoRemoveDir)?,
+        let node = open_here(directory.as_fd(), entry, OFlag::O_PATH)?;
+        match kind_of(&fstat(&node)?) {
+            FileKind::Directory => visit(directory.as_fd(), entry, act)?,
+            _ => act(directory.as_fd(), entry, UnlinkatFlags::NoRemoveDir)?,
         }
     }
-    unlinkat(parent, name, UnlinkatFlags::RemoveDir)?;
-    Ok(())
+    act(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+/// Opens what lies in a directory, if nothing is mounted there; a bind mount is found by `RESOLVE_NO_XDEV` alone.
+fn open_here(parent: BorrowedFd<'_>, name: &CStr, flags: OFlag) -> Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_BENEATH;
+    let how = OpenHow::new().flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).resolve(resolve);
+    loop {
+        match openat2(parent, name, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(Errno::EXDEV) => {
+                let message = format!("something is mounted on `{}`", name.to_string_lossy());
+                return Err(Error::new(ErrorKind::Refused, message).with_hint("unmount it first"));
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }

@@ -37,7 +37,8 @@ impl Root {
 
     fn restore_file(&self, image: &FileImage, content: &mut dyn Read, owner: (u32, u32)) -> Result<()> {
         let others = Others::Given(&image.attributes);
-        let belongings = Belongings { owner, mode: image.access.mode, hard_links: HardLinks::Break, others };
+        let belongings =
+            Belongings { owner, mode: image.access.mode, hard_links: HardLinks::Break, confidential: false, others };
         let fill = |file: &mut File| {
             let mut piece = vec![0; 64 << 10];
             loop {

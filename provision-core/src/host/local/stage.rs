@@ -6,7 +6,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::fsync;
 
+use super::attributes::flags;
 use super::confined::path_of;
+use crate::effect::FileFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 
@@ -27,6 +29,10 @@ impl<'a, T> Staged<'a, T> {
         path: &'a HostPath,
         make: impl Fn(&str) -> std::io::Result<T>,
     ) -> Result<Staged<'a, T>> {
+        // In a directory that only grows, what is staged could neither be renamed nor removed.
+        if flags(directory)?.has(FileFlags::LOCKS) {
+            return Err(Errno::EPERM.into());
+        }
         // A leading dot and the suffix: run-parts(8), sudo and cron pass over such a file.
         let file = tempfile::Builder::new()
             .prefix(&format!(".{}.", shortened(path.name())))

@@ -193,7 +193,14 @@ pub struct LockHolder {
 }
 
 /// The right to change a host, for as long as this lives.
-pub struct RunLock(#[expect(dead_code, reason = "closing the file releases the lock")] Flock<File>);
+pub struct RunLock(Flock<File>);
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // What is left would say that somebody is at work who is not.
+        let _ = self.0.set_len(0);
+    }
+}
 
 impl RunLock {
     /// Takes the lock, or waits for it. `busy` is told once who holds it.

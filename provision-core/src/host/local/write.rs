@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
-use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, symlinkat};
 
 use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, xattrs};
 use super::confined::{Root, kind_of};
@@ -26,6 +26,8 @@ pub(super) struct Belongings<'a> {
     pub(super) owner: (u32, u32),
     pub(super) mode: Mode,
     pub(super) hard_links: HardLinks,
+    /// Whether nobody may read it who is not declared.
+    pub(super) confidential: bool,
     pub(super) others: Others<'a>,
 }
 
@@ -92,7 +94,7 @@ impl Root {
     pub(super) fn write_bytes(&self, path: &HostPath, bytes: &[u8], owner: (u32, u32), mode: Mode) -> Result<()> {
         let changes = AttributeChanges::default();
         let others = Others::Kept(&changes, &|_| Ok(u32::MAX));
-        let belongings = Belongings { owner, mode, hard_links: HardLinks::Break, others };
+        let belongings = Belongings { owner, mode, hard_links: HardLinks::Break, confidential: false, others };
         self.write_file(path, &belongings, |new| Ok(new.write_all(bytes)?), |_| Ok(()))
     }
 
@@ -100,13 +102,17 @@ impl Root {
         let Some((mut old, stat)) = self.open_file(from)? else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
         };
-        let changes = AttributeChanges::default();
-        let belongings = Belongings {
-            owner: (stat.st_uid, stat.st_gid),
-            mode: Mode::new(stat.st_mode),
-            hard_links: HardLinks::Break,
-            others: Others::Kept(&changes, &|_| Ok(u32::MAX)),
+        let attributes = FileAttributes {
+            modified: stat.st_mtime,
+            modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+            xattrs: copied(xattrs(&old)?),
+            flags: FileFlags::none(),
         };
+        // A copy is no program to be run with the rights of another.
+        let mode = Mode::new(stat.st_mode & 0o1777);
+        let owner = (stat.st_uid, stat.st_gid);
+        let others = Others::Given(&attributes);
+        let belongings = Belongings { owner, mode, hard_links: HardLinks::Break, confidential: true, others };
         let fill = |new: &mut File| Ok(std::io::copy(&mut old, new).map(drop)?);
         self.write_file(to, &belongings, fill, |_| Ok(()))
     }
@@ -138,6 +144,11 @@ impl Root {
 }
 
 impl Belongings<'_> {
+    /// Whether a user is one who may say what belongs to the new file: root, who runs this program, or its owner.
+    fn may_have_made(&self, uid: u32) -> bool {
+        uid == 0 || uid == geteuid().as_raw() || uid == self.owner.0
+    }
+
     fn allow_replacing(&self, old: &Old) -> Result<()> {
         if self.hard_links == HardLinks::Refuse && old.stat.st_nlink > 1 {
             return Err(several_names(old.stat.st_nlink));
@@ -160,6 +171,12 @@ impl Belongings<'_> {
                     Some(old) => without_digests(old.xattrs.clone()),
                     None => xattrs(new)?,
                 };
+                // A list that somebody else may have made, or that a directory of somebody else's has given to the new file,
+                // is none that root has agreed to.
+                let foreign = old.is_some_and(|old| !self.may_have_made(old.stat.st_uid));
+                if self.confidential || foreign {
+                    wanted.remove(FileAttributes::ACL);
+                }
                 changes.change(&mut wanted, self.mode, numbers)?;
                 let before = old.map_or_else(|| flags(new), |old| Ok(old.flags))?;
                 (wanted, changes.flags_after(before))
@@ -194,6 +211,13 @@ fn old_file(parent: &OwnedFd, path: &HostPath) -> Result<Option<Old>> {
     let Some(file) = reopen(&found, &stat)? else { return Ok(None) };
     let (xattrs, flags) = (xattrs(&found)?, flags(&file)?);
     Ok(Some(Old { file, stat, xattrs, flags }))
+}
+
+/// What a copy has of the original: neither digests nor capabilities.
+fn copied(xattrs: BTreeMap<String, Content>) -> BTreeMap<String, Content> {
+    let mut copied = without_digests(xattrs);
+    copied.remove(FileAttributes::CAPABILITIES);
+    copied
 }
 
 /// Without the attributes that are digests of the old content; see `evm` and `ima` in the kernel's documentation.

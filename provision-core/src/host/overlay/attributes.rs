@@ -2,10 +2,10 @@
 
 use super::model::Node;
 
-use crate::effect::{AclSubject, AttributeChanges, HardLinks, WriteFile, inherited};
-use crate::error::Result;
+use crate::effect::{Access, AclSubject, AttributeChanges, FileFlags, HardLinks, WriteFile, inherited};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileAttributes, FileKind, HostView, Overlay, locked, missing_account, several_names};
-use crate::path::HostPath;
+use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
     /// What is at a path, to be changed; what effects have not touched comes from the host beneath.
@@ -34,28 +34,52 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts a file in the place of another, of which it keeps what is not to change.
-    pub(super) fn put_file(&self, path: &HostPath, mut node: Node, file: Option<&WriteFile>) -> Result<()> {
-        let unchanged = AttributeChanges::default();
-        let changes = file.map_or(&unchanged, |file| &file.attributes);
-        let mut attributes = match self.node(path)?.filter(|old| old.kind == FileKind::File) {
+    pub(super) fn put_file(&self, file: &WriteFile) -> Result<()> {
+        let path = &file.path;
+        let mut node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
+        let old = self.node(path)?.filter(|old| old.kind == FileKind::File);
+        let mut attributes = match &old {
             Some(old) => {
-                let kept = self.attributes_of(path, &old)?;
-                if !changes.may_unlock(kept.flags) {
+                let kept = self.attributes_of(path, old)?;
+                if !file.attributes.may_unlock(kept.flags) {
                     return Err(locked("it", path, kept.flags));
                 }
-                if file.is_some_and(|file| file.hard_links == HardLinks::Refuse) && old.links > 1 {
+                if file.hard_links == HardLinks::Refuse && old.links > 1 {
                     return Err(several_names(old.links));
                 }
                 kept
             }
             None => self.inherit(path, &node)?,
         };
-        self.change(&mut attributes, &node, changes)?;
+        // A list that somebody else may have made is none that root has agreed to.
+        let foreign = old.is_some_and(|old| old.access.owner != "root" && old.access.owner != file.access.owner);
+        if file.content.is_sensitive() || foreign {
+            attributes.xattrs.remove(FileAttributes::ACL);
+        }
+        self.change(&mut attributes, &node, &file.attributes)?;
+        self.touch(&mut attributes);
+        node.attributes = Some(attributes);
+        self.put_beside(path, node)
+    }
+
+    /// Puts a copy of a file in a place: with its list, and without what would let it be run with the rights of another.
+    pub(super) fn put_copy(&self, from: &HostPath, to: &HostPath) -> Result<()> {
+        let (Some(original), Some(content)) = (self.node(from)?, self.read(from)?) else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
+        };
+        let mut attributes = self.attributes_of(from, &original)?;
+        attributes.xattrs.remove(FileAttributes::CAPABILITIES);
+        attributes.flags = FileFlags::none();
+        let access = Access { mode: Mode::new(original.access.mode.bits() & 0o1777), ..original.access };
+        let node = Node { attributes: Some(attributes), ..Node::new(FileKind::File, access, Some(content)) };
+        self.put_beside(to, node)
+    }
+
+    /// Says that something was changed now.
+    fn touch(&self, attributes: &mut FileAttributes) {
         let micros = self.base().now().unix_micros;
         attributes.modified = micros.div_euclid(1_000_000);
         attributes.modified_nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
-        node.attributes = Some(attributes);
-        self.put_beside(path, node)
     }
 
     /// Changes attributes of a node that has its final mode.

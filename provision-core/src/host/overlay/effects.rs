@@ -16,17 +16,13 @@ impl<H: HostView> Overlay<H> {
                 self.require_names(Some(&file.access.owner), Some(&file.access.group))?;
                 self.refuse_directory(&file.path)?;
                 self.require_parent(&file.path)?;
-                let node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
-                self.put_file(&file.path, node, Some(file))?;
+                self.put_file(file)?;
             }
             Effect::CopyFile { from, to } => {
-                let content = self.read(from)?;
-                let (Some(metadata), Some(content)) = (self.metadata(from)?, content) else {
-                    return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
-                };
                 self.refuse_directory(to)?;
                 self.require_parent(to)?;
-                self.put_file(to, Node::new(FileKind::File, metadata.access, Some(content)), None)?;
+                self.require_unlocked(to)?;
+                self.put_copy(from, to)?;
             }
             Effect::CreateDirectory { path, access, attributes } => {
                 self.require_names(Some(&access.owner), Some(&access.group))?;
@@ -144,7 +140,11 @@ impl<H: HostView> Overlay<H> {
         };
         owner.into_iter().for_each(|owner| owner.clone_into(&mut node.access.owner));
         group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
-        node.access.mode = mode.unwrap_or(node.access.mode);
+        let kept = match node.kind {
+            FileKind::File if owner.is_some() || group.is_some() => after_chown(node.access.mode),
+            _ => node.access.mode,
+        };
+        node.access.mode = mode.unwrap_or(kept);
         self.change_attributes(path, &mut node, attributes)?;
         self.model().put(path, node);
         Ok(())
@@ -207,6 +207,12 @@ impl<H: HostView> Overlay<H> {
         }
         Ok(())
     }
+}
+
+/// What chown(2) leaves of the mode of a file.
+fn after_chown(mode: Mode) -> Mode {
+    let group_may_execute = mode.bits() & 0o010 != 0;
+    Mode::new(mode.bits() & if group_may_execute { 0o1777 } else { 0o3777 })
 }
 
 fn is_number(name: &str) -> bool {
