@@ -164,7 +164,11 @@ pub fn resolve(
         _ => HostKey::random()?,
     };
     let store = secrets(place, site);
-    let sources = Sources { store: &store, environment: &variable };
+    let environment = |name: &str| {
+        #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
+        std::env::var(name).ok()
+    };
+    let sources = Sources { store: &store, environment: &environment };
     graph.resolve_secrets(&sources, &key, only).map_err(Failure::Secrets)
 }
 
@@ -182,27 +186,28 @@ fn variable(name: &str) -> Option<String> {
 
 /// The bytes of the saved plan that is named in place of a site, if one is.
 pub fn saved_plan(arguments: &SiteArguments) -> Result<Option<Vec<u8>>, Failure> {
-    let [file] = arguments.sites.as_slice() else { return Ok(None) };
-    let mut head = [0; 200];
-    #[expect(clippy::disallowed_types, reason = "a saved plan lies beside the site, not on the host")]
-    let opened = std::fs::File::open(file);
-    // What cannot be read is told when it is read as a site.
-    let Ok(mut opened) = opened
-        .and_then(|file| if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::Other.into()) })
-    else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    let length = opened.read(&mut head).unwrap_or_default();
-    if !SavedPlan::is_one(&head[..length]) {
-        return Ok(None);
+    let Some(file) = arguments.sites.iter().find(|file| is_saved_plan(file)) else { return Ok(None) };
+    if arguments.sites.len() > 1 {
+        return Err(Failure::Usage(format!("{} is a saved plan, which is applied alone", file.display())));
     }
-    bytes.extend_from_slice(&head[..length]);
-    opened
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::io(&error))
-        .while_doing(|| format!("reading {}", file.display()))?;
+    #[expect(clippy::disallowed_methods, reason = "a saved plan lies beside the site, not on the host")]
+    let bytes = std::fs::read(file).while_doing(|| format!("reading {}", file.display()))?;
     Ok(Some(bytes))
+}
+
+fn is_saved_plan(file: &Path) -> bool {
+    head_of(file).is_some_and(|head| SavedPlan::is_one(&head))
+}
+
+/// How a file begins; none if it is no regular file, or cannot be read, which is told of when it is read as a site.
+fn head_of(file: &Path) -> Option<Vec<u8>> {
+    #[expect(clippy::disallowed_methods, reason = "sites and plans do not lie on the host")]
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    #[expect(clippy::disallowed_types, reason = "sites and plans do not lie on the host")]
+    let opened = is_file.then(|| std::fs::File::open(file)).and_then(Result::ok)?;
+    let mut head = Vec::new();
+    opened.take(200).read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
 /// Saves a plan in a file that only its owner may read.
@@ -214,6 +219,17 @@ pub fn save_plan(
 ) -> Result<(), Failure> {
     let sites: Vec<String> = arguments.sites.iter().map(|site| site.display().to_string()).collect();
     let saving = || format!("saving the plan in {}", file.display());
+    if target.lock.is_none() {
+        return Err(Failure::Usage("a plan of a simulated host is for no host; leave -o out".into()));
+    }
+    // What is there and is no plan was not meant: it may be the site.
+    let there = head_of(file).is_some_and(|head| !head.is_empty() && !SavedPlan::is_one(&head));
+    if there {
+        return Err(Error::new(ErrorKind::Refused, "it holds something that is no saved plan")
+            .while_doing(saving())
+            .with_hint("choose another file, or remove it")
+            .into());
+    }
     let key = target.journal.make_key().while_doing(saving)?;
     let bytes = planned.save(&*target.host, &key, &sites.join(" ")).while_doing(saving)?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -256,6 +272,12 @@ pub fn site(arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
         }
     }
     let mut sources = Vec::new();
+    if let Some(plan) = arguments.sites.iter().find(|file| is_saved_plan(file)) {
+        let plan = plan.display();
+        return Err(Failure::Usage(format!(
+            "{plan} is a saved plan and no site; `provision apply {plan}` carries it out"
+        )));
+    }
     for site in &arguments.sites {
         if site.as_os_str() != "-" {
             sources.push(SiteSource::File(site.clone()));

@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     };
     arguments.options.color.write_global();
     let level = arguments.options.log_level();
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
+    let colored = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let messages = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    messages.with_ansi(colored).without_time().init();
     let only_plans = arguments.options.format == Format::Markdown && !matches!(arguments.verb, Verb::Plan(_));
     let result = match &arguments.verb {
         _ if only_plans => Err(Failure::Usage("--format markdown is for `provision plan`".into())),

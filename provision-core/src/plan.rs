@@ -17,7 +17,7 @@ use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
-use crate::journal::{Orphan, Owed};
+use crate::journal::{HostKey, Orphan, Owed, relied_on};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::{Claim, DynState, ResourceId};
@@ -158,6 +158,14 @@ impl Plan {
         counts
     }
 
+    /// Everything that its effects touch, with digests of how that is now; `key` is the key of the host's journal.
+    ///
+    /// # Errors
+    /// The host cannot be looked at.
+    pub fn relied_on(&self, host: &dyn HostView, key: &HostKey) -> Result<Vec<ReliedOn>> {
+        relied_on(self, host, key)
+    }
+
     /// Whether applying it would do nothing at all.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| step.verdict == Verdict::InSync && step.reaction.is_none())
@@ -234,7 +242,11 @@ impl Graph {
         }
         let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
         let forgotten = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
-        let released = if options.only.is_empty() { self.released().to_vec() } else { Vec::new() };
+        let orphans = if options.only.is_empty() { self.released() } else { &[] };
+        let orphans = orphans.iter().map(|orphan| orphan.looked_at(host));
+        // What is pruned is a step; what something else has changed stays all the same.
+        let stays = |orphan: &Orphan| !self.policy().prune || orphan.made.is_empty() || !orphan.changed.is_empty();
+        let released = orphans.filter(stays).collect();
         let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released };
         Ok(Planned {
             graph: self,

@@ -75,7 +75,9 @@ pub struct Common {
     /// How long all of it may take: a command of its own is ended then, nothing more is begun, and it is not tried again.
     /// Package changes and jobs of units in progress are not interrupted.
     pub timeout: Option<Duration>,
-    /// What happens if it fails; what the site says as a whole if this is not said.
+    /// What happens if it fails: what does not require it goes on, nothing new is begun, or what the run has done to it and
+    /// to all that share one of its tags is undone. What the site says as a whole if this is not said; there, `rollback`
+    /// undoes everything.
     pub on_failure: Option<OnFailure>,
 }
 

@@ -261,10 +261,9 @@ impl Site {
         let owned: BTreeSet<Target> =
             claims.filter(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes)).map(|claim| claim.target).collect();
         let known = self.ids();
-        for orphan in std::mem::take(&mut self.orphans) {
+        for orphan in self.orphans.clone() {
             let pruned = Pruned::new(&orphan, |target| owned.contains(target));
             if pruned.is_empty() {
-                self.orphans.push(orphan);
                 continue;
             }
             let notifies = orphan.notifies.iter().filter(|id| known.contains(*id)).cloned().collect();

@@ -73,7 +73,18 @@ impl PasswordHash {
 
     /// See [`digest_of_password`].
     pub(crate) fn digest(&self) -> Result<String> {
-        self.sensitive().map(|hash| digest_of_password(hash.reveal()))
+        self.sensitive().map(|hash| self.digest_beside(hash.reveal()))
+    }
+
+    /// Stands for the entry of the shadow file that is compared with it: if it is a secret, by a digest that only the host
+    /// can make.
+    pub(crate) fn digest_beside(&self, entry: &str) -> String {
+        let digest = digest_of_password(entry);
+        let hash = entry.trim_start_matches('!').as_bytes();
+        match self.0.digest(hash).filter(|_| digest.starts_with("sha256:")) {
+            Some(keyed) => format!("<sensitive {keyed}>"),
+            None => digest,
+        }
     }
 
     /// What is wrong with it, without saying what it is.
@@ -111,7 +122,7 @@ impl PasswordHash {
 
 /// Stands for the hash of a password where two states are compared and shown. Its lock is left out, for it is shown by itself;
 /// all ways to have no password are one.
-pub(crate) fn digest_of_password(entry: &str) -> String {
+fn digest_of_password(entry: &str) -> String {
     match entry.trim_start_matches('!') {
         "" if entry.is_empty() => "empty".to_owned(),
         "" | "*" => "none".to_owned(),

@@ -72,8 +72,8 @@ pub struct File {
     /// `""` for nothing; what is there is kept if this is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<String>,
-    /// Flags of chattr(1), `true` or `false`: `immutable`, `append_only`, `no_dump`, `no_atime`, `sync`,
-    /// `sync_directory`. Others are kept. An immutable file is changed only if `immutable` is named here; the flag is lifted
+    /// Flags of chattr(1), `true` or `false`: `immutable`, `append_only`, `no_dump`, `no_atime`, `sync`.
+    /// Others are kept. An immutable file is changed only if `immutable` is named here; the flag is lifted
     /// for the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<BTreeMap<String, bool>>,
@@ -298,6 +298,10 @@ impl Resource for File {
         }
         mistakes.extend(self.check_command().err());
         mistakes.extend(self.declared().mistakes(self.mode));
+        if self.flags.as_ref().is_some_and(|flags| flags.contains_key("sync_directory")) {
+            let path = vec!["flags".to_owned(), "sync_directory".to_owned()];
+            mistakes.push(AttributeError::at(path, "only a directory has this flag").help("a file has `sync`"));
+        }
         // A name has at most 255 bytes.
         if self.backup && path.and_then(|path| copy_of(&path).ok()).is_some_and(|copy| copy.name().len() > 255) {
             mistakes.push(AttributeError::new("backup", "the name is too long for a copy beside it"));

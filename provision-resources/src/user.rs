@@ -16,7 +16,7 @@ use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::{Day, PasswordHash, digest_of_password};
+use crate::accounts::{Day, PasswordHash};
 use crate::authorized_keys::{self, Keys};
 use crate::ensure::Ensure;
 
@@ -304,7 +304,7 @@ impl User {
         {
             return Err(no_password(name));
         }
-        state.password = self.password.as_ref().map(|_| digest_of_password(entry));
+        state.password = self.password.as_ref().map(|password| password.digest_beside(entry));
         state.locked = self.locked.map(|_| is_locked);
         state.expires = self.expires.as_ref().map(|_| Day(shadow.and_then(|shadow| shadow.expires)).to_string());
         Ok(())

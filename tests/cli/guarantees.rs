@@ -312,3 +312,103 @@ fn recovery_removes_nothing_that_came_after_the_death() {
     assert_eq!(fs::read_to_string(place.path("root/srv/old/new")).unwrap(), "since", "{}", next.seen());
     assert!(next.out.contains("is not what was there before"), "{}", next.seen());
 }
+
+#[test]
+fn the_run_that_is_undone_by_default_is_one_that_did_something() {
+    let site = r#"{ resources.file = {
+      "/etc/a".content = "a",
+      "/etc/bad" = { content = "b", validate = "/no/such/program %" },
+    } }"#;
+    let Some(place) = place(site) else { return };
+    for _ in 0..2 {
+        assert_eq!(place.run("apply --root root site.ncl").code, 1);
+    }
+    let undone = place.run("rollback --root root");
+    assert_eq!(undone.code, 0, "{}", undone.seen());
+    assert!(!place.path("root/etc/a").exists(), "{}", undone.seen());
+    // And one that has undone itself is none.
+    fs::write(place.path("site.ncl"), site.replacen("{ resources", "{ on_failure = 'rollback, resources", 1)).unwrap();
+    let failed = place.run("apply --jobs 1 --root root site.ncl");
+    assert_eq!(failed.code, 1);
+    assert!(!place.path("root/etc/a").exists(), "{}", failed.seen());
+    let nothing = place.run("rollback --root root");
+    assert!(nothing.err.contains("there is no run that could be undone"), "{}", nothing.seen());
+}
+
+#[test]
+fn a_directory_that_an_undo_brought_back_can_go_again() {
+    let Some(place) = place(r#"{ resources.directory."/srv/www" = {} }"#) else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    for (run, there) in [("1", false), ("2", true), ("3", false)] {
+        let undone = place.run(&format!("rollback --root root {run}"));
+        assert_eq!(undone.code, 0, "{}", undone.seen());
+        assert_eq!(place.path("root/srv/www").exists(), there, "after run {run}");
+    }
+}
+
+#[test]
+fn an_undo_says_what_of_a_file_comes_back() {
+    let Some(place) = place(r#"{ resources.file."/etc/motd" = { content = "old\n", mode = "0644" } }"#) else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let mut seen = Vec::new();
+    for attributes in [
+        r#"content = "old\n", mode = "0600""#,
+        r#"content = "secret\n", mode = "0600""#,
+        r#"content = "secret\n", mode = "0664", acl."user:nobody" = "r--", capabilities = "cap_net_raw=ep", flags.no_dump = true"#,
+    ] {
+        fs::write(place.path("site.ncl"), format!("{{ resources.file.\"/etc/motd\" = {{ {attributes} }} }}")).unwrap();
+        assert_eq!(place.run("apply --root root site.ncl").code, 0);
+        seen.push(place.run("rollback --plan --root root").out);
+    }
+    insta::assert_snapshot!("undo_of_attributes", seen.join("\n"));
+}
+
+#[test]
+fn a_log_that_holds_nothing_is_no_damage_and_one_that_was_moved_is_none() {
+    let Some(place) = started() else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    fs::write(place.path("root/var/lib/provision/runs/00000002.open"), "").unwrap();
+    fs::write(place.path("root/var/lib/provision/runs/00000007.done.bak"), "moved out of the way").unwrap();
+    for arguments in
+        ["plan --root root site.ncl", "history --root root", "rollback --plan --root root", "show --root root"]
+    {
+        let ran = place.run(arguments);
+        assert_eq!(ran.code, 0, "{}", ran.seen());
+    }
+    let next = place.run("show --root root 7");
+    assert!(next.err.contains("the only one is run 1"), "{}", next.seen());
+}
+
+#[test]
+fn a_saved_plan_takes_up_a_run_that_died() {
+    let Some(place) = started() else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let runs = place.path("root/var/lib/provision/runs");
+    let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
+    // As if the run had died before it could write that it ended.
+    let begun: String = log.split_inclusive('\n').take(log.lines().count() - 1).collect();
+    fs::write(runs.join("00000001.open"), begun).unwrap();
+    fs::remove_file(runs.join("00000001.done")).unwrap();
+    fs::write(place.path("site.ncl"), r#"{ resources.file."/etc/x".content = "x" }"#).unwrap();
+    assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    let applied = place.run("apply --root root site.plan");
+    assert_eq!(applied.code, 0, "{}", applied.seen());
+    assert!(applied.out.contains("Run 1 died") && place.path("root/etc/x").exists(), "{}", applied.seen());
+}
+
+#[test]
+fn a_plan_is_saved_over_another_plan_and_over_nothing_else() {
+    let Some(place) = started() else { return };
+    let refused = place.run("plan --root root -o site.ncl site.ncl");
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("it holds something that is no saved plan"), "{}", refused.seen());
+    assert_eq!(fs::read_to_string(place.path("site.ncl")).unwrap(), SITE);
+    for _ in 0..2 {
+        assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
+    }
+    let no_site = place.run("plan --root root site.plan");
+    assert_eq!(no_site.code, 64);
+    assert!(no_site.err.contains("site.plan is a saved plan and no site"), "{}", no_site.seen());
+    assert_eq!(place.run("apply --root root site.plan site.ncl").code, 64);
+    assert_eq!(place.run("plan --simulate -o simulated.plan site.ncl").code, 64);
+}

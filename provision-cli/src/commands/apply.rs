@@ -7,11 +7,11 @@ use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::journal::{Purpose, RunInfo};
-use provision_core::plan::{PlanOptions, Planned, SavedPlan};
+use provision_core::journal::{HostKey, Purpose, RunInfo};
+use provision_core::plan::{Plan, PlanOptions, Planned, SavedPlan};
 use provision_core::report::Report;
 use provision_resources::registry;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::{Apply, Format, Options, Work};
 use crate::context::{self, Target};
@@ -74,13 +74,8 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
             .with_hint("--allow-deferred lets that happen")
             .into());
     }
+    render::history::recovered(&target.journal.recover(host)?, options)?;
     let pending = target.journal.pending()?;
-    if let Some(run) = pending.unfinished.first() {
-        return Err(Error::new(ErrorKind::Stale, format!("run {run} has died since it was made"))
-            .while_doing(format!("applying {file}"))
-            .with_hint("apply the site, which takes that run up again; or make the plan again afterwards")
-            .into());
-    }
     let mut graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
     let only = saved.only()?;
     context::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
@@ -106,7 +101,7 @@ impl Carrying<'_> {
         let (plan, host) = (planned.plan(), &*target.host);
         if verb.work.ask && !plan.is_empty() {
             render::plan::show(plan, &context::host_name(options, &Facts::gather(host)?), options)?;
-            if !confirmed("Apply this?")? {
+            if !confirmed_as_shown("Apply this?", plan, target)? {
                 return Ok(Exit::Success);
             }
         }
@@ -135,8 +130,25 @@ pub fn exit(report: &Report, work: &Work) -> Exit {
     }
 }
 
+/// Asks about a plan. What it touches must be as it was when the plan was shown, however long the answer takes.
+pub fn confirmed_as_shown(question: &str, plan: &Plan, target: &Target) -> Result<bool, Failure> {
+    let key = target.journal.key()?.map_or_else(HostKey::random, Ok)?;
+    let shown = plan.relied_on(&*target.host, &key)?;
+    if !confirmed(question)? {
+        return Ok(false);
+    }
+    let now = plan.relied_on(&*target.host, &key)?;
+    let moved: Vec<&str> = now.iter().filter(|now| !shown.contains(now)).map(|now| now.what.as_str()).collect();
+    if moved.is_empty() {
+        return Ok(true);
+    }
+    Err(Error::new(ErrorKind::Stale, format!("{} has changed while this was asked", moved.join(", ")))
+        .with_hint("nothing was done; ask again to see what would be done now")
+        .into())
+}
+
 /// Asks on the terminal; says so if the answer is no.
-pub fn confirmed(question: &str) -> Result<bool, Failure> {
+fn confirmed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Usage("--ask needs a terminal to ask on; leave it out, or run `provision plan`".into()));
     }
@@ -155,7 +167,7 @@ pub fn confirmed(question: &str) -> Result<bool, Failure> {
 /// The first signal stops the run after the effects in progress. Later ones only repeat that: to kill a package
 /// manager half-way does more harm than to wait.
 pub fn stop_on_signals(cancel: &Cancel) -> Result<(), Error> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
         .while_doing(|| "listening for signals")
         .map_err(|error| Error::new(ErrorKind::Io, error.to_string()))?;
     let cancel = cancel.clone();

@@ -24,6 +24,7 @@ pub fn run(options: &Options, verb: &History) -> Result<Exit, Failure> {
                 .collect();
             render::json::print(&json!({ "schema": "provision/history/1", "runs": runs }))?;
         }
+        Format::Text | Format::Markdown if verb.lines == 0 => {}
         Format::Text | Format::Markdown => render::history::list(&runs)?,
     }
     Ok(if readable { Exit::Success } else { Exit::Failure })

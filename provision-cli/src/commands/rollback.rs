@@ -3,10 +3,10 @@
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind};
 use provision_core::facts::Facts;
-use provision_core::journal::{Purpose, Retention, RollbackOptions, RunId, RunInfo};
+use provision_core::journal::{Ending, Purpose, Retention, RollbackOptions, RunId, RunInfo};
 use serde_json::json;
 
-use super::apply::{confirmed, exit, stop_on_signals};
+use super::apply::{confirmed_as_shown, exit, stop_on_signals};
 use crate::cli::{Format, Options, Rollback};
 use crate::context::{self, Target};
 use crate::exit::{Exit, Failure};
@@ -40,7 +40,8 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
         if !feasible {
             return Ok(Exit::Failure);
         }
-        if verb.plan || (!rollback.plan.is_empty() && !confirmed(&format!("Undo run {run}?"))?) {
+        let question = format!("Undo run {run}?");
+        if verb.plan || (!rollback.plan.is_empty() && !confirmed_as_shown(&question, &rollback.plan, &target)?) {
             return Ok(Exit::Success);
         }
     } else {
@@ -62,9 +63,10 @@ fn last(target: &Target) -> Result<RunId, Failure> {
     let mut undone = Vec::new();
     for (run, summary) in target.journal.runs()? {
         let summary = summary?;
+        let took_itself_back = summary.ended.is_some_and(|ended| ended.how == Ending::RolledBack);
         match summary.info.purpose {
             Purpose::Rollback { of } => undone.push(of),
-            Purpose::Apply if summary.effects > 0 && !undone.contains(&run) => return Ok(run),
+            Purpose::Apply if summary.done > 0 && !took_itself_back && !undone.contains(&run) => return Ok(run),
             Purpose::Apply => {}
         }
     }

@@ -72,6 +72,8 @@ fn keygen(output: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    #[expect(clippy::disallowed_methods, reason = "an identity belongs to the machine that this runs on")]
+    std::fs::create_dir_all(directory).while_doing(|| format!("making {}", directory.display()))?;
     // Only its owner may read it, from the first instant on.
     let written = tempfile::Builder::new()
         .permissions(std::fs::Permissions::from_mode(0o600))

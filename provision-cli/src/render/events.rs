@@ -105,7 +105,8 @@ impl<'a> Watcher<'a> {
                 Ok(())
             }
             Event::StepRetried { id, error, attempts, after } => self.bar.suspend(|| {
-                let says = format!("failed {attempts} times, is tried again in {:.0} s: {error}", after.as_secs_f64());
+                let times = if *attempts == 1 { "once" } else { &format!("{attempts} times") };
+                let says = format!("failed {times}, is tried again in {:.0} s: {error}", after.as_secs_f64());
                 Ok(headline(&mut anstream::stdout().lock(), ("!", style::CHANGE), id, &says, None)?)
             }),
             Event::RollbackStarted { because, .. } => self.bar.suspend(|| {

@@ -155,6 +155,15 @@ fn released(out: &mut impl Write, orphan: &Orphan, options: &Options) -> Result<
         return Ok(());
     }
     let (id, run) = (&orphan.id, orphan.run);
+    if !orphan.changed.is_empty() {
+        let changed: Vec<String> = orphan.changed.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "  {faint}{id} is no longer declared, and stays: something else has changed {} since run {run}{faint:#}",
+            list(&changed)
+        )?;
+        return Ok(());
+    }
     writeln!(
         out,
         "  {faint}{id} is no longer declared, and stays as run {run} left it: {} (--prune removes it){faint:#}",

@@ -49,10 +49,14 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
         },
         "journal" => match serde_json::from_value::<Retention>(field.value.to_json()) {
             Ok(Retention { runs: 1.., bytes: 1.. }) => true,
-            _ => {
-                let rule =
-                    "`journal` says how much of the past is kept, such as `{ runs = 100, bytes = 1_000_000_000 }`";
-                diagnostics.push(unlike(field, rule));
+            other => {
+                let why = other.map_or_else(|error| error.to_string(), |_| "at least 1 is kept".to_owned());
+                let span = field.value.span.clone().or_else(|| field.name_span.clone());
+                diagnostics.push(
+                    Diagnostic::error(format!("`journal` does not say how much of the past is kept: {why}"))
+                        .at(span, "")
+                        .help("write it as `{ runs = 100, bytes = 1_000_000_000 }`, or one of the two"),
+                );
                 false
             }
         },

@@ -137,8 +137,8 @@ impl Acl {
         }
         // By number, as setfacl(1) has them, so that equal lists are equal bytes.
         numbered.sort_unstable();
-        let twice = numbered.array_windows().find(|[a, b]| (a.0, a.1) == (b.0, b.1));
-        if let Some([(_, id, _), _]) = twice {
+        let twice = numbered.windows(2).find(|two| (two[0].0, two[0].1) == (two[1].0, two[1].1));
+        if let Some([(_, id, _), ..]) = twice {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 format!("two entries of the list are of the same account, {id}"),

@@ -47,6 +47,8 @@ pub struct RunSummary {
     pub ended: Option<Ended>,
     /// How many effects it performed, or tried to.
     pub effects: usize,
+    /// How many of them were done, as far as is known.
+    pub done: usize,
 }
 
 /// What waits from earlier runs.
@@ -60,7 +62,7 @@ pub struct Pending {
 
 impl Pending {
     pub(super) fn read(journal: &Journal) -> Result<Pending> {
-        let unfinished = journal.unfinished()?;
+        let unfinished = journal.died()?;
         let owed = match unfinished.last() {
             // It began with what was owed then.
             Some(run) => journal.run(*run)?.owed,
@@ -74,8 +76,21 @@ impl Journal {
     /// The numbers of all runs, oldest first.
     pub(super) fn numbers(&self) -> Result<Vec<RunId>> {
         let names = self.store.list("runs").while_doing(|| "listing the runs of the journal")?;
-        let numbers: BTreeSet<RunId> = names.iter().filter_map(|name| name.split_once('.')?.0.parse().ok()).collect();
+        let mut numbers = BTreeSet::new();
+        for name in &names {
+            match name.split_once('.') {
+                Some((number, "done")) => numbers.extend(number.parse::<RunId>()),
+                Some((number, "open")) if self.has_begun(name)? => numbers.extend(number.parse::<RunId>()),
+                // Somebody has moved it out of the way.
+                _ => {}
+            }
+        }
         Ok(numbers.into_iter().collect())
+    }
+
+    /// Whether there is anything in the log of a run: one that could not even write that has done nothing.
+    fn has_begun(&self, name: &str) -> Result<bool> {
+        Ok(self.store.size(&format!("runs/{name}"))? > 0)
     }
 
     pub(super) fn next_run(&self) -> Result<RunId> {
@@ -85,6 +100,19 @@ impl Journal {
     pub(super) fn unfinished(&self) -> Result<Vec<RunId>> {
         let names = self.store.list("runs").while_doing(|| "listing the runs of the journal")?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(".open")?.parse().ok()).collect())
+    }
+
+    /// The runs that died after they had written something.
+    fn died(&self) -> Result<Vec<RunId>> {
+        let mut runs = self.unfinished()?;
+        let mut begun = Vec::new();
+        for run in runs.drain(..) {
+            // A first line that was not written to its end says nothing yet.
+            if !matches!(self.log(run), Ok((log, _)) if log.records.is_empty()) {
+                begun.push(run);
+            }
+        }
+        Ok(begun)
     }
 
     /// All runs, newest first, with those that cannot be read as errors.
@@ -99,6 +127,7 @@ impl Journal {
             began: run.began,
             ended: run.ended,
             effects: run.effects.len(),
+            done: run.effects.iter().filter(|effect| effect.is_done()).count(),
         };
         Ok(numbers.into_iter().rev().map(|run| (run, self.run(run).map(summary))).collect())
     }

@@ -23,7 +23,7 @@ pub use accounts::AccountsImage;
 pub use files::{Fingerprint, PathImage, There, Was};
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
-pub(super) use changes::change;
+pub(super) use changes::changes;
 pub(super) use packages::inverse as inverse_of_packages;
 pub(crate) use relied::relied_on;
 

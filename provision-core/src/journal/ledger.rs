@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::image::{After, Before, Keeper, Was};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
-use super::{HostKey, Journal, log};
-use crate::effect::Effect;
+use super::{HostKey, Journal, Pruned, log};
+use crate::effect::{Effect, UserChanges};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{HostView, PackageStatus};
 use crate::path::HostPath;
@@ -56,6 +56,9 @@ pub struct Orphan {
     pub run: RunId,
     /// What was made for it; nothing if it was there before.
     pub made: Vec<Made>,
+    /// What of it something else has changed since, as far as that was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Made>,
     /// How each was left, in the digests of the host's key.
     #[serde(skip)]
     pub(crate) digests: BTreeMap<Made, String>,
@@ -105,6 +108,14 @@ impl<'de> Deserialize<'de> for Made {
     }
 }
 
+impl Orphan {
+    /// With what of it something else has changed since. What cannot be looked at is not said to be as it was left.
+    pub(crate) fn looked_at(&self, host: &dyn HostView) -> Orphan {
+        let changed = Pruned::new(self, |_| false).changed(host).unwrap_or_else(|_| self.made.clone());
+        Orphan { changed, ..self.clone() }
+    }
+}
+
 impl Ledger {
     pub(super) fn read(store: &dyn StateStore) -> Result<Ledger> {
         let Some(bytes) = store.read(NAME)? else { return Ok(Ledger::default()) };
@@ -131,6 +142,7 @@ impl Ledger {
             id: id.clone(),
             run: entry.run,
             made: entry.made.keys().cloned().collect(),
+            changed: Vec::new(),
             digests: entry.made.clone(),
             notifies: entry.notifies.clone(),
             key: None,
@@ -160,16 +172,56 @@ impl Ledger {
         (taken > 0).then_some(made)
     }
 
-    /// Looks at what was touched, and forgets what is gone.
-    fn look(&mut self, touched: &BTreeSet<ResourceId>, keeper: &Keeper<'_>, host: &dyn HostView) -> Result<()> {
+    /// Notes how a run has left what it made or changed, and forgets what is gone. What it did not change itself stays as it
+    /// was noted: somebody else may have changed it, and then it is not this program's to remove.
+    fn look(
+        &mut self,
+        touched: &BTreeSet<ResourceId>,
+        changed: &BTreeSet<Made>,
+        keeper: &Keeper<'_>,
+        host: &dyn HostView,
+    ) -> Result<()> {
         for (_, entry) in self.entries.iter_mut().filter(|(id, _)| touched.contains(*id)) {
             for (made, digest) in &mut entry.made {
-                *digest = keeper.digest_of(made, host)?.unwrap_or_default();
+                let now = keeper.digest_of(made, host)?;
+                if now.is_none() || digest.is_empty() || changed.contains(made) {
+                    *digest = now.unwrap_or_default();
+                }
             }
             entry.made.retain(|_, digest| !digest.is_empty());
         }
         Ok(())
     }
+}
+
+/// What an effect changes that may be in the ledger. A home directory is not among it: what users put there is theirs.
+fn changed_by(effect: &Effect) -> Vec<Made> {
+    if let Some(path) = effect.path() {
+        return vec![Made::Path(path.clone())].into_iter().filter(|made| !is_home(made)).collect();
+    }
+    let user = |name: &str, changes: Option<&UserChanges>| {
+        let groups = changes.into_iter().flat_map(|changes| changes.groups.iter().flatten());
+        let own = [Made::User(name.to_owned()), Made::Group(name.to_owned())];
+        own.into_iter().chain(groups.map(|group| Made::Group(group.clone()))).collect()
+    };
+    match effect {
+        Effect::CreateUser(created) => user(&created.name, Some(&created.attributes)),
+        Effect::ChangeUser { name, changes } => user(name, Some(changes)),
+        Effect::RemoveUser { name, .. } => user(name, None),
+        Effect::CreateGroup { name, .. }
+        | Effect::ChangeGroup { name, .. }
+        | Effect::RemoveGroup { name }
+        | Effect::SetMembers { group: name, .. } => vec![Made::Group(name.clone())],
+        Effect::RestoreAccounts { lines } => {
+            lines.iter().flat_map(|line| [Made::User(line.name.clone()), Made::Group(line.name.clone())]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether it is looked at with all that lies in it.
+fn is_home(made: &Made) -> bool {
+    matches!(made, Made::Path(path) if path.as_str().starts_with("/home/"))
 }
 
 /// What an effect has made, and for whom.
@@ -213,7 +265,7 @@ impl Keeper<'_> {
     pub(crate) fn digest_of(&self, made: &Made, host: &dyn HostView) -> Result<Option<String>> {
         Ok(match made {
             Made::Path(path) => {
-                let deep = path.as_str().starts_with("/home/");
+                let deep = is_home(made);
                 let found = self.fingerprint_of(path, deep, host)?;
                 found.kind.map(|_| self.key.digest(format!("{found:?}").as_bytes()))
             }
@@ -272,7 +324,8 @@ impl Journal {
         let key = self.make_key()?;
         let keeper = Keeper { key: &key, store: &self.store };
         let touched: BTreeSet<ResourceId> = effects.iter().flat_map(|effect| effect.intent.ids.clone()).collect();
-        ledger.look(&touched, &keeper, host)?;
+        let changed = effects.iter().flat_map(|record| changed_by(&record.intent.effect)).collect();
+        ledger.look(&touched, &changed, &keeper, host)?;
         // What it was declared for and that is gone is not worth a line.
         let emptied = |id: &ResourceId| before.entries.get(id).is_some_and(|entry| !entry.made.is_empty());
         ledger.entries.retain(|id, entry| !(entry.made.is_empty() && emptied(id)));

@@ -50,6 +50,26 @@ impl Pruned {
         self.made.is_empty()
     }
 
+    /// What something else has changed since it was made.
+    pub(super) fn changed(&self, host: &dyn HostView) -> Result<Vec<Made>> {
+        let found = self.found(host)?;
+        let changed = self.made.keys().filter(|made| found.get(&made.to_string()) == Some(&Found::Changed));
+        Ok(changed.cloned().collect())
+    }
+
+    fn found(&self, host: &dyn HostView) -> Result<State> {
+        let (mut state, mut going) = (State::new(), BTreeSet::new());
+        // What lies beneath sorts after what holds it.
+        for (made, digest) in self.made.iter().rev() {
+            let found = self.look(made, digest, &going, host)?;
+            if let (Made::Path(path), Found::Present) = (made, found) {
+                going.insert(path.clone());
+            }
+            state.insert(made.to_string(), found);
+        }
+        Ok(state)
+    }
+
     /// How something is; `going` are paths that are taken away before.
     fn look(&self, made: &Made, digest: &str, going: &BTreeSet<HostPath>, host: &dyn HostView) -> Result<Found> {
         let Some(key) = &self.key else { return Ok(Found::Changed) };
@@ -118,16 +138,7 @@ impl DynResource for Pruned {
         &[]
     }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
-        let (mut state, mut going) = (State::new(), BTreeSet::new());
-        // What lies beneath sorts after what holds it.
-        for (made, digest) in self.made.iter().rev() {
-            let found = self.look(made, digest, &going, host)?;
-            if let (Made::Path(path), Found::Present) = (made, found) {
-                going.insert(path.clone());
-            }
-            state.insert(made.to_string(), found);
-        }
-        Ok(DynState::new(state))
+        Ok(DynState::new(self.found(host)?))
     }
     fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
         let wanted = |found: &Found| if *found == Found::Present { Found::Absent } else { *found };

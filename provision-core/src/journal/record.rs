@@ -162,6 +162,13 @@ pub struct EffectRecord {
     pub outcome: Option<Did>,
 }
 
+impl EffectRecord {
+    /// Whether it was done, as far as is known.
+    pub fn is_done(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|did| did.error.is_none())
+    }
+}
+
 /// A run in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunRecord {

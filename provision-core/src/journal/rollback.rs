@@ -181,7 +181,7 @@ impl<'a> Undoing<'a> {
 
     /// What people see of it: texts that all may read, and kinds.
     fn changes(&self, effects: &[Effect]) -> Vec<Change> {
-        effects.iter().filter_map(|effect| super::image::change(effect, &self.overlay)).collect()
+        effects.iter().flat_map(|effect| super::image::changes(effect, &self.overlay)).collect()
     }
 
     fn push(&mut self, record: &EffectRecord, verdict: Verdict, effects: Vec<Effect>, changes: Vec<Change>) {

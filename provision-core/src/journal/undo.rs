@@ -4,7 +4,7 @@ use super::image::{After, Before, Keeper, PackageChanges, PathImage, UnitImage, 
 use super::record::EffectRecord;
 use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, PackageEntry};
+use crate::host::{FileKind, HostView, ImageContent, PackageEntry};
 use crate::path::HostPath;
 
 /// What takes an effect back.
@@ -34,10 +34,12 @@ impl Keeper<'_> {
                     Some(After::Paths { paths }) => paths.as_slice(),
                     _ => &[],
                 };
-                let made = if matches!(effect, Effect::CreateDirectory { .. }) {
-                    Removal::EmptyDirectory
-                } else {
-                    Removal::File
+                let made = match effect {
+                    Effect::CreateDirectory { .. } => Removal::EmptyDirectory,
+                    Effect::Restore(image) if matches!(image.content, ImageContent::Directory) => {
+                        Removal::EmptyDirectory
+                    }
+                    _ => Removal::File,
                 };
                 self.undo_paths(paths, after, made, host)
             }

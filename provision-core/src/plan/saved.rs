@@ -132,8 +132,12 @@ impl SavedPlan {
             return Err(damaged("it is no saved plan"));
         }
         if file.version != VERSION || file.program != env!("CARGO_PKG_VERSION") {
-            let message =
-                format!("version {} of this program made it, and this is {}", file.program, env!("CARGO_PKG_VERSION"));
+            let message = format!(
+                "version {} of this program made it, in version {} of the form, and this is version {}",
+                file.program,
+                file.version,
+                env!("CARGO_PKG_VERSION")
+            );
             return Err(
                 Error::new(ErrorKind::Unsupported, message).with_hint("apply it with that version, or make it again")
             );

@@ -155,6 +155,11 @@ impl SecretStore for AgeSecrets {
         let encrypted = match fs::read(&path) {
             Err(error) if error.kind() == IoErrorKind::NotFound => {
                 let names = self.names().unwrap_or_default();
+                if !self.directory.is_dir() {
+                    let message = format!("there is no secret `{name}`: {} is no directory", self.directory.display());
+                    return Err(Error::new(ErrorKind::NotFound, message)
+                        .with_hint("secrets lie in `secrets` beside the site; --secrets names another directory"));
+                }
                 return Err(missing(name, names.iter().map(String::as_str)));
             }
             encrypted => encrypted.while_doing(reading)?,

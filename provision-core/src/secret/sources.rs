@@ -72,6 +72,9 @@ fn ask(line: &str) -> Result<Sensitive> {
         // What it says may be the secret, so no more is told than how it ended.
         return Err(failed(output.status.to_string()));
     }
+    if stdout.is_empty() {
+        return Err(failed("it wrote nothing".to_owned()));
+    }
     let text = std::str::from_utf8(&stdout).map_err(|_| failed("what it wrote is not UTF-8 text".to_owned()))?;
     Ok(Sensitive::new(text))
 }

@@ -62,7 +62,7 @@ fn the_library_is_readable() {
             | doc "The versions of provision that the site is written for, such as \"^0.1\"."
             | optional,
           on_failure
-            | [| 'continue, 'stop, 'rollback |]
+            | (one_of (match { 'continue or "continue" or 'stop or "stop" or 'rollback or "rollback" => true, _ => false }) "'continue, 'stop, 'rollback")
             | doc "What happens when a resource fails that says nothing about it: what does not require it goes on (the default), nothing new is begun, or all that the run has done is undone."
             | optional,
           prune

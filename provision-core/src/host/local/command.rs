@@ -54,7 +54,7 @@ pub(super) fn run(command: &Command, root: Option<&Path>, watch: &(dyn Fn(&str) 
             end(&mut child);
             return Err(Error::new(
                 ErrorKind::TimedOut,
-                format!("it did not end within {} seconds and was killed", command.timeout_seconds),
+                format!("it did not end within {} s and was killed", command.timeout_seconds),
             )
             .with_cause(String::from_utf8_lossy(&transcript.err).into_owned()));
         }

@@ -2,29 +2,107 @@
 
 use serde_json::Value;
 
-use crate::effect::{Effect, Removal, Sensitive, UnitAction};
-use crate::host::{FileImage, HostView, ImageContent};
+use crate::effect::{Access, Acl, Capabilities, Content, Effect, Removal, Sensitive, UnitAction, permissions_text};
+use crate::host::{AccountDatabase, AccountLine, FileAttributes, FileImage, HostView, ImageContent};
 use crate::path::HostPath;
 use crate::plan::Change;
 
 /// More than this is not shown, in bytes.
 const MOST: usize = 64 << 10;
 
-/// What differs afterwards; `None` for an effect that speaks for itself.
-pub(in crate::journal) fn change(effect: &Effect, host: &dyn HostView) -> Option<Change> {
-    let change = |attribute: &str, from: Value, to: Value| Some(Change { attribute: attribute.to_owned(), from, to });
+/// What differs afterwards; nothing for an effect that speaks for itself.
+pub(in crate::journal) fn changes(effect: &Effect, host: &dyn HostView) -> Vec<Change> {
     match effect {
-        Effect::Restore(image) => {
-            let from = text_now(&image.path, host);
-            match text_of(image) {
-                None => change("", from, image.path.as_str().into()),
-                to if to.as_ref() == Some(&from) => {
-                    let found = host.metadata(&image.path).ok()??;
-                    change("access", said(&found.access), said(&image.access))
-                }
-                to => change("content", from, to.unwrap_or_default()),
-            }
+        Effect::Restore(image) => of_image(image, host),
+        Effect::RestoreAccounts { lines } => of_accounts(lines, host),
+        other => single(other, host).into_iter().collect(),
+    }
+}
+
+fn change(attribute: &str, from: Value, to: Value) -> Option<Change> {
+    Some(Change { attribute: attribute.to_owned(), from, to })
+}
+
+fn of_image(image: &FileImage, host: &dyn HostView) -> Vec<Change> {
+    let found = host.metadata(&image.path).ok().flatten();
+    let attributes = host.attributes(&image.path).ok().flatten().unwrap_or_default();
+    let mut all = Vec::new();
+    match (text_of(image), &found) {
+        (None, None) => all.extend(change("ensure", "absent".into(), "present".into())),
+        (None, Some(_)) => {}
+        (Some(to), found) => {
+            let from = found.as_ref().map_or(Value::Null, |_| text_now(&image.path, host));
+            let same = host.read(&image.path).ok().flatten().as_ref() == bytes_of(image);
+            // Hidden texts look alike.
+            all.extend(change("content", from.clone(), to.clone()).filter(|_| from != to || !same));
         }
+    }
+    let access = found.map(|found| found.access);
+    let mut tell = |attribute: &str, from: Option<String>, to: String| {
+        if from.as_ref() != Some(&to) {
+            all.extend(change(attribute, from.map_or(Value::Null, Value::from), to.into()));
+        }
+    };
+    if !matches!(image.content, ImageContent::Symlink(_)) {
+        let now = |part: fn(&Access) -> String| access.as_ref().map(part);
+        tell("owner", now(|access| access.owner.clone()), image.access.owner.clone());
+        tell("group", now(|access| access.group.clone()), image.access.group.clone());
+        tell("mode", now(|access| access.mode.to_string()), image.access.mode.to_string());
+    }
+    if access.is_some() {
+        for (name, say) in SAID {
+            tell(name, Some(say(&attributes)), say(&image.attributes));
+        }
+    }
+    all
+}
+
+/// Attributes of files in words.
+const SAID: [(&str, fn(&FileAttributes) -> String); 4] = [
+    ("acl", |of| list(of, FileAttributes::ACL)),
+    ("default_acl", |of| list(of, FileAttributes::DEFAULT_ACL)),
+    ("capabilities", |of| {
+        let value = of.xattrs.get(FileAttributes::CAPABILITIES);
+        value.and_then(|value| Capabilities::decode(value.bytes())).map(|it| it.to_string()).unwrap_or_default()
+    }),
+    ("flags", |of| of.flags.names().collect::<Vec<_>>().join(" ")),
+];
+
+fn list(of: &FileAttributes, name: &str) -> String {
+    let list = of.xattrs.get(name).and_then(|list| Acl::decode(list.bytes()).ok()).unwrap_or_default();
+    let entries = list.entries().map(|(who, permissions)| format!("{who}={}", permissions_text(permissions)));
+    entries.collect::<Vec<_>>().join(" ")
+}
+
+/// The bytes of an image that are at hand.
+fn bytes_of(image: &FileImage) -> Option<&Content> {
+    match &image.content {
+        ImageContent::File(content) => Some(content),
+        _ => None,
+    }
+}
+
+/// Users and groups that come, go, or are as they were.
+fn of_accounts(lines: &[AccountLine], host: &dyn HostView) -> Vec<Change> {
+    let said = |there: bool| Value::from(if there { "present" } else { "absent" });
+    let mut all = Vec::new();
+    for line in lines {
+        let (kind, there) = match line.database {
+            AccountDatabase::Passwd => ("user", host.user(&line.name).ok().flatten().is_some()),
+            AccountDatabase::Group => ("group", host.group(&line.name).ok().flatten().is_some()),
+            _ => continue,
+        };
+        let attribute = format!("{kind} {}", line.name);
+        all.extend(match there == line.line.is_some() {
+            true => change(&attribute, "as it is".into(), "as before".into()),
+            false => change(&attribute, said(there), said(!there)),
+        });
+    }
+    all
+}
+
+fn single(effect: &Effect, host: &dyn HostView) -> Option<Change> {
+    match effect {
         Effect::Remove { path, what: Removal::File } => change("content", text_now(path, host), Value::Null),
         Effect::Remove { path, .. } => change("", path.as_str().into(), Value::Null),
         Effect::Unit { action, .. } => match action {
@@ -36,18 +114,8 @@ pub(in crate::journal) fn change(effect: &Effect, host: &dyn HostView) -> Option
             UnitAction::Unmask => change("masked", true.into(), false.into()),
             _ => None,
         },
-        Effect::RestoreAccounts { lines } => {
-            let mut names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
-            names.sort_unstable();
-            names.dedup();
-            change("accounts", "as they are".into(), format!("{} as before", names.join(", ")).into())
-        }
         _ => None,
     }
-}
-
-fn said(access: &crate::effect::Access) -> Value {
-    format!("{}:{} {}", access.owner, access.group, access.mode).into()
 }
 
 /// The text of a file that all may read; what is hidden from others is hidden here.

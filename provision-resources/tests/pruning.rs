@@ -1,0 +1,56 @@
+//! What is no longer declared goes only as it was left, however often that is tried.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
+
+use provision_core::apply::ApplyOptions;
+use provision_core::effect::{Access, Effect, WriteFile};
+use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::path::{HostPath, Mode};
+use provision_core::plan::PlanOptions;
+use provision_core::registry::SitePolicy;
+use provision_core::site::Site;
+use provision_resources::{Group, User};
+use serde_json::json;
+
+fn run(site: Site, host: &SimHost, journal: &Journal) {
+    let declared = site.ids();
+    let policy = SitePolicy { prune: true, ..SitePolicy::default() };
+    let orphans = journal.orphans(&declared).unwrap();
+    let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
+    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
+    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
+    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let report = planned.apply(host, &options, &());
+    assert!(report.is_success(), "{report:#?}");
+}
+
+fn user() -> Site {
+    let mut site = Site::new();
+    site.declare("anna", serde_json::from_value::<User>(json!({})).unwrap());
+    site.declare("media", Group::default());
+    site
+}
+
+#[test]
+fn a_home_that_somebody_has_used_is_never_taken_away() {
+    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    run(user(), &host, &journal);
+    let access = Access { owner: "anna".into(), group: "anna".into(), mode: Mode::new(0o644) };
+    let thesis = HostPath::new("/home/anna/thesis").unwrap();
+    host.perform(&Effect::WriteFile(WriteFile::new(thesis, "years of work", access))).unwrap();
+    for _ in 0..3 {
+        run(Site::new(), &host, &journal);
+        assert_eq!(host.user("anna").unwrap(), None);
+        assert_eq!(host.group("media").unwrap(), None);
+        assert_eq!(host.read_text("/home/anna/thesis").unwrap().as_deref(), Some("years of work"));
+    }
+}
+
+#[test]
+fn a_home_that_nobody_has_used_goes_with_its_user() {
+    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    run(user(), &host, &journal);
+    run(Site::new(), &host, &journal);
+    assert_eq!(host.user("anna").unwrap(), None);
+    assert_eq!(host.metadata(&HostPath::new("/home/anna").unwrap()).unwrap(), None);
+}
