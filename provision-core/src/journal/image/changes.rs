@@ -57,8 +57,10 @@ fn of_image(image: &FileImage, host: &dyn HostView) -> Vec<Change> {
     all
 }
 
+type Say = fn(&FileAttributes) -> String;
+
 /// Attributes of files in words.
-const SAID: [(&str, fn(&FileAttributes) -> String); 4] = [
+const SAID: [(&str, Say); 4] = [
     ("acl", |of| list(of, FileAttributes::ACL)),
     ("default_acl", |of| list(of, FileAttributes::DEFAULT_ACL)),
     ("capabilities", |of| {
