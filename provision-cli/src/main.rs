@@ -5,6 +5,8 @@ mod commands;
 mod context;
 mod exit;
 mod render;
+mod saved;
+mod secrets;
 
 use std::io::Write;
 use std::process::ExitCode;

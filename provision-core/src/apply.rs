@@ -218,6 +218,7 @@ impl<'a> Run<'a> {
             changes: progress.changes,
             effects: progress.effects,
             reacted_to: progress.reacted_to,
+            deferred: progress.deferred || matches!(step.verdict, Verdict::Deferred { .. }),
             took: started.elapsed(),
         };
         self.note_failure(number, &report.outcome);
@@ -232,6 +233,7 @@ impl<'a> Run<'a> {
         }
         let id = &self.step(number).id;
         self.tell(&Event::StepStarted { id });
+        progress.deferred |= task.is_new && !again;
         if task.is_new {
             self.tell(&Event::StepDecided { id, effects: &task.effects });
         }
@@ -355,6 +357,7 @@ struct Progress {
     changes: Vec<Change>,
     effects: Vec<Effect>,
     reacted_to: Vec<ResourceId>,
+    deferred: bool,
 }
 
 fn shown(value: &serde_json::Value) -> String {

@@ -57,6 +57,11 @@ impl Report {
             && self.counts.not_run == 0
     }
 
+    /// How many resources were decided on only when their turn came.
+    pub fn deferred(&self) -> usize {
+        self.steps.iter().filter(|step| step.deferred).count()
+    }
+
     /// Whether anything on the host was changed.
     pub fn changed_anything(&self) -> bool {
         self.steps.iter().any(|step| !step.effects.is_empty())
@@ -78,6 +83,8 @@ pub struct StepReport {
     pub effects: Vec<Effect>,
     /// The resources whose changes it reacted to.
     pub reacted_to: Vec<ResourceId>,
+    /// Whether the plan could not say what to do, or was wrong about it, so that it was decided when its turn came.
+    pub deferred: bool,
     /// How long it took, in seconds.
     #[serde(serialize_with = "crate::observe::seconds")]
     pub took: Duration,
@@ -93,6 +100,7 @@ impl StepReport {
             changes: Vec::new(),
             effects: Vec::new(),
             reacted_to: Vec::new(),
+            deferred: false,
             took: Duration::ZERO,
         }
     }

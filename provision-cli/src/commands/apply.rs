@@ -18,10 +18,12 @@ use crate::context::{self, Target};
 use crate::exit::{Exit, Failure};
 use crate::render;
 use crate::render::events::Watcher;
+use crate::saved;
+use crate::secrets;
 
 /// Plans, or takes a plan that was saved, and carries it out.
 pub fn run(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
-    match context::saved_plan(&verb.site)? {
+    match saved::read(&verb.site)? {
         Some(bytes) => apply_saved(options, verb, &bytes),
         None => apply_site(options, verb),
     }
@@ -40,7 +42,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
         render::diagnostics::warnings(&graph);
     }
     let beside = verb.site.sites.first().map(PathBuf::as_path);
-    context::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
+    secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
@@ -78,7 +80,7 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
     let pending = target.journal.pending()?;
     let mut graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
     let only = saved.only()?;
-    context::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
+    secrets::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
     let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
     let verbatim = !verb.allow_deferred;
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim };

@@ -10,6 +10,8 @@ use crate::cli::{Format, Options, Plan};
 use crate::context;
 use crate::exit::{Exit, Failure};
 use crate::render;
+use crate::saved;
+use crate::secrets;
 
 /// Shows what would be done.
 pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
@@ -23,12 +25,12 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
         target.journal.make_key()?;
     }
     let beside = verb.site.sites.first().map(PathBuf::as_path);
-    context::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
+    secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let pending = target.pending()?;
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
     if let Some(file) = &verb.output {
-        context::save_plan(&planned, &target, &verb.site, file)?;
+        saved::write(&planned, &target, &verb.site, file)?;
     }
     match options.format {
         Format::Markdown => render::markdown::plan(plan, &context::host_name(options, &facts))?,

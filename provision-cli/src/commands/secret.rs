@@ -13,12 +13,12 @@ use provision_core::secret::age::KeyPair;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::SecretVerb;
-use crate::context;
 use crate::exit::{Exit, Failure};
+use crate::secrets;
 
 /// Works on secrets.
 pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
-    context::keep_out_of_core_dumps();
+    secrets::keep_out_of_core_dumps();
     match verb {
         SecretVerb::Keygen { output } => keygen(output.as_deref())?,
         SecretVerb::Encrypt { name, from, place } => {
@@ -26,10 +26,10 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
                 Some(file) => read_file(file)?,
                 None => read_input(name)?,
             };
-            context::secrets(place, None).write(name, &not_empty(name, secret)?)?;
+            secrets::store(place, None).write(name, &not_empty(name, secret)?)?;
         }
         SecretVerb::Decrypt { name, show, place } => {
-            let secret = context::secrets(place, None).read(name)?;
+            let secret = secrets::store(place, None).read(name)?;
             let mut out = std::io::stdout().lock();
             if out.is_terminal() && !show {
                 return Err(Failure::Usage("a secret is not written to a terminal unless --show is given".into()));
@@ -37,7 +37,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
             out.write_all(secret.reveal().as_bytes())?;
         }
         SecretVerb::Edit { name, place } => {
-            let store = context::secrets(place, None);
+            let store = secrets::store(place, None);
             let before = match store.read(name) {
                 Ok(secret) => secret,
                 Err(error) if error.kind() == ErrorKind::NotFound && !names_file(&error) => Sensitive::new(""),
@@ -52,7 +52,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
         }
         SecretVerb::Rekey { names, place } => {
             let mut out = std::io::stdout().lock();
-            for name in context::secrets(place, None).rekey(names)? {
+            for name in secrets::store(place, None).rekey(names)? {
                 writeln!(out, "{name}")?;
             }
         }

@@ -83,6 +83,7 @@ impl<'a> Watcher<'a> {
             (counts.skipped, "skipped"),
             (counts.rolled_back, "undone"),
             (counts.not_run, "not reached"),
+            (report.deferred(), "decided on the way"),
         ];
         let ended = match report {
             _ if report.cancelled => "Stopped",

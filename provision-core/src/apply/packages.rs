@@ -63,7 +63,7 @@ impl Run<'_> {
 
     /// Even if the transaction failed, some of its packages may be as wanted; that is looked at, not guessed.
     fn conclude(&self, number: usize, task: Task, started: Instant, failure: Option<Error>) {
-        let mut progress = Progress::default();
+        let mut progress = Progress { deferred: task.is_new, ..Progress::default() };
         let verified = self.verify(number, &task.want);
         let outcome = match (verified, failure) {
             (Ok(()), _) => {

@@ -7,6 +7,7 @@ mod clock;
 mod command;
 mod confined;
 mod locked;
+mod perform;
 mod remove;
 mod restore;
 mod stage;
@@ -18,19 +19,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::effect::{AclSubject, Command, Content, Effect, Output, PackageTransaction};
+use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
     AccountLine, Accounts, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
-    PackageTable, Platform, Shadow, TransactionPreview, UnitState, User, missing_account,
+    PackageTable, Platform, Shadow, TransactionPreview, UnitState, User,
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::Claim;
 
-use change::Changes;
 use confined::Root;
-use write::{Belongings, Others};
 
 pub use state::{DirectoryStore, LockHolder, RunLock};
 
@@ -107,89 +106,6 @@ impl LocalHost {
     ) -> Result<RunLock> {
         RunLock::take(&self.system.root, holder, patience, busy).while_doing(|| "taking the lock of this host")
     }
-
-    fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
-        let accounts = self.accounts()?;
-        let uid = owner.map(|name| {
-            lookup(name, accounts.users.get(name).map(|user| user.uid)).ok_or_else(|| missing_account("user", name))
-        });
-        let gid = group.map(|name| {
-            lookup(name, accounts.groups.get(name).map(|group| group.gid)).ok_or_else(|| missing_account("group", name))
-        });
-        Ok((uid.transpose()?, gid.transpose()?))
-    }
-
-    fn perform_on_files(&self, effect: &Effect) -> Result<()> {
-        let root = &self.system.root;
-        let access = |owner: &str, group: &str| -> Result<(u32, u32)> {
-            let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
-            Ok((uid.unwrap_or_default(), gid.unwrap_or_default()))
-        };
-        let numbers = |subject: &AclSubject| self.number_of(subject);
-        match effect {
-            Effect::WriteFile(file) => {
-                let belongings = Belongings {
-                    owner: access(&file.access.owner, &file.access.group)?,
-                    mode: file.access.mode,
-                    hard_links: file.hard_links,
-                    confidential: file.content.is_sensitive(),
-                    others: Others::Kept(&file.attributes, &numbers),
-                };
-                let fill = |new: &mut std::fs::File| Ok(new.write_all(file.content.bytes())?);
-                let check = |staged: &HostPath| match &file.validate {
-                    Some(command) => self.validate(command, staged, file.content.is_sensitive()),
-                    None => Ok(()),
-                };
-                root.write_file(&file.path, &belongings, fill, check)
-            }
-            Effect::CopyFile { from, to } => root.copy_file(from, to),
-            Effect::CreateDirectory { path, access: wanted, attributes } => {
-                let (uid, gid) = access(&wanted.owner, &wanted.group)?;
-                let owner = (Some(uid), Some(gid));
-                let changes = Changes { owner, mode: Some(wanted.mode), attributes, numbers: &numbers };
-                root.create_directory(path, |directory| changes.make_to(directory))
-            }
-            Effect::CreateSymlink { path, target, owner, group } => {
-                root.create_symlink(path, target, access(owner, group)?, |_| Ok(()))
-            }
-            Effect::SetMetadata { path, owner, group, mode, attributes } => {
-                let owner = self.resolve_access(owner.as_deref(), group.as_deref())?;
-                root.set_metadata(path, &Changes { owner, mode: *mode, attributes, numbers: &numbers })
-            }
-            Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
-            Effect::Remove { path, what } => root.remove(path, *what),
-            _ => Err(Error::new(ErrorKind::Unsupported, "this is no effect on files")),
-        }
-    }
-
-    fn number_of(&self, subject: &AclSubject) -> Result<u32> {
-        let (uid, gid) = match subject {
-            AclSubject::User(name) => self.resolve_access(Some(name), None)?,
-            AclSubject::Group(name) => self.resolve_access(None, Some(name))?,
-            _ => (None, None),
-        };
-        Ok(uid.or(gid).unwrap_or(u32::MAX))
-    }
-
-    fn validate(&self, command: &Command, staged: &HostPath, confidential: bool) -> Result<()> {
-        let mut command = command.clone();
-        for argument in &mut command.argv {
-            *argument = argument.replace('%', staged.as_str());
-        }
-        let output = self.system.run(&command)?;
-        if output.success() {
-            return Ok(());
-        }
-        // What it says may be a part of the content, in whatever quotes.
-        let said = if confidential { format!("exit code {}", output.code) } else { last_words(&output) };
-        Err(Error::new(ErrorKind::CommandFailed, "the new content did not pass its validation, so the old file stays")
-            .with_cause(format!("{command}\n{said}")))
-    }
-}
-
-/// A number where a name has none; `root` is 0 even where there are no account files yet.
-fn lookup(name: &str, known: Option<u32>) -> Option<u32> {
-    known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() })
 }
 
 /// The end of what a failed command said, for people.
