@@ -4,7 +4,7 @@
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Access, Effect, WriteFile};
 use provision_core::host::{Host, HostView, HostViewExt, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore, Purpose, RollbackOptions, RunInfo};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::PlanOptions;
 use provision_core::registry::SitePolicy;
@@ -44,6 +44,19 @@ fn a_home_that_somebody_has_used_is_never_taken_away() {
         assert_eq!(host.group("media").unwrap(), None);
         assert_eq!(host.read_text("/home/anna/thesis").unwrap().as_deref(), Some("years of work"));
     }
+}
+
+#[test]
+fn users_are_taken_back_once_and_then_there_is_nothing_to_undo() {
+    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    run(user(), &host, &journal);
+    let undo = || journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    let first = undo();
+    assert!(first.plan.is_feasible() && !first.plan.is_empty(), "{:#?}", first.plan);
+    assert!(first.apply(&host, &ApplyOptions::default(), &()).is_success());
+    assert_eq!(host.user("anna").unwrap(), None);
+    let again = undo();
+    assert!(again.plan.is_feasible() && again.plan.is_empty(), "{:#?}", again.plan);
 }
 
 #[test]

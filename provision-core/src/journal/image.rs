@@ -23,6 +23,7 @@ pub use accounts::AccountsImage;
 pub use files::{Fingerprint, PathImage, There, Was};
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
+pub(super) use accounts::names;
 pub(super) use changes::changes;
 pub(super) use packages::inverse as inverse_of_packages;
 pub(crate) use relied::relied_on;
@@ -159,7 +160,7 @@ impl Keeper<'_> {
             Effect::Packages(_) => Before::Packages(self.packages_before(host)?),
             Effect::Unit { action: UnitAction::ResetFailed, .. } => Before::Nothing,
             Effect::Unit { unit, .. } => Before::Unit(UnitImage::new(&host.unit(unit)?)),
-            effect if accounts::names(effect).is_some() => Before::Accounts(self.accounts_before(effect, host)?),
+            effect if names(effect).is_some() => Before::Accounts(self.accounts_before(effect, host)?),
             effect => match self.paths_before(effect, host)? {
                 paths if paths.is_empty() => Before::Nothing,
                 paths => Before::Paths { paths },

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{After, Before, Keeper, Was};
+use super::image::{After, Before, Keeper, Was, names};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
 use super::{HostKey, Journal, Pruned, log};
-use crate::effect::{Effect, UserChanges};
+use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{HostView, PackageStatus};
 use crate::path::HostPath;
@@ -197,26 +197,11 @@ impl Ledger {
 /// What an effect changes that may be in the ledger. A home directory is not among it: what users put there is theirs.
 fn changed_by(effect: &Effect) -> Vec<Made> {
     if let Some(path) = effect.path() {
-        return vec![Made::Path(path.clone())].into_iter().filter(|made| !is_home(made)).collect();
+        return Some(Made::Path(path.clone())).filter(|made| !is_home(made)).into_iter().collect();
     }
-    let user = |name: &str, changes: Option<&UserChanges>| {
-        let groups = changes.into_iter().flat_map(|changes| changes.groups.iter().flatten());
-        let own = [Made::User(name.to_owned()), Made::Group(name.to_owned())];
-        own.into_iter().chain(groups.map(|group| Made::Group(group.clone()))).collect()
-    };
-    match effect {
-        Effect::CreateUser(created) => user(&created.name, Some(&created.attributes)),
-        Effect::ChangeUser { name, changes } => user(name, Some(changes)),
-        Effect::RemoveUser { name, .. } => user(name, None),
-        Effect::CreateGroup { name, .. }
-        | Effect::ChangeGroup { name, .. }
-        | Effect::RemoveGroup { name }
-        | Effect::SetMembers { group: name, .. } => vec![Made::Group(name.clone())],
-        Effect::RestoreAccounts { lines } => {
-            lines.iter().flat_map(|line| [Made::User(line.name.clone()), Made::Group(line.name.clone())]).collect()
-        }
-        _ => Vec::new(),
-    }
+    let (users, groups) = names(effect).unwrap_or_default();
+    let users = users.into_iter().map(|name| Made::User(name.to_owned()));
+    users.chain(groups.into_iter().map(|name| Made::Group(name.to_owned()))).collect()
 }
 
 /// Whether it is looked at with all that lies in it.

@@ -183,14 +183,7 @@ impl Keeper<'_> {
 
     fn is_unchanged(&self, before: &Before, after: &After, host: &dyn HostView) -> Result<bool> {
         Ok(match (before, after) {
-            (Before::Paths { paths }, _) => {
-                for path in paths {
-                    if !self.is_as_before(path, host)? {
-                        return Ok(false);
-                    }
-                }
-                true
-            }
+            (Before::Paths { paths }, _) => self.are_as_before(paths, host)?,
             (Before::Packages(_), After::Packages(changes)) => changes.packages.is_empty(),
             (Before::Unit(before), After::Unit(after)) => before == after,
             _ => false,

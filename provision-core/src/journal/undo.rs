@@ -50,6 +50,9 @@ impl Keeper<'_> {
             Before::Accounts(image) => {
                 let mut effects = Vec::new();
                 let lines = self.account_lines(image)?;
+                if self.has_lines(&lines, host)? && self.are_as_before(&image.paths, host)? {
+                    return Ok(Undo::Nothing);
+                }
                 let (digest, after) = match after {
                     Some(After::Accounts { digest, paths }) => (Some(digest), paths.as_slice()),
                     _ => (None, &[][..]),

@@ -32,7 +32,7 @@ struct OpenLine {
 }
 
 /// The users and groups that an effect is about; `None` for an effect that is about none.
-pub(super) fn names(effect: &Effect) -> Option<(Vec<&str>, Vec<&str>)> {
+pub(in crate::journal) fn names(effect: &Effect) -> Option<(Vec<&str>, Vec<&str>)> {
     Some(match effect {
         Effect::CreateUser(user) => {
             let attributes = &user.attributes;
@@ -110,6 +110,20 @@ impl Keeper<'_> {
             position,
         };
         Ok(lines.into_iter().map(hide).collect())
+    }
+
+    /// Whether lines are as they were kept.
+    pub(in crate::journal) fn has_lines(&self, kept: &[AccountLine], host: &dyn HostView) -> Result<bool> {
+        let about = |groups: bool| -> Vec<&str> {
+            kept.iter()
+                .filter(|line| line.database.is_about_groups() == groups)
+                .map(|line| line.name.as_str())
+                .collect()
+        };
+        let found = host.account_lines(&about(false), &about(true))?;
+        let text = |line: &AccountLine| line.line.as_ref().map(|line| line.reveal().to_owned());
+        let same = |a: &AccountLine, b: &AccountLine| (a.database, &a.name, text(a)) == (b.database, &b.name, text(b));
+        Ok(kept.iter().all(|kept| found.iter().any(|found| same(kept, found))))
     }
 
     /// Digest of all that is known of the users and groups of an effect.

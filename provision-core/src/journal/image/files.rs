@@ -249,6 +249,16 @@ impl Keeper<'_> {
         Ok(others && content)
     }
 
+    /// Whether all of these are as they were before.
+    pub(in crate::journal) fn are_as_before(&self, paths: &[PathImage], host: &dyn HostView) -> Result<bool> {
+        for path in paths {
+            if !self.is_as_before(path, host)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether something is as it was before.
     pub(in crate::journal) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
         let found = host.metadata(&image.path)?;
