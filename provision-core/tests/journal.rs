@@ -1,9 +1,12 @@
 //! The journal with resource types of a third party: deaths and faults at every effect, debts, undo.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
-use provision_core::error::{ErrorKind, Result};
+use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
 use provision_core::path::HostPath;
@@ -374,4 +377,68 @@ fn a_saved_plan_with_any_byte_changed_or_cut_off_is_refused() {
     }
     let other = Journal::new(MemoryStore::new()).make_key().unwrap();
     assert_eq!(SavedPlan::read(&whole, &other).err().unwrap().kind(), ErrorKind::Damaged);
+}
+
+/// A store whose disk is full for a moment: one line is written by half, and those after it could be written again.
+struct Full {
+    store: MemoryStore,
+    appends: AtomicUsize,
+    fails_at: usize,
+}
+
+impl StateStore for Full {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.store.read(name)
+    }
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.store.replace(name, bytes)
+    }
+    fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
+        if self.appends.fetch_add(1, Ordering::Relaxed) != self.fails_at {
+            return self.store.append(name, bytes, durably);
+        }
+        self.store.append(name, &bytes[..bytes.len() / 2], durably)?;
+        Err(Error::new(ErrorKind::NoSpace, "no space is left on the file system"))
+    }
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.store.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> Result<()> {
+        self.store.remove(name)
+    }
+    fn list(&self, directory: &str) -> Result<Vec<String>> {
+        self.store.list(directory)
+    }
+    fn stream(&self, fill: &mut dyn FnMut(&mut dyn Write) -> Result<String>) -> Result<()> {
+        self.store.stream(fill)
+    }
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>> {
+        self.store.open(name)
+    }
+    fn free_bytes(&self) -> Option<u64> {
+        self.store.free_bytes()
+    }
+    fn size(&self, name: &str) -> Result<u64> {
+        self.store.size(name)
+    }
+}
+
+#[test]
+fn a_line_that_was_written_by_half_is_followed_by_none() {
+    for fails_at in 0.. {
+        let (host, store) = (host(), MemoryStore::new());
+        let full = Full { store: store.clone(), appends: AtomicUsize::new(0), fails_at };
+        let report = run(site("new"), &host, &Journal::new(full));
+        if report.is_success() {
+            assert!(fails_at > 3, "a run writes more than {fails_at} times");
+            return;
+        }
+        // Whatever was done is found by the next run, which brings all of it to its end, reactions included.
+        let journal = Journal::new(store);
+        let next = run(site("new"), &host, &journal);
+        assert!(next.is_success(), "after {fails_at} lines: {next:#?}");
+        assert_eq!(host.read_text("/etc/b").unwrap().as_deref(), Some("new too"));
+        assert!(restarts(&host.take_effects()) > 0, "after {fails_at} lines");
+        assert!(journal.runs().unwrap().into_iter().all(|(_, run)| run.is_ok()), "after {fails_at} lines");
+    }
 }
