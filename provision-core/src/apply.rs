@@ -154,7 +154,8 @@ impl<'a> Run<'a> {
         let declared = edges
             .iter()
             .filter_map(|edge| Some((self.step_of[edge.from]?, edge.reason.is_hard(), edge.reason.is_notification())));
-        declared.chain(self.planned.makers[number].iter().map(|maker| (*maker, false, false)))
+        let foreseen = self.planned.makers[number].iter().copied().chain(self.planned.accounts_after[number]);
+        declared.chain(foreseen.map(|step| (step, false, false)))
     }
 
     /// Why a step is not begun, if so.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::effect::{Effect, PackageTransaction, UnitAction};
+use crate::effect::{Effect, Lock, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
@@ -188,6 +188,8 @@ pub struct Planned<'g> {
     pub(crate) states: Vec<Option<(DynState, DynState)>>,
     /// For each step those that make directories it works in, which nobody declared.
     pub(crate) makers: Vec<Vec<usize>>,
+    /// For each step that changes accounts the one before it that does: what a user or group may become depends on others.
+    pub(crate) accounts_after: Vec<Option<usize>>,
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
     pub(crate) only: Vec<Selector>,
@@ -225,6 +227,8 @@ impl Graph {
             states: Vec::with_capacity(nodes.len()),
             made: BTreeMap::new(),
             makers: Vec::with_capacity(nodes.len()),
+            last_on_accounts: None,
+            accounts_after: Vec::with_capacity(nodes.len()),
             transactions: Vec::new(),
         };
         let mut wave = 0;
@@ -254,6 +258,7 @@ impl Graph {
             nodes,
             states: planner.states,
             makers: planner.makers,
+            accounts_after: planner.accounts_after,
             owed: options.owed.clone(),
             only: options.only.clone(),
         })
@@ -271,6 +276,8 @@ struct Planner<'a> {
     /// Which step makes a directory.
     made: BTreeMap<HostPath, usize>,
     makers: Vec<Vec<usize>>,
+    last_on_accounts: Option<usize>,
+    accounts_after: Vec<Option<usize>>,
     transactions: Vec<PlannedTransaction>,
 }
 
@@ -330,18 +337,24 @@ impl Planner<'_> {
         }
         tracing::debug!(id = %step.id, verdict = ?step.verdict, effects = step.effects.len(), "planned");
         self.step_of[number] = Some(self.steps.len());
-        self.note_makers(&step);
+        self.note_order(&step);
         self.steps.push(step);
         self.states.push(states);
     }
 
-    /// Two resources may need the same directory, which only the first of them makes: the second then waits for it.
-    fn note_makers(&mut self, step: &Step) {
+    /// What no edge says, and yet the plan rests on. Two resources may need the same directory, which only the first of them
+    /// makes; a group can go when nobody is in it any more. The later one then waits for the other.
+    fn note_order(&mut self, step: &Step) {
         let above = step.effects.iter().filter_map(Effect::path).flat_map(HostPath::ancestors);
         let mut makers: Vec<usize> = above.filter_map(|path| self.made.get(&path).copied()).collect();
         makers.sort_unstable();
         makers.dedup();
         self.makers.push(makers);
+        let on_accounts = step.effects.iter().any(|effect| effect.locks().contains(&Lock::Accounts));
+        self.accounts_after.push(self.last_on_accounts.filter(|_| on_accounts));
+        if on_accounts {
+            self.last_on_accounts = Some(self.steps.len());
+        }
         for effect in &step.effects {
             if let Effect::CreateDirectory { path, .. } = effect {
                 self.made.insert(path.clone(), self.steps.len());

@@ -1,16 +1,17 @@
-//! Directories that nobody declared, and several resources need.
+//! What no edge says, and yet the plan rests on: directories that nobody declared, and accounts that depend on others.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, Output};
+use provision_core::effect::{Effect, Output, UserChanges};
 use provision_core::error::{ErrorKind, Result};
 use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
 use provision_core::plan::PlanOptions;
 use provision_core::site::Site;
-use provision_resources::File;
+use provision_resources::ensure::Ensure;
+use provision_resources::{File, Group, User};
 
 /// A host on which it takes a while to make a directory.
 struct Slow(SimHost);
@@ -55,4 +56,23 @@ fn a_directory_that_another_resource_could_not_make_is_made() {
     let planned = graph.plan(&faulty, &PlanOptions::default()).unwrap();
     let report = planned.apply(&faulty, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
     assert_eq!((report.counts.failed, report.counts.changed), (1, 3), "{report:#?}");
+}
+
+#[test]
+fn a_group_goes_when_its_users_have_gone() {
+    // Which of two workers comes first is a matter of chance.
+    for _ in 0..300 {
+        let host = SimHost::debian().with_user("ada");
+        let in_group = UserChanges { primary_group: Some("ops".into()), ..UserChanges::default() };
+        host.perform(&Effect::CreateGroup { name: "ops".into(), gid: None, system: false }).unwrap();
+        host.perform(&Effect::ChangeUser { name: "ada".into(), changes: in_group }).unwrap();
+        let mut site = Site::new();
+        site.declare("ada", User { ensure: Ensure::Absent, ..User::default() });
+        site.declare("ops", Group { ensure: Ensure::Absent, ..Group::default() });
+        let graph = site.into_graph().unwrap();
+        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+        let report = planned.apply(&host, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
+        assert!(report.is_success(), "{report:#?}");
+        assert_eq!(host.group("ops").unwrap(), None);
+    }
 }
