@@ -17,7 +17,7 @@ use crate::effect::{Effect, Lock, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
-use crate::journal::{HostKey, Orphan, Owed, relied_on};
+use crate::journal::{HostKey, Made, Orphan, Owed, relied_on};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::{Claim, DynState, ResourceId};
@@ -247,8 +247,11 @@ impl Graph {
         let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
         let forgotten = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
         let orphans = if options.only.is_empty() { self.released() } else { &[] };
-        let orphans = orphans.iter().map(|orphan| orphan.looked_at(host));
-        // What is pruned is a step; what something else has changed stays all the same.
+        let made = orphans.iter().flat_map(|orphan| &orphan.made);
+        let paths =
+            made.filter_map(|made| if let Made::Path(path) = made { Some(path.clone()) } else { None }).collect();
+        // What is pruned has gone in the model, and what is left there stays.
+        let orphans = orphans.iter().map(|orphan| orphan.looked_at(&planner.overlay, &paths));
         let stays = |orphan: &Orphan| !self.policy().prune || orphan.made.is_empty() || !orphan.changed.is_empty();
         let released = orphans.filter(stays).collect();
         let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released };

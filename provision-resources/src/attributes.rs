@@ -97,7 +97,7 @@ impl Declared<'_> {
         };
         let flag = |name: &String| (name.clone(), FileFlags::named(name).is_some_and(|flag| found.flags.has(flag)));
         Ok(Attributes {
-            acl: in_words(self.acl, list(FileAttributes::ACL)?.unwrap_or_default().beyond(mode)),
+            acl: in_words(self.acl, list(FileAttributes::ACL)?.unwrap_or_default().beyond(mode)).filter(says_something),
             default_acl: in_words(self.default_acl, list(FileAttributes::DEFAULT_ACL)?.unwrap_or_default()),
             capabilities: self.capabilities.map(|_| capabilities),
             flags: self.flags.map(|flags| flags.keys().map(flag).collect()),
@@ -110,7 +110,7 @@ impl Declared<'_> {
         let default_acl = self.default_acl.map(acl_of).transpose()?;
         let capabilities = self.capabilities.map(|text| text.parse::<Capabilities>()).transpose()?;
         Ok(Attributes {
-            acl: self.acl.map(acl_of).transpose()?.map(|acl| text(acl.beyond(mode))),
+            acl: self.acl.map(acl_of).transpose()?.map(|acl| text(acl.beyond(mode))).filter(says_something),
             default_acl: default_acl.map(|acl| text(acl.completed(mode).unwrap_or_default())),
             capabilities: capabilities.map(|it| it.to_string()),
             flags: self.flags.cloned(),
@@ -153,6 +153,11 @@ impl Declared<'_> {
         let clear_flags = locks.only(FileFlags::LOCKS);
         (!clear_flags.is_empty()).then(|| AttributeChanges { clear_flags, ..AttributeChanges::default() })
     }
+}
+
+/// No list is nothing to show.
+fn says_something(list: &BTreeMap<String, String>) -> bool {
+    !list.is_empty()
 }
 
 fn mistake(path: Vec<String>, error: &Error) -> AttributeError {

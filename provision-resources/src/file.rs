@@ -65,7 +65,8 @@ pub struct File {
     pub mode: Mode,
     /// The access control list, beyond what the mode says: who may do what, as `{ "user:deploy" = "rw-" }`; also
     /// `"group:adm"`, and `"group:"` for the file's own group where it gets less than the mode shows. The group bits of
-    /// the mode are the most that anybody named gets. `{}` for no list; what is there is kept if this is not said.
+    /// the mode are the most that anybody named gets. `{}` for no list; what is there is kept if this is not said, but for a file that
+    /// holds a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acl: Option<BTreeMap<String, String>>,
     /// What the program may do beyond the rights of its user, such as `"cap_net_bind_service=ep"`; see capabilities(7).
@@ -177,7 +178,10 @@ impl File {
     /// What it has beside content, owner, group and mode.
     fn declared(&self) -> Declared<'_> {
         let File { acl, capabilities, flags, .. } = self;
-        let (acl, capabilities, flags) = (acl.as_ref(), capabilities.as_ref(), flags.as_ref());
+        // Whoever may read a secret is declared.
+        static NOBODY: BTreeMap<String, String> = BTreeMap::new();
+        let acl = acl.as_ref().or(self.secret().map(|_| &NOBODY));
+        let (capabilities, flags) = (capabilities.as_ref(), flags.as_ref());
         Declared { acl, capabilities, flags, ..Declared::default() }
     }
 

@@ -47,6 +47,18 @@ fn a_home_that_somebody_has_used_is_never_taken_away() {
 }
 
 #[test]
+fn a_group_that_a_user_has_joined_here_is_not_somebody_elses() {
+    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    run(user(), &host, &journal);
+    let mut joined = Site::new();
+    joined.declare("anna", serde_json::from_value::<User>(json!({ "groups": { "media": true } })).unwrap());
+    joined.declare("media", Group::default());
+    run(joined, &host, &journal);
+    run(Site::new(), &host, &journal);
+    assert_eq!(host.group("media").unwrap(), None);
+}
+
+#[test]
 fn users_are_taken_back_once_and_then_there_is_nothing_to_undo() {
     let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);

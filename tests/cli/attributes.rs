@@ -403,3 +403,56 @@ fn one_account_is_named_once_in_a_list() {
     assert_eq!(refused.code, 1);
     assert!(refused.out.contains("two entries of the list are of the same account, 65534"), "{}", refused.seen());
 }
+
+#[test]
+fn an_undo_gives_nobodys_rights_to_what_a_user_wrote_meanwhile() {
+    let Some(place) = place(r#"{ resources.directory."/srv/t" = { owner = "nobody", recurse = true } }"#) else {
+        return;
+    };
+    let place = place.file("root/srv/t/su", "root's");
+    let program = place.path("root/srv/t/su");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    applied(&place);
+    fs::write(&program, "the user's").unwrap();
+    assert_eq!(place.run("rollback --root root").code, 0);
+    let found = fs::metadata(&program).unwrap();
+    assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755));
+}
+
+#[test]
+fn a_list_goes_with_the_owner_who_made_it() {
+    let site = r#"{ resources = {
+      directory."/srv/d" = {},
+      file."/srv/d/a" = { content = "same", mode = "0660" },
+      file."/srv/d/new/b" = { content = "b", mode = "0660" },
+    } }"#;
+    let Some(place) = place(site) else { return };
+    let place = place.file("root/srv/d/a", "same");
+    for (path, list) in [("root/srv/d/a", "u:4711:rw"), ("root/srv/d", "u:4711:rwx,d:u:4711:rwx")] {
+        let path = place.path(path);
+        std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+        assert!(Command::new("setfacl").args(["-m", list]).arg(path).status().unwrap().success());
+    }
+    applied(&place);
+    for path in ["root/srv/d", "root/srv/d/a", "root/srv/d/new", "root/srv/d/new/b"] {
+        assert!(!acl(&place.path(path)).contains("4711"), "{path}: {}", acl(&place.path(path)));
+    }
+}
+
+#[test]
+fn a_tree_with_an_immutable_file_stays_whole() {
+    let Some(place) = place(r#"{ resources.directory."/srv/t" = { ensure = 'absent, recurse = true } }"#) else {
+        return;
+    };
+    let place = place.file("root/srv/t/a/1", "1").file("root/srv/t/b/2", "2").file("root/srv/t/c/3", "3");
+    let chattr = |flag: &str| {
+        assert!(Command::new("chattr").arg(flag).arg(place.path("root/srv/t/b/2")).status().unwrap().success());
+    };
+    chattr("+i");
+    let refused = place.run("apply --root root site.ncl");
+    chattr("-i");
+    assert_eq!(refused.code, 1);
+    assert!(refused.out.contains("`2` in it is immutable"), "{}", refused.seen());
+    assert!(["a/1", "b/2", "c/3"].iter().all(|name| place.path("root/srv/t").join(name).exists()));
+    applied(&place);
+}

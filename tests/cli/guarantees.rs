@@ -412,3 +412,52 @@ fn a_plan_is_saved_over_another_plan_and_over_nothing_else() {
     assert_eq!(place.run("apply --root root site.plan site.ncl").code, 64);
     assert_eq!(place.run("plan --simulate -o simulated.plan site.ncl").code, 64);
 }
+
+#[test]
+fn an_undo_that_failed_is_tried_again_before_an_older_run_is_undone() {
+    let Some(place) = place(r#"{ resources.file."/srv/old".content = "old" }"#) else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let more = r#"{ resources.file = { "/srv/old".content = "old", "/srv/new/x".content = "x" } }"#;
+    fs::write(place.path("site.ncl"), more).unwrap();
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let chattr = |flag: &str| {
+        let done = std::process::Command::new("chattr").arg(flag).arg(place.path("root/srv/new")).status().unwrap();
+        assert!(done.success());
+    };
+    chattr("+i");
+    let failed = place.run("rollback --root root");
+    chattr("-i");
+    assert_eq!(failed.code, 1, "{}", failed.seen());
+    assert_eq!(place.run("rollback --root root").code, 0);
+    assert!(place.path("root/srv/old").exists() && !place.path("root/srv/new").exists());
+}
+
+#[test]
+fn a_run_of_which_one_group_was_undone_can_be_undone_as_a_whole() {
+    let site = r#"{ resources.file = {
+      "/srv/other" = { content = "b", tags = ["b"] },
+      "/srv/one" = { content = "a", tags = ["a"] },
+      "/srv/two" = {
+        content = "a", tags = ["a"], on_failure = 'rollback, requires = ["file:/srv/one"], validate = "/no/such/program %",
+      },
+    } }"#;
+    let Some(place) = place(site) else { return };
+    assert_eq!(place.run("apply --jobs 1 --root root site.ncl").code, 1);
+    assert!(place.path("root/srv/other").exists() && !place.path("root/srv/one").exists());
+    let undone = place.run("rollback --root root");
+    assert_eq!(undone.code, 0, "{}", undone.seen());
+    assert!(!place.path("root/srv/other").exists(), "{}", undone.seen());
+}
+
+#[test]
+fn a_file_below_home_is_pruned_like_any_other() {
+    let site = |text: &str| format!(r#"{{ prune = true, resources = {{ {text} }} }}"#);
+    let Some(place) = place(&site(r#"file."/home/deploy/x".content = "1""#)) else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    for next in [r#"file."/home/deploy/x".content = "2""#, ""] {
+        fs::write(place.path("site.ncl"), site(next)).unwrap();
+        let ran = place.run("apply --root root site.ncl");
+        assert_eq!(ran.code, 0, "{}", ran.seen());
+    }
+    assert!(!place.path("root/home/deploy/x").exists());
+}

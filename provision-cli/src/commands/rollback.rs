@@ -63,9 +63,12 @@ fn last(target: &Target) -> Result<RunId, Failure> {
     let mut undone = Vec::new();
     for (run, summary) in target.journal.runs()? {
         let summary = summary?;
-        let took_itself_back = summary.ended.is_some_and(|ended| ended.how == Ending::RolledBack);
+        let how = summary.ended.map(|ended| ended.how);
+        let took_itself_back = how == Some(Ending::RolledBack);
         match summary.info.purpose {
-            Purpose::Rollback { of } => undone.push(of),
+            Purpose::Rollback { of } if how == Some(Ending::Done) => undone.push(of),
+            // What it left over is still to be undone.
+            Purpose::Rollback { .. } => {}
             Purpose::Apply if summary.done > 0 && !took_itself_back && !undone.contains(&run) => return Ok(run),
             Purpose::Apply => {}
         }

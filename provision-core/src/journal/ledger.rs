@@ -110,8 +110,10 @@ impl<'de> Deserialize<'de> for Made {
 
 impl Orphan {
     /// With what of it something else has changed since. What cannot be looked at is not said to be as it was left.
-    pub(crate) fn looked_at(&self, host: &dyn HostView) -> Orphan {
-        let changed = Pruned::new(self, |_| false).changed(host).unwrap_or_else(|_| self.made.clone());
+    ///
+    /// `others` are no strangers in a directory: they were made here as well.
+    pub(crate) fn looked_at(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Orphan {
+        let changed = Pruned::new(self, |_| false).changed(host, others).unwrap_or_else(|_| self.made.clone());
         Orphan { changed, ..self.clone() }
     }
 }
@@ -181,7 +183,10 @@ impl Ledger {
         keeper: &Keeper<'_>,
         host: &dyn HostView,
     ) -> Result<()> {
-        for (_, entry) in self.entries.iter_mut().filter(|(id, _)| touched.contains(*id)) {
+        let concerns = |id: &ResourceId, entry: &Entry| {
+            touched.contains(id) || entry.made.keys().any(|made| changed.contains(made))
+        };
+        for (_, entry) in self.entries.iter_mut().filter(|(id, entry)| concerns(id, entry)) {
             for (made, digest) in &mut entry.made {
                 let now = keeper.digest_of(made, host)?;
                 if now.is_none() || digest.is_empty() || changed.contains(made) {
@@ -197,16 +202,16 @@ impl Ledger {
 /// What an effect changes that may be in the ledger. A home directory is not among it: what users put there is theirs.
 fn changed_by(effect: &Effect) -> Vec<Made> {
     if let Some(path) = effect.path() {
-        return Some(Made::Path(path.clone())).filter(|made| !is_home(made)).into_iter().collect();
+        return Some(path).filter(|path| !is_home(path)).cloned().map(Made::Path).into_iter().collect();
     }
     let (users, groups) = names(effect).unwrap_or_default();
     let users = users.into_iter().map(|name| Made::User(name.to_owned()));
     users.chain(groups.into_iter().map(|name| Made::Group(name.to_owned()))).collect()
 }
 
-/// Whether it is looked at with all that lies in it.
-fn is_home(made: &Made) -> bool {
-    matches!(made, Made::Path(path) if path.as_str().starts_with("/home/"))
+/// Whether it is looked at, and goes, with all that lies in it.
+pub(super) fn is_home(path: &HostPath) -> bool {
+    path.parent().is_some_and(|parent| parent.as_str() == "/home")
 }
 
 /// What an effect has made, and for whom.
@@ -250,7 +255,7 @@ impl Keeper<'_> {
     pub(crate) fn digest_of(&self, made: &Made, host: &dyn HostView) -> Result<Option<String>> {
         Ok(match made {
             Made::Path(path) => {
-                let deep = is_home(made);
+                let deep = is_home(path);
                 let found = self.fingerprint_of(path, deep, host)?;
                 found.kind.map(|_| self.key.digest(format!("{found:?}").as_bytes()))
             }
@@ -262,10 +267,8 @@ impl Keeper<'_> {
                 Some(_) => Some(self.digest_of_accounts(&[name], &[] as &[&str], host)?),
                 None => None,
             },
-            Made::Group(name) => match host.group(name)? {
-                Some(_) => Some(self.digest_of_accounts(&[] as &[&str], &[name], host)?),
-                None => None,
-            },
+            // Nothing of it is hidden, and who has left it since must be told from who has joined.
+            Made::Group(name) => host.group(name)?.map(|group| format!("{}:{}", group.gid, group.members.join(","))),
         })
     }
 }

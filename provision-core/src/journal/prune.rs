@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::image::Keeper;
-use super::ledger::{Made, Orphan};
+use super::ledger::{Made, Orphan, is_home};
 use super::undo::unlocking;
 use super::{HostKey, MemoryStore, StateStore};
 use crate::effect::{Effect, PackageTransaction, Removal};
@@ -51,14 +51,14 @@ impl Pruned {
     }
 
     /// What something else has changed since it was made.
-    pub(super) fn changed(&self, host: &dyn HostView) -> Result<Vec<Made>> {
-        let found = self.found(host)?;
+    pub(super) fn changed(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Result<Vec<Made>> {
+        let found = self.found(host, others.clone())?;
         let changed = self.made.keys().filter(|made| found.get(&made.to_string()) == Some(&Found::Changed));
         Ok(changed.cloned().collect())
     }
 
-    fn found(&self, host: &dyn HostView) -> Result<State> {
-        let (mut state, mut going) = (State::new(), BTreeSet::new());
+    fn found(&self, host: &dyn HostView, mut going: BTreeSet<HostPath>) -> Result<State> {
+        let mut state = State::new();
         // What lies beneath sorts after what holds it.
         for (made, digest) in self.made.iter().rev() {
             let found = self.look(made, digest, &going, host)?;
@@ -78,7 +78,7 @@ impl Pruned {
         let now = keeper.digest_of(made, host)?;
         if let Made::Path(path) = made
             && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
-            && !path.as_str().starts_with("/home/")
+            && !is_home(path)
             && host
                 .list(path)?
                 .into_iter()
@@ -89,10 +89,22 @@ impl Pruned {
         }
         Ok(match now {
             None => Found::Absent,
-            Some(now) if now == digest => Found::Present,
+            Some(now) if now == digest || (matches!(made, Made::Group(_)) && has_fewer_members(&now, digest)) => {
+                Found::Present
+            }
             Some(_) => Found::Changed,
         })
     }
+}
+
+/// Whether a group is as it was but for members who have left it; users that go leave all groups.
+fn has_fewer_members(now: &str, before: &str) -> bool {
+    let (Some((gid, members)), Some((gid_before, members_before))) = (now.split_once(':'), before.split_once(':'))
+    else {
+        return false;
+    };
+    let before: Vec<&str> = members_before.split(',').collect();
+    gid == gid_before && members.split(',').all(|member| member.is_empty() || before.contains(&member))
 }
 
 fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
@@ -100,7 +112,7 @@ fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
         Made::Path(path) => {
             let directory = host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory);
             let what = match directory {
-                true if path.as_str().starts_with("/home/") => Removal::Tree,
+                true if is_home(path) => Removal::Tree,
                 true => Removal::EmptyDirectory,
                 false => Removal::File,
             };
@@ -138,7 +150,7 @@ impl DynResource for Pruned {
         &[]
     }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
-        Ok(DynState::new(self.found(host)?))
+        Ok(DynState::new(self.found(host, BTreeSet::new())?))
     }
     fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
         let wanted = |found: &Found| if *found == Found::Present { Found::Absent } else { *found };

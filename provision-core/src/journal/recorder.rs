@@ -229,7 +229,7 @@ impl Recorder {
         let how = match report {
             _ if report.cancelled => Ending::Stopped,
             _ if report.is_success() => Ending::Done,
-            _ if report.counts.rolled_back > 0 => Ending::RolledBack,
+            _ if report.counts.rolled_back > 0 && report.counts.changed == 0 => Ending::RolledBack,
             _ => Ending::Failed,
         };
         report.run = self.run();

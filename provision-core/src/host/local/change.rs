@@ -8,11 +8,11 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode as Permissions, fchmodat, fst
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, fsync, unlinkat};
 
 use super::attributes::{flags, put_xattrs, reopen, set_flags, xattrs};
-use super::confined::{Root, kind_of, path_of};
+use super::confined::{Root, is_trusted, kind_of, path_of};
 use super::write::Numbers;
 use crate::effect::{AttributeChanges, FileFlags};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::FileKind;
+use crate::host::{FileAttributes, FileKind};
 use crate::path::{HostPath, Mode};
 
 const HERE_ONLY: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -38,11 +38,15 @@ impl Root {
             Err(errno) => return Err(errno.into()),
         };
         let directory = openat(&parent, path.name(), HERE_ONLY | OFlag::O_DIRECTORY, Permissions::empty());
+        let above = fstat(&parent)?;
         let done = match directory {
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
                 Err(Error::new(ErrorKind::Conflict, "something that is not a directory is in its place"))
             }
             Err(errno) => Err(errno.into()),
+            Ok(directory) if is_new && !is_trusted(above.st_uid, 0) => {
+                without_lists(&directory).and_then(|()| change(&directory))
+            }
             Ok(directory) => change(&directory),
         };
         if done.is_err() && is_new {
@@ -92,6 +96,13 @@ impl Root {
     }
 }
 
+/// Takes away what a new directory has from one of somebody else's.
+fn without_lists(directory: &OwnedFd) -> Result<()> {
+    let mut own = xattrs(directory)?;
+    own.retain(|name, _| name != FileAttributes::ACL && name != FileAttributes::DEFAULT_ACL);
+    put_xattrs(directory, &own)
+}
+
 impl Changes<'_> {
     /// Makes the changes to what was opened with `O_PATH`: nothing is opened that was not looked at.
     pub(super) fn make_to(&self, node: &OwnedFd) -> Result<()> {
@@ -120,6 +131,11 @@ impl Changes<'_> {
     fn change_unlocked(&self, node: &OwnedFd, stat: &FileStat) -> Result<()> {
         let (uid, gid) = (self.owner.0.map(Uid::from_raw), self.owner.1.map(Gid::from_raw));
         let mut wanted = xattrs(node)?;
+        // A list of somebody whose it was says nothing for its new owner.
+        if uid.is_some_and(|uid| !is_trusted(stat.st_uid, uid.as_raw())) {
+            wanted.remove(FileAttributes::ACL);
+            wanted.remove(FileAttributes::DEFAULT_ACL);
+        }
         if uid.is_some() || gid.is_some() {
             fchownat(node, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
         }

@@ -65,6 +65,11 @@ pub(super) fn kind_of(stat: &FileStat) -> FileKind {
     }
 }
 
+/// Whether a user may say what belongs to a file of an owner: root, who runs this program, or the owner.
+pub(super) fn is_trusted(uid: u32, owner: u32) -> bool {
+    uid == 0 || uid == nix::unistd::geteuid().as_raw() || uid == owner
+}
+
 /// `None` for something that is not there.
 pub(super) fn found<T>(result: nix::Result<T>) -> Result<Option<T>> {
     match result {

@@ -9,8 +9,9 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
+use super::attributes::{flags, reopen};
 use super::confined::{Root, kind_of};
-use crate::effect::Removal;
+use crate::effect::{FileFlags, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FileKind;
 use crate::path::HostPath;
@@ -34,7 +35,7 @@ impl Root {
             Removal::Tree if is_directory => {
                 let name = CString::new(path.name()).map_err(|_| Errno::EINVAL)?;
                 // What cannot go is found before anything is gone.
-                visit(parent.as_fd(), &name, &|_, _, _| Ok(()))?;
+                visit(parent.as_fd(), &name, &|directory, name, _| require_unlocked(directory, name))?;
                 visit(parent.as_fd(), &name, &|directory, name, flag| Ok(unlinkat(directory, name, flag)?))?;
                 fsync(&parent)?;
                 return Ok(());
@@ -82,6 +83,17 @@ fn visit(
         }
     }
     act(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+/// Fails if flags keep something from being removed.
+fn require_unlocked(directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let node = open_here(directory, name, OFlag::O_PATH)?;
+    let Some(file) = reopen(&node, &fstat(&node)?)? else { return Ok(()) };
+    if flags(&file)?.has(FileFlags::LOCKS) {
+        let message = format!("`{}` in it is immutable or append-only (chattr +i, +a)", name.to_string_lossy());
+        return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint("take the flag away with `chattr -ia`"));
+    }
+    Ok(())
 }
 
 /// Opens what lies in a directory, if nothing is mounted there; a bind mount is found by `RESOLVE_NO_XDEV` alone.

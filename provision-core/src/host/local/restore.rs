@@ -8,11 +8,12 @@ use nix::sys::stat::fstat;
 
 use super::attributes::{put_xattrs, reopen, set_flags, set_modified};
 use super::change::Changes;
-use super::confined::{Root, kind_of};
+use super::confined::{Root, is_trusted, kind_of};
 use super::write::{Belongings, Others};
 use crate::effect::{AttributeChanges, FileFlags, HardLinks};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{FileImage, FileKind, ImageContent};
+use crate::host::{FileAttributes, FileImage, FileKind, ImageContent};
+use crate::path::Mode;
 
 impl Root {
     /// Puts something back; the name holds what is there now or all of the old, at every instant.
@@ -27,7 +28,10 @@ impl Root {
             ImageContent::Directory => self.create_directory(&image.path, |directory| finish(directory, image, owner)),
             ImageContent::Same => {
                 let node = self.open_node(&image.path)?;
-                match kind_of(&fstat(&node)?) {
+                let stat = fstat(&node)?;
+                match kind_of(&stat) {
+                    // Whoever owned it meanwhile may have written to it: that gets nobody's rights.
+                    FileKind::File if !is_trusted(stat.st_uid, owner.0) => finish(&node, &harmless(image), owner),
                     FileKind::File | FileKind::Directory => finish(&node, image, owner),
                     kind => Err(Error::new(ErrorKind::Conflict, format!("it is {} now", kind.noun()))),
                 }
@@ -50,6 +54,14 @@ impl Root {
         };
         self.write_file(&image.path, &belongings, fill, |_| Ok(()))
     }
+}
+
+/// Without what would let a program run with the rights of another.
+fn harmless(image: &FileImage) -> FileImage {
+    let mut image = image.clone();
+    image.access.mode = Mode::new(image.access.mode.bits() & 0o1777);
+    image.attributes.xattrs.remove(FileAttributes::CAPABILITIES);
+    image
 }
 
 /// Gives what is open everything but its content.

@@ -8,10 +8,10 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
-use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, symlinkat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
 use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, xattrs};
-use super::confined::{Root, kind_of};
+use super::confined::{Root, is_trusted, kind_of};
 use super::stage::{FRESH, Staged, a_directory_is_there};
 use crate::effect::{AclSubject, AttributeChanges, Content, FileFlags, HardLinks};
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +68,7 @@ impl Root {
             Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, private)?))
         })?;
         fill(staged.file_mut())?;
-        let flags = belongings.hand_over(staged.file(), old.as_ref())?;
+        let flags = belongings.hand_over(staged.file(), old.as_ref(), &fstat(&parent)?)?;
         check(&staged.path()?)?;
         staged.file().sync_all()?;
         let locked = old.as_ref().filter(|old| old.flags.has(FileFlags::LOCKS));
@@ -144,11 +144,6 @@ impl Root {
 }
 
 impl Belongings<'_> {
-    /// Whether a user is one who may say what belongs to the new file: root, who runs this program, or its owner.
-    fn may_have_made(&self, uid: u32) -> bool {
-        uid == 0 || uid == geteuid().as_raw() || uid == self.owner.0
-    }
-
     fn allow_replacing(&self, old: &Old) -> Result<()> {
         if self.hard_links == HardLinks::Refuse && old.stat.st_nlink > 1 {
             return Err(several_names(old.stat.st_nlink));
@@ -163,7 +158,7 @@ impl Belongings<'_> {
     }
 
     /// Gives a new file all but its name and the flags that would keep it from getting one; says what flags it shall have.
-    fn hand_over(&self, new: &File, old: Option<&Old>) -> Result<FileFlags> {
+    fn hand_over(&self, new: &File, old: Option<&Old>, directory: &FileStat) -> Result<FileFlags> {
         let (wanted, flags) = match &self.others {
             Others::Given(attributes) => (attributes.xattrs.clone(), attributes.flags),
             Others::Kept(changes, numbers) => {
@@ -173,8 +168,8 @@ impl Belongings<'_> {
                 };
                 // A list that somebody else may have made, or that a directory of somebody else's has given to the new file,
                 // is none that root has agreed to.
-                let foreign = old.is_some_and(|old| !self.may_have_made(old.stat.st_uid));
-                if self.confidential || foreign {
+                let made_by = old.map_or(directory.st_uid, |old| old.stat.st_uid);
+                if self.confidential || !is_trusted(made_by, self.owner.0) {
                     wanted.remove(FileAttributes::ACL);
                 }
                 changes.change(&mut wanted, self.mode, numbers)?;

@@ -82,6 +82,14 @@ impl<H: HostView> Overlay<H> {
         attributes.modified_nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
     }
 
+    /// A list of somebody whose it was says nothing for its new owner.
+    pub(super) fn drop_lists(&self, path: &HostPath, node: &mut Node) -> Result<()> {
+        let mut attributes = self.attributes_of(path, node)?;
+        attributes.xattrs.retain(|name, _| name != FileAttributes::ACL && name != FileAttributes::DEFAULT_ACL);
+        node.attributes = Some(attributes);
+        Ok(())
+    }
+
     /// Changes attributes of a node that has its final mode.
     pub(super) fn change_attributes(&self, path: &HostPath, node: &mut Node, changes: &AttributeChanges) -> Result<()> {
         // Most effects change nothing of them, and then nobody has to look.
@@ -118,6 +126,9 @@ impl<H: HostView> Overlay<H> {
         let Some(parent) = path.parent() else { return Ok(attributes) };
         // Only where a list can have been declared; a host beneath is not asked about each of its directories.
         let Some(Some(directory)) = self.modelled(&parent) else { return Ok(attributes) };
+        if directory.access.owner != "root" && directory.access.owner != new.access.owner {
+            return Ok(attributes);
+        }
         let Some(of_directory) = &directory.attributes else { return Ok(attributes) };
         let Some(list) = of_directory.xattrs.get(FileAttributes::DEFAULT_ACL) else { return Ok(attributes) };
         if let Some(own) = inherited(list.bytes(), new.access.mode) {

@@ -138,6 +138,9 @@ impl<H: HostView> Overlay<H> {
         let Some(mut node) = self.node(path)? else {
             return Err(Error::new(ErrorKind::NotFound, "no such file or directory"));
         };
+        if owner.is_some_and(|new| node.access.owner != "root" && node.access.owner != new) {
+            self.drop_lists(path, &mut node)?;
+        }
         owner.into_iter().for_each(|owner| owner.clone_into(&mut node.access.owner));
         group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
         let kept = match node.kind {

@@ -263,7 +263,12 @@ impl Keeper<'_> {
     pub(in crate::journal) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
         let found = host.metadata(&image.path)?;
         let (Was::There(there), Some(found)) = (&image.was, &found) else {
-            return Ok(matches!(image.was, Was::Absent) && found.is_none());
+            let special = found.as_ref().is_some_and(|found| found.kind == FileKind::Other);
+            return Ok(match image.was {
+                Was::Absent => found.is_none(),
+                Was::Special => special,
+                Was::There(_) => false,
+            });
         };
         if (found.kind, &found.access) != (there.kind, &there.access) {
             return Ok(false);
