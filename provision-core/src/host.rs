@@ -1,90 +1,15 @@
 //! What a host can be asked ([`HostView`]) and told ([`Host`]), and what it answers with.
 
-/// Asks another host everything, for a host that wraps it: `forward_view!(self => self.host)` is the body of its
-/// `impl HostView`.
-#[macro_export]
-macro_rules! forward_view {
-    ($me:ident => $other:expr) => {
-        fn metadata(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileMetadata>> {
-            ($other).metadata(path)
-        }
-        fn attributes(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileAttributes>> {
-            ($other).attributes(path)
-        }
-        fn copy_out(&$me, path: &$crate::path::HostPath, to: &mut dyn std::io::Write) -> $crate::error::Result<Option<u64>> {
-            ($other).copy_out(path, to)
-        }
-        fn read(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Content>> {
-            ($other).read(path)
-        }
-        fn read_link(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
-            ($other).read_link(path)
-        }
-        fn list(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<Vec<String>>> {
-            ($other).list(path)
-        }
-        fn package(&$me, name: &str) -> $crate::error::Result<$crate::host::PackageState> {
-            ($other).package(name)
-        }
-        fn available_versions(&$me, name: &str) -> $crate::error::Result<Vec<String>> {
-            ($other).available_versions(name)
-        }
-        fn package_manager(&$me) -> $crate::error::Result<$crate::host::PackageManager> {
-            ($other).package_manager()
-        }
-        fn packages(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::PackageTable>> {
-            ($other).packages()
-        }
-        fn account_lines(&$me, users: &[&str], groups: &[&str]) -> $crate::error::Result<Vec<$crate::host::AccountLine>> {
-            ($other).account_lines(users, groups)
-        }
-        fn now(&$me) -> $crate::moment::Moment {
-            ($other).now()
-        }
-        fn preview(&$me, transaction: &$crate::effect::PackageTransaction) -> $crate::error::Result<$crate::host::TransactionPreview> {
-            ($other).preview(transaction)
-        }
-        fn package_of(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
-            ($other).package_of(path)
-        }
-        fn unit(&$me, name: &str) -> $crate::error::Result<$crate::host::UnitState> {
-            ($other).unit(name)
-        }
-        fn user(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::User>> {
-            ($other).user(name)
-        }
-        fn group(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::Group>> {
-            ($other).group(name)
-        }
-        fn accounts(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::Accounts>> {
-            ($other).accounts()
-        }
-        fn shadow(&$me, user: &str) -> $crate::error::Result<Option<$crate::host::Shadow>> {
-            ($other).shadow(user)
-        }
-        fn query(&$me, command: &$crate::effect::Command) -> $crate::error::Result<$crate::effect::Output> {
-            ($other).query(command)
-        }
-        fn is_running(&$me) -> bool {
-            ($other).is_running()
-        }
-        fn catalogue(&$me) -> Option<::std::sync::Arc<$crate::host::Catalogue>> {
-            ($other).catalogue()
-        }
-        fn prefetch(&$me, claims: &[$crate::resource::Claim]) {
-            ($other).prefetch(claims)
-        }
-    };
-}
-
+mod accounts;
 mod attributes;
 mod faulty;
+mod forward;
 mod lines;
 mod local;
 mod overlay;
+mod packages;
 mod sim;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -95,12 +20,17 @@ use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 use crate::resource::Claim;
 
+pub use accounts::{Accounts, Group, Shadow, User};
 pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
 pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
 pub use local::{DirectoryStore, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
 pub use overlay::{Doubt, Overlay};
+pub use packages::{
+    PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
+    TransactionPreview,
+};
 pub use sim::{Catalogue, CatalogueFile, CataloguePackage, SimHost};
 
 /// A host that can be looked at and not changed.
@@ -370,98 +300,6 @@ impl FileKind {
     }
 }
 
-/// The state of a package, as `dpkg-query(1)` names it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageState {
-    /// Whether it is there.
-    pub status: PackageStatus,
-    /// The installed version, or the one whose configuration files remain.
-    pub version: Option<String>,
-    /// Whether upgrades leave it alone.
-    pub hold: bool,
-    /// For a name that no package has: the installed packages that provide it.
-    pub provided_by: Vec<String>,
-}
-
-/// Every package that is known on a host, by `name` or `name:architecture`.
-pub type PackageTable = BTreeMap<String, PackageEntry>;
-
-/// What is known of a package on a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageEntry {
-    /// Whether it is there.
-    pub status: PackageStatus,
-    /// The installed version, or the one whose configuration files remain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Whether upgrades leave it alone.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hold: bool,
-    /// Whether it came along with another package, so that it may go when nothing needs it; see `apt-mark(8)`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub automatic: bool,
-}
-
-/// Whether a package is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PackageStatus {
-    /// Nothing of it.
-    #[default]
-    Absent,
-    /// Only its configuration files.
-    ConfigFiles,
-    /// Unpacked or half-configured: an installation was interrupted.
-    Interrupted,
-    /// `install ok installed`.
-    Installed,
-}
-
-/// How the package manager itself is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageManager {
-    /// Packages whose installation was interrupted.
-    pub interrupted: Vec<String>,
-    /// Seconds since the package lists were fetched; `None` if there are none.
-    pub lists_age: Option<u64>,
-}
-
-/// What a transaction would do in full.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TransactionPreview {
-    /// Every package that would change, in the package manager's order.
-    pub changes: Vec<PackageChange>,
-    /// Bytes to fetch, where that is known.
-    pub download_bytes: Option<u64>,
-}
-
-/// What happens to one package in a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageChange {
-    /// Name, with `:architecture` where it is not the host's own.
-    pub name: String,
-    /// What happens.
-    pub action: PackageAction,
-    /// The version before, if it is installed.
-    pub from: Option<String>,
-    /// The version afterwards, if it is then installed.
-    pub to: Option<String>,
-}
-
-/// What happens to one package in a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PackageAction {
-    /// It is not installed now.
-    Install,
-    /// It goes to another version.
-    Upgrade,
-    /// It goes; its configuration files stay.
-    Remove,
-    /// It goes with its configuration files.
-    Purge,
-}
-
 /// The state of a unit, in systemd's own words; see `systemctl(1)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitState {
@@ -518,70 +356,6 @@ impl UnitState {
     pub fn is_active(&self) -> bool {
         matches!(self.active.as_deref(), Some("active" | "reloading"))
     }
-}
-
-/// A user of `/etc/passwd`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    /// Login name.
-    pub name: String,
-    /// Number.
-    pub uid: u32,
-    /// Number of the primary group.
-    pub gid: u32,
-    /// Full name and the like.
-    pub gecos: String,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-}
-
-/// A group of `/etc/group`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// Name.
-    pub name: String,
-    /// Number.
-    pub gid: u32,
-    /// Users that are in it beside those whose primary group it is; sorted.
-    pub members: Vec<String>,
-}
-
-/// All users and groups of a host, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accounts {
-    /// Users.
-    pub users: BTreeMap<String, User>,
-    /// Groups.
-    pub groups: BTreeMap<String, Group>,
-}
-
-impl Accounts {
-    /// The name of the user with this number.
-    pub fn user_name(&self, uid: u32) -> Option<&str> {
-        self.users.values().find(|user| user.uid == uid).map(|user| user.name.as_str())
-    }
-
-    /// The name of the group with this number.
-    pub fn group_name(&self, gid: u32) -> Option<&str> {
-        self.groups.values().find(|group| group.gid == gid).map(|group| group.name.as_str())
-    }
-
-    /// The supplementary groups of a user, sorted.
-    pub fn groups_of(&self, user: &str) -> Vec<String> {
-        let member = |group: &&Group| group.members.iter().any(|member| member == user);
-        self.groups.values().filter(member).map(|group| group.name.clone()).collect()
-    }
-}
-
-/// The entry of a user in `/etc/shadow`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shadow {
-    /// Hash of the password, `!` before it if it is locked; `*` and `!` alone allow no password.
-    pub password: crate::effect::Sensitive,
-    /// Day after which the account is closed, in days since 1970-01-01.
-    pub expires: Option<i64>,
 }
 
 /// The error for a user or group that something names and nobody has.

@@ -134,17 +134,6 @@ impl Text {
         Ok(if self.is_secret() { Content::sensitive(text) } else { Content::from(text) })
     }
 
-    /// The text, to be handed over as what must not be shown.
-    ///
-    /// # Errors
-    /// As [`reveal`](Text::reveal).
-    pub fn sensitive(&self) -> Result<Sensitive> {
-        match &self.resolved {
-            Some(resolved) => Ok(resolved.text.clone()),
-            None => self.reveal().map(Sensitive::new),
-        }
-    }
-
     /// A digest that stands for bytes where this text is compared with them, if it names secrets: only the host can make
     /// it, so nobody can try out what the secret may be.
     pub fn digest(&self, bytes: &[u8]) -> Option<String> {

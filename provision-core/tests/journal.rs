@@ -1,66 +1,22 @@
 //! The journal with resource types of a third party: deaths and faults at every effect, debts, undo.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostExt, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
-use provision_core::path::HostPath;
 use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::report::Report;
-use provision_core::resource::{Claim, Resource, ResourceId, Stage, Target};
+use provision_core::resource::ResourceId;
 use provision_core::site::Site;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-/// A text file.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-struct Note {
-    text: String,
-}
-
-impl Resource for Note {
-    const TYPE: &'static str = "note";
-    type State = Option<String>;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text(id.name())
-    }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
-        Ok(Some(self.text.clone()))
-    }
-    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-        host.write_text(id.name(), &self.text)
-    }
-    fn claims(&self, id: &ResourceId) -> Vec<Claim> {
-        HostPath::new(id.name()).map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
-    }
-}
-
-/// A daemon that is restarted when something changes.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-struct Daemon {}
-
-impl Resource for Daemon {
-    const TYPE: &'static str = "daemon";
-    const STAGE: Stage = Stage::Services;
-    type State = bool;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.unit(id.name())?.is_active())
-    }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
-        Ok(true)
-    }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start }).map(drop)
-    }
-    fn react(&self, id: &ResourceId, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart }).map(drop)
-    }
-}
+use common::{Daemon, Note};
 
 const UNIT: &str = "nginx.service";
 

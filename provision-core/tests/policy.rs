@@ -1,68 +1,25 @@
 //! What happens when something fails: retries, timeouts, stopping, undoing.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
-use provision_core::effect::{Command, Effect, Output, UnitAction};
+use provision_core::effect::{Effect, Output, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::observe::Event;
 use provision_core::plan::PlanOptions;
 use provision_core::registry::{OnFailure, SitePolicy};
 use provision_core::report::{Outcome, Report};
-use provision_core::resource::{Resource, ResourceId, Stage};
+use provision_core::resource::ResourceId;
 use provision_core::site::Site;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-/// A text file; one whose text is "bad" fails.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Note {
-    text: String,
-}
-
-impl Resource for Note {
-    const TYPE: &'static str = "note";
-    type State = Option<String>;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text(id.name())
-    }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
-        Ok(Some(self.text.clone()))
-    }
-    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-        if self.text == "bad" {
-            host.run(Command::new(["fails"]))?;
-        }
-        host.write_text(id.name(), &self.text)
-    }
-}
-
-/// A daemon that is restarted when something changes.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Daemon {}
-
-impl Resource for Daemon {
-    const TYPE: &'static str = "daemon";
-    const STAGE: Stage = Stage::Services;
-    type State = bool;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.unit(id.name())?.is_active())
-    }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
-        Ok(true)
-    }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start }).map(drop)
-    }
-    fn react(&self, id: &ResourceId, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart }).map(drop)
-    }
-}
+use common::{Daemon, Note};
 
 fn note(text: &str) -> Note {
     Note { text: text.into() }

@@ -71,15 +71,18 @@ fn same_or(declared: &str, found: String, number: impl Fn(&str) -> Option<u32>) 
     if same { declared.to_owned() } else { found }
 }
 
-fn uid(accounts: &Accounts, name: &str) -> Option<u32> {
+/// The number of a user.
+pub(crate) fn uid(accounts: &Accounts, name: &str) -> Option<u32> {
     accounts.users.get(name).map(|user| user.uid).or_else(|| number(name))
 }
 
-fn gid(accounts: &Accounts, name: &str) -> Option<u32> {
+/// The number of a group.
+pub(crate) fn gid(accounts: &Accounts, name: &str) -> Option<u32> {
     accounts.groups.get(name).map(|group| group.gid).or_else(|| number(name))
 }
 
-fn number(name: &str) -> Option<u32> {
+/// A number where a name has none; `root` is 0 even where there are no account files yet.
+pub(crate) fn number(name: &str) -> Option<u32> {
     if name == "root" { Some(0) } else { name.parse().ok() }
 }
 

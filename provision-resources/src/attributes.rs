@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use provision_core::diagnostic::did_you_mean;
 use provision_core::effect::{
-    Acl, AclSubject, AttributeChanges, Capabilities, FileFlags, permissions_from_text, permissions_text,
+    Acl, AclSubject, AttributeChanges, Capabilities, Effect, FileFlags, permissions_from_text, permissions_text,
 };
 use provision_core::error::{Error, Result};
-use provision_core::host::{Accounts, FileAttributes, HostView};
+use provision_core::host::{Accounts, FileAttributes, Host, HostView};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Target};
 use serde::{Deserialize, Serialize};
+
+use crate::access::{gid, number, uid};
 
 /// What is declared; what is not is left as it is.
 #[derive(Clone, Copy, Default)]
@@ -145,13 +147,18 @@ impl Declared<'_> {
         })
     }
 
-    /// What lifts the flags that keep something from being removed, if they are declared.
-    pub(crate) fn unlocking(&self, now: &Attributes) -> Option<AttributeChanges> {
+    /// Lifts the flags that keep something from being removed, if they are declared.
+    pub(crate) fn unlock(&self, host: &dyn Host, path: &HostPath, now: &Attributes) -> Result<()> {
         let is_set = |name: &&String| now.flags.as_ref().is_some_and(|flags| flags.get(*name) == Some(&true));
         let named = self.flags.into_iter().flat_map(BTreeMap::keys).filter(is_set);
         let locks = named.filter_map(|name| FileFlags::named(name)).fold(FileFlags::none(), FileFlags::with);
         let clear_flags = locks.only(FileFlags::LOCKS);
-        (!clear_flags.is_empty()).then(|| AttributeChanges { clear_flags, ..AttributeChanges::default() })
+        if !clear_flags.is_empty() {
+            let attributes = AttributeChanges { clear_flags, ..AttributeChanges::default() };
+            let path = path.clone();
+            host.perform(&Effect::SetMetadata { path, owner: None, group: None, mode: None, attributes })?;
+        }
+        Ok(())
     }
 }
 
@@ -203,8 +210,8 @@ fn acl_of(record: &BTreeMap<String, String>) -> Result<Acl> {
 fn in_words_of(declared: &BTreeMap<String, String>, found: &Acl, accounts: &Accounts) -> BTreeMap<String, String> {
     let declared: Vec<AclSubject> = declared.keys().filter_map(|subject| subject.parse().ok()).collect();
     let number_of = |subject: &AclSubject| match subject {
-        AclSubject::User(name) => accounts.users.get(name).map(|user| user.uid).or_else(|| number(name)),
-        AclSubject::Group(name) => accounts.groups.get(name).map(|group| group.gid).or_else(|| number(name)),
+        AclSubject::User(name) => uid(accounts, name),
+        AclSubject::Group(name) => gid(accounts, name),
         _ => None,
     };
     let kind = std::mem::discriminant::<AclSubject>;
@@ -224,8 +231,4 @@ fn in_words_of(declared: &BTreeMap<String, String>, found: &Acl, accounts: &Acco
         known.as_ref().unwrap_or(subject).to_string()
     };
     found.entries().map(|(subject, permissions)| (word(subject), permissions_text(permissions))).collect()
-}
-
-fn number(name: &str) -> Option<u32> {
-    if name == "root" { Some(0) } else { name.parse().ok() }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::access;
 use crate::attributes::{Attributes, Declared};
 use crate::ensure::Ensure;
-use crate::links::{Links, real_path};
+use crate::links::{self, Links};
 use survey::Survey;
 
 /// A directory, named by its absolute path.
@@ -156,12 +156,6 @@ impl Directory {
         Declared { acl, default_acl, flags, ..Declared::default() }
     }
 
-    /// The path that is meant.
-    fn place(&self, id: &ResourceId, host: &dyn HostView) -> Result<HostPath> {
-        let path = access::path_of(id)?;
-        if self.links == Links::Follow { real_path(&path, host) } else { Ok(path) }
-    }
-
     /// Owner, group and mode of the directory itself.
     fn access(&self) -> Access {
         let mode = self.mode.unwrap_or(Mode::new(0o755));
@@ -249,7 +243,7 @@ impl Resource for Directory {
     }
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DirectoryState> {
-        let path = self.place(id, host)?;
+        let path = self.links.place(id, host)?;
         let Some(found) = host.metadata(&path)? else { return Ok(DirectoryState::Absent) };
         match found.kind {
             FileKind::Directory => {}
@@ -257,9 +251,7 @@ impl Resource for Directory {
                 return Ok(DirectoryState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
             }
             FileKind::Symlink => {
-                let target = host.read_link(&path)?.unwrap_or_default();
-                let hint = "remove the link, or say `links = 'follow` or `links = 'replace`";
-                return Err(access::in_the_way(&path, &format!("a symbolic link to {target}"), hint));
+                return Err(links::refused(&path, host)?);
             }
             kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
         }
@@ -291,14 +283,11 @@ impl Resource for Directory {
     }
 
     fn apply(&self, id: &ResourceId, now: &DirectoryState, want: &DirectoryState, host: &dyn Host) -> Result<()> {
-        let path = self.place(id, host)?;
+        let path = self.links.place(id, host)?;
         let declared = self.declared_attributes();
         let DirectoryState::Present { access, attributes, .. } = want else {
-            if let DirectoryState::Present { attributes: found, .. } = now
-                && let Some(attributes) = declared.unlocking(found)
-            {
-                let path = path.clone();
-                host.perform(&Effect::SetMetadata { path, owner: None, group: None, mode: None, attributes })?;
+            if let DirectoryState::Present { attributes: found, .. } = now {
+                declared.unlock(host, &path, found)?;
             }
             let what = match now {
                 DirectoryState::Symlink { .. } => Removal::File,

@@ -18,7 +18,7 @@ use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
 use crate::held::{Held, LONGEST_TEXT};
-use crate::links::{Links, real_path};
+use crate::links::{self, Links};
 
 /// A regular file, named by its absolute path.
 ///
@@ -185,12 +185,6 @@ impl File {
         Declared { acl, capabilities, flags, ..Declared::default() }
     }
 
-    /// The path that is meant.
-    fn place(&self, id: &ResourceId, host: &dyn HostView) -> Result<HostPath> {
-        let path = access::path_of(id)?;
-        if self.links == Links::Follow { real_path(&path, host) } else { Ok(path) }
-    }
-
     /// The attributes that say what it holds.
     fn content_attributes(&self) -> Vec<&'static str> {
         let all = [
@@ -348,14 +342,12 @@ impl Resource for File {
     }
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<FileState> {
-        let path = self.place(id, host)?;
+        let path = self.links.place(id, host)?;
         let Some(found) = host.metadata(&path)? else { return Ok(FileState::Absent) };
         match found.kind {
             FileKind::File => {}
             FileKind::Symlink if self.links == Links::Refuse => {
-                let target = host.read_link(&path)?.unwrap_or_default();
-                let hint = "remove the link, or say `links = 'follow` or `links = 'replace`";
-                return Err(access::in_the_way(&path, &format!("a symbolic link to {target}"), hint));
+                return Err(links::refused(&path, host)?);
             }
             FileKind::Symlink => {
                 return Ok(FileState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
@@ -390,14 +382,11 @@ impl Resource for File {
     }
 
     fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
-        let path = self.place(id, host)?;
+        let path = self.links.place(id, host)?;
         let FileState::Present { content, access, attributes } = want else {
             self.keep_copy(&path, now, host)?;
-            if let FileState::Present { attributes: found, .. } = now
-                && let Some(attributes) = self.declared().unlocking(found)
-            {
-                let path = path.clone();
-                host.perform(&Effect::SetMetadata { path, owner: None, group: None, mode: None, attributes })?;
+            if let FileState::Present { attributes: found, .. } = now {
+                self.declared().unlock(host, &path, found)?;
             }
             return host.perform(&Effect::Remove { path, what: Removal::File }).map(drop);
         };

@@ -3,8 +3,11 @@
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, HostView};
 use provision_core::path::HostPath;
+use provision_core::resource::ResourceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::access::{in_the_way, path_of};
 
 /// What is done if a symbolic link is in the place.
 ///
@@ -21,13 +24,28 @@ pub enum Links {
     Replace,
 }
 
+impl Links {
+    /// The path that is meant by the name of a resource.
+    pub(crate) fn place(self, id: &ResourceId, host: &dyn HostView) -> Result<HostPath> {
+        let path = path_of(id)?;
+        if self == Links::Follow { real_path(&path, host) } else { Ok(path) }
+    }
+}
+
+/// What is said where a link is in the place, and that is an error.
+pub(crate) fn refused(path: &HostPath, host: &dyn HostView) -> Result<Error> {
+    let target = host.read_link(path)?.unwrap_or_default();
+    let hint = "remove the link, or say `links = 'follow` or `links = 'replace`";
+    Ok(in_the_way(path, &format!("a symbolic link to {target}"), hint))
+}
+
 /// As the kernel, see path_resolution(7).
 const MOST_LINKS: u32 = 40;
 
 /// Where a path leads if all links are followed: a path without any. What is not there yet stays as it is written.
 ///
 /// A link says no more than its owner may: as with `fs.protected_symlinks` of the kernel, it leads to what is theirs.
-pub(crate) fn real_path(path: &HostPath, host: &dyn HostView) -> Result<HostPath> {
+fn real_path(path: &HostPath, host: &dyn HostView) -> Result<HostPath> {
     let mut foreign = Vec::new();
     let mut real = HostPath::root();
     let mut todo: Vec<String> = parts(path.as_str());

@@ -104,15 +104,7 @@ impl Directory {
 
     /// As [`provision`](Directory::provision), without waiting for it.
     pub fn start(&self, arguments: &[&str]) -> Result<Child> {
-        Command::new(provision())
-            .arg("--root")
-            .arg(self.root())
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())
+        in_background(Command::new(provision()).arg("--root").arg(self.root()).args(arguments))
     }
 
     /// Runs a program inside.
@@ -192,14 +184,8 @@ impl Booted {
 
     /// As [`provision`](Booted::provision), without waiting for it: the program is the child of the one that is given.
     pub fn start(&self, arguments: &[&str]) -> Result<Child> {
-        Command::new("nsenter")
-            .args(["-t", &self.init, "-m", "-u", "-i", "-p", "-r", "-w", "--", "/usr/local/bin/provision"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())
+        let inside = ["-t", &self.init, "-m", "-u", "-i", "-p", "-r", "-w", "--", "/usr/local/bin/provision"];
+        in_background(Command::new("nsenter").args(inside).args(arguments))
     }
 }
 
@@ -216,6 +202,12 @@ impl Drop for Booted {
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
+}
+
+/// Starts a program whose words are kept until somebody waits for it.
+fn in_background(command: &mut Command) -> Result<Child> {
+    let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    piped.spawn().map_err(|error| error.to_string())
 }
 
 fn text(path: &Path) -> &str {

@@ -6,7 +6,7 @@ use provision_core::plan::{Change, Plan, Step, Verdict};
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::plan::{count_list, effects_of, sign};
+use super::plan::{counted, effects_of, sign};
 use crate::exit::Failure;
 
 /// Shows a plan as Markdown: a table of what happens, and the differences of texts folded away.
@@ -46,15 +46,7 @@ pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
         writeln!(out, "\n**Points of no return**\n")?;
         lost.iter().try_for_each(|why| writeln!(out, "- {}", escaped(why)))?;
     }
-    let counts = plan.counts();
-    let parts = [
-        (counts.change, "to change"),
-        (counts.deferred, "to be decided later"),
-        (counts.in_sync, "in sync"),
-        (counts.failed, "impossible"),
-        (counts.skipped, "to be skipped"),
-    ];
-    writeln!(out, "\n{}", count_list(&parts))?;
+    writeln!(out, "\n{}", counted(&plan.counts()))?;
     Ok(())
 }
 

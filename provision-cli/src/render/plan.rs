@@ -8,7 +8,7 @@ use std::io::Write;
 use provision_core::diagnostic::Span;
 use provision_core::effect::Effect;
 use provision_core::journal::Orphan;
-use provision_core::plan::{Change, Plan, Reaction, Step, Verdict};
+use provision_core::plan::{Change, Plan, PlanCounts, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
 
@@ -218,13 +218,6 @@ fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
         writeln!(out, "Nothing to do: {} in sync.", resources(counts.in_sync))?;
         return Ok(());
     }
-    let parts = [
-        (counts.change, "to change"),
-        (counts.deferred, "to be decided later"),
-        (counts.in_sync, "in sync"),
-        (counts.failed, "impossible"),
-        (counts.skipped, "to be skipped"),
-    ];
     let rests = |step: &&Step| step.verdict == Verdict::Change && !step.assumes.is_empty();
     let assuming = plan.steps.iter().filter(rests).count();
     if assuming > 0 {
@@ -237,8 +230,19 @@ fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
             if assuming == 1 { "is looked" } else { "are looked" },
         )?;
     }
-    writeln!(out, "\nPlan: {}.", count_list(&parts))?;
+    writeln!(out, "\nPlan: {}.", counted(&counts))?;
     Ok(())
+}
+
+/// How many resources a plan has of each verdict, as [`count_list`] says it.
+pub fn counted(counts: &PlanCounts) -> String {
+    count_list(&[
+        (counts.change, "to change"),
+        (counts.deferred, "to be decided later"),
+        (counts.in_sync, "in sync"),
+        (counts.failed, "impossible"),
+        (counts.skipped, "to be skipped"),
+    ])
 }
 
 /// `3 to change, 1 in sync`; what is 0 is left out.

@@ -105,14 +105,9 @@ impl Journal {
     /// The runs that died after they had written something.
     fn died(&self) -> Result<Vec<RunId>> {
         let mut runs = self.unfinished()?;
-        let mut begun = Vec::new();
-        for run in runs.drain(..) {
-            // A first line that was not written to its end says nothing yet.
-            if !matches!(self.log(run), Ok((log, _)) if log.records.is_empty()) {
-                begun.push(run);
-            }
-        }
-        Ok(begun)
+        // A first line that was not written to its end says nothing yet.
+        runs.retain(|run| !matches!(self.log(*run), Ok((log, _)) if log.records.is_empty()));
+        Ok(runs)
     }
 
     /// All runs, newest first, with those that cannot be read as errors.

@@ -17,7 +17,7 @@ use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
 use crate::host::HostView;
-use crate::journal::{HostKey, Journal, Owed, relied_on};
+use crate::journal::{HostKey, Journal, Owed};
 use crate::path::HostPath;
 use crate::registry::{Common, Registry, SitePolicy};
 use crate::resource::ResourceId;
@@ -75,7 +75,7 @@ impl Planned<'_> {
             "site_digest": self.graph.digest(),
             "made_micros": host.now().unix_micros,
             "plan": comparable(&self.plan)?,
-            "relied_on": relied_on(&self.plan, host, key)?,
+            "relied_on": self.plan.relied_on(host, key)?,
         });
         let declared = self.graph.nodes.iter().filter(|node| !node.is_companion).map(|node| {
             Ok(Declared {
@@ -225,7 +225,7 @@ impl SavedPlan {
         }
         let planned = graph.plan(host, &PlanOptions { only: self.only()?, owed })?;
         let now = comparable(&planned.plan)?;
-        let mut moved = self.moved_things(&relied_on(&planned.plan, host, key)?);
+        let mut moved = self.moved_things(&planned.plan.relied_on(host, key)?);
         moved.extend(different_steps(&self.visible["plan"], &now));
         if moved.is_empty() && self.visible["plan"] == now {
             return Ok(planned);

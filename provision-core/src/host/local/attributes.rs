@@ -20,12 +20,16 @@ impl Root {
     pub(super) fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
         let Some(fd) = self.look_up(path, OFlag::O_PATH)? else { return Ok(None) };
         let stat = fstat(&fd)?;
-        Ok(Some(FileAttributes {
-            modified: stat.st_mtime,
-            modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-            xattrs: xattrs(&fd)?,
-            flags: flags_of(&fd, &stat)?,
-        }))
+        Ok(Some(FileAttributes { xattrs: xattrs(&fd)?, flags: flags_of(&fd, &stat)?, ..times(&stat) }))
+    }
+}
+
+/// Attributes of which only the times are known.
+pub(super) fn times(stat: &FileStat) -> FileAttributes {
+    FileAttributes {
+        modified: stat.st_mtime,
+        modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+        ..FileAttributes::default()
     }
 }
 

@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fstat};
 use std::os::unix::ffi::OsStringExt;
 
-use super::confined::{Root, found, kind_of};
+use super::confined::{Root, found, is_trusted, kind_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FileKind;
 use crate::path::HostPath;
@@ -32,7 +32,7 @@ impl Step {
 }
 
 fn is_ours(stat: &FileStat) -> bool {
-    stat.st_uid == 0 || stat.st_uid == nix::unistd::geteuid().as_raw()
+    is_trusted(stat.st_uid, 0)
 }
 
 impl Root {

@@ -10,7 +10,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
-use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, xattrs};
+use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, times, xattrs};
 use super::confined::{Root, is_trusted, kind_of};
 use super::stage::{FRESH, Staged, a_directory_is_there};
 use crate::effect::{AclSubject, AttributeChanges, Content, FileFlags, HardLinks};
@@ -68,7 +68,7 @@ impl Root {
             Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, private)?))
         })?;
         fill(staged.file_mut())?;
-        let flags = belongings.hand_over(staged.file(), old.as_ref(), &fstat(&parent)?)?;
+        let flags = belongings.hand_over(staged.file(), old.as_ref(), &parent)?;
         check(&staged.path()?)?;
         staged.file().sync_all()?;
         let locked = old.as_ref().filter(|old| old.flags.has(FileFlags::LOCKS));
@@ -102,12 +102,7 @@ impl Root {
         let Some((mut old, stat)) = self.open_file(from)? else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
         };
-        let attributes = FileAttributes {
-            modified: stat.st_mtime,
-            modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-            xattrs: copied(xattrs(&old)?),
-            flags: FileFlags::none(),
-        };
+        let attributes = FileAttributes { xattrs: copied(xattrs(&old)?), ..times(&stat) };
         // A copy is no program to be run with the rights of another.
         let mode = Mode::new(stat.st_mode & 0o1777);
         let owner = (stat.st_uid, stat.st_gid);
@@ -158,22 +153,20 @@ impl Belongings<'_> {
     }
 
     /// Gives a new file all but its name and the flags that would keep it from getting one; says what flags it shall have.
-    fn hand_over(&self, new: &File, old: Option<&Old>, directory: &FileStat) -> Result<FileFlags> {
+    fn hand_over(&self, new: &File, old: Option<&Old>, directory: &OwnedFd) -> Result<FileFlags> {
         let (wanted, flags) = match &self.others {
             Others::Given(attributes) => (attributes.xattrs.clone(), attributes.flags),
             Others::Kept(changes, numbers) => {
-                let mut wanted = match old {
-                    Some(old) => without_digests(old.xattrs.clone()),
-                    None => xattrs(new)?,
+                let (mut wanted, before, made_by) = match old {
+                    Some(old) => (without_digests(old.xattrs.clone()), old.flags, old.stat.st_uid),
+                    None => (xattrs(new)?, flags(new)?, fstat(directory)?.st_uid),
                 };
                 // A list that somebody else may have made, or that a directory of somebody else's has given to the new file,
                 // is none that root has agreed to.
-                let made_by = old.map_or(directory.st_uid, |old| old.stat.st_uid);
                 if self.confidential || !is_trusted(made_by, self.owner.0) {
                     wanted.remove(FileAttributes::ACL);
                 }
                 changes.change(&mut wanted, self.mode, numbers)?;
-                let before = old.map_or_else(|| flags(new), |old| Ok(old.flags))?;
                 (wanted, changes.flags_after(before))
             }
         };
