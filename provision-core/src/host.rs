@@ -8,6 +8,7 @@ mod lines;
 mod local;
 mod overlay;
 mod packages;
+mod record;
 mod sim;
 
 use std::sync::Arc;
@@ -31,7 +32,8 @@ pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
     TransactionPreview,
 };
-pub use sim::{Catalogue, CatalogueFile, CataloguePackage, SimHost};
+pub use record::{PathAccess, PathKind, PathTable};
+pub use sim::{Catalogue, CatalogueFile, CatalogueHeader, CataloguePackage, RecordedPackage, ScriptChanges, SimHost};
 
 /// A host that can be looked at and not changed.
 ///

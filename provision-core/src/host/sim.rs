@@ -1,6 +1,7 @@
 //! A whole simulated Debian, built on the overlay: for tests and for `--simulate`.
 
 mod catalogue;
+mod package;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 
 pub use catalogue::{Catalogue, CatalogueFile, CataloguePackage};
+pub use package::{CatalogueHeader, RecordedPackage, ScriptChanges};
 
 /// What an effect takes on a simulated host, in microseconds.
 const TICK: u64 = 1000;
