@@ -6,9 +6,10 @@ use provision_core::host::{Group, PathTable, ScriptChanges};
 use provision_core::path::HostPath;
 
 use crate::deb::Deb;
-use crate::filter::{Kept, kept, made_text};
+use crate::filter::{Kept, kept};
 use crate::snapshot::{Entry, Kind, Snapshot, covers};
 use crate::tar::{Member, MemberKind};
+use crate::texts::made_text;
 
 /// Which of the changes of paths are the package manager's own.
 pub trait Explained {

@@ -8,8 +8,9 @@ use provision_core::host::{PathAccess, PathKind, PathTable, RecordedPackage};
 use provision_core::path::HostPath;
 
 use crate::control::Paragraph;
-use crate::filter::{self, Kept, kept, merged};
+use crate::filter::{Kept, kept, merged};
 use crate::tar::{self, Member, MemberKind};
+use crate::texts;
 
 /// A package file that was read.
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ impl Deb {
                 _ => {}
             }
         }
-        let wanted = |path: &str| deb.conffiles.iter().any(|conffile| conffile == path) || filter::shipped_text(path);
+        let wanted = |path: &str| deb.conffiles.iter().any(|conffile| conffile == path) || texts::shipped_text(path);
         for mut member in archive(file, "--fsys-tarfile", |member| wanted(&merged(&member.path)))? {
             // The links to the merged directories themselves stay what they are.
             if !matches!(member.kind, MemberKind::Symlink(_)) || member.path.matches('/').count() > 1 {
@@ -88,8 +89,8 @@ impl Deb {
         for (name, member) in self.members.iter().filter(|(_, member)| is_kept(member)) {
             let conffile = self.conffiles.contains(name);
             paths.push((path(name)?, member.recorded()));
-            let text = member.data.as_deref().and_then(filter::text);
-            if let Some(text) = text.filter(|_| conffile || filter::shipped_text(name)) {
+            let text = member.data.as_deref().and_then(texts::text);
+            if let Some(text) = text.filter(|_| conffile || texts::shipped_text(name)) {
                 record.texts.insert(path(name)?, text);
             }
         }

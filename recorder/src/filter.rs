@@ -1,4 +1,4 @@
-//! Which paths and texts are worth recording.
+//! Which paths are worth recording.
 
 /// Neither these nor what lies below: state of the package manager, caches, and what differs from one recording to the next.
 const NEVER: &[&str] = &[
@@ -131,9 +131,6 @@ const TREES: &[(&str, usize)] = &[
 /// Deepest path below `/usr/share` and `/var` that is kept, in components.
 const DEEPEST: usize = 5;
 
-/// Longest text that is kept.
-const LONGEST: usize = 16 << 10;
-
 /// What is done with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -201,60 +198,6 @@ fn telling(path: &str) -> bool {
         .any(|prefix| path.starts_with(prefix))
 }
 
-/// Whether the text of a shipped file is recorded, when it is no configuration file.
-pub fn shipped_text(path: &str) -> bool {
-    let directories = [
-        "/etc/",
-        "/usr/lib/systemd/system/",
-        "/usr/lib/systemd/system-preset/",
-        "/usr/lib/sysusers.d/",
-        "/usr/lib/tmpfiles.d/",
-        "/usr/lib/sysctl.d/",
-    ];
-    directories.iter().any(|directory| path.starts_with(directory))
-}
-
-/// The text of a shipped file, if it is one and short enough.
-pub fn text(data: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(data).ok().filter(|text| text.len() <= LONGEST && !text.contains('\0'))?;
-    // Keys and certificates are read by machines alone.
-    if text.contains("-----BEGIN PGP") || text.contains("-----BEGIN CERTIFICATE") {
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-/// The text of a file that a script made, unless it may be a secret or is made anew each time.
-pub fn made_text(path: &str, mode: u32, data: &[u8]) -> Option<String> {
-    let text = text(data).filter(|text| text.len() <= LONGEST / 2)?;
-    let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let secretive = |words: &str| {
-        let words = words.to_ascii_lowercase();
-        ["passw", "secret", "private key", "token", "cookie", "pass=", "pwd=", "dbc_dbpass"]
-            .iter()
-            .any(|word| words.contains(word))
-    };
-    let closed = mode & 0o004 == 0;
-    let key = text.contains("-----BEGIN ") || text.starts_with("ssh-") || text.starts_with("ecdsa-");
-    if key || (closed && (secretive(&text) || secretive(&name) || name.contains("key"))) || assigns_secret(&text) {
-        return None;
-    }
-    // Beyond configuration only what is as short as a mark.
-    (path.starts_with("/etc/") || text.len() <= 512).then_some(text)
-}
-
-/// Whether a line sets a password, as generated configuration does that is readable by accident.
-fn assigns_secret(text: &str) -> bool {
-    let live = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '/', '*']));
-    live.map(str::to_ascii_lowercase).any(|line| {
-        let split = line.split_once(['=', ':']);
-        split.is_some_and(|(key, value)| {
-            (key.contains("password") || key.contains("secret_key") || key.trim().ends_with("dbpass"))
-                && value.trim_matches([' ', '"', '\'', ';']).len() >= 12
-        })
-    })
-}
-
 /// Whether a path is a directory or lies in it.
 pub fn within(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -291,14 +234,5 @@ mod tests {
         ] {
             assert_eq!(kept(path), expected, "{path}");
         }
-    }
-
-    #[test]
-    fn secrets_have_no_text() {
-        assert_eq!(made_text("/etc/mysql/debian.cnf", 0o600, b"password = x\n"), None);
-        assert_eq!(made_text("/etc/ssl/a", 0o644, b"-----BEGIN PRIVATE KEY-----\n"), None);
-        assert_eq!(made_text("/etc/x/db.php", 0o644, b"$dbpass='0123456789abc';\n"), None);
-        assert_eq!(made_text("/etc/default/x", 0o644, b"A=1\n"), Some("A=1\n".into()));
-        assert_eq!(text(&[0xff, 0xfe]), None);
     }
 }

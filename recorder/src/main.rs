@@ -21,6 +21,7 @@ mod round;
 mod run;
 mod snapshot;
 mod tar;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use provision_core::host::{CatalogueHeader, PathKind, RecordedPackage};
 use provision_core::path::HostPath;
 
 use crate::Arguments;
-use crate::choose::{fetch, installation, parse_list, together};
+use crate::choose::{Outcome, extend, fetch, installation, parse_list};
 use crate::deb::Deb;
 use crate::index::Index;
 use crate::root::Base;
@@ -137,18 +137,26 @@ impl Recording {
         }
         for number in 1..=ROUNDS {
             let there: BTreeSet<String> = self.records.keys().cloned().collect();
+            let simulate = |names: &[String]| installation(&self.base, names);
             let mut pending: Vec<String> = known.iter().filter(|name| !there.contains(*name)).cloned().collect();
+            let mut chosen = Vec::new();
+            extend(&mut chosen, &pending, &simulate)?;
+            let mut packages = self.installed_with(&chosen)?;
             let needed = self.index.closure(&self.unsatisfied(&known), &there);
-            pending.extend(needed.into_iter().filter(|name| !known.contains(name) && !there.contains(name)));
+            let also: Vec<String> =
+                needed.into_iter().filter(|name| !known.contains(name) && !packages.contains(name)).collect();
+            if !also.is_empty() {
+                extend(&mut chosen, &also, &simulate)?;
+                packages = self.installed_with(&chosen)?;
+                pending.extend(also);
+            }
             if pending.is_empty() {
                 return Ok(());
             }
-            let chosen = together(&pending, &|names| Ok(installation(&self.base, names)?.is_some()))?;
             if chosen.is_empty() || number == ROUNDS {
                 self.problems.push(format!("left out, because they cannot be installed: {}", pending.join(" ")));
                 return Ok(());
             }
-            let packages = installation(&self.base, &chosen)?.unwrap_or_default();
             eprintln!("round {number}: {} packages for {} of {}", packages.len(), chosen.len(), pending.len());
             let candidates = self.candidates(&packages)?;
             let groups = self.index.order(&packages);
@@ -163,6 +171,13 @@ impl Recording {
     /// choose other alternatives than the one of all of them did.
     fn unsatisfied(&self, known: &[String]) -> Vec<String> {
         known.iter().chain(self.records.keys()).cloned().collect()
+    }
+
+    fn installed_with(&self, names: &[String]) -> Result<BTreeSet<String>, String> {
+        match installation(&self.base, names)? {
+            Outcome::Fits(packages) => Ok(packages),
+            Outcome::Fails(_) => Err(format!("these cannot be installed together after all: {}", names.join(" "))),
+        }
     }
 
     fn candidates(&self, names: &BTreeSet<String>) -> Result<Vec<Candidate>, String> {
