@@ -33,7 +33,9 @@ pub fn installation(base: &Base, names: &[String]) -> Result<Outcome, String> {
 fn named(output: &str) -> BTreeSet<String> {
     let explanation = output.split("unmet dependencies:").nth(1).unwrap_or_default();
     let words = explanation.split_whitespace().filter(|word| !word.ends_with(':'));
-    words.map(|word| word.trim_matches([',', '(', ')']).to_owned()).collect()
+    // The newer solver writes `name:amd64=version`, sometimes in brackets.
+    let names = words.filter_map(|word| word.trim_matches([',', '(', ')', '[', ']']).split(':').next());
+    names.map(str::to_owned).collect()
 }
 
 /// As many of the names as can be installed together, in addition to those that are chosen; earlier ones first.

@@ -30,8 +30,8 @@ impl Index {
         self.packages.get(name)
     }
 
-    /// What must be recorded so that the wanted packages can be installed: for each relation its first alternative
-    /// that the archive has, for a virtual package one that stands for it, unless one is there already.
+    /// What packages need that is not there, and what that needs: for each relation of which no alternative is there
+    /// the first one that the archive has, for a virtual package one that stands for it.
     pub fn closure(&self, wanted: &[String], there: &BTreeSet<String>) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let mut ordered = Vec::new();
@@ -46,20 +46,21 @@ impl Index {
             }
             for field in ["Pre-Depends", "Depends", "Recommends"] {
                 for alternatives in relations(package.get(field)) {
-                    queue.extend(self.choose(&alternatives, &|name| there.contains(name) || seen.contains(name)));
+                    if !self.stand_for(&alternatives).any(|name| there.contains(name) || seen.contains(name)) {
+                        queue.extend(self.stand_for(&alternatives).next().map(str::to_owned));
+                    }
                 }
             }
         }
         ordered
     }
 
-    fn choose(&self, alternatives: &[String], there: &dyn Fn(&str) -> bool) -> Option<String> {
-        alternatives.iter().find_map(|name| {
-            if self.packages.contains_key(name) {
-                return Some(name.clone());
-            }
-            let providers = self.providers.get(name)?;
-            providers.iter().find(|provider| there(provider)).or_else(|| providers.first()).cloned()
+    /// The packages that satisfy a relation, in the order in which they are considered.
+    fn stand_for<'a>(&'a self, alternatives: &'a [String]) -> impl Iterator<Item = &'a str> {
+        alternatives.iter().flat_map(|name| {
+            let real = self.packages.get_key_value(name).map(|(name, _)| name.as_str());
+            let providers = self.providers.get(name).into_iter().flatten().map(String::as_str);
+            real.into_iter().chain(providers)
         })
     }
 
@@ -81,11 +82,8 @@ impl Index {
         let mut needed = Vec::new();
         for alternatives in relations(&package.depends()) {
             let real = alternatives.iter().find_map(|one| packages.get(one));
-            let virtual_one = || {
-                let providers = alternatives.iter().filter_map(|one| self.providers.get(one)).flatten();
-                providers.filter_map(|one| packages.get(one)).next()
-            };
-            needed.extend(real.or_else(virtual_one).map(String::as_str));
+            let standing = || self.stand_for(&alternatives).find_map(|one| packages.get(one));
+            needed.extend(real.or_else(standing).map(String::as_str));
         }
         needed
     }

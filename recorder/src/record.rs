@@ -142,9 +142,10 @@ impl Recording {
             let mut chosen = Vec::new();
             extend(&mut chosen, &pending, &simulate)?;
             let mut packages = self.installed_with(&chosen)?;
-            let needed = self.index.closure(&self.unsatisfied(&known), &there);
+            let all: Vec<String> = known.iter().chain(self.records.keys()).chain(&packages).cloned().collect();
+            let had = there.union(&packages).cloned().collect();
             let also: Vec<String> =
-                needed.into_iter().filter(|name| !known.contains(name) && !packages.contains(name)).collect();
+                self.index.closure(&all, &had).into_iter().filter(|name| !known.contains(name)).collect();
             if !also.is_empty() {
                 extend(&mut chosen, &also, &simulate)?;
                 packages = self.installed_with(&chosen)?;
@@ -165,12 +166,6 @@ impl Recording {
             self.records.extend(records);
         }
         Ok(())
-    }
-
-    /// What is to be closed over: the list and all that was recorded, because an installation of one package alone may
-    /// choose other alternatives than the one of all of them did.
-    fn unsatisfied(&self, known: &[String]) -> Vec<String> {
-        known.iter().chain(self.records.keys()).cloned().collect()
     }
 
     fn installed_with(&self, names: &[String]) -> Result<BTreeSet<String>, String> {

@@ -29,6 +29,7 @@ const STUBS: &[(&str, &str)] = &[
     ("/usr/bin/py3compile", include_str!("stubs/nothing")),
     ("/usr/bin/py3clean", include_str!("stubs/nothing")),
     ("/usr/bin/mandb", include_str!("stubs/nothing")),
+    ("/usr/sbin/update-initramfs", include_str!("stubs/nothing")),
 ];
 
 const LOG: &str = "var/lib/dpkg/provision-units";
