@@ -24,7 +24,12 @@ pub trait Explained {
 }
 
 /// The installation of packages.
-pub struct Installed<'a>(pub &'a [&'a Deb]);
+pub struct Installed<'a> {
+    /// What was unpacked.
+    pub debs: &'a [&'a Deb],
+    /// Whether all of it was configured as well: the configuration files are there only then.
+    pub complete: bool,
+}
 
 /// The removal of a package.
 pub struct Removed<'a>(pub &'a Deb);
@@ -34,12 +39,12 @@ pub struct Purged<'a>(pub &'a Deb);
 
 impl Explained for Installed<'_> {
     fn came(&self, path: &str, now: &Entry, after: &Snapshot) -> bool {
-        let mut shipped = self.0.iter().filter_map(|deb| deb.members.get(path));
+        let mut shipped = self.debs.iter().filter_map(|deb| deb.members.get(path));
         shipped.any(|member| is_as_shipped(member, now, after))
     }
 
     fn is_known(&self, path: &str, data: &[u8]) -> bool {
-        self.0.iter().filter_map(|deb| deb.members.get(path)).any(|member| member.data.as_deref() == Some(data))
+        self.debs.iter().filter_map(|deb| deb.members.get(path)).any(|member| member.data.as_deref() == Some(data))
     }
 
     fn went(&self, _: &str) -> bool {
@@ -47,7 +52,8 @@ impl Explained for Installed<'_> {
     }
 
     fn promised(&self) -> Vec<String> {
-        self.0.iter().flat_map(|deb| deb.members.keys().cloned()).collect()
+        let debs = self.debs.iter().filter(|_| self.complete);
+        debs.flat_map(|deb| deb.members.keys().cloned()).collect()
     }
 }
 
@@ -215,7 +221,7 @@ mod tests {
             ],
         );
         let units = vec![("start".to_owned(), "x.service".to_owned())];
-        let found = changes(&before, &after, &Installed(&[&deb()]), units).unwrap();
+        let found = changes(&before, &after, &Installed { debs: &[&deb()], complete: true }, units).unwrap();
         insta_like(
             &found,
             r#"{"users":[{"name":"x","uid":101,"gid":102,"gecos":"X","home":"/var/lib/x","shell":"/usr/sbin/nologin"}],"groups":[{"name":"x","gid":102,"members":[]}],"members":[["adm","x"]],"paths":{"/etc":{"d750":["x"]},"/etc/x":{"f644":["made"]}},"texts":{"/etc/x/made":"A=1\n"},"units":[["start","x.service"]]}"#,

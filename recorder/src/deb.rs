@@ -47,8 +47,7 @@ impl Deb {
                 _ => {}
             }
         }
-        let wanted = |path: &str| deb.conffiles.iter().any(|conffile| conffile == path) || texts::shipped_text(path);
-        for mut member in archive(file, "--fsys-tarfile", |member| wanted(&merged(&member.path)))? {
+        for mut member in archive(file, "--fsys-tarfile", |member| texts::wanted(&merged(&member.path)))? {
             // The links to the merged directories themselves stay what they are.
             if !matches!(member.kind, MemberKind::Symlink(_)) || member.path.matches('/').count() > 1 {
                 member.path = merged(&member.path);
@@ -86,13 +85,14 @@ impl Deb {
             ..RecordedPackage::default()
         };
         let mut paths = Vec::new();
+        let mut shipped = Vec::new();
         for (name, member) in self.members.iter().filter(|(_, member)| is_kept(member)) {
-            let conffile = self.conffiles.contains(name);
             paths.push((path(name)?, member.recorded()));
             let text = member.data.as_deref().and_then(texts::text);
-            if let Some(text) = text.filter(|_| conffile || texts::shipped_text(name)) {
-                record.texts.insert(path(name)?, text);
-            }
+            shipped.extend(text.map(|text| (name.clone(), text)));
+        }
+        for (name, text) in texts::within_limits(shipped) {
+            record.texts.insert(path(&name)?, text);
         }
         record.paths = PathTable::from_iter(paths);
         record.conffiles = self.conffiles.iter().map(|name| path(name)).collect::<Result<_, _>>()?;

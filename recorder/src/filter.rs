@@ -10,6 +10,7 @@ const NEVER: &[&str] = &[
     "/etc/gshadow-",
     "/etc/ld.so.cache",
     "/etc/machine-id",
+    "/etc/mailcap",
     "/etc/passwd",
     "/etc/passwd-",
     "/etc/shadow",
@@ -113,6 +114,8 @@ const SHARED: &[&str] = &[
 
 /// Trees of libraries and data, of which only directories are kept, to a depth that is given as well.
 const TREES: &[(&str, usize)] = &[
+    ("/etc/.git", 0),
+    ("/usr/lib/locale", 1),
     ("/usr/lib/gcc", 1),
     ("/usr/lib/jvm", 1),
     ("/usr/lib/node_modules", 1),
@@ -120,8 +123,7 @@ const TREES: &[(&str, usize)] = &[
     ("/usr/lib/php", 1),
     ("/usr/lib/python2.7", 1),
     ("/usr/lib/python3", 1),
-    ("/usr/lib/python3.11", 1),
-    ("/usr/lib/python3.13", 1),
+    ("/usr/lib/python3.", 1),
     ("/usr/lib/ruby", 1),
     ("/usr/lib/go-", 1),
     ("/usr/lib/x86_64-linux-gnu", 1),
@@ -176,7 +178,7 @@ pub fn kept(path: &str) -> Kept {
         }
     }
     for (tree, most) in TREES {
-        if within(path, tree) || (tree.ends_with('-') && path.starts_with(tree)) {
+        if within(path, tree) || (tree.ends_with(['-', '.']) && path.starts_with(tree)) {
             let below = depth - tree.matches('/').count();
             return if below > *most { Kept::NoTree } else { Kept::Directory };
         }

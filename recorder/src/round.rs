@@ -91,8 +91,12 @@ impl<'a> Round<'a> {
         }
         let files: Vec<String> = names.iter().map(|name| self.file(name)).collect();
         self.dpkg("--install", &files.iter().map(String::as_str).collect::<Vec<_>>(), &names.join(" "))?;
-        self.root.units();
-        self.now = Snapshot::take(&self.root.path, Some(&self.now))?;
+        let done = self.look(names, true)?;
+        let new = |name: &String| self.candidates.get(name).is_some_and(|candidate| candidate.wanted);
+        if names.iter().all(new) && !done.is_empty() {
+            let done = serde_json::to_string(&done).map_err(|error| error.to_string())?;
+            self.problems.push(format!("taken for idle, but one of these did something: {}: {done}", names.join(" ")));
+        }
         names.clear();
         Ok(())
     }
@@ -100,10 +104,7 @@ impl<'a> Round<'a> {
     fn install(&mut self, name: &str) -> Result<(), String> {
         let file = self.file(name);
         self.dpkg("--install", &[&file], name)?;
-        let done = self.look(|candidates| match candidates.get(name) {
-            Some(candidate) => vec![&candidate.deb],
-            None => Vec::new(),
-        })?;
+        let done = self.look(&[name.to_owned()], true)?;
         self.note(name, |record| record.configure = done);
         Ok(())
     }
@@ -113,10 +114,9 @@ impl<'a> Round<'a> {
         let files: Vec<String> = names.iter().map(|name| self.file(name)).collect();
         self.dpkg("--unpack", &files.iter().map(String::as_str).collect::<Vec<_>>(), &names.join(" "))?;
         // What was done before anything was configured counts for the first: its changes are those since the last look.
-        for name in names {
+        for (number, name) in names.iter().enumerate() {
             self.dpkg("--configure", &[name], name)?;
-            let done =
-                self.look(|candidates| names.iter().filter_map(|name| Some(&candidates.get(name)?.deb)).collect())?;
+            let done = self.look(names, number + 1 == names.len())?;
             self.note(name, |record| record.configure = done);
         }
         Ok(())
@@ -134,13 +134,11 @@ impl<'a> Round<'a> {
     }
 
     /// What an installation of packages has changed since the last look.
-    fn look<'s>(
-        &'s mut self,
-        debs: impl FnOnce(&'s BTreeMap<String, Candidate>) -> Vec<&'s Deb>,
-    ) -> Result<ScriptChanges, String> {
+    fn look(&mut self, names: &[String], complete: bool) -> Result<ScriptChanges, String> {
         let after = Snapshot::take(&self.root.path, Some(&self.now))?;
-        let debs = debs(&self.candidates);
-        let done = changes(&self.now, &after, &Installed(&debs), self.root.units())?;
+        let debs: Vec<&Deb> =
+            names.iter().filter_map(|name| self.candidates.get(name)).map(|candidate| &candidate.deb).collect();
+        let done = changes(&self.now, &after, &Installed { debs: &debs, complete }, self.root.units())?;
         self.now = after;
         Ok(done)
     }

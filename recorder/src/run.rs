@@ -76,6 +76,8 @@ fn finish(command: &mut Command) -> Result<Said, String> {
         .env("HOME", "/root")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Without it sudo is not removed where root has no password.
+        .env("SUDO_FORCE_REMOVE", "yes")
         .current_dir("/")
         .stdin(Stdio::null())
         .output()

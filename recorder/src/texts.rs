@@ -3,10 +3,12 @@
 /// Longest text that is kept.
 const LONGEST: usize = 16 << 10;
 
-/// Whether the text of a shipped file is recorded, when it is no configuration file.
-pub fn shipped_text(path: &str) -> bool {
+/// Most bytes of texts of one package, beside [`telling`] ones: some ship hundreds of rules or examples.
+const MOST: usize = 40 << 10;
+
+/// Whether the text of a shipped file says what the service manager and its helpers make of it.
+pub fn telling(path: &str) -> bool {
     let directories = [
-        "/etc/",
         "/usr/lib/systemd/system/",
         "/usr/lib/systemd/system-preset/",
         "/usr/lib/sysusers.d/",
@@ -14,6 +16,26 @@ pub fn shipped_text(path: &str) -> bool {
         "/usr/lib/sysctl.d/",
     ];
     directories.iter().any(|directory| path.starts_with(directory))
+}
+
+/// Whether the text of a shipped file may be recorded.
+pub fn wanted(path: &str) -> bool {
+    // Where there are units, nobody reads the scripts that they replace.
+    telling(path) || (path.starts_with("/etc/") && !path.starts_with("/etc/init.d/"))
+}
+
+/// Of the texts of a package those that are recorded: what lies near the root, and is short, goes first.
+pub fn within_limits(texts: Vec<(String, String)>) -> Vec<(String, String)> {
+    let (mut chosen, mut others): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(path, _)| telling(path));
+    others.sort_by_cached_key(|(path, text)| (path.matches('/').count(), text.len(), path.clone()));
+    let mut left = MOST;
+    for (path, text) in others {
+        if text.len() <= left {
+            left -= text.len();
+            chosen.push((path, text));
+        }
+    }
+    chosen
 }
 
 /// The text of a shipped file, if it is one and short enough.
@@ -60,6 +82,17 @@ fn assigns_secret(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn main_configuration_goes_before_many_examples() {
+        let text = |path: &str, length| (path.to_owned(), "x".repeat(length));
+        let many = (0..9).map(|number| text(&format!("/etc/x/rules/{number}"), 9000));
+        let unit = text("/usr/lib/systemd/system/x.service", 16000);
+        let chosen = within_limits(many.chain([text("/etc/x/x.conf", 15000), unit]).collect());
+        let paths: Vec<&str> = chosen.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["/usr/lib/systemd/system/x.service", "/etc/x/x.conf", "/etc/x/rules/0", "/etc/x/rules/1"]);
+        assert!(!wanted("/etc/init.d/x") && !wanted("/usr/share/x"));
+    }
 
     #[test]
     fn secrets_have_no_text() {
