@@ -66,7 +66,8 @@ pub struct RecordedPackage {
     /// `Provides`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub provides: String,
-    /// What it ships; documentation, translations and the like are left out.
+    /// What it ships; documentation, translations and the like are left out, and directories that an essential package
+    /// ships as well.
     #[serde(skip_serializing_if = "PathTable::is_empty")]
     pub paths: PathTable,
     /// Its configuration files, see `deb-conffiles(5)`.
@@ -90,10 +91,10 @@ pub struct RecordedPackage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScriptChanges {
-    /// Users that are new, with the numbers that they happened to get.
+    /// Users that are new, with the numbers that they happened to get, or that were changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
-    /// Groups that are new, without their members.
+    /// Groups that are new, without their members, or that got another number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// Users that came into groups: group, user.
@@ -105,13 +106,13 @@ pub struct ScriptChanges {
     /// Groups that went.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups_gone: Vec<String>,
-    /// Paths that are new, or that were changed.
+    /// Paths that are new, or that were changed; of a shipped file perhaps the owner or the mode alone.
     #[serde(skip_serializing_if = "PathTable::is_empty")]
     pub paths: PathTable,
-    /// Texts of small files among them.
+    /// Texts of small files among them: not those that were shipped or there before, nor what may be secret.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<HostPath, String>,
-    /// Paths that went.
+    /// Paths that went, each one by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paths_gone: Vec<HostPath>,
     /// What the scripts asked the service manager for, in order: a verb of `systemctl(1)`, and a unit or nothing.
