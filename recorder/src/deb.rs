@@ -88,7 +88,8 @@ impl Deb {
         let mut shipped = Vec::new();
         for (name, member) in self.members.iter().filter(|(_, member)| is_kept(member)) {
             paths.push((path(name)?, member.recorded()));
-            let text = member.data.as_deref().and_then(texts::text);
+            let data = member.data.as_deref().filter(|_| member.kind == MemberKind::File);
+            let text = data.and_then(texts::text);
             shipped.extend(text.map(|text| (name.clone(), text)));
         }
         for (name, text) in texts::within_limits(shipped) {

@@ -63,8 +63,23 @@ pub fn made_text(path: &str, mode: u32, data: &[u8]) -> Option<String> {
     if key || (closed && (secretive(&text) || secretive(&name) || name.contains("key"))) || assigns_secret(&text) {
         return None;
     }
+    // What slapd writes has times and identifiers.
+    if text.contains("\nentryUUID: ") {
+        return None;
+    }
     // Beyond configuration only what is as short as a mark.
-    (path.starts_with("/etc/") || text.len() <= 512).then_some(text)
+    (path.starts_with("/etc/") || text.len() <= 512).then(|| without_times(&text))
+}
+
+/// Leaves out the comments in which generated configuration says when it was made.
+fn without_times(text: &str) -> String {
+    let is_dated = |line: &str| {
+        let mut words = line.split_whitespace();
+        let clock = |word: &str| word.len() == 8 && word.chars().filter(|character| *character == ':').count() == 2;
+        let year = line.split_whitespace().any(|word| word.starts_with("20") && word.len() == 4);
+        line.starts_with(['#', ';']) && year && words.any(clock)
+    };
+    text.split_inclusive('\n').filter(|line| !is_dated(line)).collect()
 }
 
 /// Whether a line sets a password, as generated configuration does that is readable by accident.
@@ -101,5 +116,7 @@ mod tests {
         assert_eq!(made_text("/etc/x/db.php", 0o644, b"$dbpass='0123456789abc';\n"), None);
         assert_eq!(made_text("/etc/default/x", 0o644, b"A=1\n"), Some("A=1\n".into()));
         assert_eq!(text(&[0xff, 0xfe]), None);
+        let dated = made_text("/etc/x", 0o644, b"# made on Sat, 21 Nov 2020 11:58:27 +0000\n# the rest\nA 2020\n");
+        assert_eq!(dated.as_deref(), Some("# the rest\nA 2020\n"));
     }
 }
