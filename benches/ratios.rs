@@ -119,7 +119,7 @@ fn input(site: &Path) -> Input {
 
 fn evaluate_and_plan(site: &Path) {
     let graph = load(&registry(), &Facts::default(), input(site)).unwrap().into_graph().unwrap();
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     assert_eq!(planned.plan().counts().change, FILES);
 }

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let text = "{ resources.timezone.here.zone = \"Europe/Zurich\" }".to_owned();
     let sources = vec![SiteSource::Text { name: "site".into(), text }];
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let site = load(&registry, &Facts::gather(&host)?, Input { sources, ..Input::default() })?;
     let graph = site.into_graph()?;
     let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());

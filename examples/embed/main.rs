@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let host: Box<dyn Host> = match std::env::args().nth(1) {
         Some(directory) => Box::new(LocalHost::open(Path::new(&directory), Debian::new())?),
-        None => Box::new(SimHost::debian()),
+        None => Box::new(SimHost::debian(12)),
     };
 
     let graph = site.into_graph()?;

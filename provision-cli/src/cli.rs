@@ -103,6 +103,8 @@ pub enum Verb {
     Plan(Plan),
     /// Bring the host into the declared state
     Apply(Apply),
+    /// Try a site on simulated hosts, and run the tests that it brings along
+    Test(Test),
     /// Undo a run
     Rollback(Rollback),
     /// List the runs that changed this host
@@ -118,6 +120,9 @@ pub enum Verb {
     Schema(Schema),
     /// Show what a site may know of the host
     Facts(FactsArguments),
+    /// Write the state of a host down, as a fixture for tests
+    #[command(subcommand)]
+    Record(RecordVerb),
     /// Begin a new site in a directory
     Init(Init),
     /// Print a script that completes commands in a shell
@@ -275,6 +280,29 @@ pub struct Work {
     pub detailed_exitcode: bool,
 }
 
+/// `provision test`.
+#[derive(Args, Debug)]
+pub struct Test {
+    /// The site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// Only on this release of Debian; on all that were recorded by default
+    #[arg(long, value_name = "NUMBER")]
+    pub release: Vec<u32>,
+    /// Only what has this in its name
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// On how many hosts that have drifted at random
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub drifted: u64,
+    /// How many checks may run at the same time; as many as there are processors by default
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Also write the results as JUnit XML into a file
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
 /// `provision rollback`.
 #[derive(Args, Debug)]
 pub struct Rollback {
@@ -355,6 +383,20 @@ pub enum SchemaForm {
 /// `provision facts`.
 #[derive(Args, Debug)]
 pub struct FactsArguments {}
+
+/// `provision record`.
+#[derive(Subcommand, Debug)]
+pub enum RecordVerb {
+    /// The host itself: paths, configuration, packages, accounts and units, without secrets
+    Host {
+        /// Where the record goes; standard output by default
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Also leave out this path, with all beneath it
+        #[arg(long, value_name = "PATH")]
+        without: Vec<String>,
+    },
+}
 
 /// `provision init`.
 #[derive(Args, Debug)]

@@ -33,7 +33,7 @@ pub struct Target {
 pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
     if options.simulate {
         let journal = Journal::new(MemoryStore::new());
-        return Ok(Target { host: Box::new(SimHost::debian()), journal, lock: None });
+        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, lock: None });
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let host = LocalHost::open(root, Debian::new())?;
@@ -161,6 +161,11 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
 
 /// Reads the site.
 pub fn site(arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
+    Ok(load(&registry(), facts, input(arguments)?)?)
+}
+
+/// What the site is made from.
+pub fn input(arguments: &SiteArguments) -> Result<Input, Failure> {
     let mut overrides = Vec::new();
     for set in &arguments.set {
         match set.split_once('=') {
@@ -191,5 +196,5 @@ pub fn site(arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
     if arguments.sites.iter().any(|site| site.as_os_str() == "-") {
         import_paths.push(".".into());
     }
-    Ok(load(&registry(), facts, Input { sources, overrides, import_paths })?)
+    Ok(Input { sources, overrides, import_paths })
 }

@@ -41,6 +41,8 @@ pub enum Failure {
     Failed(Error),
     /// Secrets cannot be read; nothing was looked at or changed.
     Secrets(Vec<Error>),
+    /// Tests cannot begin.
+    Tests(provision_core::testing::Failure),
     /// Standard output was closed, as by `| head`.
     OutputClosed,
     /// The arguments make no sense together.
@@ -55,6 +57,7 @@ impl Failure {
             Failure::Locked(_) => Exit::Locked,
             Failure::Failed(error) if error.kind() == ErrorKind::Stale => Exit::Stale,
             Failure::Failed(_) | Failure::Secrets(_) => Exit::Failure,
+            Failure::Tests(_) => Exit::Invalid,
             Failure::OutputClosed => Exit::Success,
             Failure::Usage(_) => Exit::Usage,
         }
@@ -64,6 +67,15 @@ impl Failure {
 impl From<Diagnostics> for Failure {
     fn from(diagnostics: Diagnostics) -> Failure {
         Failure::Invalid(diagnostics)
+    }
+}
+
+impl From<provision_core::testing::Failure> for Failure {
+    fn from(failure: provision_core::testing::Failure) -> Failure {
+        match failure.diagnostics() {
+            Some(diagnostics) => Failure::Invalid(diagnostics.clone()),
+            None => Failure::Tests(failure),
+        }
     }
 }
 

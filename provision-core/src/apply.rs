@@ -26,6 +26,8 @@ use crate::resource::{DynState, ResourceId};
 pub struct ApplyOptions {
     /// How many independent steps may run at the same time; 0 is taken as 1.
     pub jobs: usize,
+    /// Steps that may come in any order come in one that is drawn from this number; otherwise in that of the plan.
+    pub shuffle: Option<u64>,
     /// Stops the run from outside.
     pub cancel: Cancel,
     /// Nothing is done that the plan does not say: a step whose assumptions turn out wrong fails instead of being decided
@@ -73,7 +75,7 @@ impl Planned<'_> {
             if self.node(wave[0]).batch.is_some() {
                 run.packages(&wave);
             } else {
-                schedule::run(&run, &wave, options.jobs.max(1));
+                schedule::run(&run, &wave, options.jobs.max(1), options.shuffle);
             }
         }
         let mut steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();

@@ -1,6 +1,6 @@
 //! [`Facts`]: what a site may know of the host that it is for.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::host::{HostView, HostViewExt};
@@ -36,8 +36,24 @@ pub struct Facts {
     pub is_root: Option<bool>,
 }
 
+/// The files that [`Facts::gather`] reads and that lie where the kernel and systemd show themselves.
+pub(crate) const FACT_FILES: &[&str] = &[
+    "/proc/1/comm",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/net/fib_trie",
+    "/proc/net/if_inet6",
+    "/proc/self/status",
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/kernel/osrelease",
+    "/run/systemd/container",
+    "/sys/class/dmi/id/sys_vendor",
+    "/var/lib/dpkg/arch",
+];
+
 /// The operating system, from `os-release(5)`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Os {
     /// `ID`: `debian`.
@@ -199,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_facts_of_the_simulated_host() {
-        let facts = Facts::gather(&SimHost::debian()).unwrap();
+        let facts = Facts::gather(&SimHost::debian(12)).unwrap();
         insta::assert_json_snapshot!(facts, @r#"
         {
           "os": {

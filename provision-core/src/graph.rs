@@ -200,6 +200,12 @@ impl Graph {
         self.notified[node].iter().copied()
     }
 
+    /// Whether no resource is tried again when it fails.
+    #[cfg(feature = "testing")]
+    pub(crate) fn has_no_retries(&self) -> bool {
+        self.nodes.iter().all(|node| node.common.retries == 0)
+    }
+
     /// What is odd about the site, but no error.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings

@@ -10,6 +10,7 @@ mod overlay;
 mod packages;
 mod record;
 mod sim;
+mod units;
 
 use std::sync::Arc;
 
@@ -27,13 +28,15 @@ pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
 pub use local::{DirectoryStore, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
-pub use overlay::{Doubt, Overlay};
+pub use overlay::{CommandScript, Doubt, Overlay, UnitScript};
 pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
     TransactionPreview,
 };
-pub use record::{PathAccess, PathKind, PathTable};
-pub use sim::{Catalogue, CatalogueFile, CatalogueHeader, CataloguePackage, RecordedPackage, ScriptChanges, SimHost};
+pub use record::{
+    HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,
+};
+pub use sim::{Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
 
 /// A host that can be looked at and not changed.
 ///

@@ -47,7 +47,7 @@
 //! let mut site = Site::new();
 //! site.declare("greeting", Motd { text: "hello\n".into() });
 //!
-//! let host = SimHost::debian();
+//! let host = SimHost::debian(12);
 //! let graph = site.into_graph()?;
 //! let planned = graph.plan(&host, &PlanOptions::default())?;
 //! assert_eq!(planned.plan().steps[0].effects[0].to_string(), "write /etc/motd");
@@ -73,8 +73,12 @@ pub mod moment;
 pub mod observe;
 pub mod path;
 pub mod plan;
+mod random;
 pub mod registry;
 pub mod report;
 pub mod resource;
 pub mod secret;
 pub mod site;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod version;

@@ -87,6 +87,20 @@ impl HostPath {
         HostPath::new(&format!("{}/{name}", self.0))
     }
 
+    /// Where a link in this directory leads to: its text, absolute or relative. What cannot be a path is an error.
+    pub(crate) fn linked(&self, target: &str) -> Result<HostPath, Error> {
+        let mut parts: Vec<&str> = Vec::new();
+        let base = if target.starts_with('/') { "" } else { self.as_str() };
+        for part in base.split('/').chain(target.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        HostPath::new(&format!("/{}", parts.join("/")))
+    }
+
     /// Whether it is `directory` or lies below it.
     pub fn is_within(&self, directory: &HostPath) -> bool {
         directory.0.as_ref() == "/"

@@ -7,6 +7,7 @@ mod change;
 mod packages;
 mod saved;
 mod select;
+mod text;
 
 use std::collections::BTreeMap;
 

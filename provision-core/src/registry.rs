@@ -35,7 +35,7 @@ struct Entry {
 }
 
 /// Where attributes cannot be read, and why.
-type Mistake = (Vec<String>, String);
+pub(crate) type Mistake = (Vec<String>, String);
 
 /// What a resource type offers: its documentation and its attributes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -222,7 +222,7 @@ fn schema_of<T: JsonSchema>() -> Value {
     generator.into_root_schema_for::<T>().to_value()
 }
 
-fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
+pub(crate) fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
     let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
     (path, error.into_inner().to_string())
 }

@@ -1,5 +1,7 @@
 //! [`Site`]: everything that is declared, from a configuration or from a Rust program.
 
+mod case;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,11 @@ use crate::journal::{Orphan, Pruned};
 use crate::path::HostPath;
 use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
 use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
+
+pub use case::{
+    CommandAnswer, Expectations, FileExpectation, FullFile, PlanWord, SiteTest, StartingFile, StartingState,
+    TestAddresses, TestCase, TestFacts, UnitExpectation,
+};
 
 /// Everything that is declared for a host.
 ///
@@ -55,6 +62,10 @@ pub struct Site {
     policy: SitePolicy,
     /// What was made for resources that are not declared.
     orphans: Vec<Orphan>,
+    /// Tests that it brings along.
+    tests: Vec<SiteTest>,
+    /// What simulated hosts have beside their installation, in all tests.
+    test_host: StartingState,
 }
 
 /// A resource and what is common to all resources.
@@ -222,10 +233,7 @@ impl Site {
                 }
             }
         }
-        (
-            Site { declared, broken, sources, source_files: None, policy: SitePolicy::default(), orphans: Vec::new() },
-            mistakes,
-        )
+        (Site { declared, broken, sources, ..Site::default() }, mistakes)
     }
 
     /// With what holds for the site as a whole.
@@ -278,6 +286,12 @@ impl Site {
     }
 
     /// With contents of source files that are used in place of the files.
+    /// A site of declarations that were made elsewhere.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_declarations(declared: Vec<Declaration>) -> Site {
+        Site { declared, ..Site::default() }
+    }
+
     pub(crate) fn with_source_files(self, files: BTreeMap<String, Content>) -> Site {
         Site { source_files: Some(files), ..self }
     }
@@ -290,6 +304,21 @@ impl Site {
         }
         diagnostics.normalise();
         diagnostics
+    }
+
+    #[cfg(feature = "nickel")]
+    pub(crate) fn with_tests(self, tests: Vec<SiteTest>, test_host: StartingState) -> Site {
+        Site { tests, test_host, ..self }
+    }
+
+    /// The tests that it brings along.
+    pub fn tests(&self) -> &[SiteTest] {
+        &self.tests
+    }
+
+    /// What simulated hosts have beside their installation, in all tests of this site.
+    pub fn test_host(&self) -> &StartingState {
+        &self.test_host
     }
 
     /// How many resources are declared.

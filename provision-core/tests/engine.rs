@@ -128,7 +128,7 @@ fn a_plan_sees_what_earlier_steps_will_have_done() {
     site.declare("/etc/nginx/conf.d/site.conf", text("listen 80;"));
     site.declare("nginx.service", Daemon {});
     let graph = site.into_graph().unwrap();
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let verdicts: Vec<_> =
         planned.plan().steps.iter().map(|step| (step.id.to_string(), step.verdict.clone())).collect();
@@ -158,7 +158,7 @@ fn the_plan_is_what_is_done_and_the_second_run_is_quiet() {
         site.declare("/etc/b", text("b"));
         site
     };
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let graph = site().into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let packages: Vec<Effect> =
@@ -175,7 +175,7 @@ fn the_plan_is_what_is_done_and_the_second_run_is_quiet() {
 
 #[test]
 fn a_service_restarts_once_after_all_of_its_causes() {
-    let host = SimHost::debian().with_package("nginx");
+    let host = SimHost::debian(12).with_package("nginx");
     let mut site = Site::new();
     site.declare("nginx.service", Daemon {});
     for name in ["/etc/nginx/one.conf", "/etc/nginx/two.conf"] {
@@ -191,7 +191,7 @@ fn a_service_restarts_once_after_all_of_its_causes() {
 
 #[test]
 fn a_failed_step_skips_only_what_requires_it() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let mut site = Site::new();
     site.declare("/etc/broken", Text { breaks: true, ..text("x") });
     site.declare("/etc/after", text("x")).after(id("text:/etc/broken"));
@@ -207,7 +207,7 @@ fn a_failed_step_skips_only_what_requires_it() {
 
 #[test]
 fn a_type_that_does_not_keep_its_promise_fails_and_is_named() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let mut site = Site::new();
     site.declare("/etc/liar", Text { lies: true, ..text("the truth") });
     let report = converge(site, &host, 1);
@@ -219,7 +219,7 @@ fn a_type_that_does_not_keep_its_promise_fails_and_is_named() {
 
 #[test]
 fn a_missing_package_spoils_itself_and_not_the_others() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let mut site = Site::new();
     site.declare("gti", Deb {});
     site.declare("hello", Deb {});
@@ -283,7 +283,7 @@ fn two_owners_and_unknown_references_are_all_reported() {
 
 #[test]
 fn a_cancelled_run_says_what_it_did_not_reach() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let mut site = Site::new();
     for name in ["/etc/a", "/etc/b", "/etc/c"] {
         site.declare(name, text("x"));
@@ -307,7 +307,7 @@ fn a_cancelled_run_says_what_it_did_not_reach() {
 #[test]
 fn any_number_of_workers_gives_the_same_host() {
     let listing = |jobs| {
-        let host = SimHost::debian();
+        let host = SimHost::debian(12);
         let mut site = Site::new();
         for number in 0..40 {
             let declared = site.declare(&format!("/etc/file-{number:02}"), text(&number.to_string()));
@@ -330,11 +330,11 @@ fn only_chooses_a_resource_and_what_it_needs() {
     site.declare("/etc/d", text(""));
     let graph = site.into_graph().unwrap();
     let only = vec!["web".parse().unwrap()];
-    let planned = graph.plan(&SimHost::debian(), &PlanOptions { only, ..PlanOptions::default() }).unwrap();
+    let planned = graph.plan(&SimHost::debian(12), &PlanOptions { only, ..PlanOptions::default() }).unwrap();
     let chosen: Vec<_> = planned.plan().steps.iter().map(|step| step.id.name().to_owned()).collect();
     assert_eq!(chosen, ["/etc/a", "/etc/b", "/etc/c"]);
     let error = graph
-        .plan(&SimHost::debian(), &PlanOptions { only: vec!["wbe".parse().unwrap()], ..PlanOptions::default() })
+        .plan(&SimHost::debian(12), &PlanOptions { only: vec!["wbe".parse().unwrap()], ..PlanOptions::default() })
         .err()
         .unwrap();
     assert_eq!(error.hint(), Some("did you mean web?"));

@@ -30,7 +30,7 @@ fn site(text: &str) -> Site {
 }
 
 fn host() -> SimHost {
-    SimHost::debian().with_package("nginx").with_file("/etc/a", "old")
+    SimHost::debian(12).with_package("nginx").with_file("/etc/a", "old")
 }
 
 fn info() -> RunInfo {
@@ -266,7 +266,7 @@ fn large_contents_are_kept_once_and_old_runs_go_with_theirs() {
     let retention = provision_core::journal::Retention { runs: 2, bytes: u64::MAX };
     let journal = Journal::new(store.clone()).with_retention(retention);
     let large = "x".repeat(200_000);
-    let host = SimHost::debian().with_file("/etc/a", large.as_str()).with_file("/etc/b", large.as_str());
+    let host = SimHost::debian(12).with_file("/etc/a", large.as_str()).with_file("/etc/b", large.as_str());
     let blobs = || store.list("blobs").unwrap().len();
     run(site("1"), &host, &journal);
     assert_eq!(blobs(), 1, "the same content twice");
@@ -285,7 +285,7 @@ fn large_contents_are_kept_once_and_old_runs_go_with_theirs() {
 fn who_reads_the_journal_learns_no_content() {
     let store = MemoryStore::new();
     let journal = Journal::new(store.clone());
-    let host = SimHost::debian().with_file("/etc/a", "the clear text");
+    let host = SimHost::debian(12).with_file("/etc/a", "the clear text");
     run(site("another clear text"), &host, &journal);
     for (name, bytes) in store.files() {
         assert!(!String::from_utf8_lossy(&bytes).contains("clear text"), "{name}");

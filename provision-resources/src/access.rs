@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn numbers_and_names_of_one_user_are_the_same() {
-        let host = SimHost::debian().with_user("deploy");
+        let host = SimHost::debian(12).with_user("deploy");
         let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
         let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
         let said = |declared: (&str, &str), found| in_words_of(&host, declared.0, declared.1, found).unwrap();

@@ -6,7 +6,6 @@ mod dpkg;
 mod lines;
 mod locks;
 mod systemd;
-pub mod version;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_group_is_created_changed_and_removed() {
-        let host = SimHost::debian().with_user("anna").with_user("ben");
+        let host = SimHost::debian(12).with_user("anna").with_user("ben");
         assert_eq!(converge::<Group>(&host, "media", json!({})).words(), ["create group media"]);
         assert_eq!(host.group("media").unwrap().unwrap().gid, 1002);
         let done = converge::<Group>(&host, "media", json!({ "gid": 2000, "members": ["ben", "anna", "ben"] }));
@@ -165,15 +165,15 @@ mod tests {
 
     #[test]
     fn a_new_group_may_have_members_at_once_and_a_number_of_the_system() {
-        let host = SimHost::debian().with_user("anna");
+        let host = SimHost::debian(12).with_user("anna");
         let done = converge::<Group>(&host, "media", json!({ "members": ["anna"], "system": true }));
         assert_eq!(done.words(), ["create group media", "set members of group media to [anna]"]);
-        assert_eq!(host.group("media").unwrap().unwrap().gid, 998);
+        assert_eq!(host.group("media").unwrap().unwrap().gid, 997, "the first that is free below 999");
     }
 
     #[test]
     fn what_stands_in_the_way_is_named() {
-        let host = SimHost::debian().with_user("anna");
+        let host = SimHost::debian(12).with_user("anna");
         let error = fails::<Group>(&host, "anna", json!({ "ensure": "absent" }));
         assert!(error.message().contains("primary group of user anna"), "{error}");
         let error = fails::<Group>(&host, "media", json!({ "gid": 33 }));

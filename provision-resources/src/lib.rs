@@ -16,7 +16,7 @@
 //! site.declare("/etc/nginx/conf.d/site.conf", File::with_content("server { listen 8080; }\n")).notifies(nginx);
 //!
 //! // On the host itself: LocalHost::running(provision_resources::Debian::new())?
-//! let host = SimHost::debian();
+//! let host = SimHost::debian(12);
 //! let graph = site.into_graph()?;
 //! let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());
 //! assert!(report.is_success());
@@ -29,6 +29,8 @@ pub mod attributes;
 mod formats;
 
 pub mod authorized_keys;
+#[cfg(feature = "testing")]
+pub mod cases;
 pub mod command_line;
 pub mod debian;
 pub mod directory;

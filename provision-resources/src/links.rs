@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn links_are_followed_wherever_they_are_and_only_so_often() {
-        let host = SimHost::debian().with_file("/srv/releases/2/config", "x");
+        let host = SimHost::debian(12).with_file("/srv/releases/2/config", "x");
         link(&host, "root", "/srv/current", "releases/2");
         link(&host, "root", "/srv/releases/2/again", "../../current/config");
         link(&host, "root", "/srv/away", "/srv/releases/../current");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_link_of_a_user_leads_to_what_is_theirs_and_to_nothing_else() {
-        let host = SimHost::debian().with_user("eve").with_file("/etc/shadow", "x").with_file("/srv/eve/1/x", "x");
+        let host = SimHost::debian(12).with_user("eve").with_file("/etc/shadow", "x").with_file("/srv/eve/1/x", "x");
         let path = |path: &str| HostPath::new(path).unwrap();
         let attributes = AttributeChanges::default();
         let give = Effect::SetMetadata {

@@ -11,8 +11,8 @@ use provision_core::resource::{AttributeError, Claim, Companion, Resource, Resou
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::debian::version::{Constraint, Version};
 use crate::package_manager::PackageManager;
+use provision_core::version::{Constraint, Version};
 
 /// A Debian package. Its name is the package's, with `:architecture` where that is not the host's own: `libc6:i386`.
 ///

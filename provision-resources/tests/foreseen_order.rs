@@ -39,7 +39,7 @@ fn site() -> Site {
 
 #[test]
 fn a_directory_that_another_resource_makes_is_waited_for() {
-    let host = Slow(SimHost::debian());
+    let host = Slow(SimHost::debian(12));
     let graph = site().into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let report = planned.apply(&host, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
@@ -49,7 +49,7 @@ fn a_directory_that_another_resource_makes_is_waited_for() {
 
 #[test]
 fn a_directory_that_another_resource_could_not_make_is_made() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     // The first effect makes the directory for the first file.
     let faulty = Faulty::new(&host, 0, Fault::Fails(ErrorKind::Io));
     let graph = site().into_graph().unwrap();
@@ -62,7 +62,7 @@ fn a_directory_that_another_resource_could_not_make_is_made() {
 fn a_group_goes_when_its_users_have_gone() {
     // Which of two workers comes first is a matter of chance.
     for _ in 0..300 {
-        let host = SimHost::debian().with_user("ada");
+        let host = SimHost::debian(12).with_user("ada");
         let in_group = UserChanges { primary_group: Some("ops".into()), ..UserChanges::default() };
         host.perform(&Effect::CreateGroup { name: "ops".into(), gid: None, system: false }).unwrap();
         host.perform(&Effect::ChangeUser { name: "ada".into(), changes: in_group }).unwrap();

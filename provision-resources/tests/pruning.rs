@@ -33,7 +33,7 @@ fn user() -> Site {
 
 #[test]
 fn a_home_that_somebody_has_used_is_never_taken_away() {
-    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     let access = Access { owner: "anna".into(), group: "anna".into(), mode: Mode::new(0o644) };
     let thesis = HostPath::new("/home/anna/thesis").unwrap();
@@ -48,7 +48,7 @@ fn a_home_that_somebody_has_used_is_never_taken_away() {
 
 #[test]
 fn a_group_that_a_user_has_joined_here_is_not_somebody_elses() {
-    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     let mut joined = Site::new();
     joined.declare("anna", serde_json::from_value::<User>(json!({ "groups": { "media": true } })).unwrap());
@@ -60,7 +60,7 @@ fn a_group_that_a_user_has_joined_here_is_not_somebody_elses() {
 
 #[test]
 fn users_are_taken_back_once_and_then_there_is_nothing_to_undo() {
-    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     let undo = || journal.rollback(1, &host, RollbackOptions::default()).unwrap();
     let first = undo();
@@ -73,7 +73,7 @@ fn users_are_taken_back_once_and_then_there_is_nothing_to_undo() {
 
 #[test]
 fn a_home_that_nobody_has_used_goes_with_its_user() {
-    let (host, journal) = (SimHost::debian(), Journal::new(MemoryStore::new()));
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     run(Site::new(), &host, &journal);
     assert_eq!(host.user("anna").unwrap(), None);

@@ -46,7 +46,7 @@ fn run(host: &dyn Host, journal: &Journal, password: &str, hash: &str) -> (bool,
 
 #[test]
 fn a_secret_is_declared_compared_and_changed_and_shown_by_nobody() {
-    let (host, store) = (SimHost::debian(), MemoryStore::new());
+    let (host, store) = (SimHost::debian(12), MemoryStore::new());
     let journal = Journal::new(store.clone());
     let (changed, mut said) = run(&host, &journal, PASSWORD, &format!("{HASH}\n"));
     assert!(changed);
@@ -74,7 +74,7 @@ fn a_password_that_is_no_hash_is_not_repeated_in_the_error() {
     let store = MemorySecrets::new([("db/password", PASSWORD), ("deploy/hash", PASSWORD)]);
     let journal = Journal::new(MemoryStore::new());
     graph.resolve_secrets(&store, &journal.make_key().unwrap(), &[]).unwrap();
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let said = serde_json::to_string(planned.plan()).unwrap();
     assert!(said.contains("\"failed\""), "{said}");

@@ -117,7 +117,11 @@ impl Carrying<'_> {
         stop_on_signals(&cancel)?;
         let journal = target.journal.clone().with_retention(graph.policy().journal);
         let recorder = Some(journal.begin(info)?);
-        let report = planned.apply(host, &ApplyOptions { jobs: verb.jobs.into(), cancel, verbatim, recorder }, watcher);
+        let report = planned.apply(
+            host,
+            &ApplyOptions { jobs: verb.jobs.into(), cancel, verbatim, recorder, ..ApplyOptions::default() },
+            watcher,
+        );
         watcher.finish(plan, &report)?;
         Ok(exit(&report, &verb.work))
     }

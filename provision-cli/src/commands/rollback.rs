@@ -52,7 +52,7 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     stop_on_signals(&cancel)?;
     // How much of the past is kept, the site says, and there is none here.
     let recorder = Some(target.journal.clone().with_retention(Retention::ALL).begin(info)?);
-    let apply = ApplyOptions { jobs: 1, cancel, recorder, verbatim: true };
+    let apply = ApplyOptions { jobs: 1, cancel, recorder, verbatim: true, ..ApplyOptions::default() };
     let report = rollback.apply(host, &apply, &watcher);
     watcher.finish(&rollback.plan, &report)?;
     Ok(exit(&report, &verb.work))

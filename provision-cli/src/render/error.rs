@@ -23,6 +23,7 @@ pub fn show(failure: &Failure) {
         Failure::Usage(message) => {
             writeln!(out, "{style}error{style:#}: {message}\n\nFor more information, try '--help'.")
         }
+        Failure::Tests(failure) => writeln!(out, "{style}error{style:#}: {failure}"),
         Failure::OutputClosed => Ok(()),
     };
 }

@@ -9,3 +9,4 @@ pub mod json;
 pub mod markdown;
 pub mod plan;
 pub mod style;
+pub mod tests;

@@ -5,17 +5,18 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::Run;
 use crate::plan::Verdict;
+use crate::random::Random;
 
-/// Runs the steps of a wave. With one worker they run in the order of the plan.
-pub(super) fn run(run: &Run<'_>, wave: &[usize], jobs: usize) {
+/// Runs the steps of a wave. With one worker they run in the order of the plan, unless it is to be another.
+pub(super) fn run(run: &Run<'_>, wave: &[usize], jobs: usize, shuffle: Option<u64>) {
     let busy = wave.iter().filter(|step| run.step(**step).verdict != Verdict::InSync).count();
-    if jobs.min(busy) <= 1 {
+    if shuffle.is_none() && jobs.min(busy) <= 1 {
         wave.iter().for_each(|step| run.run_step(*step));
         return;
     }
-    let queue = Queue::new(run, wave);
+    let queue = Queue::new(run, wave, shuffle);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(busy) {
+        for _ in 0..jobs.min(busy).max(1) {
             scope.spawn(|| {
                 while let Some(step) = queue.next() {
                     run.run_step(step);
@@ -38,10 +39,12 @@ struct State {
     waiting: Vec<usize>,
     ready: BTreeSet<usize>,
     left: usize,
+    /// Draws the next step.
+    random: Option<Random>,
 }
 
 impl Queue {
-    fn new(run: &Run<'_>, wave: &[usize]) -> Queue {
+    fn new(run: &Run<'_>, wave: &[usize], shuffle: Option<u64>) -> Queue {
         // A wave is a stretch of the plan, so places in it are numbers of steps less the first one's.
         let first = wave[0];
         let mut followers = vec![Vec::new(); wave.len()];
@@ -53,7 +56,8 @@ impl Queue {
             }
         }
         let ready = (0..wave.len()).filter(|place| waiting[*place] == 0).collect();
-        let state = Mutex::new(State { waiting, ready, left: wave.len() });
+        let random = shuffle.map(|seed| Random::new(seed.wrapping_add(first as u64)));
+        let state = Mutex::new(State { waiting, ready, left: wave.len(), random });
         Queue { first, followers, state, changed: Condvar::new() }
     }
 
@@ -61,7 +65,11 @@ impl Queue {
     fn next(&self) -> Option<usize> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(place) = state.ready.pop_first() {
+            let State { ready, random, .. } = &mut *state;
+            let drawn = random.as_mut().filter(|_| !ready.is_empty()).map_or(0, |random| random.below(ready.len()));
+            let next = ready.iter().nth(drawn).copied();
+            if let Some(place) = next {
+                state.ready.remove(&place);
                 state.left -= 1;
                 return Some(self.first + place);
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use semver::{Version, VersionReq};
 use serde_json::Map;
 
-use super::{Data, Evaluation, Located, Request, SiteSource, evaluate};
+use super::{Data, Evaluation, Field, Located, Request, SiteSource, evaluate, tests_of_site};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
 use crate::registry::{Registry, SitePolicy};
@@ -41,7 +41,8 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
     let (site, mistakes) = Site::assemble(registry, declarations(&tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        return Ok(site.with_policy(policy(&tree)));
+        let (tests, test_host) = tests_of_site::of(&tree);
+        return Ok(site.with_policy(policy(&tree)).with_tests(tests, test_host));
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {
@@ -97,20 +98,26 @@ fn declarations(tree: &Located) -> Vec<RawDeclaration> {
     let kinds = tree.get("resources").map(Located::fields).unwrap_or_default();
     let all = kinds.iter().flat_map(|kind| kind.value.fields().iter().map(move |resource| (kind, resource)));
     all.map(|(kind, resource)| {
-        let mut spans = Spans { whole: resource.name_span.clone().or(resource.value.span.clone()), ..Spans::default() };
-        let mut attributes = Map::new();
-        for attribute in resource.value.fields() {
-            attributes.insert(attribute.name.clone(), attribute.value.to_json());
-            spans.names.extend(attribute.name_span.clone().map(|span| (attribute.name.clone(), span)));
-            let path = vec![attribute.name.clone()];
-            if let Some(span) = attribute.value.span.clone().or(attribute.name_span.clone()) {
-                spans.parts.insert(path.clone(), span);
-            }
-            collect_spans(&attribute.value, path, &mut spans);
-        }
+        let fields = resource.value.fields().iter();
+        let attributes = fields.map(|attribute| (attribute.name.clone(), attribute.value.to_json())).collect();
+        let spans = spans_of(resource);
         RawDeclaration { id: ResourceId::new(kind.name.as_str(), resource.name.as_str()), attributes, spans }
     })
     .collect()
+}
+
+/// Where a record and what is in it were written.
+pub(super) fn spans_of(record: &Field) -> Spans {
+    let mut spans = Spans { whole: record.name_span.clone().or(record.value.span.clone()), ..Spans::default() };
+    for field in record.value.fields() {
+        spans.names.extend(field.name_span.clone().map(|span| (field.name.clone(), span)));
+        let path = vec![field.name.clone()];
+        if let Some(span) = field.value.span.clone().or(field.name_span.clone()) {
+            spans.parts.insert(path.clone(), span);
+        }
+        collect_spans(&field.value, path, &mut spans);
+    }
+    spans
 }
 
 fn collect_spans(value: &Located, path: Vec<String>, spans: &mut Spans) {

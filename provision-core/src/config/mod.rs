@@ -23,6 +23,7 @@ mod session;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tests_of_site;
 mod walk;
 
 use std::fmt;

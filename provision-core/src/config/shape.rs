@@ -7,9 +7,11 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::journal::Retention;
 
 use super::located::{Data, Field, Located};
+use super::tests_of_site as tests;
+use crate::site::StartingState;
 
 /// The fields of a site.
-const FIELDS: [&str; 5] = ["provision_version", "on_failure", "prune", "journal", "resources"];
+const FIELDS: [&str; 7] = ["provision_version", "on_failure", "prune", "journal", "resources", "tests", "test_host"];
 
 /// Says what is wrong with the frame, and takes it out of the tree so that nothing stumbles over it.
 pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
@@ -60,6 +62,8 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
                 false
             }
         },
+        "tests" => tests::check_all(field, &mut diagnostics),
+        "test_host" => tests::check::<StartingState>(&field.value, "test_host", field, &mut diagnostics),
         _ => {
             diagnostics.push(unknown(field));
             false
@@ -93,7 +97,7 @@ fn check_resources(field: &mut Field, diagnostics: &mut Vec<Diagnostic>) -> bool
     true
 }
 
-fn unlike(field: &Field, rule: &str) -> Diagnostic {
+pub(super) fn unlike(field: &Field, rule: &str) -> Diagnostic {
     let span = field.value.span.clone().or_else(|| field.name_span.clone());
     Diagnostic::error(format!("{rule}, but this is {}", field.value.kind())).at(span, "")
 }
@@ -102,7 +106,7 @@ fn unknown(field: &Field) -> Diagnostic {
     let span = field.name_span.clone().or_else(|| field.value.span.clone());
     let diagnostic = Diagnostic::error(format!("a site has no field `{}`", field.name))
         .at(span, "unknown field")
-        .note("A site has the fields `provision_version`, `on_failure`, `prune`, `journal` and `resources`");
+        .note("A site has the fields `provision_version`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`");
     match did_you_mean(&field.name, FIELDS) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
         None => diagnostic.help("for a value of your own, use `let`, or mark the field `not_exported`"),

@@ -48,7 +48,7 @@ macro_rules! forward_view {
             ($other).package_of(path)
         }
         fn unit(&$me, name: &str) -> $crate::error::Result<$crate::host::UnitState> {
-            ($other).unit(name)
+            $crate::host::HostView::unit(&$other, name)
         }
         fn user(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::User>> {
             ($other).user(name)

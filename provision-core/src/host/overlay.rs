@@ -4,9 +4,11 @@
 
 mod accounts;
 mod attributes;
+mod commands;
 mod effects;
 mod model;
 mod packages;
+mod paths;
 mod seed;
 mod units;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::{
     Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageEntry, PackageManager,
     PackageState, PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
@@ -25,6 +28,10 @@ use crate::path::HostPath;
 use crate::resource::Claim;
 
 use model::{Model, Node};
+
+pub use commands::CommandScript;
+pub(in crate::host) use units::Runtime;
+pub use units::UnitScript;
 
 /// A host with effects that have not been done.
 pub struct Overlay<H> {
@@ -40,6 +47,13 @@ pub struct Doubt {
     pub about: String,
     /// What may bring it: `package postgresql`.
     pub because: String,
+}
+
+impl<H: Clone> Clone for Overlay<H> {
+    fn clone(&self) -> Overlay<H> {
+        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Overlay { base: self.base.clone(), model: Mutex::new(model) }
+    }
 }
 
 impl<H: HostView> Overlay<H> {
@@ -76,7 +90,7 @@ impl<H: HostView> Overlay<H> {
         }
     }
 
-    /// What the model says of a path; `None` leaves it to the host beneath.
+    /// What the model says of a path without links on the way; `None` leaves it to the host beneath.
     fn modelled(&self, path: &HostPath) -> Option<Option<Node>> {
         self.model().node(path)
     }
@@ -89,58 +103,11 @@ impl<H: HostView> Overlay<H> {
         let accounts = model.accounts.get_or_insert_default();
         Ok(Arc::make_mut(accounts))
     }
-
-    /// Fails as a real host would, if the directory of a path is not there.
-    fn require_parent(&self, path: &HostPath) -> Result<()> {
-        let Some(parent) = path.parent() else { return Ok(()) };
-        if self.model().known_directories.contains(&parent) {
-            return Ok(());
-        }
-        match self.follow(&parent, 0)? {
-            Some(FileKind::Directory) => {
-                self.model().known_directories.insert(parent);
-                Ok(())
-            }
-            Some(_) => {
-                Err(Error::new(ErrorKind::Conflict, format!("{parent}, or something above it, is not a directory")))
-            }
-            None => Err(Error::new(ErrorKind::NotFound, format!("the directory {parent} does not exist"))),
-        }
-    }
-
-    /// The kind of what a path leads to, links followed.
-    fn follow(&self, path: &HostPath, links: u32) -> Result<Option<FileKind>> {
-        let Some(metadata) = self.metadata(path)? else { return Ok(None) };
-        if metadata.kind != FileKind::Symlink || links > 40 {
-            return Ok(Some(metadata.kind));
-        }
-        let target = self.read_link(path)?.unwrap_or_default();
-        let target = if target.starts_with('/') {
-            resolve_dots(&target)?
-        } else {
-            resolve_dots(&format!("{}/{target}", path.parent().unwrap_or_else(HostPath::root)))?
-        };
-        self.follow(&target, links + 1)
-    }
-}
-
-/// A path without its `..` components, taken as text.
-fn resolve_dots(path: &str) -> Result<HostPath> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    HostPath::new(&format!("/{}", parts.join("/")))
 }
 
 impl<H: HostView> HostView for Overlay<H> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        let path = &self.real(path)?;
         let found = match self.modelled(path) {
             Some(node) => node.map(|node| node.metadata()),
             None => self.base.metadata(path)?,
@@ -152,6 +119,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        let path = &self.real(path)?;
         match self.modelled(path) {
             Some(None) => Ok(None),
             Some(Some(node)) => match node.attributes {
@@ -164,19 +132,29 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
-        if self.modelled(path).is_none() {
+        let path = &self.real(path)?;
+        if self.modelled(path).is_none() && !self.is_simulated() {
             return self.base.copy_out(path, to);
         }
-        let Some(content) = self.read(path)? else { return Ok(None) };
+        let content = match self.read(path) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(None),
+            // What is only to be kept, and put back, need not be known.
+            Err(error) if error.kind() == ErrorKind::Unsupported => unrecorded(path),
+            Err(error) => return Err(error),
+        };
         to.write_all(content.bytes())?;
         Ok(Some(content.bytes().len() as u64))
     }
 
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        let path = &self.real(path)?;
         match self.modelled(path) {
             Some(None) => Ok(None),
             Some(Some(node)) => match node.content() {
+                Some(content) if is_unrecorded(&content) => Err(not_held(path)),
                 Some(content) => Ok(Some(content)),
+                None if node.kind == FileKind::File && node.is_new => Err(not_held(path)),
                 // Only owner or mode are modelled; the content is still the host's.
                 None if node.kind == FileKind::File => self.base.read(path),
                 None => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", node.kind.noun()))),
@@ -186,6 +164,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        let path = &self.real(path)?;
         match self.modelled(path) {
             Some(None) => Ok(None),
             Some(Some(node)) => match node.target() {
@@ -198,6 +177,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        let path = &self.real(path)?;
         match self.modelled(path) {
             Some(None) => Ok(None),
             Some(Some(node)) if node.kind != FileKind::Directory => {
@@ -272,22 +252,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn unit(&self, name: &str) -> Result<UnitState> {
-        if let Some(state) = self.model().units.get(name) {
-            return Ok(state.clone());
-        }
-        let mut state = self.base.unit(name)?;
-        let model = self.model();
-        match model.unit_file(name) {
-            Some(file) if !state.exists() => state = file,
-            Some(_) => state.needs_reload = state.active.is_some() && !model.units_reloaded,
-            None if model.units_reloaded => state.needs_reload = false,
-            None => {}
-        }
-        if model.switched_off {
-            state.active = None;
-            state.sub = None;
-        }
-        drop(model);
+        let state = self.unit_state(name)?;
         if !state.exists() {
             self.doubt(|| format!("unit {name}"));
         }
@@ -325,14 +290,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn query(&self, command: &Command) -> Result<Output> {
-        let program = command.argv.first().map(String::as_str).unwrap_or_default();
-        if let Some(output) = self.model().commands.get(program) {
-            return Ok(output.clone());
-        }
-        if self.model().changed {
-            return Err(Error::unknown(format!("`{command}` asks the host itself, which is yet to be changed")));
-        }
-        self.base.query(command)
+        self.answer(command)
     }
 
     fn is_running(&self) -> bool {
@@ -354,10 +312,10 @@ impl<H: HostView> HostView for Overlay<H> {
 
 impl<H: HostView> Host for Overlay<H> {
     fn perform(&self, effect: &Effect) -> Result<Output> {
-        self.carry_out(effect).while_doing(|| effect.to_string())?;
+        let output = self.carry_out(effect).while_doing(|| effect.to_string())?;
         let mut model = self.model();
         model.changed = true;
         model.recorded.push(effect.clone());
-        Ok(Output::default())
+        Ok(output)
     }
 }

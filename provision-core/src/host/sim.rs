@@ -1,49 +1,60 @@
 //! A whole simulated Debian, built on the overlay: for tests and for `--simulate`.
 
 mod catalogue;
+mod looks;
 mod package;
+mod relations;
+pub(in crate::host) mod resolver;
+mod start;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::effect::{Access, Command, Content, CreateUser, Effect, Output, PackageTransaction, Sensitive, UserChanges};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::record::RecordedHost;
 use crate::host::{
-    Accounts, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, Overlay, PackageManager, PackageState,
+    Accounts, FileAttributes, FileMetadata, Group, Host, HostRecord, HostView, Overlay, PackageManager, PackageState,
     PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
 };
 use crate::moment::Moment;
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 
-pub use catalogue::{Catalogue, CatalogueFile, CataloguePackage};
+pub use catalogue::Catalogue;
+pub use looks::{SimFile, SimUnit};
 pub use package::{CatalogueHeader, RecordedPackage, ScriptChanges};
 
 /// What an effect takes on a simulated host, in microseconds.
 const TICK: u64 = 1000;
+
+/// What starting a unit takes.
+const START: u64 = 2_100_000;
 
 /// When simulated hosts were switched on: 2026-01-01 00:00 UTC, in microseconds.
 const FIRST_INSTANT: i64 = 1_767_225_600_000_000;
 
 /// A simulated Debian host. It answers and obeys as a real one, in memory.
 ///
-/// It begins as a minimal installation: the directories, users and groups of `base-files` and `base-passwd`, a few
-/// essential packages, systemd running. Packages come from a small [`Catalogue`].
+/// It begins as a minimal installation that was recorded from a real one, with systemd running, and its packages are
+/// those of Debian, as they were recorded: with their files, users, units and dependencies.
 ///
 /// ```
-/// use provision_core::host::{HostExt, HostViewExt, SimHost};
+/// use provision_core::host::{HostExt, SimHost};
 ///
-/// let host = SimHost::debian().with_file("/etc/motd", "old");
+/// let host = SimHost::debian(13).with_package("nginx").with_file("/etc/motd", "old");
+/// assert!(host.unit("nginx").is_active());
 /// host.write_text("/etc/motd", "new\n")?;
-/// assert_eq!(host.read_text("/etc/motd")?.as_deref(), Some("new\n"));
+/// assert_eq!(host.file("/etc/motd").text(), "new\n");
 /// # Ok::<(), provision_core::error::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct SimHost {
-    host: Overlay<Bare>,
+    host: Overlay<Base>,
 }
 
-/// Nothing at all, but for the packages that could be installed.
-struct Bare {
+/// The recording that a simulated host begins with, and its clock.
+struct Base {
+    recorded: RecordedHost,
     catalogue: Arc<Catalogue>,
     /// Microseconds that have passed; every effect takes some.
     clock: AtomicU64,
@@ -51,254 +62,171 @@ struct Bare {
     boots: AtomicU64,
 }
 
+impl Clone for Base {
+    fn clone(&self) -> Base {
+        Base {
+            recorded: self.recorded.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            clock: self.clock.load(Ordering::Relaxed).into(),
+            boots: self.boots.load(Ordering::Relaxed).into(),
+        }
+    }
+}
+
+impl Base {
+    fn pass(&self, micros: u64) {
+        self.clock.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
 impl SimHost {
-    /// A freshly installed Debian 12.
-    pub fn debian() -> SimHost {
-        let host = Overlay::new(Bare { catalogue: Arc::new(Catalogue::debian()), clock: 0.into(), boots: 1.into() });
-        let sim = SimHost { host };
-        sim.install_base().expect("the simulated installation is consistent");
-        let _ = sim.host.take_recorded();
-        sim
-    }
-
-    /// With a file that belongs to root (`0644`), and the directories above it.
+    /// A freshly installed Debian, by the number of its release: 12 or 13.
     ///
     /// # Panics
-    /// If the path is not absolute.
-    #[must_use]
-    pub fn with_file(self, path: &str, content: impl Into<Content>) -> SimHost {
-        let path = HostPath::new(path).expect("an absolute path");
-        self.put(&path, FileKind::File, 0o644, Some(content.into())).expect("a file can be put there");
-        self
+    /// No other release was recorded.
+    pub fn debian(release: u32) -> SimHost {
+        match SimHost::release(&release.to_string()) {
+            Ok(host) => host,
+            Err(error) => panic!("{error}; {}", error.hint().unwrap_or_default()),
+        }
     }
 
-    /// With a directory that belongs to root (`0755`).
+    /// A freshly installed Debian, by `VERSION_ID` of its release.
     ///
-    /// # Panics
-    /// If the path is not absolute.
-    #[must_use]
-    pub fn with_directory(self, path: &str) -> SimHost {
-        let path = HostPath::new(path).expect("an absolute path");
-        self.put(&path, FileKind::Directory, 0o755, None).expect("a directory can be put there");
-        self
+    /// # Errors
+    /// It was not recorded.
+    pub fn release(release: &str) -> Result<SimHost> {
+        let catalogue = Catalogue::debian(release)?;
+        Ok(SimHost::over(start::base(release)?, catalogue))
     }
 
-    /// With a directory that another file system is mounted on.
+    /// A host as it was recorded, with the packages of its release on offer.
     ///
-    /// # Panics
-    /// If the path is not absolute.
-    #[must_use]
-    pub fn with_mount(self, path: &str) -> SimHost {
-        let host = self.with_directory(path);
-        host.host.mount(&HostPath::new(path).expect("an absolute path"));
-        host
+    /// # Errors
+    /// It is of a release whose packages were not recorded.
+    pub fn from_record(record: HostRecord) -> Result<SimHost> {
+        let catalogue = Catalogue::debian(&record.os.version)?;
+        Ok(SimHost::over(RecordedHost::new(record), catalogue))
     }
 
-    /// With a package of the catalogue installed, and all that it depends on.
-    ///
-    /// # Panics
-    /// If the catalogue does not have it.
-    #[must_use]
-    pub fn with_package(self, name: &str) -> SimHost {
-        let request = crate::effect::PackageRequest { name: name.to_owned(), version: None };
-        let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        self.perform(&Effect::Packages(transaction)).expect("a package of the catalogue");
-        self.host.take_recorded();
-        self
+    fn over(recorded: RecordedHost, catalogue: Arc<Catalogue>) -> SimHost {
+        let runs = recorded.record().is_running;
+        let host = Overlay::new(Base { recorded, catalogue, clock: 0.into(), boots: 1.into() });
+        host.be_host();
+        if !runs {
+            host.switch_off();
+        }
+        SimHost { host }
     }
 
-    /// With a package in a state, whatever the catalogue says.
-    #[must_use]
-    pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
-        self.host.set_package(name, state);
-        self
+    /// The release of Debian, such as `13`.
+    pub fn release_number(&self) -> &str {
+        &self.host.base().catalogue.header().release
     }
 
-    /// With these versions of a package on offer, the preferred one first.
-    #[must_use]
-    pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
-        self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
-        self
-    }
-
-    /// With a package manager in a state.
-    #[must_use]
-    pub fn with_package_manager(self, state: PackageManager) -> SimHost {
-        self.host.set_package_manager(state);
-        self
-    }
-
-    /// As a directory that holds an installation, in which no unit runs. What comes later is as in one.
-    #[must_use]
-    pub fn switched_off(self) -> SimHost {
-        self.host.switch_off();
-        self
-    }
-
-    /// With a user, its group of the same name and its home directory.
-    ///
-    /// # Panics
-    /// If the user exists already.
-    #[must_use]
-    pub fn with_user(self, name: &str) -> SimHost {
-        let user =
-            CreateUser { name: name.to_owned(), system: false, create_home: true, attributes: UserChanges::default() };
-        self.host.create_user(&user).expect("a new user");
-        self
-    }
-
-    /// With a unit in a state.
-    #[must_use]
-    pub fn with_unit(self, name: &str, state: UnitState) -> SimHost {
-        self.host.set_unit(name, state);
-        self
-    }
-
-    /// With a command that gives this answer, whatever its arguments. Commands that are not named here are errors.
-    #[must_use]
-    pub fn with_command(self, program: &str, output: Output) -> SimHost {
-        self.host.set_command(program, output);
-        self
-    }
-
-    /// Starts the host anew: what ran before runs again, from now on.
+    /// Starts the host anew: what is enabled runs, from now on.
     pub fn reboot(&self) {
-        self.host.base().boots.fetch_add(1, Ordering::Relaxed);
-        self.host.base().clock.fetch_add(TICK, Ordering::Relaxed);
+        let base = self.host.base();
+        base.boots.fetch_add(1, Ordering::Relaxed);
+        base.pass(START);
+        if self.host.is_running() {
+            let units = &base.recorded.record().units;
+            let ran = units.iter().filter(|(_, unit)| unit.active.as_deref() == Some("active"));
+            let names: Vec<String> = ran.map(|(name, _)| name.clone()).collect();
+            // A unit that does not start keeps no host from starting.
+            let _ = self.host.boot(&names);
+        }
+    }
+
+    /// Takes the power away and starts the host anew: what no program has waited for the disk to keep is gone.
+    pub fn lose_power(&self) {
+        self.host.lose_unsynced();
+        self.reboot();
+    }
+
+    /// Forgets how often units were started, restarted and reloaded.
+    pub fn forget_counts(&self) {
+        self.host.forget_counts();
+    }
+
+    /// Lets time pass, in seconds.
+    pub fn pass_time(&self, seconds: u64) {
+        self.host.base().pass(seconds * 1_000_000);
     }
 
     /// The effects performed since the last call, or since the host was made.
     pub fn take_effects(&self) -> Vec<Effect> {
         self.host.take_recorded()
     }
-
-    /// Everything that can be observed of the host, a line each, by what it is about: to compare two hosts, or one with how
-    /// it was.
-    ///
-    /// # Panics
-    /// Never, unless the simulation contradicts itself.
-    pub fn everything(&self) -> BTreeMap<String, String> {
-        let mut lines = BTreeMap::new();
-        self.files_below(&HostPath::root(), &mut lines).expect("every file can be looked at");
-        for (name, entry) in self.packages().iter().flat_map(|table| table.iter()) {
-            lines.insert(format!("package {name}"), format!("{entry:?}"));
-        }
-        let accounts = self.accounts().expect("the accounts are known");
-        for (name, user) in &accounts.users {
-            let shadow = self.shadow(name).ok().flatten();
-            let shadow = shadow.map(|shadow| (shadow.password.reveal().to_owned(), shadow.expires));
-            lines.insert(format!("user {name}"), format!("{user:?} {shadow:?}"));
-        }
-        lines.extend(accounts.groups.iter().map(|(name, group)| (format!("group {name}"), format!("{group:?}"))));
-        for name in self.host.unit_names() {
-            if let Ok(unit) = self.unit(&name)
-                && unit.exists()
-            {
-                lines.insert(format!("unit {name}"), format!("{} {:?} {}", unit.load, unit.active, unit.file_state));
-            }
-        }
-        lines
-    }
-
-    fn files_below(&self, path: &HostPath, lines: &mut BTreeMap<String, String>) -> Result<()> {
-        let Some(found) = self.metadata(path)? else { return Ok(()) };
-        let xattrs = self.attributes(path)?.map(|attributes| attributes.xattrs).unwrap_or_default();
-        let holds = match found.kind {
-            FileKind::File => self.read(path)?.map(|content| String::from_utf8_lossy(content.bytes()).into_owned()),
-            FileKind::Symlink => self.read_link(path)?,
-            _ => None,
-        };
-        lines.insert(format!("path {path}"), format!("{:?} {:?} {xattrs:?} {holds:?}", found.kind, found.access));
-        if found.kind == FileKind::Directory {
-            for name in self.list(path)?.unwrap_or_default() {
-                self.files_below(&path.join(&name)?, lines)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put(&self, path: &HostPath, kind: FileKind, mode: u32, data: Option<Content>) -> Result<()> {
-        self.host.make_directories(path)?;
-        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) };
-        self.host.place(path, kind, access, data)
-    }
-
-    fn install_base(&self) -> Result<()> {
-        self.put(&HostPath::root(), FileKind::Directory, 0o755, None)?;
-        for (path, mode) in catalogue::BASE_DIRECTORIES {
-            self.put(&HostPath::new(path)?, FileKind::Directory, *mode, None)?;
-        }
-        for (path, target) in catalogue::BASE_LINKS {
-            self.put(&HostPath::new(path)?, FileKind::Symlink, 0o777, Some((*target).into()))?;
-        }
-        for (path, text) in catalogue::BASE_FILES {
-            self.put(&HostPath::new(path)?, FileKind::File, 0o644, Some((*text).into()))?;
-        }
-        for name in catalogue::BASE_PACKAGES {
-            let version = self.host.catalogue().and_then(|all| all.get(name).map(|package| package.version.clone()));
-            let state = PackageState { status: PackageStatus::Installed, version, ..PackageState::default() };
-            self.host.set_package(name, state);
-        }
-        Ok(())
-    }
 }
 
-impl HostView for Bare {
-    fn metadata(&self, _: &HostPath) -> Result<Option<FileMetadata>> {
-        Ok(None)
+impl HostView for Base {
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        Ok(self.recorded.metadata(path))
     }
-    fn attributes(&self, _: &HostPath) -> Result<Option<FileAttributes>> {
-        Ok(None)
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        Ok(self.recorded.attributes(path))
     }
-    fn read(&self, _: &HostPath) -> Result<Option<Content>> {
-        Ok(None)
+    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        self.recorded.read(path)
     }
-    fn read_link(&self, _: &HostPath) -> Result<Option<String>> {
-        Ok(None)
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        self.recorded.read_link(path)
     }
-    fn list(&self, _: &HostPath) -> Result<Option<Vec<String>>> {
-        // A directory that only had its metadata changed has nothing of the host beneath in it.
-        Ok(Some(Vec::new()))
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        self.recorded.list(path)
     }
-    fn package(&self, _: &str) -> Result<PackageState> {
-        Ok(PackageState::default())
+    fn package(&self, name: &str) -> Result<PackageState> {
+        let packages = self.recorded.packages();
+        let Some(entry) = packages.get(name) else { return Ok(PackageState::default()) };
+        let (status, version, hold) = (entry.status, entry.version.clone(), entry.hold);
+        Ok(PackageState { status, version, hold, provided_by: Vec::new() })
     }
     fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        Ok(self.catalogue.get(name).map(|package| package.version.clone()).into_iter().collect())
+        Ok(self.catalogue.version(name).map(str::to_owned).into_iter().collect())
     }
     fn package_manager(&self) -> Result<PackageManager> {
-        Ok(PackageManager { interrupted: Vec::new(), lists_age: Some(3600) })
+        let recorded = self.recorded.record().package_manager.clone();
+        let age = recorded.lists_age.map(|age| age + self.clock.load(Ordering::Relaxed) / 1_000_000);
+        Ok(PackageManager { lists_age: age, ..recorded })
     }
     fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
         Ok(TransactionPreview::default())
     }
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        Ok(self.catalogue.package_of(path))
+    fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
+        Ok(None)
     }
-    fn unit(&self, _: &str) -> Result<UnitState> {
-        Ok(UnitState { active: Some("inactive".into()), ..UnitState::not_found() })
+    fn unit(&self, name: &str) -> Result<UnitState> {
+        let recorded = self.recorded.record().units.get(name);
+        let inactive = UnitState { active: Some("inactive".into()), ..UnitState::not_found() };
+        Ok(recorded.map_or(inactive, |unit| UnitState {
+            load: unit.load.clone(),
+            active: unit.active.clone(),
+            sub: unit.sub.clone(),
+            file_state: unit.file.clone(),
+            ..UnitState::not_found()
+        }))
     }
     fn user(&self, name: &str) -> Result<Option<User>> {
-        Ok(self.accounts()?.users.get(name).cloned())
+        Ok(self.recorded.accounts().users.get(name).cloned())
     }
     fn group(&self, name: &str) -> Result<Option<Group>> {
-        Ok(self.accounts()?.groups.get(name).cloned())
+        Ok(self.recorded.accounts().groups.get(name).cloned())
     }
     fn accounts(&self) -> Result<Arc<Accounts>> {
-        Ok(catalogue::base_accounts())
+        Ok(self.recorded.accounts())
     }
     fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        let known = self.accounts()?.users.contains_key(user);
-        Ok(known.then(|| Shadow { password: Sensitive::new("*"), expires: None }))
+        Ok(self.recorded.shadow(user))
     }
     fn query(&self, command: &Command) -> Result<Output> {
-        Err(unmodelled(command))
+        Err(Error::new(ErrorKind::Unsupported, format!("nobody has recorded what `{command}` says")))
     }
     fn packages(&self) -> Result<Arc<PackageTable>> {
-        Ok(Arc::default())
+        Ok(self.recorded.packages())
     }
     fn is_running(&self) -> bool {
-        true
+        self.recorded.record().is_running
     }
     fn now(&self) -> Moment {
         let micros = self.clock.load(Ordering::Relaxed);
@@ -314,17 +242,15 @@ impl HostView for Bare {
     }
 }
 
-fn unmodelled(command: &Command) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("the simulated host does not know what `{command}` does"))
-        .with_hint("tell it with `SimHost::with_command`, or try the site on a root directory")
-}
-
 impl HostView for SimHost {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         self.host.metadata(path)
     }
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
         self.host.attributes(path)
+    }
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        self.host.copy_out(path, to)
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         self.host.read(path)
@@ -337,10 +263,10 @@ impl HostView for SimHost {
     }
     fn package(&self, name: &str) -> Result<PackageState> {
         let mut state = self.host.package(name)?;
-        if let Some(catalogue) = self.host.catalogue() {
-            for provider in catalogue.providers(name) {
+        if state.status == PackageStatus::Absent {
+            for (provider, _) in self.host.base().catalogue.providers(name) {
                 if self.host.package(provider)?.status == PackageStatus::Installed {
-                    state.provided_by.push(provider.to_owned());
+                    state.provided_by.push(provider.clone());
                 }
             }
         }
@@ -353,18 +279,13 @@ impl HostView for SimHost {
         self.host.package_manager()
     }
     fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        let catalogue = self.host.catalogue().unwrap_or_default();
-        catalogue.preview(transaction, |name| self.host.package(name))
+        self.host.preview_of(transaction)
     }
     fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        let owner = self.host.package_of(path)?;
-        match owner {
-            Some(name) if self.host.package(&name)?.status == PackageStatus::Installed => Ok(Some(name)),
-            _ => Ok(None),
-        }
+        self.host.owner_of(path)
     }
     fn unit(&self, name: &str) -> Result<UnitState> {
-        self.host.unit(name)
+        HostView::unit(&self.host, name)
     }
     fn user(&self, name: &str) -> Result<Option<User>> {
         self.host.user(name)
@@ -379,8 +300,7 @@ impl HostView for SimHost {
         self.host.shadow(user)
     }
     fn query(&self, command: &Command) -> Result<Output> {
-        let program = command.argv.first().map(String::as_str).unwrap_or_default();
-        self.host.knows_command(program).ok_or_else(|| unmodelled(command))
+        self.host.query(command)
     }
     fn packages(&self) -> Result<Arc<PackageTable>> {
         self.host.packages()
@@ -398,19 +318,8 @@ impl HostView for SimHost {
 
 impl Host for SimHost {
     fn perform(&self, effect: &Effect) -> Result<Output> {
-        self.host.base().clock.fetch_add(TICK, Ordering::Relaxed);
-        let command = match effect {
-            Effect::Run(command) => Some(self.query(command).while_doing(|| effect.to_string())?),
-            // A validation that nobody described is taken to pass: the simulation has no programs.
-            Effect::WriteFile(file) => file.validate.as_ref().and_then(|command| self.query(command).ok()),
-            _ => None,
-        };
-        if let Some(output) = command.as_ref().filter(|output| !output.success()) {
-            return Err(Error::new(ErrorKind::CommandFailed, format!("exit code {}", output.code))
-                .while_doing(effect.to_string())
-                .with_cause(super::local::last_words(output)));
-        }
-        self.host.perform(effect)?;
-        Ok(command.unwrap_or_default())
+        let takes = if matches!(effect, Effect::Unit { .. }) { START } else { TICK };
+        self.host.base().pass(takes);
+        self.host.perform(effect)
     }
 }

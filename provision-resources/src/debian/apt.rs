@@ -10,7 +10,7 @@ use provision_core::host::{LocalSystem, PackageAction, PackageChange, Transactio
 use provision_core::path::{HostPath, Mode};
 
 use super::dpkg;
-use super::version::Version;
+use provision_core::version::Version;
 
 const LISTS: &str = "/var/lib/apt/lists";
 const POLICY: &str = "/usr/sbin/policy-rc.d";

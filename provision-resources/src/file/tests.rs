@@ -20,7 +20,7 @@ fn link(host: &SimHost, at: &str, target: &str) {
 
 #[test]
 fn a_missing_file_is_written() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let effects = converge(&host, MOTD, File::with_content("hello\n")).unwrap();
     assert_eq!(in_words(&effects), ["write /etc/motd"]);
     assert_eq!(host.read_text(MOTD).unwrap().as_deref(), Some("hello\n"));
@@ -29,7 +29,7 @@ fn a_missing_file_is_written() {
 
 #[test]
 fn other_content_is_replaced_and_other_access_is_set() {
-    let host = SimHost::debian().with_file(MOTD, "old").with_user("deploy");
+    let host = SimHost::debian(12).with_file(MOTD, "old").with_user("deploy");
     assert_eq!(in_words(&converge(&host, MOTD, File::with_content("new")).unwrap()), ["write /etc/motd"]);
     let owned = File { owner: "deploy".into(), mode: Mode::new(0o600), ..File::with_content("new") };
     let effects = in_words(&converge(&host, MOTD, owned.clone()).unwrap());
@@ -41,7 +41,7 @@ fn other_content_is_replaced_and_other_access_is_set() {
 
 #[test]
 fn without_content_a_file_keeps_its_own() {
-    let host = SimHost::debian().with_file(MOTD, "old");
+    let host = SimHost::debian(12).with_file(MOTD, "old");
     assert_eq!(converge(&host, MOTD, File::default()).unwrap(), []);
     let strict = File { mode: Mode::new(0o640), ..File::default() };
     assert_eq!(in_words(&converge(&host, MOTD, strict).unwrap()), ["set mode 0640 of /etc/motd"]);
@@ -51,7 +51,7 @@ fn without_content_a_file_keeps_its_own() {
 
 #[test]
 fn content_that_is_written_once_is_left_alone() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let once = File { replace: Replace::Once, ..File::with_content("first") };
     converge(&host, MOTD, once.clone()).unwrap();
     let host = host.with_file(MOTD, "changed by hand");
@@ -63,7 +63,7 @@ fn content_that_is_written_once_is_left_alone() {
 
 #[test]
 fn directories_above_are_made_or_missed() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let effects = converge(&host, "/srv/a/b/c", File::with_content("")).unwrap();
     assert_eq!(in_words(&effects), ["create directory /srv/a", "create directory /srv/a/b", "write /srv/a/b/c"]);
     let alone = File { parents: false, ..File::default() };
@@ -77,7 +77,7 @@ fn directories_above_are_made_or_missed() {
 
 #[test]
 fn a_file_can_be_removed() {
-    let host = SimHost::debian().with_file(MOTD, "old");
+    let host = SimHost::debian(12).with_file(MOTD, "old");
     assert_eq!(in_words(&converge(&host, MOTD, File::absent()).unwrap()), ["remove /etc/motd"]);
     assert_eq!(converge(&host, MOTD, File::absent()).unwrap(), []);
     link(&host, MOTD, "/run/motd");
@@ -86,7 +86,7 @@ fn a_file_can_be_removed() {
 
 #[test]
 fn a_link_is_replaced_and_its_target_left_alone() {
-    let host = SimHost::debian().with_file("/run/motd", "linked");
+    let host = SimHost::debian(12).with_file("/run/motd", "linked");
     link(&host, MOTD, "/run/motd");
     let effects = converge(&host, MOTD, File { backup: true, ..File::with_content("own") }).unwrap();
     assert_eq!(in_words(&effects), ["write /etc/motd"]);
@@ -95,7 +95,7 @@ fn a_link_is_replaced_and_its_target_left_alone() {
 
 #[test]
 fn a_directory_is_never_replaced() {
-    let host = SimHost::debian().with_directory("/etc/motd.d");
+    let host = SimHost::debian(12).with_directory("/etc/motd.d");
     for file in [File::default(), File::absent()] {
         let error = converge(&host, "/etc/motd.d", file).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -107,7 +107,7 @@ fn a_directory_is_never_replaced() {
 
 #[test]
 fn the_old_file_is_kept_if_asked_for() {
-    let host = SimHost::debian().with_file("/etc/sudoers.d/ops", "old");
+    let host = SimHost::debian(12).with_file("/etc/sudoers.d/ops", "old");
     let kept = File { backup: true, ..File::with_content("new") };
     let effects = converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap();
     insta::assert_debug_snapshot!(in_words(&effects), @r#"
@@ -128,20 +128,20 @@ fn the_old_file_is_kept_if_asked_for() {
 
 #[test]
 fn new_content_is_validated() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12).with_directory("/etc/sudoers.d").with_file("/usr/sbin/visudo", "");
     let validated = File { validate: Some("visudo -cf %".into()), ..File::with_content("root ALL\n") };
     let effects = converge(&host, "/etc/sudoers.d/ops", validated.clone()).unwrap();
     let [Effect::WriteFile(write)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(write.validate.as_ref().unwrap().argv, ["visudo", "-cf", "%"]);
     let fails = provision_core::effect::Output { code: 1, ..Default::default() };
-    let host = SimHost::debian().with_command("visudo", fails);
+    let host = SimHost::debian(12).with_command("visudo", fails);
     assert_eq!(converge(&host, "/etc/sudoers.d/ops", validated).unwrap_err().kind(), ErrorKind::CommandFailed);
 }
 
 #[test]
 fn a_source_is_read_when_the_site_is_known() {
     let site = Site { sources: [("files/logo", Content::from(b"\x89PNG\xff"))].into(), ..Site::default() };
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let logo = File { source: Some("files/logo".into()), ..File::default() };
     converge_in(&host, "/srv/logo", logo.clone(), &site).unwrap();
     assert_eq!(host.read(&path("/srv/logo")).unwrap().unwrap().bytes(), b"\x89PNG\xff");
@@ -153,7 +153,7 @@ fn a_source_is_read_when_the_site_is_known() {
 
 #[test]
 fn values_are_written_in_their_formats() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let record = || serde_json::from_value(json!({ "a": { "b": [1, 2] } })).unwrap();
     let files = [
         File { json: Some(json!({ "b": 1, "a": [] })), ..File::default() },
@@ -214,7 +214,7 @@ fn mistakes_are_found_all_at_once() {
 
 #[test]
 fn a_missing_owner_is_named() {
-    let error = converge(&SimHost::debian(), MOTD, File { owner: "ghost".into(), ..File::default() }).unwrap_err();
+    let error = converge(&SimHost::debian(12), MOTD, File { owner: "ghost".into(), ..File::default() }).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no user ghost"));
 }
 
@@ -250,7 +250,7 @@ fn a_schema_tells_every_attribute() {
 
 #[test]
 fn lists_capabilities_and_flags_are_declared_found_and_mended() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     let attributes = json!({
         "content": "a", "mode": "0660",
         "acl": { "user:deploy": "rw-", "group:": "r--" },

@@ -17,7 +17,7 @@ fn with(status: PackageStatus) -> PackageState {
 
 /// A host with `hello` in a version, and three on offer: the preferred one is not the highest.
 fn offering(state: PackageState) -> SimHost {
-    SimHost::debian()
+    SimHost::debian(12)
         .with_package_state("hello", state)
         .with_available_versions("hello", &["2.10-3", "3.0~rc1", "2.9", "1:0.5"])
 }
@@ -28,21 +28,21 @@ fn nothing(host: &SimHost, name: &str, attributes: Value) {
 
 #[test]
 fn a_package_comes_and_goes_in_one_effect() {
-    let host = SimHost::debian();
-    let done = converge::<Package>(&host, "nginx", json!({}));
-    assert_eq!(done.words(), ["install nginx"]);
+    let host = SimHost::debian(12);
+    let done = converge::<Package>(&host, "cron", json!({}));
+    assert_eq!(done.words(), ["install cron"]);
     assert_eq!((done.now, done.want), (json!({ "presence": "absent" }), json!({ "presence": "installed" })));
-    assert_eq!(converge::<Package>(&host, "nginx", json!({ "ensure": "absent" })).words(), ["remove nginx"]);
-    nothing(&host, "nginx", json!({ "ensure": "absent" }));
-    let done = converge::<Package>(&host, "nginx", json!({ "ensure": "purged" }));
-    assert_eq!(done.words(), ["purge nginx"]);
+    assert_eq!(converge::<Package>(&host, "cron", json!({ "ensure": "absent" })).words(), ["remove cron"]);
+    nothing(&host, "cron", json!({ "ensure": "absent" }));
+    let done = converge::<Package>(&host, "cron", json!({ "ensure": "purged" }));
+    assert_eq!(done.words(), ["purge cron"]);
     assert_eq!(done.now, json!({ "presence": "config_files" }));
-    nothing(&host, "nginx", json!({ "ensure": "purged" }));
+    nothing(&host, "cron", json!({ "ensure": "purged" }));
 }
 
 #[test]
 fn the_options_reach_the_transaction() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let attributes = json!({
         "recommends": false, "conffiles": "new", "allow_removals": true, "allow_downgrade": true, "lists_max_age": "2h",
     });
@@ -69,13 +69,13 @@ fn an_interrupted_package_is_not_there_yet() {
 
 #[test]
 fn a_virtual_package_is_satisfied_by_its_providers() {
-    let host = SimHost::debian().with_package("nginx");
+    let host = SimHost::debian(12).with_package("nginx");
     nothing(&host, "httpd", json!({}));
     nothing(&host, "httpd", json!({ "ensure": "absent" }));
     let error = fails::<Package>(&host, "httpd", json!({ "ensure": "latest" }));
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().is_some_and(|hint| hint.contains("virtual")), "{error:?}");
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     assert_eq!(converge::<Package>(&host, "mail-transport-agent", json!({})).words(), ["install mail-transport-agent"]);
 }
 
@@ -85,7 +85,7 @@ fn latest_is_what_the_package_manager_prefers() {
     let done = converge::<Package>(&offering(at("2.9", false)), "hello", latest());
     assert_eq!(done.words(), ["install hello=2.10-3"]);
     assert_eq!(done.now, json!({ "presence": "installed", "version": "2.9", "candidate": "2.10-3" }));
-    assert_eq!(converge::<Package>(&SimHost::debian(), "hello", latest()).words(), ["install hello=2.10-3"]);
+    assert_eq!(converge::<Package>(&SimHost::debian(12), "hello", latest()).words(), ["install hello=2.10-3"]);
     nothing(&offering(at("2.10-3", false)), "hello", latest());
     // What is later than that stays, unless a downgrade is allowed.
     nothing(&offering(at("3.0", false)), "hello", latest());
@@ -96,8 +96,8 @@ fn latest_is_what_the_package_manager_prefers() {
     );
     assert_eq!(done.words(), ["install hello=2.10-3"]);
     // It was installed from a file, and no source has it.
-    nothing(&SimHost::debian().with_package_state("own", at("1.0", false)), "own", latest());
-    assert_eq!(fails::<Package>(&SimHost::debian(), "own", latest()).kind(), ErrorKind::NotFound);
+    nothing(&SimHost::debian(12).with_package_state("own", at("1.0", false)), "own", latest());
+    assert_eq!(fails::<Package>(&SimHost::debian(12), "own", latest()).kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn bounds_are_kept_and_otherwise_met_by_the_preferred_or_the_highest_version() {
     nothing(&offering(at("2.9", false)), "hello", json!({ "version": ">= 2.5" }));
     // No source needs to offer what is installed.
     nothing(&offering(at("2.8", false)), "hello", json!({ "version": "2.8" }));
-    let error = fails::<Package>(&SimHost::debian(), "nothing", json!({ "version": "1" }));
+    let error = fails::<Package>(&SimHost::debian(12), "nothing", json!({ "version": "1" }));
     assert_eq!(error.message(), "no package source offers nothing in version \"1\"");
 }
 
@@ -155,7 +155,7 @@ fn a_hold_is_kept_released_or_in_the_way() {
         (done.words(), done.now),
         (vec!["hold hello".into()], json!({ "presence": "installed", "hold": false }))
     );
-    let new = converge::<Package>(&SimHost::debian(), "hello", json!({ "hold": true }));
+    let new = converge::<Package>(&SimHost::debian(12), "hello", json!({ "hold": true }));
     assert_eq!(new.words(), ["install hello, hold hello"]);
 
     for attributes in [json!({ "version": "2.10-3" }), json!({ "ensure": "latest" }), json!({ "ensure": "absent" })] {

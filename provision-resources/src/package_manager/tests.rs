@@ -6,7 +6,7 @@ use crate::converging::{Converged, attempt, converge, declare, mistakes};
 
 fn host(lists_age: Option<u64>, interrupted: &[&str]) -> SimHost {
     let interrupted = interrupted.iter().map(|name| (*name).to_owned()).collect();
-    SimHost::debian().with_package_manager(Found { interrupted, lists_age })
+    SimHost::debian(12).with_package_manager(Found { interrupted, lists_age })
 }
 
 /// The companion of some packages.

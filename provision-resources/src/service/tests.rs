@@ -25,7 +25,7 @@ fn active(active: &str, file_state: &str) -> UnitState {
 }
 
 fn with(state: UnitState) -> SimHost {
-    SimHost::debian().with_unit("app.service", state)
+    SimHost::debian(12).with_unit("app.service", state)
 }
 
 fn words(state: UnitState, attributes: Value) -> Vec<String> {
@@ -49,7 +49,8 @@ fn a_service_is_started_and_enabled_stopped_and_disabled() {
 
 #[test]
 fn other_units_are_named_in_full() {
-    let host = SimHost::debian().with_unit("backup.timer", unit(|_| ())).with_unit("getty@tty2.service", unit(|_| ()));
+    let host =
+        SimHost::debian(12).with_unit("backup.timer", unit(|_| ())).with_unit("getty@tty2.service", unit(|_| ()));
     assert_eq!(converge::<Service>(&host, "backup.timer", json!({})).words().len(), 2);
     assert_eq!(converge::<Service>(&host, "getty@tty2", json!({})).words()[1], "start getty@tty2.service");
     assert_eq!(full_name("foo.bar"), "foo.bar.service");
@@ -112,7 +113,7 @@ fn a_mask_is_put_on_last_and_taken_off_first() {
 
 #[test]
 fn a_unit_that_is_not_there_can_be_off_and_masked() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let error = fails::<Service>(&host, "nginx", json!({}));
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no unit nginx.service"));
     assert!(error.hint().is_some_and(|hint| hint.contains("`package.nginx`")), "{error:?}");
@@ -143,7 +144,7 @@ fn changed_unit_files_are_read_first() {
 
 #[test]
 fn in_a_root_directory_nothing_runs() {
-    let host = SimHost::debian().switched_off().with_package("nginx");
+    let host = SimHost::debian(12).switched_off().with_package("nginx");
     assert_eq!(converge::<Service>(&host, "nginx", json!({})).words(), [""; 0]);
     let off = json!({ "running": false, "enabled": false });
     let done = converge::<Service>(&host, "nginx", off);
@@ -169,14 +170,14 @@ fn reaction(host: &SimHost, attributes: Value, before: &str) -> Vec<String> {
 
 #[test]
 fn a_notification_restarts_or_reloads_what_runs() {
-    let host = SimHost::debian().with_package("nginx");
+    let host = SimHost::debian(12).with_package("nginx");
     let reload = || json!({ "on_change": "reload" });
     assert_eq!(reaction(&host, json!({}), "running"), ["restart nginx.service"]);
     assert_eq!(reaction(&host, reload(), "running"), ["reload nginx.service"]);
     assert_eq!(reaction(&host, json!({ "on_change": "nothing" }), "running"), [""; 0]);
     assert_eq!(reaction(&host, json!({}), "stopped"), [""; 0], "it was started by this run");
     assert_eq!(reaction(&host, json!({ "running": false }), "running"), [""; 0]);
-    let nginx = |change: fn(&mut UnitState)| SimHost::debian().with_unit("nginx.service", unit(change));
+    let nginx = |change: fn(&mut UnitState)| SimHost::debian(12).with_unit("nginx.service", unit(change));
     let plain = nginx(|unit| unit.active = Some("active".into()));
     assert_eq!(reaction(&plain, reload(), "running"), ["restart nginx.service"], "it cannot reload");
     let outdated = nginx(|unit| (unit.active, unit.needs_reload) = (Some("active".into()), true));

@@ -7,7 +7,7 @@ const SITE: &str = "/etc/nginx/sites-enabled/site";
 
 #[test]
 fn a_link_is_made_replaced_and_removed() {
-    let host = SimHost::debian().with_directory("/etc/nginx/sites-enabled");
+    let host = SimHost::debian(12).with_directory("/etc/nginx/sites-enabled");
     let effects = |link: Symlink| in_words(&converge(&host, SITE, link).unwrap());
     assert_eq!(
         effects(Symlink::to("../sites-available/site")),
@@ -23,7 +23,7 @@ fn a_link_is_made_replaced_and_removed() {
 
 #[test]
 fn owner_and_group_of_the_link_itself_are_set() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     converge(&host, "/srv/current", Symlink::to("releases/1")).unwrap();
     let owned = Symlink { owner: "deploy".into(), group: "deploy".into(), ..Symlink::to("releases/1") };
     let effects = converge(&host, "/srv/current", owned).unwrap();
@@ -32,7 +32,7 @@ fn owner_and_group_of_the_link_itself_are_set() {
 
 #[test]
 fn directories_above_are_made_or_missed() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     assert_eq!(converge(&host, "/srv/a/b", Symlink::to("c")).unwrap().len(), 2);
     let alone = Symlink { parents: false, ..Symlink::to("c") };
     assert_eq!(converge(&host, "/srv/x/y", alone).unwrap_err().kind(), ErrorKind::NotFound);
@@ -40,7 +40,8 @@ fn directories_above_are_made_or_missed() {
 
 #[test]
 fn nothing_else_is_removed_without_being_asked() {
-    let host = SimHost::debian().with_file("/srv/file", "x").with_directory("/srv/empty").with_file("/srv/full/x", "");
+    let host =
+        SimHost::debian(12).with_file("/srv/file", "x").with_directory("/srv/empty").with_file("/srv/full/x", "");
     let force = || Symlink { force: true, ..Symlink::to("/run") };
     for name in ["/srv/file", "/srv/empty", "/srv/full"] {
         for link in [Symlink::to("/run"), Symlink::absent()] {

@@ -18,7 +18,7 @@ fn words(host: &SimHost, attributes: Value) -> Vec<String> {
 
 /// A host with `deploy`, whose entry in the shadow file is this.
 fn with_password(entry: &str) -> SimHost {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     let changes = UserChanges { password: Some(Sensitive::new(entry)), ..UserChanges::default() };
     host.perform(&Effect::ChangeUser { name: "deploy".into(), changes }).unwrap();
     host
@@ -36,7 +36,7 @@ fn join(host: &SimHost, user: &str, groups: &[&str]) {
 
 #[test]
 fn a_bare_user_gets_the_defaults_and_is_locked() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let done = converge::<User>(&host, "deploy", json!({}));
     assert_eq!(done.words(), ["create user deploy"]);
     assert_eq!(done.now, json!({ "exists": false }));
@@ -48,7 +48,7 @@ fn a_bare_user_gets_the_defaults_and_is_locked() {
 
 #[test]
 fn a_new_user_gets_everything_at_once() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let attributes = json!({
         "uid": 1500, "primary_group": "www-data", "groups": { "sudo": true, "adm": true, "www-data": true, "games": false },
         "shell": "/bin/bash", "home": "/srv/deploy", "gecos": "Deploy,,,", "password": HASH, "locked": true,
@@ -75,7 +75,7 @@ fn a_new_user_gets_everything_at_once() {
 
 #[test]
 fn only_what_differs_changes() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     join(&host, "deploy", &["adm"]);
     let done =
         converge::<User>(&host, "deploy", json!({ "shell": "/bin/bash", "groups": { "sudo": true }, "gecos": "D" }));
@@ -96,7 +96,7 @@ fn only_what_differs_changes() {
 
 #[test]
 fn groups_are_added_to_or_exact() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     join(&host, "deploy", &["adm", "games"]);
     assert_eq!(words(&host, json!({ "groups": { "adm": true } })), [""; 0]);
     assert_eq!(words(&host, json!({ "groups": { "games": false } })), ["change user deploy"]);
@@ -113,7 +113,7 @@ fn groups_are_added_to_or_exact() {
 
 #[test]
 fn a_group_of_the_same_name_becomes_the_primary_one() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     host.perform(&Effect::CreateGroup { name: "deploy".into(), gid: Some(4000), system: false }).unwrap();
     assert_eq!(words(&host, json!({ "groups": { "deploy": true } })), ["create user deploy"]);
     assert_eq!(host.user("deploy").unwrap().unwrap().gid, 4000);
@@ -121,7 +121,7 @@ fn a_group_of_the_same_name_becomes_the_primary_one() {
 
 #[test]
 fn a_home_directory_comes_with_ordinary_users() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     words(&host, json!({ "system": true }));
     let home = HostPath::new("/home/deploy").unwrap();
     assert_eq!(host.metadata(&home).unwrap(), None);
@@ -129,7 +129,7 @@ fn a_home_directory_comes_with_ordinary_users() {
     assert_eq!(words(&host, json!({ "create_home": true })), ["create directory /home/deploy"]);
     assert_eq!(host.metadata(&home).unwrap().unwrap().access.mode, Mode::new(0o700));
 
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     assert_eq!(words(&host, json!({ "create_home": false })), ["create user deploy"]);
     assert_eq!(host.metadata(&home).unwrap(), None);
     // A crash between the user and its home directory is mended.
@@ -171,7 +171,7 @@ fn an_account_is_locked_and_unlocked() {
     // To unlock `!` would leave no password at all.
     let error = fails::<User>(&with_password("!"), "deploy", json!({ "locked": false }));
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert_eq!(fails::<User>(&SimHost::debian(), "deploy", json!({ "locked": false })).kind(), ErrorKind::Refused);
+    assert_eq!(fails::<User>(&SimHost::debian(12), "deploy", json!({ "locked": false })).kind(), ErrorKind::Refused);
     let host = with_password("!");
     assert_eq!(words(&host, json!({ "locked": false, "password": "*" })), ["change user deploy"]);
     assert_eq!(entry(&host), "*");
@@ -179,7 +179,7 @@ fn an_account_is_locked_and_unlocked() {
 
 #[test]
 fn an_account_expires() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     assert_eq!(words(&host, json!({ "expires": "never" })), [""; 0]);
     let done = converge::<User>(&host, "deploy", json!({ "expires": "2030-12-31" }));
     assert_eq!((&done.now["expires"], &done.want["expires"]), (&json!("never"), &json!("2030-12-31")));
@@ -212,7 +212,7 @@ fn a_password_is_never_shown() {
 
 #[test]
 fn keys_are_exactly_those_declared() {
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let keys = json!({ "authorized_keys": { "anna": format!("{}  anna@laptop", key(1)), "ben": key(2) } });
     let done = converge::<User>(&host, "deploy", keys.clone());
     let write = "write /home/deploy/.ssh/authorized_keys";
@@ -241,7 +241,7 @@ fn keys_are_exactly_those_declared() {
 fn keys_are_private() {
     let keys = json!({ "authorized_keys": { "anna": key(1) } });
     let file = format!("{}\n", key(1));
-    let host = SimHost::debian().with_user("deploy").with_file("/home/deploy/.ssh/authorized_keys", file.as_str());
+    let host = SimHost::debian(12).with_user("deploy").with_file("/home/deploy/.ssh/authorized_keys", file.as_str());
     assert_eq!(
         words(&host, keys.clone()),
         ["create directory /home/deploy/.ssh", "write /home/deploy/.ssh/authorized_keys"]
@@ -251,7 +251,7 @@ fn keys_are_private() {
         assert_eq!((access.owner.as_str(), access.group.as_str()), ("deploy", "deploy"));
     }
     let link = |path: &str| {
-        let host = SimHost::debian().with_user("deploy");
+        let host = SimHost::debian(12).with_user("deploy");
         let (path, target) = (HostPath::new(path).unwrap(), "/root".to_owned());
         let (owner, group) = ("deploy".to_owned(), "deploy".to_owned());
         host.perform(&Effect::CreateSymlink { path, target, owner, group }).unwrap();
@@ -260,22 +260,22 @@ fn keys_are_private() {
     let error = fails::<User>(&link("/home/deploy/.ssh"), "deploy", keys.clone());
     assert_eq!(error.kind(), ErrorKind::Refused);
     // Keys of an earlier user of that name are not inherited.
-    let host = SimHost::debian().with_file("/home/deploy/.ssh/authorized_keys", file.as_str());
+    let host = SimHost::debian(12).with_file("/home/deploy/.ssh/authorized_keys", file.as_str());
     assert_eq!(words(&host, json!({ "authorized_keys": {} })).len(), 3);
-    let host = SimHost::debian();
+    let host = SimHost::debian(12);
     let error = fails::<User>(&host, "deploy", json!({ "system": true, "authorized_keys": { "anna": key(1) } }));
     assert!(error.hint().is_some_and(|hint| hint.contains("create_home")), "{error:?}");
 }
 
 #[test]
 fn a_user_is_removed_with_or_without_its_home() {
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     let done = converge::<User>(&host, "deploy", json!({ "ensure": "absent" }));
     assert_eq!(done.words(), ["remove user deploy"]);
     assert_eq!((done.now, done.want), (json!({ "exists": true }), json!({ "exists": false })));
     assert!(host.metadata(&HostPath::new("/home/deploy").unwrap()).unwrap().is_some());
     assert_eq!(words(&host, json!({ "ensure": "absent" })), [""; 0]);
-    let host = SimHost::debian().with_user("deploy");
+    let host = SimHost::debian(12).with_user("deploy");
     let gone = json!({ "ensure": "absent", "remove_home": true });
     assert_eq!(words(&host, gone.clone()), ["remove user deploy with the home directory"]);
     assert_eq!(fails::<User>(&host, "bin", gone).kind(), ErrorKind::Refused);
@@ -286,8 +286,8 @@ fn root_stays() {
     assert_eq!(mistakes::<User>("root", json!({ "ensure": "absent" })).len(), 1);
     assert_eq!(mistakes::<User>("root", json!({ "uid": 5 })).len(), 1);
     assert_eq!(mistakes::<User>("toor", json!({ "uid": 0 })).len(), 1);
-    let host = SimHost::debian().with_user("toor");
-    let changes = UserChanges { uid: Some(7), ..UserChanges::default() };
+    let host = SimHost::debian(12).with_user("toor");
+    let changes = UserChanges { uid: Some(4711), ..UserChanges::default() };
     host.perform(&Effect::ChangeUser { name: "root".into(), changes }).unwrap();
     let changes = UserChanges { uid: Some(0), ..UserChanges::default() };
     host.perform(&Effect::ChangeUser { name: "toor".into(), changes }).unwrap();
@@ -361,7 +361,7 @@ fn a_declared_home_directory_comes_after_its_user() {
     site.declare::<Group>("media", declare(json!({ "members": ["deploy"] })));
     let graph = site.into_graph().unwrap();
     assert!(graph.warnings().is_empty(), "{:?}", graph.warnings());
-    let planned = graph.plan(&SimHost::debian(), &PlanOptions::default()).unwrap();
+    let planned = graph.plan(&SimHost::debian(12), &PlanOptions::default()).unwrap();
     let order: Vec<String> = planned.plan().steps.iter().map(|step| step.id.to_string()).collect();
     assert_eq!(order, ["group:deploy", "user:deploy", "group:media", "directory:/home/deploy"]);
     assert_eq!(planned.plan().counts().change, 4, "{:?}", planned.plan());

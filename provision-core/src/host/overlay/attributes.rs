@@ -8,28 +8,11 @@ use crate::host::{FileAttributes, FileKind, HostView, Overlay, locked, missing_a
 use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
-    /// What is at a path, to be changed; what effects have not touched comes from the host beneath.
-    pub(super) fn node(&self, path: &HostPath) -> Result<Option<Node>> {
-        if let Some(node) = self.modelled(path) {
-            return Ok(node);
-        }
-        Ok(self.base().metadata(path)?.map(|found| Node {
-            kind: found.kind,
-            access: found.access,
-            data: None,
-            size: found.size,
-            device: found.device,
-            links: found.links,
-            attributes: None,
-            is_new: false,
-        }))
-    }
-
     /// The attributes of a node, which may be those of the host beneath.
     fn attributes_of(&self, path: &HostPath, node: &Node) -> Result<FileAttributes> {
         match &node.attributes {
             Some(attributes) => Ok(attributes.clone()),
-            None => Ok(self.base().attributes(path)?.unwrap_or_default()),
+            None => Ok(self.base().attributes(&self.real(path)?)?.unwrap_or_default()),
         }
     }
 
@@ -59,6 +42,7 @@ impl<H: HostView> Overlay<H> {
         self.change(&mut attributes, &node, &file.attributes)?;
         self.touch(&mut attributes);
         node.attributes = Some(attributes);
+        self.take_space(node.size)?;
         self.put_beside(path, node)
     }
 
@@ -72,6 +56,7 @@ impl<H: HostView> Overlay<H> {
         attributes.flags = FileFlags::none();
         let access = Access { mode: Mode::new(original.access.mode.bits() & 0o1777), ..original.access };
         let node = Node { attributes: Some(attributes), ..Node::new(FileKind::File, access, Some(content)) };
+        self.take_space(node.size)?;
         self.put_beside(to, node)
     }
 
@@ -125,7 +110,7 @@ impl<H: HostView> Overlay<H> {
         let mut attributes = FileAttributes::default();
         let Some(parent) = path.parent() else { return Ok(attributes) };
         // Only where a list can have been declared; a host beneath is not asked about each of its directories.
-        let Some(Some(directory)) = self.modelled(&parent) else { return Ok(attributes) };
+        let Some(Some(directory)) = self.modelled(&self.real(&parent)?) else { return Ok(attributes) };
         if directory.access.owner != "root" && directory.access.owner != new.access.owner {
             return Ok(attributes);
         }
@@ -142,7 +127,7 @@ impl<H: HostView> Overlay<H> {
 
     /// Fails as a real host would, if something may not be removed or replaced.
     pub(super) fn require_unlocked(&self, path: &HostPath) -> Result<()> {
-        let Some(Some(node)) = self.modelled(path) else { return Ok(()) };
+        let Some(Some(node)) = self.modelled(&self.real(path)?) else { return Ok(()) };
         let flags = self.attributes_of(path, &node)?.flags;
         if AttributeChanges::default().may_unlock(flags) { Ok(()) } else { Err(locked("it", path, flags)) }
     }

@@ -2,7 +2,7 @@
 
 use super::model::Node;
 
-use crate::effect::{Access, AttributeChanges, Effect, Removal};
+use crate::effect::{Access, AttributeChanges, Effect, Output, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
 use crate::host::{FileImage, FileKind, HostView, ImageContent, Overlay};
@@ -10,12 +10,26 @@ use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
     /// Lets an effect happen to the model, or fails as a real host would.
-    pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
+    pub(super) fn carry_out(&self, effect: &Effect) -> Result<Output> {
+        if let Effect::Run(command) = effect {
+            return self.run(command);
+        }
+        self.happen(effect)?;
+        // Files are on the disk once they are written; dpkg and useradd(8) wait for theirs.
+        match effect {
+            Effect::Unit { .. } | Effect::ReloadUnits => {}
+            _ => self.sync(effect.path().map(|path| self.real(path)).transpose()?.as_ref()),
+        }
+        Ok(Output::default())
+    }
+
+    fn happen(&self, effect: &Effect) -> Result<()> {
         match effect {
             Effect::WriteFile(file) => {
                 self.require_names(Some(&file.access.owner), Some(&file.access.group))?;
                 self.refuse_directory(&file.path)?;
                 self.require_parent(&file.path)?;
+                self.validate(file)?;
                 self.put_file(file)?;
             }
             Effect::CopyFile { from, to } => {
@@ -59,8 +73,11 @@ impl<H: HostView> Overlay<H> {
             }
             Effect::Restore(image) => self.restore(image)?,
             Effect::Remove { path, what } => self.remove(path, *what)?,
-            Effect::RepairPackages => self.model().repaired = true,
-            Effect::RefreshPackageLists => self.model().lists_refreshed = true,
+            Effect::RepairPackages => self.repair_packages()?,
+            Effect::RefreshPackageLists => {
+                self.require_package_lock()?;
+                self.model().lists_refreshed = true;
+            }
             Effect::Packages(transaction) => self.change_packages(transaction)?,
             Effect::CreateUser(user) => self.create_user(user)?,
             Effect::ChangeUser { name, changes } => self.change_user(name, changes)?,
@@ -76,27 +93,9 @@ impl<H: HostView> Overlay<H> {
             Effect::RemoveGroup { name } => self.remove_group(name)?,
             Effect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
             Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
-            Effect::ReloadUnits => {
-                let mut model = self.model();
-                model.units_reloaded = true;
-                model.units.values_mut().for_each(|unit| unit.needs_reload = false);
-            }
-            Effect::Run(command) => {
-                let mut model = self.model();
-                let program = command.argv.first().map(String::as_str).unwrap_or_default();
-                if !model.commands.contains_key(program) {
-                    model.opaque.push(format!("command `{command}`"));
-                }
-            }
+            Effect::ReloadUnits => self.reload_units(),
+            Effect::Run(_) => {}
         }
-        Ok(())
-    }
-
-    /// Puts something new on the file system that its directory lies on.
-    pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
-        let parent = path.parent().map(|parent| self.metadata(&parent)).transpose()?.flatten();
-        let device = parent.map_or(0, |parent| parent.device);
-        self.model().put(path, Node { device, ..node });
         Ok(())
     }
 
@@ -149,8 +148,7 @@ impl<H: HostView> Overlay<H> {
         };
         node.access.mode = mode.unwrap_or(kept);
         self.change_attributes(path, &mut node, attributes)?;
-        self.model().put(path, node);
-        Ok(())
+        self.put_changed(path, node)
     }
 
     pub(super) fn restore(&self, image: &FileImage) -> Result<()> {
@@ -192,21 +190,25 @@ impl<H: HostView> Overlay<H> {
             return Err(Error::new(ErrorKind::NotFound, "no such file or directory"));
         };
         let node = Node { access: image.access.clone(), attributes: Some(image.attributes.clone()), ..node };
-        self.model().put(&image.path, node);
-        Ok(())
+        self.put_changed(&image.path, node)
     }
 
     pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
         let Some(found) = self.metadata(path)? else { return Ok(()) };
         self.require_unlocked(path)?;
         let is_directory = found.kind == FileKind::Directory;
+        let above = path.parent().map(|parent| self.node(&parent)).transpose()?.flatten();
+        if is_directory && above.is_some_and(|above| above.device != found.device) {
+            return Err(Error::new(ErrorKind::Conflict, "something is mounted on it, so it cannot be removed")
+                .with_hint("unmount it first"));
+        }
         match what {
             Removal::File if is_directory => return Err(Error::new(ErrorKind::Conflict, "it is a directory")),
             Removal::IfEmpty if self.list(path)?.is_some_and(|names| !names.is_empty()) => {}
             Removal::EmptyDirectory if self.list(path)?.is_some_and(|names| !names.is_empty()) => {
                 return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
             }
-            _ => self.model().remove(path),
+            _ => self.take_away(path)?,
         }
         Ok(())
     }

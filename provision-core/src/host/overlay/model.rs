@@ -1,20 +1,29 @@
-//! What each effect does to the model of a host: once per kind of effect.
+//! What is known beyond the host beneath.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::effect::{Access, Content, Effect, Output};
-use crate::host::{
-    Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageManager, PackageState, Shadow, UnitState,
-};
+use super::commands::CommandScript;
+use super::units::{Runtime, UnitScript};
+use crate::effect::{Access, Content, Effect};
+use crate::host::units::DIRECTORIES;
+use crate::host::{Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageManager, PackageState, Shadow};
 use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Model {
+    /// Whether this is a host by itself, and no plan for one.
+    pub(super) is_host: bool,
     pub(super) nodes: BTreeMap<HostPath, Option<Node>>,
     pub(super) any_removed: bool,
+    /// Directories that are there.
     pub(super) known_directories: HashSet<HostPath>,
+    /// Where directories really are.
+    pub(super) directories: HashMap<HostPath, Directory>,
+    pub(super) last_inode: u64,
+    pub(super) read_only: BTreeSet<HostPath>,
+    pub(super) free_bytes: Option<u64>,
     pub(super) accounts: Option<Arc<Accounts>>,
     pub(super) shadows: HashMap<String, Option<Shadow>>,
     pub(super) packages: HashMap<String, PackageState>,
@@ -24,15 +33,38 @@ pub(super) struct Model {
     pub(super) available: HashMap<String, Vec<String>>,
     pub(super) lists_refreshed: bool,
     pub(super) repaired: bool,
-    pub(super) units: HashMap<String, UnitState>,
-    pub(super) units_reloaded: bool,
+    /// Who holds the lock of the package database.
+    pub(super) package_lock: Option<String>,
+    pub(super) units: HashMap<String, Runtime>,
+    pub(super) unit_scripts: HashMap<String, UnitScript>,
+    /// When each path among the unit files was last changed, and when the service manager last read them.
+    pub(super) unit_changes: BTreeMap<HostPath, u64>,
+    pub(super) change: u64,
+    pub(super) units_read: u64,
     pub(super) switched_off: bool,
-    pub(super) commands: HashMap<String, Output>,
+    pub(super) commands: HashMap<String, CommandScript>,
     /// Effects whose consequences nobody can foresee.
     pub(super) opaque: Vec<String>,
     pub(super) changed: bool,
     pub(super) recorded: Vec<Effect>,
     pub(super) doubts: BTreeSet<Doubt>,
+    /// What paths held before they were changed by something that does not wait for the disk.
+    pub(super) unsynced: BTreeMap<HostPath, Unsynced>,
+}
+
+/// How a path was before a change that is not on the disk yet.
+#[derive(Clone)]
+pub(super) struct Unsynced {
+    pub(super) before: Option<Option<Node>>,
+    pub(super) since_micros: u64,
+}
+
+/// Where a directory really is.
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    pub(super) path: HostPath,
+    /// Whether only root can change what its path leads to.
+    pub(super) is_private: bool,
 }
 
 /// Something at a path.
@@ -40,14 +72,16 @@ pub(super) struct Model {
 pub(super) struct Node {
     pub(super) kind: FileKind,
     pub(super) access: Access,
-    /// The content of a file or the text of a link; `None` if it is the host's own.
+    /// The content of a file or the text of a link; `None` if it is the host's own, or if nobody knows it.
     pub(super) data: Option<Content>,
     pub(super) size: u64,
     pub(super) device: u64,
     pub(super) links: u64,
+    /// Which file it is, for one with several names.
+    pub(super) inode: Option<u64>,
     /// Everything else; `None` if it is the host's own.
     pub(super) attributes: Option<FileAttributes>,
-    /// Whether a directory was made by an effect, so that the host beneath has nothing in it.
+    /// Whether it was put there by an effect, so that the host beneath has no part in it.
     pub(super) is_new: bool,
 }
 
@@ -61,6 +95,7 @@ impl Node {
             size,
             device: 0,
             links: 1,
+            inode: None,
             attributes: Some(FileAttributes::default()),
             is_new: true,
         }
@@ -85,10 +120,6 @@ impl Node {
         data.text().map(str::to_owned)
     }
 }
-
-/// Where unit files lie, the strongest first; see `systemd.unit(5)`.
-const UNIT_DIRECTORIES: [&str; 4] =
-    ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 impl Model {
     /// What effects have made of a path; `None` if they have not touched it.
@@ -125,62 +156,61 @@ impl Model {
         names.into_iter().collect()
     }
 
+    /// Puts something at a path. Other names of a file that was there keep it.
     pub(super) fn put(&mut self, path: &HostPath, node: Node) {
+        self.leave_names(path);
+        let was = self.nodes.get(path).and_then(Option::as_ref).map(|node| node.kind);
+        if node.kind == FileKind::Symlink || was == Some(FileKind::Symlink) {
+            self.directories.clear();
+            self.known_directories.clear();
+        } else {
+            self.directories.remove(path);
+            self.known_directories.remove(path);
+        }
         self.note_unit_file(path);
-        self.known_directories.remove(path);
         self.nodes.insert(path.clone(), Some(node));
     }
 
+    /// Changes what is at a path; the file may have other names.
+    pub(super) fn change(&mut self, path: &HostPath, node: Node) {
+        if let Some(inode) = node.inode {
+            for other in self.nodes.values_mut().flatten().filter(|other| other.inode == Some(inode)) {
+                let links = other.links;
+                *other = Node { links, ..node.clone() };
+            }
+        }
+        if node.kind == FileKind::Directory {
+            self.directories.retain(|directory, _| !directory.is_within(path));
+        }
+        self.note_unit_file(path);
+        self.nodes.insert(path.clone(), Some(node));
+    }
+
+    /// One name less for the others of a file.
+    fn leave_names(&mut self, path: &HostPath) {
+        let inode = self.nodes.get(path).and_then(Option::as_ref).and_then(|node| node.inode);
+        if inode.is_some() {
+            for other in self.nodes.values_mut().flatten().filter(|other| other.inode == inode) {
+                other.links -= 1;
+            }
+        }
+    }
+
     /// What the service manager has read is no longer what is there.
-    pub(super) fn note_unit_file(&mut self, path: &HostPath) {
-        if UNIT_DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory)) {
-            self.units_reloaded = false;
+    fn note_unit_file(&mut self, path: &HostPath) {
+        if DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory)) {
+            self.change += 1;
+            self.unit_changes.insert(path.clone(), self.change);
         }
     }
 
     pub(super) fn remove(&mut self, path: &HostPath) {
+        self.leave_names(path);
         self.note_unit_file(path);
         self.any_removed = true;
         self.known_directories.retain(|directory| !directory.is_within(path));
+        self.directories.clear();
         self.nodes.retain(|other, _| !other.is_within(path));
         self.nodes.insert(path.clone(), None);
-    }
-
-    /// The unit that a unit file written by an effect makes, or changes.
-    pub(super) fn unit_file(&self, name: &str) -> Option<UnitState> {
-        let template = name
-            .split_once('@')
-            .and_then(|(stem, rest)| rest.rsplit_once('.').map(|(_, suffix)| format!("{stem}@.{suffix}")));
-        for name in [Some(name), template.as_deref()].into_iter().flatten() {
-            for directory in UNIT_DIRECTORIES {
-                let Ok(path) = HostPath::new(&format!("{directory}/{name}")) else { continue };
-                if let Some(Some(node)) = self.nodes.get(&path) {
-                    let text = node.data.as_ref().and_then(Content::text).unwrap_or_default();
-                    return Some(unit_from(text));
-                }
-                let drop_ins = HostPath::new(&format!("{directory}/{name}.d")).ok()?;
-                let next = self.nodes.range(drop_ins.clone()..).find(|(path, _)| **path != drop_ins);
-                if next.is_some_and(|(path, _)| path.is_within(&drop_ins)) {
-                    return Some(unit_from(""));
-                }
-            }
-        }
-        None
-    }
-}
-
-fn unit_from(text: &str) -> UnitState {
-    let has = |line: &str| text.lines().any(|other| other.trim() == line);
-    let file_state = if has("[Install]") { "disabled" } else { "static" };
-    UnitState {
-        load: "loaded".into(),
-        active: Some("inactive".into()),
-        sub: Some("dead".into()),
-        file_state: file_state.into(),
-        needs_reload: false,
-        can_reload: text.lines().any(|line| line.trim_start().starts_with("ExecReload=")),
-        ends_by_itself: has("Type=oneshot") && !has("RemainAfterExit=yes") && !has("RemainAfterExit=true"),
-        starts: 0,
-        started_micros: None,
     }
 }

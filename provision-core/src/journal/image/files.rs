@@ -121,7 +121,9 @@ impl Keeper<'_> {
 
     fn keep_file(&self, path: &HostPath, size: u64, host: &dyn HostView) -> Result<Kept> {
         if size <= INLINE as u64 {
-            return self.keep(host.read(path)?.unwrap_or_else(|| "".into()).bytes());
+            let mut bytes = zeroize::Zeroizing::new(Vec::new());
+            host.copy_out(path, &mut *bytes)?;
+            return self.keep(&bytes);
         }
         if let Some(free) = self.store.free_bytes().filter(|free| free / 2 < size) {
             return Err(Error::new(

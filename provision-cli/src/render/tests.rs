@@ -1,0 +1,170 @@
+//! What tests came to: for people, for programs, and as JUnit XML.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use provision_core::testing::Coverage;
+use serde_json::json;
+
+use super::style;
+use crate::cli::{Format, Options};
+use crate::commands::test::Outcome;
+use crate::exit::Failure;
+
+/// The line that moves while checks run: only for people, at a terminal.
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// For so many checks.
+    pub fn new(options: &Options, checks: usize) -> Progress {
+        let shows = options.format == Format::Text && !options.quiet && std::io::stderr().is_terminal();
+        let bar = shows.then(|| {
+            let bar = ProgressBar::new(checks as u64);
+            if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Progress(bar)
+    }
+
+    /// One more is done.
+    pub fn step(&self, name: &str, _holds: bool) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(name.to_owned());
+            bar.inc(1);
+        }
+    }
+
+    /// All are done.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Shows what failed, and a summary.
+pub fn show(outcomes: &[Outcome], coverage: &Coverage, took: Duration, options: &Options) -> Result<(), Failure> {
+    if options.format == Format::Json {
+        return super::json::print(&document(outcomes, coverage));
+    }
+    let mut out = anstream::stdout().lock();
+    for outcome in outcomes {
+        match &outcome.result {
+            Ok(says) if !options.quiet => {
+                let (ok, faint) = (style::ADD, style::FAINT);
+                let says = if says.is_empty() { String::new() } else { format!("  {faint}{says}{faint:#}") };
+                writeln!(out, "{ok}ok{ok:#}   {}{says}", outcome.name)?;
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                let fail = style::FAIL;
+                writeln!(out, "{fail}FAIL{fail:#} {}", outcome.name)?;
+                for line in failure.to_string().lines() {
+                    writeln!(out, "     {line}")?;
+                }
+            }
+        }
+    }
+    let untouched = coverage.untouched();
+    if !untouched.is_empty() && !options.quiet {
+        writeln!(out, "\nNo check has changed:")?;
+        for (id, span) in &untouched {
+            let faint = style::FAINT;
+            let place = span.as_ref().map(|span| format!("  {}:{}", span.file, span.line)).unwrap_or_default();
+            writeln!(out, "  {id}{faint}{place}{faint:#}")?;
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    let passed = outcomes.len() - failed;
+    let covered = coverage.resources() - untouched.len();
+    writeln!(
+        out,
+        "\n{passed} passed, {failed} failed; {covered} of {} resources exercised ({:.1} s)",
+        coverage.resources(),
+        took.as_secs_f64()
+    )?;
+    Ok(())
+}
+
+fn document(outcomes: &[Outcome], coverage: &Coverage) -> serde_json::Value {
+    let checks: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| {
+            let failure = outcome.result.as_ref().err();
+            json!({
+                "name": outcome.name,
+                "passed": outcome.result.is_ok(),
+                "says": outcome.result.as_ref().ok(),
+                "failure": failure.map(|failure| failure.what()),
+                "details": failure.map(ToString::to_string),
+                "resource": failure.and_then(|failure| failure.resource()),
+                "at": failure.and_then(|failure| failure.declared_at()),
+                "seconds": outcome.took.as_secs_f64(),
+            })
+        })
+        .collect();
+    let untouched: Vec<_> =
+        coverage.untouched().into_iter().map(|(id, span)| json!({ "id": id, "declared_at": span })).collect();
+    json!({
+        "schema": "provision/test/1",
+        "passed": outcomes.iter().filter(|outcome| outcome.result.is_ok()).count(),
+        "failed": outcomes.iter().filter(|outcome| outcome.result.is_err()).count(),
+        "checks": checks,
+        "coverage": { "resources": coverage.resources(), "untouched": untouched },
+    })
+}
+
+/// The same in the form that continuous integration reads, as Jenkins defines it.
+pub fn junit(outcomes: &[Outcome]) -> String {
+    let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    let seconds: f64 = outcomes.iter().map(|outcome| outcome.took.as_secs_f64()).sum();
+    let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
+    let _ = writeln!(
+        xml,
+        "<testsuites tests=\"{0}\" failures=\"{failed}\">\n<testsuite name=\"provision\" tests=\"{0}\" failures=\"{failed}\" time=\"{seconds:.3}\">",
+        outcomes.len()
+    );
+    for outcome in outcomes {
+        let (group, name) = outcome.name.split_once(": ").unwrap_or(("site", &outcome.name));
+        let _ = write!(
+            xml,
+            "<testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
+            escaped(group),
+            escaped(name),
+            outcome.took.as_secs_f64()
+        );
+        let _ = match &outcome.result {
+            Ok(_) => writeln!(xml, "/>"),
+            Err(failure) => writeln!(
+                xml,
+                "><failure message=\"{}\">{}</failure></testcase>",
+                escaped(failure.what()),
+                escaped(&failure.to_string())
+            ),
+        };
+    }
+    xml.push_str("</testsuite>\n</testsuites>\n");
+    xml
+}
+
+/// Text without what XML has other uses for, or does not allow.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' => escaped.push_str("&#10;"),
+            '\t' => escaped.push('\t'),
+            c if c < ' ' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,188 @@
+//! Where a path leads in the model: links on the way are followed as a real host follows them.
+
+use super::model::{Directory, Node};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{FileKind, HostView, Overlay};
+use crate::path::HostPath;
+
+/// As the kernel, see `path_resolution(7)`.
+const MOST_LINKS: u32 = 40;
+
+impl<H: HostView> Overlay<H> {
+    /// The path by which the model knows something: without links on the way.
+    pub(super) fn real(&self, path: &HostPath) -> Result<HostPath> {
+        let Some(parent) = path.parent() else { return Ok(path.clone()) };
+        let directory = self.directory(&parent, 0)?;
+        if directory.path == parent { Ok(path.clone()) } else { directory.path.join(path.name()) }
+    }
+
+    /// Where a directory really is, and whether only root can change what its path leads to.
+    fn directory(&self, path: &HostPath, links: u32) -> Result<Directory> {
+        if let Some(known) = self.model().directories.get(path) {
+            return Ok(known.clone());
+        }
+        let Some(above) = path.parent() else { return Ok(Directory { path: path.clone(), is_private: true }) };
+        let above = self.directory(&above, links)?;
+        let here =
+            if path.parent().as_ref() == Some(&above.path) { path.clone() } else { above.path.join(path.name())? };
+        // What cannot be looked at is left to the host beneath to complain of.
+        let found = match self.model().node(&here) {
+            Some(node) => node.map(|node| node.metadata()),
+            None => self.base.metadata(&here).ok().flatten(),
+        };
+        let directory = match found {
+            Some(found) if found.kind == FileKind::Symlink => {
+                let is_ours = above.is_private && found.access.owner == "root";
+                match self.linked(&here, is_ours)? {
+                    _ if links >= MOST_LINKS => {
+                        return Err(Error::new(ErrorKind::Conflict, "too many symbolic links on the way"));
+                    }
+                    Some(target) => {
+                        let parent = above.path.linked(&target)?;
+                        self.directory(&parent, links + 1)?
+                    }
+                    None => Directory { path: here, is_private: false },
+                }
+            }
+            Some(found) => {
+                let is_ours = found.access.owner == "root" && found.access.mode.bits() & 0o022 == 0;
+                Directory { path: here, is_private: above.is_private && is_ours }
+            }
+            None => return Ok(Directory { path: here, is_private: above.is_private }),
+        };
+        self.model().directories.insert(path.clone(), directory.clone());
+        Ok(directory)
+    }
+
+    /// The text of a link on the way, if it is followed. One that somebody else may have put there is not.
+    fn linked(&self, link: &HostPath, is_ours: bool) -> Result<Option<String>> {
+        let modelled = self.model().node(link).flatten();
+        if !is_ours {
+            // A real host refuses it itself.
+            return if modelled.is_some() || self.is_simulated() { Err(foreign_link(link)) } else { Ok(None) };
+        }
+        match modelled.and_then(|node| node.target()) {
+            Some(target) => Ok(Some(target)),
+            None => self.base.read_link(link),
+        }
+    }
+
+    /// Fails as a real host would, if the directory of a path is not there.
+    pub(super) fn require_parent(&self, path: &HostPath) -> Result<()> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        if self.model().known_directories.contains(&parent) {
+            return Ok(());
+        }
+        let directory = self.directory(&parent, 0)?.path;
+        match self.at(&directory)?.map(|node| node.kind) {
+            Some(FileKind::Directory) => {
+                self.model().known_directories.insert(parent);
+                Ok(())
+            }
+            // The host beneath follows this link, or refuses to.
+            Some(FileKind::Symlink) if !self.is_simulated() => Ok(()),
+            Some(_) => {
+                Err(Error::new(ErrorKind::Conflict, format!("{parent}, or something above it, is not a directory")))
+            }
+            None => Err(Error::new(ErrorKind::NotFound, format!("the directory {parent} does not exist"))),
+        }
+    }
+
+    /// What is at a path, to be changed; what effects have not touched comes from the host beneath.
+    pub(super) fn node(&self, path: &HostPath) -> Result<Option<Node>> {
+        self.at(&self.real(path)?)
+    }
+
+    /// The same for a path without links on the way.
+    fn at(&self, path: &HostPath) -> Result<Option<Node>> {
+        if let Some(node) = self.model().node(path) {
+            return Ok(node);
+        }
+        Ok(self.base.metadata(path)?.map(|found| Node {
+            kind: found.kind,
+            access: found.access,
+            data: None,
+            size: found.size,
+            device: found.device,
+            links: found.links,
+            inode: None,
+            attributes: None,
+            is_new: false,
+        }))
+    }
+
+    /// The kind of what a path leads to, all links followed; `None` if that is nowhere.
+    pub(super) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
+        let mut path = self.real(path)?;
+        for _ in 0..MOST_LINKS {
+            let Some(node) = self.at(&path)? else { return Ok(None) };
+            if node.kind != FileKind::Symlink {
+                return Ok(Some(path));
+            }
+            let target = self.read_link(&path)?.unwrap_or_default();
+            let parent = path.parent().unwrap_or_else(HostPath::root);
+            path = self.real(&parent.linked(&target)?)?;
+        }
+        Ok(None)
+    }
+
+    /// Fails as a real host would, if nothing can be changed at a path.
+    pub(super) fn require_writable(&self, path: &HostPath) -> Result<()> {
+        let model = self.model();
+        match model.read_only.iter().any(|mount| path.is_within(mount)) {
+            false => Ok(()),
+            true => Err(Error::new(ErrorKind::ReadOnly, "the file system is read-only")),
+        }
+    }
+
+    /// Takes space for a file, if it is limited.
+    pub(super) fn take_space(&self, bytes: u64) -> Result<()> {
+        let mut model = self.model();
+        if let Some(free) = &mut model.free_bytes {
+            *free = free
+                .checked_sub(bytes)
+                .ok_or_else(|| Error::new(ErrorKind::NoSpace, "no space is left on the file system"))?;
+        }
+        Ok(())
+    }
+
+    /// Puts something at a path, on the file system that its directory lies on.
+    pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
+        let path = self.real(path)?;
+        self.require_writable(&path)?;
+        let parent = path.parent().map(|parent| self.at(&parent)).transpose()?.flatten();
+        let device = parent.map_or(0, |parent| parent.device);
+        self.model().put(&path, Node { device, ..node });
+        Ok(())
+    }
+
+    /// Puts a node back that has been changed where it is.
+    pub(super) fn put_changed(&self, path: &HostPath, node: Node) -> Result<()> {
+        let path = self.real(path)?;
+        self.require_writable(&path)?;
+        self.model().change(&path, node);
+        Ok(())
+    }
+
+    /// Takes away what is at a path, with all beneath it.
+    pub(super) fn take_away(&self, path: &HostPath) -> Result<()> {
+        let path = self.real(path)?;
+        self.require_writable(&path)?;
+        self.model().remove(&path);
+        Ok(())
+    }
+
+    /// Whether the host beneath is only a recording.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.base.catalogue().is_some()
+    }
+}
+
+fn foreign_link(link: &HostPath) -> Error {
+    let message = format!("{link} is a symbolic link on the way, and others than root may have put it there");
+    Error::new(ErrorKind::Refused, message).with_hint(
+        "name the real path, or say `links = 'follow`; or make root the owner of the link and of all directories above \
+         it, and let nobody else write to them",
+    )
+}

@@ -1,0 +1,353 @@
+//! What a transaction comes to: a small apt, see `apt-get(8)`.
+//!
+//! It decides as apt does where that is simple: what is asked for comes, the first alternative that can come is taken,
+//! what conflicts goes, and so does what cannot be without it. It does not search for another solution.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::catalogue::Catalogue;
+use super::package::RecordedPackage;
+use super::relations::{self, Relation};
+use crate::effect::PackageTransaction;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{PackageAction, PackageChange, PackageState, PackageStatus, TransactionPreview};
+use crate::version::Version;
+
+/// What is installed, by name.
+pub(in crate::host) type Installed = BTreeMap<String, PackageState>;
+
+/// What a transaction comes to.
+#[derive(Debug, Default)]
+pub(in crate::host) struct Solution {
+    /// What is new, or comes in another version: after what it needs. With the version that it gets.
+    pub(in crate::host) install: Vec<(Arc<RecordedPackage>, String)>,
+    /// What goes, with those that cannot be without it.
+    pub(in crate::host) remove: BTreeSet<String>,
+}
+
+/// Versions on offer other than those of the catalogue, the preferred one first.
+pub(in crate::host) type Offers = std::collections::HashMap<String, Vec<String>>;
+
+struct Resolver<'a> {
+    catalogue: &'a Catalogue,
+    installed: &'a Installed,
+    offers: &'a Offers,
+    recommends: bool,
+    /// What comes, with its version.
+    coming: BTreeMap<String, (Arc<RecordedPackage>, String)>,
+    order: Vec<String>,
+    going: BTreeSet<String>,
+    wanted: BTreeSet<String>,
+}
+
+/// Finds what a transaction comes to.
+///
+/// # Errors
+/// A package or version is not there, or what is asked for cannot be together.
+pub(in crate::host) fn resolve(
+    catalogue: &Catalogue,
+    installed: &Installed,
+    offers: &Offers,
+    transaction: &PackageTransaction,
+) -> Result<Solution> {
+    let mut resolver = Resolver {
+        catalogue,
+        installed,
+        offers,
+        recommends: transaction.options.recommends,
+        coming: BTreeMap::new(),
+        order: Vec::new(),
+        going: BTreeSet::new(),
+        wanted: transaction.install.iter().map(|request| request.name.clone()).collect(),
+    };
+    for name in transaction.remove.iter().chain(&transaction.purge) {
+        if catalogue.get(name).is_some_and(|package| package.essential) && resolver.version_now(name).is_some() {
+            let message = format!("{name} is essential: the system may not work without it");
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+        resolver.going.insert(name.clone());
+    }
+    for request in &transaction.install {
+        resolver.ask(&request.name, request.version.as_deref(), transaction)?;
+    }
+    resolver.remove_what_is_left_alone()?;
+    let Resolver { mut coming, order, going, .. } = resolver;
+    let install = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
+    let there = |name: &String| installed.get(name).is_some_and(|state| state.status != PackageStatus::Absent);
+    Ok(Solution { install, remove: going.into_iter().filter(there).collect() })
+}
+
+impl Resolver<'_> {
+    fn version_now(&self, name: &str) -> Option<&str> {
+        let state = self.installed.get(name).filter(|state| state.status == PackageStatus::Installed)?;
+        state.version.as_deref()
+    }
+
+    /// The version that there will be.
+    fn version_then(&self, name: &str) -> Option<&str> {
+        match self.coming.get(name) {
+            Some((_, version)) => Some(version),
+            None => self.version_now(name).filter(|_| !self.going.contains(name)),
+        }
+    }
+
+    /// The version that would come.
+    fn candidate(&self, name: &str) -> Option<&str> {
+        match self.offers.get(name) {
+            Some(offers) => offers.first().map(String::as_str),
+            None => self.catalogue.version(name),
+        }
+    }
+
+    /// What somebody asked for by name.
+    fn ask(&mut self, name: &str, version: Option<&str>, transaction: &PackageTransaction) -> Result<()> {
+        let plain = name.split(':').next().unwrap_or(name);
+        let Some(candidate) = self.candidate(plain).map(str::to_owned) else { return self.ask_for_virtual(name) };
+        let version = match version {
+            Some(version) => {
+                let offered =
+                    self.offers.get(plain).map_or(candidate == version, |all| all.iter().any(|one| one == version));
+                if !offered && self.version_now(plain) != Some(version) {
+                    let message = format!("version {version} of {name} was not found");
+                    return Err(Error::new(ErrorKind::NotFound, message));
+                }
+                version.to_owned()
+            }
+            None => candidate,
+        };
+        if let Some(now) = self.version_now(plain) {
+            let (now, then) = (Version::new(now), Version::new(&version));
+            let held = self.installed.get(plain).is_some_and(|state| state.hold);
+            let may = transaction.hold.iter().chain(&transaction.unhold).any(|other| other == name);
+            if now != then && held && !may {
+                return Err(Error::new(ErrorKind::Refused, format!("{name} is held, and would be changed")));
+            }
+            if then < now && !transaction.options.allow_downgrade {
+                return Err(Error::new(ErrorKind::Refused, format!("{name} would be downgraded")));
+            }
+            if now == then {
+                return Ok(());
+            }
+        }
+        self.come(plain, &version, name)
+    }
+
+    /// A name that no package has: apt takes the one package that stands for it, or the first it knows of.
+    fn ask_for_virtual(&mut self, name: &str) -> Result<()> {
+        let providers: Vec<String> =
+            self.catalogue.providers(name).iter().map(|(package, _)| package.clone()).collect();
+        if providers.iter().any(|provider| self.version_then(provider).is_some()) {
+            return Ok(());
+        }
+        let Some((first, version)) =
+            providers.iter().find_map(|provider| Some((provider.clone(), self.candidate(provider)?.to_owned())))
+        else {
+            return Err(Error::new(ErrorKind::NotFound, format!("no package source has a package {name}")).with_hint(
+                match crate::diagnostic::did_you_mean(name, self.catalogue.names()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "the simulated host knows the packages that servers use most".to_owned(),
+                },
+            ));
+        };
+        self.wanted.insert(first.clone());
+        self.come(&first, &version, name)
+    }
+
+    /// Lets a package come, after what it needs.
+    fn come(&mut self, name: &str, version: &str, asked: &str) -> Result<()> {
+        if self.coming.contains_key(name) {
+            return Ok(());
+        }
+        let package = self.catalogue.get(name).unwrap_or_else(|| {
+            // On offer because a test says so.
+            Arc::new(RecordedPackage {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                ..RecordedPackage::default()
+            })
+        });
+        self.going.remove(name);
+        self.coming.insert(name.to_owned(), (Arc::clone(&package), version.to_owned()));
+        for field in [&package.conflicts, &package.breaks] {
+            for relation in relations::parse(field).into_iter().flatten() {
+                self.refuse_or_remove(name, &relation)?;
+            }
+        }
+        self.remove_what_conflicts_with(&package, version)?;
+        for group in relations::parse(&package.depends) {
+            if !self.fulfil(&group, asked)? {
+                let names: Vec<&str> = group.iter().map(|relation| relation.name.as_str()).collect();
+                let message = format!("{name} needs {}, which cannot be installed", names.join(" or "));
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
+        if self.recommends {
+            for group in relations::parse(&package.recommends) {
+                // What is only recommended may stay away.
+                let before = (self.coming.clone(), self.order.clone(), self.going.clone());
+                let came = self.fulfil(&group, asked);
+                if !matches!(came, Ok(true)) || self.going != before.2 {
+                    (self.coming, self.order, self.going) = before;
+                }
+            }
+        }
+        self.order.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Sees that one of several alternatives is there.
+    fn fulfil(&mut self, group: &[Relation], asked: &str) -> Result<bool> {
+        let is_there = |relation: &Relation| {
+            self.version_then(&relation.name).is_some_and(|version| relation.allows(version))
+                || self.catalogue.providers(&relation.name).iter().any(|(provider, version)| {
+                    relation.allows_provided(version.as_deref()) && self.version_then(provider).is_some()
+                })
+        };
+        if group.iter().any(is_there) {
+            return Ok(true);
+        }
+        for relation in group {
+            let candidate = self.candidate(&relation.name).filter(|version| relation.allows(version));
+            let mut all: Vec<(String, String)> =
+                candidate.map(|version| (relation.name.clone(), version.to_owned())).into_iter().collect();
+            for (provider, version) in self.catalogue.providers(&relation.name) {
+                if relation.allows_provided(version.as_deref())
+                    && let Some(candidate) = self.candidate(provider)
+                {
+                    all.push((provider.clone(), candidate.to_owned()));
+                }
+            }
+            for (name, version) in all {
+                let before = (self.coming.clone(), self.order.clone(), self.going.clone());
+                match self.come(&name, &version, asked) {
+                    Ok(()) => return Ok(true),
+                    Err(_) => (self.coming, self.order, self.going) = before,
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Everything that will be there and that a relation means.
+    fn meant(&self, relation: &Relation) -> Vec<String> {
+        let mut names = Vec::new();
+        if self.version_then(&relation.name).is_some_and(|version| relation.allows(version)) {
+            names.push(relation.name.clone());
+        }
+        for (provider, version) in self.catalogue.providers(&relation.name) {
+            if relation.allows_provided(version.as_deref()) && self.version_then(provider).is_some() {
+                names.push(provider.clone());
+            }
+        }
+        names
+    }
+
+    fn refuse_or_remove(&mut self, name: &str, relation: &Relation) -> Result<()> {
+        for other in self.meant(relation).into_iter().filter(|other| other != name) {
+            self.let_go(name, &other, relation)?;
+        }
+        Ok(())
+    }
+
+    /// One of two that cannot be together goes, unless it is asked for; in a newer version they may agree.
+    fn let_go(&mut self, name: &str, other: &str, relation: &Relation) -> Result<()> {
+        if self.wanted.contains(other) || self.coming.contains_key(other) {
+            return Err(Error::new(ErrorKind::Conflict, format!("{name} conflicts with {other}")));
+        }
+        let newer = self.candidate(other).filter(|version| !relation.allows(version)).map(str::to_owned);
+        match newer {
+            Some(version) if self.version_now(other) != Some(version.as_str()) => self.come(other, &version, other),
+            _ => {
+                self.going.insert(other.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// What is there may not bear what comes.
+    fn remove_what_conflicts_with(&mut self, package: &RecordedPackage, version: &str) -> Result<()> {
+        let there: Vec<String> =
+            self.installed.keys().filter(|name| self.version_then(name).is_some()).cloned().collect();
+        for other in there.into_iter().filter(|other| *other != package.name) {
+            let Some(known) = self.catalogue.get(&other) else { continue };
+            let relations = relations::parse(&known.conflicts).into_iter().chain(relations::parse(&known.breaks));
+            for relation in relations.flatten() {
+                let meant = (relation.name == package.name && relation.allows(version))
+                    || relations::provided(&package.provides)
+                        .any(|(name, version)| name == relation.name && relation.allows_provided(version));
+                if meant && self.version_then(&other).is_some() {
+                    self.let_go(&package.name, &other, &relation)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What needs something that goes, goes too.
+    fn remove_what_is_left_alone(&mut self) -> Result<()> {
+        let mut going: VecDeque<String> = self.going.iter().cloned().collect();
+        while let Some(gone) = going.pop_front() {
+            let names: Vec<String> = match self.catalogue.get(&gone) {
+                Some(package) => {
+                    let provided = relations::provided(&package.provides).map(|(name, _)| name.to_owned());
+                    std::iter::once(gone.clone()).chain(provided).collect()
+                }
+                None => vec![gone.clone()],
+            };
+            let there: Vec<String> =
+                self.installed.keys().filter(|name| self.version_then(name).is_some()).cloned().collect();
+            for other in there {
+                let Some(package) = self.catalogue.get(&other) else { continue };
+                if !names.iter().any(|name| package.depends.contains(name.as_str())) {
+                    continue;
+                }
+                let lacks = |group: &Vec<Relation>| {
+                    group.iter().any(|relation| names.contains(&relation.name))
+                        && group.iter().all(|relation| self.meant(relation).is_empty())
+                };
+                if relations::parse(&package.depends).iter().any(lacks) {
+                    if self.wanted.contains(&other) {
+                        return Err(Error::new(ErrorKind::Conflict, format!("{other} needs {gone}")));
+                    }
+                    if package.essential {
+                        let message = format!("{other} is essential, and needs {gone}");
+                        return Err(Error::new(ErrorKind::Refused, message));
+                    }
+                    self.going.insert(other.clone());
+                    going.push_back(other);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Solution {
+    /// The same for people.
+    pub(in crate::host) fn preview(
+        &self,
+        installed: &Installed,
+        transaction: &PackageTransaction,
+    ) -> TransactionPreview {
+        let from = |name: &str| installed.get(name).and_then(|state| state.version.clone());
+        let there = |name: &str| installed.get(name).is_some_and(|state| state.status == PackageStatus::Installed);
+        let mut changes = Vec::new();
+        for name in &self.remove {
+            let action = if transaction.purge.contains(name) { PackageAction::Purge } else { PackageAction::Remove };
+            changes.push(PackageChange { name: name.clone(), action, from: from(name), to: None });
+        }
+        let mut bytes = 0;
+        for (package, version) in &self.install {
+            let upgrade = there(&package.name);
+            changes.push(PackageChange {
+                name: package.name.clone(),
+                action: if upgrade { PackageAction::Upgrade } else { PackageAction::Install },
+                from: from(&package.name).filter(|_| upgrade),
+                to: Some(version.clone()),
+            });
+            bytes += package.size;
+        }
+        TransactionPreview { changes, download_bytes: Some(bytes) }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a simulated host begins with: the words in which a test says so.
+
+use std::sync::{Arc, LazyLock};
+
+use super::SimHost;
+use crate::effect::{
+    Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, UnitAction, UserChanges,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::record::RecordedHost;
+use crate::host::{
+    CommandScript, FileKind, Host, HostRecord, HostView, PackageManager, PackageState, PackageStatus, UnitState,
+};
+use crate::path::{HostPath, Mode};
+
+/// The minimal installation of a release.
+pub(super) fn base(release: &str) -> Result<RecordedHost> {
+    static BUILT_IN: [LazyLock<RecordedHost>; 2] = [
+        LazyLock::new(|| recorded(include_str!("../../../data/debian-12.host"))),
+        LazyLock::new(|| recorded(include_str!("../../../data/debian-13.host"))),
+    ];
+    match release {
+        "12" => Ok(BUILT_IN[0].clone()),
+        "13" => Ok(BUILT_IN[1].clone()),
+        _ => Err(Error::new(ErrorKind::Unsupported, format!("no host of Debian {release} was recorded"))
+            .with_hint("simulated hosts are Debian 12 and 13")),
+    }
+}
+
+fn recorded(text: &str) -> RecordedHost {
+    RecordedHost::new(HostRecord::from_json(text).expect("the built-in record is well-formed"))
+}
+
+fn path(text: &str) -> HostPath {
+    HostPath::new(text).expect("an absolute path")
+}
+
+fn root(mode: u32) -> Access {
+    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) }
+}
+
+impl SimHost {
+    fn put(&self, at: &str, kind: FileKind, mode: u32, data: Option<Content>) {
+        let at = path(at);
+        self.host.make_directories(&at).expect("directories can be put there");
+        self.host.place(&at, kind, root(mode), data).expect("it can be put there");
+    }
+
+    /// Performs an effect that the host begins with.
+    fn begin(&self, effect: Effect) {
+        if let Err(error) = self.perform(&effect) {
+            panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default());
+        }
+        self.take_effects();
+    }
+
+    /// With a file that belongs to root (`0644`), and the directories above it.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_file(self, at: &str, content: impl Into<Content>) -> SimHost {
+        self.put(at, FileKind::File, 0o644, Some(content.into()));
+        self
+    }
+
+    /// With a directory that belongs to root (`0755`).
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_directory(self, at: &str) -> SimHost {
+        self.put(at, FileKind::Directory, 0o755, None);
+        self
+    }
+
+    /// With a symbolic link.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_link(self, at: &str, target: &str) -> SimHost {
+        self.put(at, FileKind::Symlink, 0o777, Some(target.into()));
+        self
+    }
+
+    /// With one more name for a file that is there.
+    ///
+    /// # Panics
+    /// If a path is not absolute.
+    #[must_use]
+    pub fn with_hard_link(self, at: &str, of: &str) -> SimHost {
+        self.host.make_directories(&path(at)).expect("directories can be put there");
+        self.host.place_hard_link(&path(at), &path(of)).expect("the file can have another name");
+        self
+    }
+
+    /// With another owner, group and mode for what is at a path.
+    ///
+    /// # Panics
+    /// If nothing is there, or nobody has these names.
+    #[must_use]
+    pub fn with_access(self, at: &str, owner: &str, group: &str, mode: u32) -> SimHost {
+        self.begin(Effect::SetMetadata {
+            path: path(at),
+            owner: Some(owner.to_owned()),
+            group: Some(group.to_owned()),
+            mode: Some(Mode::new(mode)),
+            attributes: crate::effect::AttributeChanges::default(),
+        });
+        self
+    }
+
+    /// With extended attributes and flags of what is at a path.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_attributes(self, at: &str, xattrs: &[(&str, Content)], flags: FileFlags) -> SimHost {
+        self.host.place_attributes(&path(at), xattrs, flags).expect("attributes can be put there");
+        self
+    }
+
+    /// With a directory that another file system is mounted on.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_mount(self, at: &str) -> SimHost {
+        let host = self.with_directory(at);
+        host.host.mount(&path(at), false).expect("the directory is there");
+        host
+    }
+
+    /// With a directory that another file system is mounted on, which can only be read.
+    ///
+    /// # Panics
+    /// If the path is not absolute.
+    #[must_use]
+    pub fn with_read_only_mount(self, at: &str) -> SimHost {
+        let host = if self.file(at).exists() { self } else { self.with_directory(at) };
+        host.host.mount(&path(at), true).expect("the directory is there");
+        host
+    }
+
+    /// With so many bytes left on the disk.
+    #[must_use]
+    pub fn with_free_space(self, bytes: u64) -> SimHost {
+        self.host.set_free_space(bytes);
+        self
+    }
+
+    /// With a package of the catalogue installed, and all that it depends on.
+    ///
+    /// # Panics
+    /// If the catalogue does not have it.
+    #[must_use]
+    pub fn with_package(self, name: &str) -> SimHost {
+        let request = PackageRequest { name: name.to_owned(), version: None };
+        let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
+        self.begin(Effect::Packages(transaction));
+        self
+    }
+
+    /// With a package in a state, whatever the catalogue says.
+    #[must_use]
+    pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
+        self.host.set_package(name, state);
+        self
+    }
+
+    /// With a package of the catalogue that was unpacked, and whose installation was then interrupted.
+    ///
+    /// # Panics
+    /// If the catalogue does not have it.
+    #[must_use]
+    pub fn with_interrupted_package(self, name: &str) -> SimHost {
+        let host = self.with_package(name);
+        let state = host.host.package(name).expect("the package is known");
+        host.host.set_package(name, PackageState { status: PackageStatus::Interrupted, ..state });
+        let manager = host.package_manager().expect("the package manager is known");
+        let interrupted = vec![name.to_owned()];
+        host.host.set_package_manager(PackageManager { interrupted, ..manager });
+        host
+    }
+
+    /// With a package that upgrades leave alone.
+    #[must_use]
+    pub fn with_held_package(self, name: &str) -> SimHost {
+        self.begin(Effect::Packages(PackageTransaction {
+            hold: vec![name.to_owned()],
+            ..PackageTransaction::default()
+        }));
+        self
+    }
+
+    /// With these versions of a package on offer, the preferred one first.
+    #[must_use]
+    pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
+        self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
+        self
+    }
+
+    /// With a package manager in a state.
+    #[must_use]
+    pub fn with_package_manager(self, state: PackageManager) -> SimHost {
+        self.host.set_package_manager(state);
+        self
+    }
+
+    /// With package lists that were fetched so many seconds ago; `None` if they never were.
+    #[must_use]
+    pub fn with_lists_age(self, lists_age: Option<u64>) -> SimHost {
+        let manager = self.package_manager().expect("the package manager is known");
+        self.with_package_manager(PackageManager { lists_age, ..manager })
+    }
+
+    /// With another program that holds the lock of the package database for longer than anybody waits.
+    #[must_use]
+    pub fn with_package_lock(self, holder: &str) -> SimHost {
+        self.host.set_package_lock(Some(holder.to_owned()));
+        self
+    }
+
+    /// As a directory that holds an installation, in which no unit runs. What comes later is as in one.
+    #[must_use]
+    pub fn switched_off(self) -> SimHost {
+        self.host.switch_off();
+        self
+    }
+
+    /// With a user, its group of the same name and its home directory.
+    ///
+    /// # Panics
+    /// If the user exists already.
+    #[must_use]
+    pub fn with_user(self, name: &str) -> SimHost {
+        let user =
+            CreateUser { name: name.to_owned(), system: false, create_home: true, attributes: UserChanges::default() };
+        self.begin(Effect::CreateUser(user));
+        self
+    }
+
+    /// With a group.
+    ///
+    /// # Panics
+    /// If the group exists already.
+    #[must_use]
+    pub fn with_group(self, name: &str) -> SimHost {
+        self.begin(Effect::CreateGroup { name: name.to_owned(), gid: None, system: false });
+        self
+    }
+
+    /// With a unit in a state, whatever its files say.
+    #[must_use]
+    pub fn with_unit(self, name: &str, state: UnitState) -> SimHost {
+        self.host.set_unit(name, state);
+        self
+    }
+
+    /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.
+    #[must_use]
+    pub fn with_unit_script(
+        self,
+        name: &str,
+        script: impl Fn(&dyn HostView, UnitAction) -> Result<()> + Send + Sync + 'static,
+    ) -> SimHost {
+        self.host.set_unit_script(&super::looks::unit_name(name), Arc::new(script));
+        self
+    }
+
+    /// With a unit that never starts.
+    #[must_use]
+    pub fn with_failing_unit(self, name: &str) -> SimHost {
+        self.with_unit_script(name, |_, _| Err(Error::new(ErrorKind::CommandFailed, "the test lets it fail")))
+    }
+
+    /// With a command that gives this answer; named by its first words, as many as should count (`nginx`, `nginx -t`).
+    /// Commands that nobody knows are errors.
+    #[must_use]
+    pub fn with_command(self, words: &str, output: Output) -> SimHost {
+        self.host.set_command(words, output.into());
+        self
+    }
+
+    /// With a command that does these things to the host.
+    #[must_use]
+    pub fn with_command_effects(self, words: &str, effects: Vec<Effect>) -> SimHost {
+        self.host.set_command(words, CommandScript { output: Output::default(), effects });
+        self
+    }
+}

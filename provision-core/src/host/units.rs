@@ -1,0 +1,118 @@
+//! Units as their files declare them: `systemd.unit(5)`, read through any host.
+
+mod definition;
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::host::{FileKind, HostView};
+use crate::path::HostPath;
+
+pub(in crate::host) use definition::{Definition, Dependency, Fragment, FragmentKind, drop_in_directories};
+
+/// Where unit files lie, the strongest first; see `systemd.unit(5)`, "Unit File Load Path".
+pub(in crate::host) const DIRECTORIES: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// The kinds of units that have files.
+const SUFFIXES: [&str; 9] =
+    [".service", ".socket", ".timer", ".path", ".mount", ".target", ".automount", ".swap", ".slice"];
+
+/// Whether a name is one of a unit.
+pub(in crate::host) fn is_unit(name: &str) -> bool {
+    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// The name of the template that an instance comes from: `getty@.service` for `getty@tty2.service`.
+pub(in crate::host) fn template_of(unit: &str) -> Option<String> {
+    let (stem, rest) = unit.split_once('@')?;
+    let (instance, suffix) = rest.rsplit_once('.')?;
+    (!instance.is_empty()).then(|| format!("{stem}@.{suffix}"))
+}
+
+/// The names of all units that have a file, or that something is linked to want; templates are none.
+pub(in crate::host) fn names(host: &dyn HostView) -> Result<Vec<String>> {
+    let mut names = BTreeSet::new();
+    for directory in DIRECTORIES {
+        let directory = HostPath::new(directory)?;
+        for entry in host.list(&directory)?.unwrap_or_default() {
+            let pulls = entry.ends_with(".wants") || entry.ends_with(".requires");
+            let inner = if pulls { host.list(&directory.join(&entry)?)?.unwrap_or_default() } else { vec![entry] };
+            names.extend(inner.into_iter().filter(|name| is_unit(name) && !name.contains("@.")));
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Where an administrator enables and masks units.
+const ETC: &str = DIRECTORIES[0];
+
+/// `UnitFileState`, see `systemctl(1)`, is-enabled.
+pub(in crate::host) fn file_state(host: &dyn HostView, unit: &Definition) -> Result<&'static str> {
+    let at_run = |fragment: &Fragment| fragment.path.as_str().starts_with("/run/");
+    let fragment = unit.fragment.as_ref();
+    if unit.is_masked() {
+        return Ok(if fragment.is_some_and(at_run) { "masked-runtime" } else { "masked" });
+    }
+    for (directory, state) in [(ETC, "enabled"), (DIRECTORIES[1], "enabled-runtime")] {
+        if !links_to(host, &HostPath::new(directory)?, &unit.id)?.is_empty() {
+            return Ok(state);
+        }
+    }
+    Ok(match () {
+        () if fragment.is_some_and(|fragment| fragment.kind == FragmentKind::Linked) => "linked",
+        () if unit.can_be_enabled() => "disabled",
+        () if !unit.values("Install", "Also").is_empty() => "indirect",
+        () => "static",
+    })
+}
+
+/// The links that enable a unit: what wants it, and other names for it.
+pub(in crate::host) fn links_to(host: &dyn HostView, directory: &HostPath, unit: &str) -> Result<Vec<HostPath>> {
+    let mut links = Vec::new();
+    for entry in host.list(directory)?.unwrap_or_default() {
+        let path = directory.join(&entry)?;
+        if [".wants", ".requires", ".upholds"].iter().any(|pulls| entry.ends_with(pulls)) {
+            let link = path.join(unit)?;
+            if host.metadata(&link)?.is_some() {
+                links.push(link);
+            }
+        } else if is_unit(&entry) && entry != unit {
+            let is_link = host.metadata(&path)?.is_some_and(|found| found.kind == FileKind::Symlink);
+            let leads_to = |target: String| target.rsplit('/').next() == Some(unit);
+            if is_link && host.read_link(&path)?.is_some_and(leads_to) {
+                links.push(path);
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// The links that enabling a unit makes: their paths and their text.
+pub(in crate::host) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(HostPath, String)>> {
+    let Some(fragment) = &unit.fragment else { return Ok(Vec::new()) };
+    let target = match fragment.path.as_str().strip_prefix("/usr/lib/systemd/system/") {
+        Some(name) => format!("{vendor}/{name}"),
+        None => fragment.path.to_string(),
+    };
+    let mut links = Vec::new();
+    for (key, pulls) in [("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds")] {
+        for other in unit.words("Install", key) {
+            links.push((HostPath::new(&format!("{ETC}/{other}.{pulls}/{}", unit.id))?, target.clone()));
+        }
+    }
+    for alias in unit.words("Install", "Alias") {
+        links.push((HostPath::new(&format!("{ETC}/{alias}"))?, target.clone()));
+    }
+    Ok(links)
+}
+
+/// The path by which a unit is masked.
+pub(in crate::host) fn mask_of(unit: &str) -> Result<HostPath> {
+    HostPath::new(&format!("{ETC}/{unit}"))
+}

@@ -1,0 +1,133 @@
+//! Every fault at every effect of a run: it is told, the next run converges, and nothing owed is lost.
+
+use std::collections::BTreeMap;
+
+use crate::apply::ApplyOptions;
+use crate::effect::{Effect, UnitAction};
+use crate::graph::Graph;
+use crate::host::{Fault, Faulty, SimHost};
+use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::plan::PlanOptions;
+use crate::report::Report;
+
+use super::{Failure, Run};
+
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survived {
+    /// How many effects the run has.
+    pub effects: usize,
+    /// How many faults were met, each in a run of its own.
+    pub faults: usize,
+}
+
+/// Lets a run on copies of a host meet each fault at each of its effects; a death also takes the power.
+///
+/// # Errors
+/// A fault that is not reported; a next run that fails or leaves the host otherwise than a run without a fault; a
+/// reaction that is lost; a run after that which has something to do.
+pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, Failure> {
+    host.take_effects();
+    let well = host.clone();
+    let run = Run::of(graph, &well, &Journal::new(MemoryStore::new()))?.succeeded()?;
+    let (wanted, effects) = (well.differences(), well.take_effects());
+    let mut survived = Survived { effects: effects.len(), faults: 0 };
+    for (at, effect) in effects.iter().enumerate() {
+        for fault in Fault::ALL {
+            let dies = matches!(fault, Fault::DiesBefore | Fault::DiesAfter);
+            for power in if dies { &[false, true][..] } else { &[false][..] } {
+                let case = Case { graph, fault, at, power: *power, after_well: run.report() };
+                let what = if *power { ", and the power with it," } else { "" };
+                case.meet(&host.clone(), &wanted)
+                    .map_err(|failure| failure.in_case(format!("after {fault:?}{what} at `{effect}`")))?;
+                survived.faults += 1;
+            }
+        }
+    }
+    Ok(survived)
+}
+
+struct Case<'a> {
+    graph: &'a Graph,
+    fault: Fault,
+    at: usize,
+    power: bool,
+    after_well: &'a Report,
+}
+
+impl Case<'_> {
+    fn meet(&self, host: &SimHost, wanted: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let store = MemoryStore::new();
+        let faulty = Faulty::new(host, self.at, self.fault);
+        let dead = Journal::new(store.clone().switched_by(faulty.death()));
+        let planned = self.graph.plan(&faulty, &PlanOptions::default())?;
+        let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
+        let recorder = Some(dead.begin(info)?);
+        let report = planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+        if faulty.has_struck() && report.is_success() && self.graph.has_no_retries() {
+            return Err(Failure::new("the run says that all went well").plan(planned.plan()));
+        }
+        let mut done: Vec<Option<Effect>> = host.take_effects().into_iter().map(Some).collect();
+        if self.power {
+            host.lose_power();
+            done.push(None);
+        }
+        let journal = Journal::new(store);
+        let next = Run::of(self.graph, host, &journal)?;
+        let next = next.succeeded().map_err(|failure| failure.in_case("the next run"))?;
+        done.extend(host.take_effects().into_iter().map(Some));
+        let (wanted, found) = (self.comparable(wanted.clone()), self.comparable(host.differences()));
+        if found != wanted {
+            return Err(Failure::of_hosts("after the next run the host is another", &wanted, &found).plan(next.plan()));
+        }
+        if let Some(owed) = journal.pending()?.owed.first() {
+            return Err(Failure::new(format!("{} is still owed because of {}", owed.id, owed.because)));
+        }
+        self.find_lost_reaction(&done)?;
+        let last = Run::of(self.graph, host, &journal)?;
+        match host.take_effects().first() {
+            None => Ok(()),
+            Some(effect) => {
+                Err(Failure::new(format!("the run after the next is not quiet: it does `{effect}`")).plan(last.plan()))
+            }
+        }
+    }
+
+    /// What can be compared: units that nobody declares are after a boot as that makes them.
+    fn comparable(&self, mut lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let claims = self.graph.nodes.iter().flat_map(|node| &node.claims);
+        let declared: Vec<String> = claims.map(|claim| claim.target.to_string()).collect();
+        lines.retain(|what, _| !(self.power && what.starts_with("unit ")) || declared.contains(what));
+        lines
+    }
+
+    /// Whoever was to react to a change must have read what is there now: after the last change that it reacts to it was
+    /// started, restarted or reloaded, or the host was.
+    fn find_lost_reaction(&self, done: &[Option<Effect>]) -> Result<(), Failure> {
+        for step in self.after_well.steps.iter().filter(|step| !step.reacted_to.is_empty()) {
+            let units: Vec<&String> = step.effects.iter().filter_map(unit_that_reads_anew).collect();
+            let causes = self.after_well.steps.iter().filter(|cause| step.reacted_to.contains(&cause.id));
+            let changes: Vec<&Effect> = causes.flat_map(|cause| &cause.effects).collect();
+            let last_change =
+                done.iter().rposition(|effect| effect.as_ref().is_some_and(|effect| changes.contains(&effect)));
+            for unit in units {
+                let reads = |effect: &Option<Effect>| match effect {
+                    None => true,
+                    Some(effect) => unit_that_reads_anew(effect) == Some(unit),
+                };
+                if last_change.is_some_and(|place| !done[place..].iter().any(reads)) {
+                    return Err(Failure::new(format!("the reaction of {} is lost", step.id))
+                        .at(&step.id, step.declared_at.as_ref()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unit_that_reads_anew(effect: &Effect) -> Option<&String> {
+    match effect {
+        Effect::Unit { unit, action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload } => Some(unit),
+        _ => None,
+    }
+}

@@ -1,0 +1,49 @@
+//! The laws of declarations and states as data.
+
+use serde_json::{Value, json};
+
+use crate::resource::DynState;
+use crate::testing::Failure;
+
+use super::case::{Trial, TypeCases};
+
+/// Law 10.
+pub(super) fn round_trip_and_closed(cases: &TypeCases) -> Trial {
+    let mut trials = 0;
+    for case in &cases.cases {
+        let again = case.resource()?.all_attributes()?;
+        if again != case.attributes {
+            return Err(Failure::new(format!("{}: a declaration is another once it was written down", case.name))
+                .difference(format!("was {}\nis  {again}", case.attributes)));
+        }
+        let graph = case.graph()?;
+        let node = case.node(&graph)?;
+        if let Ok(now) = node.resource.check(&case.id, &case.host()) {
+            let want = node.resource.plan(&case.id, &now).ok();
+            for state in [Some(now), want].into_iter().flatten() {
+                state_survives(cases, &state).map_err(|failure| failure.in_case(&case.name))?;
+            }
+        }
+        let mut unknown = case.attributes.clone();
+        if let Value::Object(fields) = &mut unknown {
+            fields.insert("no_such_attribute".into(), json!(1));
+        }
+        if (cases.build)(&unknown).is_ok() {
+            return Err(Failure::new("an attribute that does not exist is accepted")
+                .difference("put `#[serde(deny_unknown_fields)]` on the type"));
+        }
+        trials += 1;
+    }
+    Ok(trials)
+}
+
+fn state_survives(cases: &TypeCases, state: &DynState) -> Result<(), Failure> {
+    let json = state.to_json();
+    let again = (cases.revive)(&json)
+        .map_err(|error| Failure::new(format!("a state cannot be read again: {error}")).difference(json.to_string()))?;
+    if again != *state {
+        return Err(Failure::new("a state is another once it was written down")
+            .difference(format!("was {json}\nis  {}", again.to_json())));
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The law of secrets: what a declaration names, nobody is told.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::apply::ApplyOptions;
+use crate::effect::Effect;
+use crate::error::ErrorKind;
+use crate::host::{Fault, Faulty};
+use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::observe::Event;
+use crate::plan::PlanOptions;
+use crate::testing::Failure;
+
+use super::case::{ErasedCase, Trial, TypeCases};
+
+/// A text that nothing else holds; it could be the hash of a password, see `crypt(5)`.
+pub(super) const CANARY: &str =
+    "$6$c4nary9f2esings$X3DX6M94c7o9agCG9G317fhZg9SqC5i5rdRhAtQ7X3DX6M94c7o9agCG9G317fhZg9SqC5i5rdRhAtQ7abcdef";
+
+/// Whether any case has an attribute that can name a secret.
+pub(super) fn can_be_named(cases: &TypeCases) -> bool {
+    cases.cases.iter().any(|case| case.resource().is_ok_and(|mut resource| !resource.secrets().is_empty()))
+}
+
+/// Law 12: each attribute that can name a secret names one, in a run that goes well and in ones that fail at each effect.
+pub(super) fn stay_in(case: &ErasedCase) -> Trial {
+    let mut resource = case.resource()?;
+    let attributes: Vec<&'static str> = resource.secrets().into_iter().map(|(attribute, _)| attribute).collect();
+    let mut trials = 0;
+    for attribute in attributes {
+        let mut declared = case.attributes.clone();
+        if let Value::Object(fields) = &mut declared {
+            fields.insert(attribute.to_owned(), json!({ "secret": "canary" }));
+        }
+        let secret = case.declaring(declared);
+        // The attribute may not go together with others.
+        let Ok(graph) = secret.graph() else { continue };
+        let effects = {
+            let host = secret.host();
+            let planned = graph.plan(&host, &PlanOptions::default())?;
+            planned.plan().steps.iter().map(|step| step.effects.len()).sum::<usize>()
+        };
+        for at in 0..=effects {
+            let heard = heard_of(&secret, &graph, at)?;
+            if let Some((place, _)) = heard.iter().find(|(_, text)| text.contains(CANARY)) {
+                return Err(Failure::new(format!("a secret in `{attribute}` is heard in {place}")));
+            }
+            trials += 1;
+        }
+    }
+    Ok(trials)
+}
+
+/// Everything that is told of a run in which the effect of this number fails.
+fn heard_of(case: &ErasedCase, graph: &crate::graph::Graph, at: usize) -> Result<Vec<(&'static str, String)>, Failure> {
+    let host = case.host();
+    let store = MemoryStore::new();
+    let journal = Journal::new(store.clone());
+    let faulty = Faulty::new(&host, at, Fault::Fails(ErrorKind::CommandFailed));
+    let planned = graph.plan(&faulty, &PlanOptions::default())?;
+    let events = Mutex::new(String::new());
+    let told = |event: &Event<'_>| {
+        let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push_str(&format!("{event:?} {}\n", serde_json::to_string(event).unwrap_or_default()));
+    };
+    let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
+    let recorder = Some(journal.begin(info)?);
+    let report = planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &told);
+    let plan = planned.plan();
+    let arguments = host
+        .take_effects()
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Run(command) => Some(command.argv.join(" ")),
+            Effect::WriteFile(file) => file.validate.as_ref().map(|command| command.argv.join(" ")),
+            _ => None,
+        })
+        .collect();
+    let node = case.node(graph)?;
+    let state = node.resource.check(&case.id, &host).map(|state| state.to_json().to_string()).unwrap_or_default();
+    let kept = store.files().values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    Ok(vec![
+        ("the plan", format!("{plan} {plan:?} {}", serde_json::to_string(plan).unwrap_or_default())),
+        ("the report", format!("{report:?} {}", serde_json::to_string(&report).unwrap_or_default())),
+        ("an event", events.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        ("the arguments of a command", arguments),
+        ("the state", state),
+        ("the attributes", node.resource.attributes().to_string()),
+        ("the journal", kept),
+    ])
+}

@@ -1,0 +1,92 @@
+//! A site that was converged on a host.
+
+use crate::apply::ApplyOptions;
+use crate::effect::Effect;
+use crate::graph::Graph;
+use crate::host::{Host, SimHost};
+use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::plan::{Plan, PlanOptions};
+use crate::report::{Outcome, Report, StepReport};
+
+use super::Failure;
+
+/// What a converge planned and did.
+pub struct Run {
+    plan: Plan,
+    report: Report,
+}
+
+impl Run {
+    /// What was planned; its `Display` is made for snapshots.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What was done.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What was done to the host, in order of the plan.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.report.steps.iter().flat_map(|step| &step.effects)
+    }
+
+    /// Whether nothing was done.
+    pub fn is_quiet(&self) -> bool {
+        !self.report.changed_anything()
+    }
+
+    /// Whether a resource was changed, by its id (`file:/etc/motd`).
+    ///
+    /// # Panics
+    /// The site has no such resource.
+    pub fn has_changed(&self, id: &str) -> bool {
+        !self.step(id).effects.is_empty()
+    }
+
+    /// What became of a resource, by its id.
+    ///
+    /// # Panics
+    /// The site has no such resource.
+    pub fn outcome(&self, id: &str) -> &Outcome {
+        &self.step(id).outcome
+    }
+
+    fn step(&self, id: &str) -> &StepReport {
+        let found = self.report.steps.iter().find(|step| step.id.to_string() == id);
+        found.unwrap_or_else(|| panic!("the site has no resource {id}; its plan is:\n{}", self.plan))
+    }
+
+    /// Takes up what earlier runs left, plans with what they owe, and applies: what the command line does.
+    pub(crate) fn of(graph: &Graph, host: &dyn Host, journal: &Journal) -> Result<Run, Failure> {
+        journal.recover(host)?;
+        let owed = journal.pending()?.owed;
+        Run::with(graph, host, journal, PlanOptions { owed, ..PlanOptions::default() }, ApplyOptions::default())
+    }
+
+    /// The same for a host without a past, a minute later.
+    pub(crate) fn of_site(graph: &Graph, host: &SimHost) -> Result<Run, Failure> {
+        host.pass_time(60);
+        Run::of(graph, host, &Journal::new(MemoryStore::new()))
+    }
+
+    pub(crate) fn with(
+        graph: &Graph,
+        host: &dyn Host,
+        journal: &Journal,
+        plan: PlanOptions,
+        apply: ApplyOptions,
+    ) -> Result<Run, Failure> {
+        let planned = graph.plan(host, &plan)?;
+        let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
+        let recorder = Some(journal.begin(info)?);
+        let report = planned.apply(host, &ApplyOptions { recorder, ..apply }, &());
+        Ok(Run { plan: planned.plan().clone(), report })
+    }
+
+    /// The run, if it succeeded.
+    pub(crate) fn succeeded(self) -> Result<Run, Failure> {
+        if self.report.is_success() { Ok(self) } else { Err(Failure::of_report(&self.report, &self.plan)) }
+    }
+}

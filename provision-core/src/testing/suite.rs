@@ -1,0 +1,301 @@
+//! All that is tried with a site: what holds for every site, and the tests that it brings along.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Input;
+use crate::diagnostic::Span;
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::host::SimHost;
+use crate::plan::Verdict;
+use crate::registry::Registry;
+use crate::resource::ResourceId;
+use crate::site::{SiteTest, StartingState};
+
+use super::start::{facts_of, furnish, starting};
+use super::{Failure, Run, Site, checks, drift, expect, faults};
+
+/// The releases of Debian that were recorded.
+pub const RELEASES: [u32; 2] = [12, 13];
+
+/// What is tried.
+#[derive(Clone, Debug)]
+pub struct SuiteOptions {
+    /// On these releases of Debian.
+    pub releases: Vec<u32>,
+    /// How many hosts that have drifted.
+    pub drifted: u64,
+    /// Only what has this in its name.
+    pub filter: Option<String>,
+}
+
+impl Default for SuiteOptions {
+    fn default() -> SuiteOptions {
+        SuiteOptions { releases: RELEASES.to_vec(), drifted: 2, filter: None }
+    }
+}
+
+/// All that is tried with a site, each by itself and in any order.
+pub struct Suite {
+    checks: Vec<Check>,
+    coverage: Arc<Coverage>,
+}
+
+/// One thing that is tried.
+pub struct Check {
+    name: String,
+    run: Box<dyn Fn() -> Result<String, Failure> + Send + Sync>,
+}
+
+impl Check {
+    /// What is tried, such as `Debian 13, bare: every fault is survived`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tries it. Gives what it came to, in words; empty if there is nothing to say.
+    ///
+    /// # Errors
+    /// It does not hold.
+    pub fn run(&self) -> Result<String, Failure> {
+        (self.run)()
+    }
+}
+
+/// The resources of a site, and those that a check has changed.
+#[derive(Default)]
+pub struct Coverage(Mutex<Covered>);
+
+#[derive(Default)]
+struct Covered {
+    known: BTreeSet<(ResourceId, Option<Span>)>,
+    changed: BTreeSet<ResourceId>,
+}
+
+impl Coverage {
+    fn note(&self, run: &Run) {
+        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for step in &run.plan().steps {
+            covered.known.insert((step.id.clone(), step.declared_at.clone()));
+            if step.verdict != Verdict::InSync {
+                covered.changed.insert(step.id.clone());
+            }
+        }
+    }
+
+    fn declared(&self, graph: &Graph) {
+        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for vertex in graph.vertices() {
+            covered.known.insert((vertex.id.clone(), vertex.declared_at.cloned()));
+        }
+    }
+
+    /// The resources that no check has changed, with where they were declared.
+    pub fn untouched(&self) -> Vec<(ResourceId, Option<Span>)> {
+        let covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        covered.known.iter().filter(|(id, span)| span.is_some() && !covered.changed.contains(id)).cloned().collect()
+    }
+
+    /// How many resources there are.
+    pub fn resources(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.iter().filter(|(_, span)| span.is_some()).count()
+    }
+}
+
+impl Suite {
+    /// Everything that is to be tried with a site.
+    ///
+    /// # Errors
+    /// The site is invalid on every release, or what its tests begin with cannot be.
+    pub fn new(registry: &Registry, input: &Input, options: &SuiteOptions) -> Result<Suite, Failure> {
+        let coverage = Arc::new(Coverage::default());
+        let mut suite = Suite { checks: Vec::new(), coverage };
+        let beside = beside(input);
+        let newest = options.releases.last().copied().unwrap_or(RELEASES[1]);
+        let declared = crate::config::load(registry, &facts_of(newest)?, input.clone())?;
+        let tests: Vec<SiteTest> = declared.tests().to_vec();
+        let test_host = declared.test_host().clone();
+        for release in &options.releases {
+            let site = Arc::new(Site::of(registry, input.clone()).facts(facts_of(*release)?));
+            suite.add_sweeps(&site, *release, &test_host, options.drifted, beside.as_deref())?;
+        }
+        for test in &tests {
+            let releases = if test.case.releases.is_empty() { &options.releases } else { &test.case.releases };
+            for release in releases.iter().filter(|release| options.releases.contains(release)) {
+                suite.add_test(registry, input, test, *release, &test_host, beside.as_deref())?;
+            }
+        }
+        if let Some(part) = &options.filter {
+            suite.checks.retain(|check| check.name.contains(part.as_str()));
+        }
+        Ok(suite)
+    }
+
+    /// What is tried.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// What was changed so far.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    fn add(&mut self, name: String, run: impl Fn() -> Result<String, Failure> + Send + Sync + 'static) {
+        self.checks.push(Check { name, run: Box::new(run) });
+    }
+
+    /// What holds for every site: on a bare host, on one that has converged, and on ones that have drifted.
+    fn add_sweeps(
+        &mut self,
+        site: &Arc<Site>,
+        release: u32,
+        test_host: &StartingState,
+        drifted: u64,
+        beside: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let bare = starting(test_host, release, beside)?;
+        let mut starts = vec![Start::Bare, Start::Converged];
+        starts.extend((1..=drifted).map(Start::Drifted));
+        for start in starts {
+            let begin = {
+                let (site, bare, coverage) = (Arc::clone(site), bare.clone(), Arc::clone(&self.coverage));
+                move || start.host(&site, &bare, &coverage)
+            };
+            let begin = Arc::new(begin);
+            let name = |what: &str| format!("Debian {release}, {start}: {what}");
+            let (coverage, with) = (Arc::clone(&self.coverage), Arc::clone(&begin));
+            self.add(name("converges, and again to nothing"), move || {
+                let (host, graph) = with()?;
+                coverage.declared(&graph);
+                let (_, run) = checks::idempotent(&graph, &host)?;
+                coverage.note(&run);
+                Ok(count(run.effects().count(), "effect"))
+            });
+            let with = Arc::clone(&begin);
+            self.add(name("survives every fault at every effect"), move || {
+                let (host, graph) = with()?;
+                Ok(count(faults::survives_every_fault(&graph, &host)?.faults, "fault"))
+            });
+            let with = Arc::clone(&begin);
+            self.add(name("can be undone"), move || {
+                let (host, graph) = with()?;
+                checks::rolls_back(&graph, &host).map(|()| String::new())
+            });
+            let with = Arc::clone(&begin);
+            self.add(name("converges in any order"), move || {
+                let (host, graph) = with()?;
+                Ok(count(checks::in_any_order(&graph, &host)?, "order"))
+            });
+        }
+        Ok(())
+    }
+
+    /// A test that the site brings along.
+    fn add_test(
+        &mut self,
+        registry: &Registry,
+        input: &Input,
+        test: &SiteTest,
+        release: u32,
+        test_host: &StartingState,
+        beside: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let name = format!("Debian {release}, test {}", test.name);
+        let state = &test.case.host;
+        let begin = || match &state.fixture {
+            Some(_) => {
+                starting(&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, release, beside)
+            }
+            None => starting(test_host, release, beside),
+        };
+        let unfit =
+            |error: Error| Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &["host"]);
+        let host = begin().map_err(unfit)?;
+        // A typo in it is told before anything is tried.
+        furnish(host.clone(), state).map_err(unfit)?;
+        let facts = test.case.facts.over(facts_of(release)?);
+        let site = Site::of(registry, input.clone()).facts(facts);
+        let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
+        self.add(name, move || {
+            let host = host.clone();
+            let graph = match (site.graph(&host), &test.case.expect.invalid) {
+                (Err(failure), Some(part)) => return refused(&test, &failure, part),
+                (Ok(_), Some(part)) => {
+                    let failure = Failure::new(format!("the site is valid, and was to be refused with {part:?}"));
+                    return Err(failure.said_by(&test, &["expect", "invalid"]));
+                }
+                (graph, None) => graph?,
+            };
+            if test.case.converged {
+                site.converge(&host)?;
+            }
+            let host = furnish(host, &test.case.host)?;
+            host.forget_counts();
+            let run = Run::of_site(&graph, &host)?;
+            coverage.note(&run);
+            expect::compare(&test, &run, &host)?;
+            Ok(String::new())
+        });
+        Ok(())
+    }
+}
+
+/// A site that was refused must have been so for the expected reason.
+fn refused(test: &SiteTest, failure: &Failure, part: &str) -> Result<String, Failure> {
+    let messages: Vec<&str> = match failure.diagnostics() {
+        Some(diagnostics) => diagnostics.list.iter().map(|diagnostic| diagnostic.message.as_str()).collect(),
+        None => vec![failure.what()],
+    };
+    if messages.iter().any(|message| message.contains(part)) {
+        return Ok(String::new());
+    }
+    let found = Failure::new(format!("the site is refused, but not with {part:?}")).difference(messages.join("\n"));
+    Err(found.said_by(test, &["expect", "invalid"]))
+}
+
+/// Where relative paths of a site start.
+fn beside(input: &Input) -> Option<PathBuf> {
+    input.sources.iter().find_map(|source| match source {
+        crate::config::SiteSource::File(file) => file.parent().map(Path::to_owned),
+        crate::config::SiteSource::Text { .. } => None,
+    })
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// How a host is before the site meets it.
+#[derive(Clone, Copy)]
+enum Start {
+    Bare,
+    Converged,
+    Drifted(u64),
+}
+
+impl Start {
+    fn host(self, site: &Site, bare: &SimHost, coverage: &Coverage) -> Result<(SimHost, Arc<Graph>), Failure> {
+        let host = bare.clone();
+        let graph = site.graph(&host)?;
+        if !matches!(self, Start::Bare) {
+            coverage.note(&Run::of_site(&graph, &host)?.succeeded()?);
+        }
+        if let Start::Drifted(seed) = self {
+            drift(&graph, &host, seed);
+        }
+        Ok((host, graph))
+    }
+}
+
+impl std::fmt::Display for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Start::Bare => f.write_str("bare"),
+            Start::Converged => f.write_str("converged"),
+            Start::Drifted(seed) => write!(f, "drifted {seed}"),
+        }
+    }
+}

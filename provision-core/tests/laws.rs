@@ -1,0 +1,298 @@
+//! Each law can be broken: a type that breaks it on purpose is caught by it, and a good one keeps them all.
+#![cfg(feature = "testing")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use provision_core::effect::{Access, Effect, WriteFile};
+use provision_core::error::Result;
+use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::path::{HostPath, Mode};
+use provision_core::registry::Registry;
+use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::secret::Text;
+use provision_core::testing::{Case, Law, Laws, Verdict};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+const MOTD: &str = "/etc/motd";
+
+fn path(path: &str) -> HostPath {
+    HostPath::new(path).unwrap()
+}
+
+fn hosts() -> [(&'static str, SimHost); 3] {
+    [
+        ("absent", SimHost::debian(13).with_directory("/srv")),
+        ("drifted", SimHost::debian(13).with_file(MOTD, "something that is quite old\n")),
+        ("in sync", SimHost::debian(13).with_file(MOTD, "hello\n")),
+    ]
+}
+
+/// What a file holds, or a digest of it where it is compared with a secret.
+fn look(text: &Text, host: &dyn HostView) -> Result<Option<String>> {
+    let Some(found) = host.read_text(MOTD)? else { return Ok(None) };
+    Ok(Some(text.digest(found.as_bytes()).unwrap_or(found)))
+}
+
+fn want(text: &Text) -> Result<Option<String>> {
+    let wanted = text.reveal()?;
+    Ok(Some(text.digest(wanted.as_bytes()).unwrap_or_else(|| wanted.to_owned())))
+}
+
+fn write(text: &Text, host: &dyn Host) -> Result<()> {
+    let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+    host.perform(&Effect::WriteFile(WriteFile::new(path(MOTD), text.content()?, access))).map(drop)
+}
+
+/// A type that writes `/etc/motd`, but for what it does otherwise.
+macro_rules! motd {
+    (@for $name:ident, check $check:expr, plan $plan:expr, apply $apply:expr) => {
+        impl Resource for $name {
+            const TYPE: &'static str = "motd";
+            type State = Option<String>;
+            fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+                let check: fn(&Text, &dyn HostView) -> Result<Option<String>> = $check;
+                check(&self.text, host)
+            }
+            fn plan(&self, _: &ResourceId, now: &Self::State) -> Result<Self::State> {
+                let plan: fn(&Text, &Option<String>) -> Result<Option<String>> = $plan;
+                plan(&self.text, now)
+            }
+            fn apply(&self, _: &ResourceId, now: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+                let apply: fn(&Text, &Option<String>, &dyn Host) -> Result<()> = $apply;
+                apply(&self.text, now, host)
+            }
+            fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+                vec![("text", &mut self.text)]
+            }
+            fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+                vec![Claim::owns(Target::Path(path(MOTD)))]
+            }
+        }
+    };
+    ($name:ident { check $check:expr, plan $plan:expr, apply $apply:expr }) => {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        struct $name {
+            text: Text,
+        }
+        motd!(@for $name, check $check, plan $plan, apply $apply);
+    };
+}
+
+/// The laws that a type breaks.
+fn broken<R: Resource>(make: fn(Text) -> R) -> Vec<Law> {
+    let case = |(name, host)| Case::new(name, host, "greeting", make("hello\n".into()));
+    let verdicts = Laws::new(Registry::new().with::<R>()).of(hosts().map(case)).try_all();
+    assert_eq!(verdicts.entries().len(), Law::ALL.len(), "{verdicts}");
+    verdicts.broken()
+}
+
+#[test]
+fn a_good_type_keeps_them_all() {
+    motd!(Good { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });
+    let case = |(name, host)| Case::new(name, host, "greeting", Good { text: "hello\n".into() });
+    let verdicts = Laws::new(Registry::new().with::<Good>()).of(hosts().map(case)).try_all();
+    verdicts.assert();
+    // The contract needs Nickel.
+    let tried = |verdict: &&Verdict| verdict.trials > 0 || verdict.law == Law::ContractAndTypeAgree;
+    assert_eq!(verdicts.entries().iter().filter(tried).count(), Law::ALL.len(), "every law was tried: {verdicts}");
+}
+
+#[test]
+fn a_type_without_cases_fails() {
+    motd!(Good { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });
+    let verdicts = Laws::new(Registry::new().with::<Good>()).try_all();
+    assert_eq!((verdicts.untried(), verdicts.all_kept()), (&["motd"][..], false));
+}
+
+/// Law 1: two looks find two states.
+#[test]
+fn looking_that_does_not_repeat_is_caught() {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    motd!(Restless {
+        check |text, host| look(text, host).map(|_| Some(LOOKS.fetch_add(1, Ordering::Relaxed).to_string())),
+        plan |_, now| Ok(now.clone()),
+        apply |text, _, host| write(text, host)
+    });
+    assert!(broken(|text| Restless { text }).contains(&Law::LookingNeverWrites));
+}
+
+/// Law 2: what is wanted moves on.
+#[test]
+fn a_plan_that_is_never_content_is_caught() {
+    motd!(Greedy {
+        check look,
+        plan |_, now| Ok(Some(format!("{}x", now.clone().unwrap_or_default()))),
+        apply |text, _, host| write(text, host)
+    });
+    assert!(broken(|text| Greedy { text }).contains(&Law::PlanIsIdempotent));
+}
+
+/// Law 3: what is promised is not what is done.
+#[test]
+fn a_promise_that_is_not_kept_is_caught() {
+    motd!(Liar {
+        check look,
+        plan |text, _| want(text),
+        apply |_, _, host| host.write_text(MOTD, "a lie\n")
+    });
+    assert!(broken(|text| Liar { text }).contains(&Law::ThePlanIsWhatHappens));
+}
+
+/// Law 4: there is always something to do.
+#[test]
+fn a_type_that_is_never_quiet_is_caught() {
+    motd!(Noisy {
+        check |text, host| Ok(look(text, host)?.map(|found| format!("{found}{}", host.now().monotonic_micros))),
+        plan |text, _| want(text),
+        apply |text, _, host| write(text, host)
+    });
+    assert!(broken(|text| Noisy { text }).contains(&Law::TheSecondRunIsQuiet));
+}
+
+/// Law 5: it decides by a mark that it sets before its work is done.
+#[test]
+fn work_that_a_crash_loses_is_caught() {
+    motd!(Forgetful {
+        check |text, host| Ok(if host.read_text("/srv/done")?.is_some() { want(text)? } else { None }),
+        plan |text, _| want(text),
+        apply |text, _, host| {
+            host.write_text("/srv/done", "")?;
+            write(text, host)
+        }
+    });
+    assert!(broken(|text| Forgetful { text }).contains(&Law::ACrashIsSurvived));
+}
+
+/// Law 6: a file is written in two halves.
+#[test]
+fn a_file_that_is_torn_is_caught() {
+    motd!(Torn {
+        check look,
+        plan |text, _| want(text),
+        apply |text, _, host| {
+            host.write_text(MOTD, "hel")?;
+            write(text, host)
+        }
+    });
+    assert_eq!(broken(|text| Torn { text }), [Law::NoTornFiles]);
+}
+
+/// Law 7: something else is changed as well.
+#[test]
+fn what_is_not_claimed_and_changed_is_caught() {
+    motd!(Trespasser {
+        check look,
+        plan |text, _| want(text),
+        apply |text, _, host| {
+            write(text, host)?;
+            host.write_text("/etc/issue", "mine\n")
+        }
+    });
+    assert!(broken(|text| Trespasser { text }).contains(&Law::NothingOutsideItsClaims));
+}
+
+/// Law 8: an effect that fails is passed over.
+#[test]
+fn a_failure_that_is_passed_over_is_caught() {
+    motd!(Careless {
+        check look,
+        plan |text, _| want(text),
+        apply |text, _, host| {
+            let _ = write(text, host);
+            Ok(())
+        }
+    });
+    assert!(broken(|text| Careless { text }).contains(&Law::FailuresAreReported));
+}
+
+/// Law 9: the schema says more than the type accepts.
+#[cfg(feature = "nickel")]
+#[test]
+fn a_contract_that_says_something_else_is_caught() {
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct TwoTongues {
+        #[schemars(with = "u32")]
+        text: Text,
+    }
+    motd!(@for TwoTongues, check look, plan |text, _| want(text), apply |text, _, host| write(text, host));
+    assert!(broken(|text| TwoTongues { text }).contains(&Law::ContractAndTypeAgree));
+}
+
+/// Law 10: attributes that do not exist are accepted, so a typo is passed over.
+#[test]
+fn a_type_that_accepts_anything_is_caught() {
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Open {
+        text: Text,
+    }
+    motd!(@for Open, check look, plan |text, _| want(text), apply |text, _, host| write(text, host));
+    assert!(broken(|text| Open { text }).contains(&Law::RoundTripAndClosed));
+}
+
+/// Law 11: what is not there is taken for granted.
+#[test]
+fn a_panic_in_an_empty_world_is_caught() {
+    motd!(Confident {
+        check |text, host| {
+            host.read_text("/etc/debian_version")?.expect("every host is a Debian");
+            look(text, host)
+        },
+        plan |text, _| want(text),
+        apply |text, _, host| write(text, host)
+    });
+    assert_eq!(broken(|text| Confident { text }), [Law::AnEmptyWorldIsSurvived]);
+}
+
+/// Law 12: the state is the secret itself.
+#[test]
+fn a_secret_that_is_told_is_caught() {
+    motd!(Chatty {
+        check |_, host| host.read_text(MOTD),
+        plan |text, _| Ok(Some(text.reveal()?.to_owned())),
+        apply |text, _, host| write(text, host)
+    });
+    assert_eq!(broken(|text| Chatty { text }), [Law::SecretsStayIn]);
+}
+
+/// Law 13: a file is parted from its other name, which no undo joins again, and nobody says so.
+#[test]
+fn what_cannot_be_undone_and_does_not_say_so_is_caught() {
+    motd!(Parting { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });
+    let host = SimHost::debian(13).with_file(MOTD, "old").with_hard_link("/etc/motd.other", MOTD);
+    let case = Case::new("two names", host, "greeting", Parting { text: "hello\n".into() });
+    let verdicts = Laws::new(Registry::new().with::<Parting>()).of([case]).try_all();
+    assert_eq!(verdicts.broken(), [Law::UndoIsExact], "{verdicts}");
+}
+
+/// Law 14: who comes last has the last word.
+#[test]
+fn an_order_that_matters_is_caught() {
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct LastWord {
+        text: String,
+    }
+    impl Resource for LastWord {
+        const TYPE: &'static str = "word";
+        type State = bool;
+        fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
+            Ok(host.read_text(MOTD)?.unwrap_or_default().contains(id.name()))
+        }
+        fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+            Ok(true)
+        }
+        fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+            let before = host.read_text(MOTD)?.unwrap_or_default();
+            host.write_text(MOTD, &format!("{before}{}\n", id.name()))
+        }
+    }
+    let case =
+        |name: &str| Case::new(name, SimHost::debian(13).with_file(MOTD, ""), name, LastWord { text: String::new() });
+    let verdicts =
+        Laws::new(Registry::new().with::<LastWord>()).of([case("one"), case("two"), case("three")]).try_all();
+    assert!(verdicts.broken().contains(&Law::OrderDoesNotMatter), "{verdicts}");
+}

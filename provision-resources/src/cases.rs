@@ -1,0 +1,171 @@
+//! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
+
+use provision_core::host::SimHost;
+use provision_core::resource::Resource;
+use provision_core::testing::{Case, Laws};
+use serde_json::{Value, json};
+
+use crate::{Directory, File, Group, Package, PackageManager, Service, Symlink, User, registry};
+
+/// The laws for all types of this crate, with their cases, on a release of Debian.
+pub fn laws(release: u32) -> Laws {
+    Laws::new(registry())
+        .of(files(release))
+        .of(directories(release))
+        .of(symlinks(release))
+        .of(groups(release))
+        .of(users(release))
+        .of(packages(release))
+        .of(package_managers(release))
+        .of(services(release))
+}
+
+fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {
+    let want = serde_json::from_value(attributes).expect("the declaration of a case is one of its type");
+    Case::new(name, host, resource, want)
+}
+
+fn files(release: u32) -> Vec<Case<File>> {
+    let bare = || SimHost::debian(release);
+    let old = || bare().with_file("/srv/app.conf", "old\nlines\n");
+    let conf = "/srv/app.conf";
+    vec![
+        case("absent", bare(), conf, json!({ "content": "new\n" })),
+        case("drifted", old(), conf, json!({ "content": "new\n" })),
+        case("in sync", old(), conf, json!({ "content": "old\nlines\n" })),
+        case("access", old().with_user("anna"), conf, json!({ "owner": "anna", "group": "anna", "mode": "0640" })),
+        case("deeper", bare(), "/srv/a/b/c.conf", json!({ "content": "x" })),
+        case("gone", old(), conf, json!({ "ensure": "absent" })),
+        case("once", bare(), "/srv/once", json!({ "content": "first", "replace": "once" })),
+        case("backup", old(), conf, json!({ "content": "new\n", "backup": true })),
+        case("a link in its place", bare().with_link(conf, "/etc/issue"), conf, json!({ "content": "own" })),
+        case(
+            "a list",
+            old().with_user("anna"),
+            conf,
+            json!({ "content": "new\n", "mode": "0664", "acl": { "user:anna": "rw", "group:": "r" } }),
+        ),
+        case("private", old(), conf, json!({ "content": "new\n", "mode": "0600" })),
+        case("json", bare(), "/srv/x.json", json!({ "json": { "a": [1, 2], "b": null } })),
+        case(
+            "a unit file",
+            bare(),
+            "/etc/systemd/system/app.service",
+            json!({ "content": "[Service]\nExecStart=/bin/true\n" }),
+        ),
+    ]
+}
+
+fn directories(release: u32) -> Vec<Case<Directory>> {
+    let bare = || SimHost::debian(release);
+    let tree = || {
+        bare()
+            .with_user("anna")
+            .with_file("/srv/www/index.html", "hello")
+            .with_file("/srv/www/old/page.html", "old")
+            .with_link("/srv/www/link", "/etc")
+    };
+    vec![
+        case("absent", bare(), "/srv/data", json!({ "mode": "0750" })),
+        case("deeper", bare(), "/srv/a/b/c", json!({})),
+        case("in sync", tree(), "/srv/www", json!({})),
+        case("access", tree(), "/srv/www", json!({ "owner": "anna", "mode": "2775" })),
+        case("recurse", tree(), "/srv/www", json!({ "owner": "anna", "group": "anna", "recurse": true })),
+        case("purge", tree(), "/srv/www", json!({ "purge": true })),
+        case("gone", bare().with_directory("/srv/empty"), "/srv/empty", json!({ "ensure": "absent" })),
+        case("gone with all", tree(), "/srv/www", json!({ "ensure": "absent", "recurse": true })),
+        case(
+            "lists",
+            bare().with_user("anna"),
+            "/srv/shared",
+            json!({ "mode": "0775", "acl": { "user:anna": "rwx" }, "default_acl": { "user:anna": "rwx" } }),
+        ),
+    ]
+}
+
+fn symlinks(release: u32) -> Vec<Case<Symlink>> {
+    let bare = || SimHost::debian(release);
+    let link = "/srv/current";
+    vec![
+        case("absent", bare(), link, json!({ "target": "/etc" })),
+        case("drifted", bare().with_link(link, "/usr"), link, json!({ "target": "/etc" })),
+        case("in sync", bare().with_link(link, "/etc"), link, json!({ "target": "/etc" })),
+        case("deeper", bare(), "/srv/a/b/link", json!({ "target": "../c" })),
+        case("in the place of a file", bare().with_file(link, "x"), link, json!({ "target": "/etc", "force": true })),
+        case("gone", bare().with_link(link, "/usr"), link, json!({ "ensure": "absent" })),
+    ]
+}
+
+fn groups(release: u32) -> Vec<Case<Group>> {
+    let bare = || SimHost::debian(release);
+    vec![
+        case("absent", bare(), "media", json!({})),
+        case("system", bare(), "media", json!({ "system": true })),
+        case("a number", bare(), "numbered", json!({ "gid": 4711 })),
+        case("another number", bare().with_group("media"), "media", json!({ "gid": 4712 })),
+        case(
+            "members",
+            bare().with_group("media").with_user("anna").with_user("bert"),
+            "media",
+            json!({ "members": ["anna", "bert"] }),
+        ),
+        case("in sync", bare().with_group("media"), "media", json!({})),
+        case("gone", bare().with_group("media"), "media", json!({ "ensure": "absent" })),
+    ]
+}
+
+fn users(release: u32) -> Vec<Case<User>> {
+    let bare = || SimHost::debian(release);
+    let anna = || bare().with_user("anna");
+    let hash = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7";
+    vec![
+        case("absent", bare(), "anna", json!({})),
+        case("system", bare(), "daemonized", json!({ "system": true })),
+        case("a home", bare(), "anna", json!({ "home": "/srv/anna", "shell": "/bin/bash", "gecos": "Anna" })),
+        case("drifted", anna(), "anna", json!({ "shell": "/bin/bash", "gecos": "Anna" })),
+        case("groups", anna(), "anna", json!({ "groups": { "www-data": true, "adm": true } })),
+        case("a password", anna(), "anna", json!({ "password": hash })),
+        case("locked", anna(), "anna", json!({ "locked": true })),
+        case("expires", anna(), "anna", json!({ "expires": "2030-01-01" })),
+        case("in sync", anna(), "anna", json!({})),
+        case("gone", anna(), "anna", json!({ "ensure": "absent" })),
+    ]
+}
+
+fn packages(release: u32) -> Vec<Case<Package>> {
+    let bare = || SimHost::debian(release);
+    let hello = || bare().with_package("hello");
+    vec![
+        case("absent", bare(), "hello", json!({})),
+        case("with what it needs", bare(), "nginx", json!({ "recommends": false })),
+        case("in sync", hello(), "hello", json!({})),
+        case("gone", hello(), "hello", json!({ "ensure": "absent" })),
+        case("gone with its configuration", bare().with_package("cron"), "cron", json!({ "ensure": "purged" })),
+        case("held", hello(), "hello", json!({ "hold": true })),
+        case("no longer held", hello().with_held_package("hello"), "hello", json!({ "hold": false })),
+    ]
+}
+
+fn package_managers(release: u32) -> Vec<Case<PackageManager>> {
+    let bare = || SimHost::debian(release);
+    vec![
+        case("in sync", bare(), "apt", json!({})),
+        case("interrupted", bare().with_interrupted_package("hello"), "apt", json!({})),
+    ]
+}
+
+fn services(release: u32) -> Vec<Case<Service>> {
+    let unit =
+        "[Unit]\nDescription=A test\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
+    let bare = || SimHost::debian(release).with_file("/etc/systemd/system/app.service", unit);
+    let cron = || SimHost::debian(release).with_package("cron");
+    vec![
+        case("off", bare(), "app", json!({})),
+        case("started and not enabled", bare(), "app", json!({ "enabled": false })),
+        case("enabled and not started", bare(), "app", json!({ "running": false })),
+        case("in sync", cron(), "cron", json!({})),
+        case("stopped", cron(), "cron", json!({ "running": false, "enabled": false })),
+        case("masked", cron(), "cron", json!({ "masked": true })),
+        case("a timer", SimHost::debian(release), "apt-daily.timer", json!({ "running": false, "enabled": false })),
+    ]
+}
