@@ -18,6 +18,10 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const NO_STARTS: &str =
     "#!/bin/sh\n# Written by provision while it changes packages of a system that does not run.\nexit 101\n";
 
+/// Starts what follows with its status protocol beside what it says. apt closes the descriptor of the protocol for
+/// maintainer scripts, so it cannot be that of standard output: scripts that say something would fail.
+const WITH_STATUS: [&str; 4] = ["sh", "-c", "exec 3>&1; exec \"$@\"", "sh"];
+
 /// Variables that keep the programs of a package run from asking questions, or from restarting services by themselves.
 const QUIET: [(&str, &str); 6] = [
     ("DEBIAN_FRONTEND", "noninteractive"),
@@ -245,7 +249,7 @@ pub(super) fn automatic(system: &LocalSystem) -> Result<HashSet<String>> {
 
 fn change(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {
     let declares_removals = !(transaction.remove.is_empty() && transaction.purge.is_empty());
-    let mut first = vec!["-o", "APT::Status-Fd=1", "-o", "Dpkg::Use-Pty=0"];
+    let mut first = vec!["-o", "APT::Status-Fd=3", "-o", "Dpkg::Use-Pty=0"];
     if !transaction.options.allow_removals {
         if declares_removals {
             refuse_undeclared_removals(system, transaction)?;
@@ -254,7 +258,7 @@ fn change(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> 
         }
     }
     let output = without_starts(system, || {
-        let command = command(arguments(transaction, &first));
+        let command = command(WITH_STATUS.into_iter().map(str::to_owned).chain(arguments(transaction, &first)));
         system.run_watched(&command, &|line| {
             if let Some(text) = progress(line) {
                 system.progress(&text);
