@@ -14,6 +14,7 @@ mod ledger;
 mod root_directory;
 mod secrets;
 mod swapping;
+mod testing;
 mod verbs;
 
 use std::io::Write;

@@ -1,0 +1,259 @@
+//! Trying sites on simulated hosts, and recording hosts as fixtures.
+
+use serde_json::Value;
+
+use crate::{Place, Ran};
+
+const GOOD: &str = r#"{
+  resources = {
+    file."/etc/motd".content = "%{std.to_string facts.cpus} processors\n",
+    user.deploy = {},
+  },
+  tests = {
+    "the greeting counts processors" = {
+      facts.cpus = 8,
+      expect.files."/etc/motd".text = "8 processors\n",
+    },
+  },
+}
+"#;
+
+const BAD: &str = r#"{
+  resources.file."/etc/motd".content = "hello\n",
+  tests = {
+    "it <greets> & more" = {
+      host.files."/etc/motd" = "old\n",
+      expect.files."/etc/motd".contains = ["goodbye"],
+    },
+    "it comes with nginx" = {
+      host.files."/etc/motd" = "hello\n",
+      expect.packages.nginx = true,
+    },
+    "it is well" = { expect.files."/etc/motd".mode = "0644" },
+  },
+}
+"#;
+
+/// A site that greets, with a test that says this.
+fn with_test(says: &str) -> Place {
+    Place::with(&format!(
+        "{{\n  resources.file.\"/etc/motd\".content = \"hello\\n\",\n  tests.greets = {{ {says} }},\n}}\n"
+    ))
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.seen()))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// How long it took differs from run to run.
+macro_rules! assert_seen {
+    ($name:literal, $ran:expr) => {
+        insta::with_settings!({ filters => [(r"\(\d+\.\d s\)", "(TIME)")] }, {
+            insta::assert_snapshot!($name, $ran.seen());
+        });
+    };
+}
+
+#[test]
+fn a_site_that_is_well() {
+    assert_seen!("good_site", Place::with(GOOD).run("test site.ncl --drifted 1"));
+}
+
+#[test]
+fn a_site_whose_tests_fail() {
+    let place = Place::with(BAD);
+    let ran = place.run("test site.ncl --filter test --release 13");
+    assert_eq!(ran.code, 1);
+    assert_seen!("bad_site", ran);
+    let quiet = place.run("test --quiet site.ncl --filter test --release 13");
+    assert!(!quiet.out.contains("ok  ") && quiet.out.contains("FAIL"), "{}", quiet.seen());
+}
+
+#[test]
+fn checks_are_chosen_by_name_and_release() {
+    let place = Place::with(GOOD);
+    let chosen = place.run("test site.ncl --filter undone --release 13 --drifted 0");
+    assert_seen!("chosen", chosen);
+    let newest = json(&place.run("test site.ncl --release 13 --format json"));
+    let checks = newest["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 4 * 4 + 1);
+    assert!(checks.iter().all(|check| text(&check["name"]).starts_with("Debian 13")), "{newest}");
+}
+
+#[test]
+fn a_release_that_was_not_recorded_is_refused() {
+    assert_seen!("no_release", Place::with(GOOD).run("test site.ncl --release 11"));
+}
+
+#[test]
+fn programs_read_what_a_test_came_to() {
+    let ran = Place::with(BAD).run("test site.ncl --filter test --release 13 --format json");
+    let document = json(&ran);
+    assert_eq!((ran.code, text(&document["schema"])), (1, "provision/test/1"));
+    assert_eq!((document["passed"].as_u64(), document["failed"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(document["coverage"]["resources"], 1);
+    assert_eq!(document["coverage"]["untouched"].as_array().map(Vec::len), Some(0));
+    let mut fields: Vec<&String> = document["checks"][0].as_object().unwrap().keys().collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["at", "details", "failure", "name", "passed", "resource", "says", "seconds"]);
+    let checks = document["checks"].as_array().unwrap();
+    let failed: Vec<&Value> = checks.iter().filter(|check| check["passed"] == false).collect();
+    let nginx = failed.iter().find(|check| text(&check["name"]).ends_with("it comes with nginx")).unwrap();
+    assert_eq!(nginx["failure"], "there is no package nginx");
+    assert_eq!((&nginx["at"]["file"], &nginx["at"]["line"]), (&Value::from("site.ncl"), &Value::from(10)));
+}
+
+/// Each element that begins ends, in order, and no text has a bare `<` or `&`.
+fn assert_well_formed(xml: &str) {
+    let mut open = Vec::new();
+    let mut rest = xml;
+    while let Some((before, after)) = rest.split_once('<') {
+        let entities = before.split('&').skip(1);
+        assert!(entities.into_iter().all(|text| text.find(';').is_some_and(|end| end < 6)), "{before}");
+        let (tag, after) = after.split_once('>').unwrap();
+        assert!(!tag.contains('<') && tag.matches('"').count() % 2 == 0, "{tag}");
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{xml}"),
+            None if tag.starts_with('?') || tag.ends_with('/') => {}
+            None => open.push(tag.split(' ').next().unwrap()),
+        }
+        rest = after;
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{xml}");
+}
+
+#[test]
+fn continuous_integration_reads_junit() {
+    let place = Place::with(BAD);
+    let ran = place.run("test site.ncl --release 13 --drifted 0 --junit results.xml");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    let xml = std::fs::read_to_string(place.path("results.xml")).unwrap();
+    assert_well_formed(&xml);
+    assert!(xml.contains("<testsuites tests=\"11\" failures=\"2\">"), "{xml}");
+    assert!(xml.contains("name=\"Debian 13, test it &lt;greets&gt; &amp; more\""), "{xml}");
+    assert!(xml.contains("<failure message=\"there is no package nginx\">"), "{xml}");
+    assert!(xml.contains("classname=\"Debian 13, bare\" name=\"can be undone\""), "{xml}");
+}
+
+#[test]
+fn what_fails_tells_how() {
+    let place = Place::with(GOOD);
+    assert_eq!(place.run("test site.ncl --filter undone").code, 0);
+    assert_eq!(Place::with("{ resources.file.\"/etc/motd\".contnt = \"x\" }").run("test site.ncl").code, 3);
+    assert_eq!(place.run("test none.ncl").code, 3);
+    assert_eq!(place.run("test").code, 64);
+    assert_eq!(place.run("test site.ncl --jobs 0").code, 64);
+    assert_eq!(place.run("test site.ncl --release trixie").code, 64);
+    assert_eq!(place.run("test site.ncl --root /").code, 64);
+    assert_seen!("simulate", place.run("test --simulate site.ncl"));
+}
+
+#[test]
+fn an_unknown_expectation_is_refused() {
+    let ran = with_test("expect.fils.\"/etc/motd\".text = \"hello\\n\"").run("test site.ncl");
+    assert_eq!(ran.code, 3);
+    assert_seen!("unknown_expectation", ran);
+    let ran = with_test("expect = { plan.\"file:/etc/motd\" = 'chnge }").run("test site.ncl");
+    assert_eq!(ran.code, 3);
+    assert_seen!("unknown_word", ran);
+}
+
+#[test]
+fn every_verb_refuses_a_test_with_a_typo() {
+    let place = with_test("hst.packages = [\"nginx\"]");
+    let ran = place.run("validate --simulate site.ncl");
+    assert!(ran.code == 3 && ran.seen().contains("did you mean `host`?"), "{}", ran.seen());
+}
+
+#[test]
+fn an_unknown_package_is_refused_before_anything_is_tried() {
+    let ran = with_test("host.packages = [\"nginks\"]").run("test site.ncl");
+    assert_eq!(ran.code, 3);
+    assert_seen!("unknown_package", ran);
+}
+
+#[test]
+fn a_test_of_a_resource_that_is_not_there_fails() {
+    let ran = with_test("expect.plan.\"file:/etc/mot\" = 'change").run("test site.ncl --filter test --release 13");
+    assert!(ran.code == 1 && ran.out.contains("the site has no resource file:/etc/mot\n"), "{}", ran.seen());
+}
+
+#[test]
+fn a_site_that_was_to_be_refused_and_is_not() {
+    let ran = with_test("expect.invalid = \"no\"").run("test site.ncl --filter test --release 13");
+    assert_eq!(ran.code, 1);
+    assert_seen!("not_refused", ran);
+}
+
+#[test]
+fn a_command_that_nobody_declared_is_an_error() {
+    let site = |commands: &str| {
+        Place::with(&format!(
+            "{{\n  resources.file.\"/etc/motd\" = {{ content = \"hello\\n\", validate = \"grep -q hello %\" }},\n  \
+             test_host = {{ {commands} }},\n}}\n"
+        ))
+    };
+    let ran = site("").run("test site.ncl --release 13 --drifted 0 --filter bare:");
+    assert_eq!(ran.code, 1);
+    let first = ran.out.lines().take(3).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("unknown_command", first);
+    let ran = site("commands.\"grep -q\" = {}").run("test site.ncl --release 13 --drifted 0 --filter bare:");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+}
+
+#[test]
+fn a_simulated_host_is_recorded_and_is_a_fixture() {
+    let place = with_test("releases = [12], host.fixture = \"web1.host\", expect.changes = [\"file:/etc/motd\"]");
+    let recorded = place.run("record host --simulate -o web1.host");
+    assert_eq!((recorded.code, recorded.out.as_str()), (0, ""), "{}", recorded.seen());
+    assert_eq!(place.run("test site.ncl --filter test").code, 0);
+    let shown = json(&place.run("record host --simulate"));
+    assert_eq!((text(&shown["format"]), text(&shown["os"]["version"])), ("provision-host/1", "12"));
+    let without = json(&place.run("record host --simulate --without /etc"));
+    assert!(shown["paths"].get("/etc").is_some() && without["paths"].get("/etc").is_none());
+}
+
+#[test]
+fn a_root_directory_is_recorded_and_is_a_fixture() {
+    let place = with_test(
+        "releases = [13], host.fixture = \"small.host\",\n    expect = { plan.\"file:/etc/motd\" = 'in_sync, \
+         files.\"/srv/big\".exists = true, packages.nginx = false }",
+    )
+    .file("root/etc/os-release", "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n")
+    .file("root/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
+    .file("root/etc/group", "root:x:0:\n")
+    .file("root/etc/motd", "hello\n")
+    .file("root/srv/big", "not recorded\n");
+    let recorded = place.run("record host --root root -o small.host");
+    assert_eq!(recorded.code, 0, "{}", recorded.seen());
+    let record = std::fs::read_to_string(place.path("small.host")).unwrap();
+    assert!(record.contains("hello\\n") && !record.contains("not recorded"), "{record}");
+    let plan = place.run("test site.ncl --filter test");
+    assert_seen!("small_fixture", plan);
+}
+
+#[test]
+fn a_fixture_of_another_release_is_refused() {
+    let place = with_test("host.fixture = \"web1.host\"");
+    place.run("record host --simulate -o web1.host");
+    let ran = place.run("test site.ncl");
+    assert_eq!(ran.code, 3);
+    assert_seen!("fixture_of_another_release", ran);
+}
+
+#[test]
+fn a_fixture_that_is_none_is_refused() {
+    let place = with_test("host.fixture = \"web1.host\"");
+    assert_seen!("fixture_missing", place.run("test site.ncl"));
+    let place = place.file("web1.host", "{ \"format\": \"provision-host/9\" }");
+    assert_seen!("fixture_of_another_version", place.run("test site.ncl"));
+}
+
+#[test]
+fn recording_what_is_not_there_is_an_error() {
+    assert_seen!("record_nowhere", Place::new().run("record host --root nowhere"));
+}
