@@ -110,7 +110,7 @@ impl<H: HostView> HostView for Overlay<H> {
         let path = &self.real(path)?;
         let found = match self.modelled(path) {
             Some(node) => node.map(|node| node.metadata()),
-            None => self.base.metadata(path)?,
+            None => self.base.metadata(path)?.map(|found| self.model().with_names(found)),
         };
         if found.is_none() {
             self.doubt(|| format!("path {path}"));

@@ -114,7 +114,20 @@ impl Root {
     }
 
     pub(super) fn metadata(&self, path: &HostPath) -> Result<Option<RawMetadata>> {
-        Ok(self.stat(path)?.as_ref().map(RawMetadata::new))
+        match self.stat(path) {
+            Ok(stat) => Ok(stat.as_ref().map(RawMetadata::new)),
+            Err(error) => Err(self.no_directory_above(path).unwrap_or(error)),
+        }
+    }
+
+    /// Names what stands where a directory would have to be.
+    fn no_directory_above(&self, path: &HostPath) -> Option<Error> {
+        let (above, stat) =
+            path.ancestors().find_map(|above| Some((self.stat(&above).ok()??, above))).map(|(s, a)| (a, s))?;
+        let kind = kind_of(&stat);
+        let stands = !matches!(kind, FileKind::Directory | FileKind::Symlink);
+        let message = || format!("{above} is {}, so nothing can be in it", kind.noun());
+        stands.then(|| Error::new(ErrorKind::Conflict, message()))
     }
 
     pub(super) fn age(&self, path: &HostPath) -> Result<Option<u64>> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::missing_account;
 
-use crate::effect::{Access, CreateUser, Removal, Sensitive, UserChanges};
+use crate::effect::{Access, Content, CreateUser, Removal, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::lines::{parse_group, parse_shadow, parse_user};
 use crate::host::sim::ScriptChanges;
@@ -17,6 +17,11 @@ impl<H: HostView> Overlay<H> {
         if self.accounts()?.users.contains_key(&user.name) {
             return Err(Error::new(ErrorKind::Conflict, format!("user {} exists already", user.name)));
         }
+        let taken: BTreeSet<u32> = self.accounts()?.users.values().map(|user| user.uid).collect();
+        let uid = match attributes.uid {
+            Some(uid) => uid,
+            None => free_number(&taken, user.system)?,
+        };
         let gid = match &attributes.primary_group {
             Some(group) => self.gid_of(group)?,
             None => match self.accounts()?.groups.get(&user.name) {
@@ -26,7 +31,9 @@ impl<H: HostView> Overlay<H> {
                         .with_hint(format!("say `primary_group = \"{}\"` to use it", user.name)));
                 }
                 None => {
-                    self.create_group(&user.name, attributes.uid, user.system)?;
+                    // It gets the number of the user where nobody has that.
+                    let is_free = self.accounts()?.group_name(uid).is_none();
+                    self.create_group(&user.name, is_free.then_some(uid), user.system)?;
                     self.gid_of(&user.name)?
                 }
             },
@@ -35,11 +42,6 @@ impl<H: HostView> Overlay<H> {
         {
             let mut model = self.model();
             let accounts = self.accounts_of(&mut model)?;
-            let taken: BTreeSet<u32> = accounts.users.values().map(|user| user.uid).collect();
-            let uid = match attributes.uid {
-                Some(uid) => uid,
-                None => free_number(&taken, user.system)?,
-            };
             let shell = if user.system { "/usr/sbin/nologin" } else { "/bin/sh" };
             let created = User {
                 name: user.name.clone(),
@@ -52,6 +54,7 @@ impl<H: HostView> Overlay<H> {
             accounts.users.insert(user.name.clone(), created);
             let locked = Shadow { password: Sensitive::new("!"), expires: None };
             model.shadows.insert(user.name.clone(), Some(locked));
+            model.rename_owner(&uid.to_string(), &user.name, |_| true);
         }
         self.change_user(&user.name, attributes)?;
         let home = HostPath::new(&home)?;
@@ -59,7 +62,7 @@ impl<H: HostView> Overlay<H> {
             self.make_directories(&home)?;
             let group = self.accounts()?.group_name(gid).map_or_else(|| gid.to_string(), str::to_owned);
             let own = |mode| Access { owner: user.name.clone(), group: group.clone(), mode: Mode::new(mode) };
-            self.place(&home, FileKind::Directory, own(0o700), None)?;
+            self.place(&home, FileKind::Directory, own(self.home_mode()), None)?;
             let skeleton = HostPath::new("/etc/skel")?;
             for name in self.list(&skeleton)?.unwrap_or_default() {
                 if let Ok(Some(content)) = self.read(&skeleton.join(&name)?) {
@@ -68,6 +71,20 @@ impl<H: HostView> Overlay<H> {
             }
         }
         Ok(())
+    }
+
+    /// The mode of a new home; see login.defs(5), HOME_MODE and UMASK.
+    fn home_mode(&self) -> u32 {
+        let definitions = HostPath::new("/etc/login.defs").and_then(|path| self.read(&path)).ok().flatten();
+        let text = definitions.as_ref().and_then(Content::text).unwrap_or_default();
+        let octal = |name: &str| {
+            let lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
+            lines
+                .filter(|rest| rest.starts_with(char::is_whitespace))
+                .last()
+                .and_then(|value| u32::from_str_radix(value.trim(), 8).ok())
+        };
+        octal("HOME_MODE").unwrap_or_else(|| 0o777 & !octal("UMASK").unwrap_or(0o022))
     }
 
     pub(super) fn gid_of(&self, group: &str) -> Result<u32> {
@@ -87,6 +104,7 @@ impl<H: HostView> Overlay<H> {
             return Err(Error::new(ErrorKind::Conflict, format!("user {other} has that number already")));
         }
         let Some(user) = accounts.users.get_mut(name) else { return Err(missing_account("user", name)) };
+        let (old, home) = (user.uid, HostPath::new(&user.home).ok());
         user.uid = changes.uid.unwrap_or(user.uid);
         user.gid = gid.unwrap_or(user.gid);
         for (field, value) in [
@@ -118,6 +136,12 @@ impl<H: HostView> Overlay<H> {
             shadow.expires = changes.expires.unwrap_or(shadow.expires);
         }
         model.shadows.insert(name.to_owned(), shadow);
+        if let Some(uid) = changes.uid.filter(|uid| *uid != old) {
+            // usermod(8), --uid, takes what lies in the home along.
+            let outside = |path: &HostPath| home.as_ref().is_none_or(|home| !path.is_within(home));
+            model.rename_owner(name, &old.to_string(), outside);
+            model.rename_owner(&uid.to_string(), name, |_| true);
+        }
         Ok(())
     }
 
@@ -132,7 +156,9 @@ impl<H: HostView> Overlay<H> {
         let own = accounts.groups.get(name).is_some_and(|group| group.gid == user.gid && group.members.is_empty());
         if own && !accounts.users.values().any(|other| other.gid == user.gid) {
             accounts.groups.remove(name);
+            model.rename_group(name, &user.gid.to_string());
         }
+        model.rename_owner(name, &user.uid.to_string(), |_| true);
         model.shadows.insert(name.to_owned(), None);
         drop(model);
         if remove_home {
@@ -156,6 +182,7 @@ impl<H: HostView> Overlay<H> {
             None => free_number(&taken, system)?,
         };
         accounts.groups.insert(name.to_owned(), Group { name: name.to_owned(), gid, members: Vec::new() });
+        model.rename_group(&gid.to_string(), name);
         Ok(())
     }
 
@@ -240,7 +267,9 @@ impl<H: HostView> Overlay<H> {
             let message = format!("it is the primary group of user {}", user.name);
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        let gid = group.gid;
         accounts.groups.remove(name);
+        model.rename_group(name, &gid.to_string());
         Ok(())
     }
 }
@@ -262,11 +291,13 @@ fn number_like(recorded: u32, taken: &BTreeSet<u32>) -> Result<u32> {
     number.ok_or_else(|| Error::new(ErrorKind::Conflict, "no free number is left"))
 }
 
-/// The next number as useradd(8) and groupadd(8) choose it with Debian's login.defs(5):
-/// upwards from 1000, for the system downwards from 999.
+/// The next number as useradd(8) and groupadd(8) choose it with Debian's login.defs(5): above the highest from 1000 on,
+/// for the system below the lowest from 999 down; and where that leads out of the range, any that is free.
 fn free_number(taken: &BTreeSet<u32>, system: bool) -> Result<u32> {
     let number = if system {
-        (100..=999).rev().find(|number| !taken.contains(number))
+        let lowest = taken.range(101..=999).next().map_or(1000, |lowest| *lowest) - 1;
+        let below = Some(lowest).filter(|number| *number >= 101);
+        below.or_else(|| (101..=999).rev().find(|number| !taken.contains(number)))
     } else {
         let highest = taken.range(1000..60000).next_back().map_or(1000, |highest| highest + 1);
         Some(highest).filter(|number| *number < 60000).or_else(|| (1000..60000).find(|n| !taken.contains(n)))

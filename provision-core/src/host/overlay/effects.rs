@@ -83,7 +83,13 @@ impl<H: HostView> Overlay<H> {
             Effect::ChangeUser { name, changes } => self.change_user(name, changes)?,
             Effect::RemoveUser { name, remove_home } => self.remove_user(name, *remove_home)?,
             Effect::CreateGroup { name, gid, system } => self.create_group(name, *gid, *system)?,
-            Effect::ChangeGroup { name, gid } => self.change_group(name, |group| group.gid = *gid)?,
+            Effect::ChangeGroup { name, gid } => {
+                let old = self.gid_of(name)?;
+                self.change_group(name, |group| group.gid = *gid)?;
+                let mut model = self.model();
+                model.rename_group(name, &old.to_string());
+                model.rename_group(&gid.to_string(), name);
+            }
             Effect::SetMembers { group, members } => {
                 for member in members {
                     self.require_user(member)?;

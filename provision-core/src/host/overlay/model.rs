@@ -26,6 +26,9 @@ pub(super) struct Model {
     pub(super) free_bytes: Option<u64>,
     pub(super) accounts: Option<Arc<Accounts>>,
     pub(super) shadows: HashMap<String, Option<Shadow>>,
+    /// What owners and groups of files of the host beneath are called by now.
+    pub(super) renamed_owners: HashMap<String, String>,
+    pub(super) renamed_groups: HashMap<String, String>,
     pub(super) packages: HashMap<String, PackageState>,
     /// Which packages came along with others.
     pub(super) automatic: HashMap<String, bool>,
@@ -196,6 +199,34 @@ impl Model {
         }
     }
 
+    /// Files belong to numbers: who gets another, or none, leaves them to that.
+    pub(super) fn rename_owner(&mut self, from: &str, to: &str, is_meant: impl Fn(&HostPath) -> bool) {
+        let all = self.nodes.iter_mut().filter_map(|(path, node)| Some((path, node.as_mut()?)));
+        for (_, node) in all.filter(|(path, node)| node.access.owner == from && is_meant(path)) {
+            to.clone_into(&mut node.access.owner);
+        }
+        rename(&mut self.renamed_owners, from, to);
+    }
+
+    /// What the host beneath says of a path, with the names that its owner and group have by now.
+    pub(super) fn with_names(&self, mut found: FileMetadata) -> FileMetadata {
+        if let Some(name) = self.renamed_owners.get(&found.access.owner) {
+            found.access.owner.clone_from(name);
+        }
+        if let Some(name) = self.renamed_groups.get(&found.access.group) {
+            found.access.group.clone_from(name);
+        }
+        found
+    }
+
+    /// The same for groups.
+    pub(super) fn rename_group(&mut self, from: &str, to: &str) {
+        for node in self.nodes.values_mut().flatten().filter(|node| node.access.group == from) {
+            to.clone_into(&mut node.access.group);
+        }
+        rename(&mut self.renamed_groups, from, to);
+    }
+
     /// What the service manager has read is no longer what is there.
     fn note_unit_file(&mut self, path: &HostPath) {
         if DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory)) {
@@ -213,4 +244,9 @@ impl Model {
         self.nodes.retain(|other, _| !other.is_within(path));
         self.nodes.insert(path.clone(), None);
     }
+}
+
+fn rename(names: &mut HashMap<String, String>, from: &str, to: &str) {
+    names.values_mut().filter(|name| *name == from).for_each(|name| to.clone_into(name));
+    names.entry(from.to_owned()).or_insert_with(|| to.to_owned());
 }

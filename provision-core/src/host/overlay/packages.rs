@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::PathKind;
 use crate::host::sim::resolver::{Installed, resolve};
 use crate::host::sim::{Catalogue, RecordedPackage, ScriptChanges};
+use crate::host::units::mask_of;
 use crate::host::{FileKind, HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
 use crate::path::HostPath;
 
@@ -115,8 +116,9 @@ impl<H: HostView> Overlay<H> {
         let wanted: Vec<&str> = transaction.install.iter().map(|request| request.name.as_str()).collect();
         for (package, version) in &solution.install {
             let was_there = installed.get(&package.name).is_some_and(|state| state.status == PackageStatus::Installed);
+            let known = self.package(&package.name)?.status != PackageStatus::Absent;
             self.unpack(package, version, transaction.options.conffiles)?;
-            self.configure(package)?;
+            self.configure(package, known)?;
             if !was_there {
                 self.model().automatic.insert(package.name.clone(), !wanted.contains(&package.name.as_str()));
             }
@@ -185,9 +187,24 @@ impl<H: HostView> Overlay<H> {
         self.put_beside(path, Node::new(kind.kind(), kind.access(), data))
     }
 
-    /// Runs what an unpacked package does to become installed.
-    fn configure(&self, package: &RecordedPackage) -> Result<()> {
-        self.run_scripts(&package.configure)?;
+    /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
+    /// were; see deb-systemd-helper(1p), was-enabled.
+    fn configure(&self, package: &RecordedPackage, known: bool) -> Result<()> {
+        let mut changes = package.configure.clone();
+        let enables = |(path, kind): &(&HostPath, &PathKind)| {
+            path.as_str().starts_with("/etc/systemd/system/") && matches!(kind, PathKind::Symlink(_))
+        };
+        let links: Vec<HostPath> = changes.paths.iter().filter(enables).map(|(path, _)| path.clone()).collect();
+        for link in links {
+            // A unit that somebody has masked is not enabled either.
+            let mask = mask_of(link.name())?;
+            let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
+                && self.read_link(&mask)?.as_deref() == Some("/dev/null");
+            if self.metadata(&link)?.is_none() && (known || masked) {
+                changes.paths.remove(&link);
+            }
+        }
+        self.run_scripts(&changes)?;
         let before = self.package(&package.name)?;
         let state = PackageState { status: PackageStatus::Installed, ..before };
         self.model().packages.insert(package.name.clone(), state);
@@ -203,7 +220,7 @@ impl<H: HostView> Overlay<H> {
             if let Some(package) = catalogue.as_ref().and_then(|catalogue| catalogue.get(name)) {
                 let version = self.package(name)?.version.unwrap_or_else(|| package.version.clone());
                 self.unpack(&package, &version, Conffiles::Keep)?;
-                self.configure(&package)?;
+                self.configure(&package, false)?;
             } else if catalogue.is_some() {
                 let before = self.package(name)?;
                 let state = PackageState { status: PackageStatus::Installed, ..before };

@@ -45,6 +45,10 @@ impl<H: HostView> Overlay<H> {
                     None => Directory { path: here, is_private: false },
                 }
             }
+            Some(found) if found.kind != FileKind::Directory => {
+                let message = format!("{here} is {}, so nothing can be in it", found.kind.noun());
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
             Some(found) => {
                 let is_ours = found.access.owner == "root" && found.access.mode.bits() & 0o022 == 0;
                 Directory { path: here, is_private: above.is_private && is_ours }
@@ -99,7 +103,8 @@ impl<H: HostView> Overlay<H> {
         if let Some(node) = self.model().node(path) {
             return Ok(node);
         }
-        Ok(self.base.metadata(path)?.map(|found| Node {
+        let found = self.base.metadata(path)?.map(|found| self.model().with_names(found));
+        Ok(found.map(|found| Node {
             kind: found.kind,
             access: found.access,
             data: None,

@@ -143,6 +143,11 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn change_unit(&self, name: &str, action: UnitAction) -> Result<()> {
+        let links = [UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Unmask];
+        if !links.contains(&action) && !self.is_running() {
+            return Err(Error::new(ErrorKind::Unsupported, "no units run here")
+                .with_hint("in a root directory units can be enabled, disabled and masked"));
+        }
         let unit = self.unit(name)?;
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
         if !unit.exists() && !lasting {

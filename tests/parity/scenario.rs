@@ -1,0 +1,218 @@
+//! Random scenarios: what a host begins with, and a site.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use provision_core::effect::{
+    Access, AttributeChanges, CreateUser, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
+};
+use provision_core::path::{HostPath, Mode};
+use provision_core::resource::ResourceId;
+use provision_core::site::{RawDeclaration, Site};
+use provision_resources::registry;
+use serde_json::{Map, Value, json};
+
+/// What a host begins with, and what a site declares.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What is done to the host before.
+    pub before: Vec<Effect>,
+    /// Resources: type, name, attributes.
+    pub resources: Vec<(&'static str, &'static str, Value)>,
+}
+
+const FILES: &[&str] = &["/srv/a/one", "/srv/a/two", "/srv/b/c/three", "/etc/app.conf", "/srv/plain", "/srv/a"];
+const DIRECTORIES: &[&str] = &["/srv/a", "/srv/b", "/srv/b/c", "/srv/plain", "/opt/app"];
+const LINKS: &[&str] = &["/srv/link", "/srv/a/link", "/srv/b", "/opt/current"];
+const USERS: &[&str] = &["anna", "bert", "daemonized"];
+const GROUPS: &[&str] = &["media", "staffers", "anna"];
+const PACKAGES: &[&str] = &["hello", "less", "tree", "cron", "bc", "time", "at"];
+const UNITS: &[&str] = &["app", "cron", "app.timer", "apt-daily.timer", "atd"];
+const MODES: &[&str] = &["0644", "0600", "0755", "2775", "0640", "1777", "4755"];
+
+const APP: &str =
+    "[Unit]\nDescription=A test\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
+const TIMER: &str = "[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n";
+
+pub fn scenarios() -> impl Strategy<Value = Scenario> {
+    (vec(before(), 0..6), vec(resource(), 1..8)).prop_map(|(before, mut resources)| {
+        // A name can be declared once.
+        let mut seen = std::collections::BTreeSet::new();
+        resources.retain(|(kind, name, _)| seen.insert((*kind, *name)));
+        Scenario { before: before.into_iter().flatten().collect(), resources }
+    })
+}
+
+fn path(text: &str) -> HostPath {
+    HostPath::new(text).expect("an absolute path")
+}
+
+fn owner() -> impl Strategy<Value = &'static str> {
+    select(&["root", "root", "daemon", "anna", "www-data"][..])
+}
+
+fn texts() -> impl Strategy<Value = &'static str> {
+    select(&["", "one\n", "two\nlines\n", "no end"][..])
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    (select(&["root", "daemon"][..]), select(&["root", "adm"][..]), select(&[0o644, 0o600, 0o755, 0o2755][..]))
+        .prop_map(|(owner, group, mode)| Access { owner: owner.into(), group: group.into(), mode: Mode::new(mode) })
+}
+
+/// What was done to a host before; some of it only works after something else.
+fn before() -> impl Strategy<Value = Vec<Effect>> {
+    let root = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) };
+    prop_oneof![
+        3 => (select(FILES), texts(), access()).prop_map(|(at, text, access)| {
+            vec![Effect::WriteFile(WriteFile::new(path(at), text, access))]
+        }),
+        3 => (select(DIRECTORIES), access()).prop_map(|(at, access)| {
+            vec![Effect::CreateDirectory { path: path(at), access, attributes: AttributeChanges::default() }]
+        }),
+        2 => (select(LINKS), select(&["/srv/a", "/etc", "../nowhere"][..])).prop_map(|(at, target)| {
+            vec![Effect::CreateSymlink { path: path(at), target: target.into(), owner: "root".into(), group: "root".into() }]
+        }),
+        2 => select(USERS).prop_map(|name| {
+            let user = CreateUser { name: name.into(), system: false, create_home: true, attributes: UserChanges::default() };
+            vec![Effect::CreateUser(user)]
+        }),
+        1 => select(GROUPS).prop_map(|name| vec![Effect::CreateGroup { name: name.into(), gid: None, system: false }]),
+        1 => Just(vec![
+            Effect::CreateDirectory { path: path("/etc/systemd/system"), access: root(), attributes: AttributeChanges::default() },
+            Effect::WriteFile(WriteFile::new(path("/etc/systemd/system/app.service"), APP, Access { mode: Mode::new(0o644), ..root() })),
+            Effect::ReloadUnits,
+        ]),
+        1 => (select(&["app.service", "apt-daily.timer"][..]), select(&[
+            UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Start, UnitAction::Stop,
+        ][..])).prop_map(|(unit, action)| vec![Effect::Unit { unit: unit.into(), action }]),
+        1 => select(&["bash", "apt"][..]).prop_map(|name| {
+            vec![Effect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() })]
+        }),
+        1 => select(FILES).prop_map(|at| vec![Effect::Remove { path: path(at), what: Removal::File }]),
+    ]
+}
+
+type Declared = (&'static str, &'static str, Value);
+
+fn resource() -> impl Strategy<Value = Declared> {
+    prop_oneof![
+        4 => file(),
+        3 => directory(),
+        2 => symlink(),
+        3 => user(),
+        2 => group(),
+        1 => package(),
+        2 => service(),
+        1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
+        1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
+    ]
+}
+
+fn gone() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.2)
+}
+
+fn file() -> impl Strategy<Value = Declared> {
+    (select(FILES), texts(), owner(), select(MODES), gone(), any::<(bool, bool)>()).prop_map(
+        |(name, text, owner, mode, gone, (backup, once))| {
+            let attributes = match gone {
+                true => json!({ "ensure": "absent" }),
+                false if once => json!({ "content": text, "replace": "once", "mode": mode }),
+                false => json!({ "content": text, "owner": owner, "mode": mode, "backup": backup }),
+            };
+            ("file", name, attributes)
+        },
+    )
+}
+
+fn directory() -> impl Strategy<Value = Declared> {
+    (select(DIRECTORIES), owner(), select(MODES), gone(), any::<(bool, bool)>()).prop_map(
+        |(name, owner, mode, gone, (recurse, purge))| {
+            let attributes = match gone {
+                true => json!({ "ensure": "absent", "recurse": recurse }),
+                false if recurse => json!({ "owner": owner, "recurse": true }),
+                false => json!({ "owner": owner, "mode": mode, "purge": purge }),
+            };
+            ("directory", name, attributes)
+        },
+    )
+}
+
+fn symlink() -> impl Strategy<Value = Declared> {
+    (select(LINKS), select(&["/srv/a", "/etc/app.conf", "../x"][..]), gone(), any::<bool>()).prop_map(
+        |(name, target, gone, force)| {
+            let attributes =
+                if gone { json!({ "ensure": "absent" }) } else { json!({ "target": target, "force": force }) };
+            ("symlink", name, attributes)
+        },
+    )
+}
+
+fn user() -> impl Strategy<Value = Declared> {
+    let shells = select(&["/bin/bash", "/bin/sh", "/usr/sbin/nologin"][..]);
+    (select(USERS), shells, gone(), any::<(bool, bool, bool)>(), 0u8..4).prop_map(
+        |(name, shell, gone, (system, locked, home), groups)| {
+            let mut attributes = json!({ "shell": shell, "system": system });
+            if gone {
+                return ("user", name, json!({ "ensure": "absent" }));
+            }
+            if locked {
+                attributes["locked"] = json!(true);
+            }
+            if home {
+                attributes["home"] = json!("/srv/homes");
+            }
+            if groups > 1 {
+                attributes["groups"] = json!({ "adm": groups == 2, "www-data": true });
+            }
+            ("user", name, attributes)
+        },
+    )
+}
+
+fn group() -> impl Strategy<Value = Declared> {
+    (select(GROUPS), gone(), 0u8..4, any::<bool>()).prop_map(|(name, gone, kind, system)| {
+        let attributes = match kind {
+            _ if gone => json!({ "ensure": "absent" }),
+            0 => json!({ "gid": 4711 }),
+            1 => json!({ "members": ["daemon"] }),
+            _ => json!({ "system": system }),
+        };
+        ("group", name, attributes)
+    })
+}
+
+fn package() -> impl Strategy<Value = Declared> {
+    (select(PACKAGES), 0u8..5).prop_map(|(name, kind)| {
+        let attributes = match kind {
+            0 => json!({ "ensure": "absent" }),
+            1 => json!({ "ensure": "purged" }),
+            2 => json!({ "recommends": false, "hold": true }),
+            _ => json!({ "recommends": false }),
+        };
+        ("package", name, attributes)
+    })
+}
+
+fn service() -> impl Strategy<Value = Declared> {
+    (select(UNITS), any::<(bool, bool)>(), 0u8..5).prop_map(|(name, (running, enabled), masked)| {
+        let attributes = match masked {
+            0 => json!({ "masked": true }),
+            _ => json!({ "running": running, "enabled": enabled }),
+        };
+        ("service", name, attributes)
+    })
+}
+
+impl Scenario {
+    /// The site; `None` if it cannot be one, as with two that own the same path.
+    pub fn site(&self) -> Option<Site> {
+        let declarations = self.resources.iter().map(|(kind, name, attributes)| RawDeclaration {
+            id: ResourceId::new(*kind, *name),
+            attributes: attributes.as_object().cloned().unwrap_or_else(Map::new),
+            spans: provision_core::site::Spans::default(),
+        });
+        Site::from_declarations(&registry(), declarations, Default::default()).ok()
+    }
+}
