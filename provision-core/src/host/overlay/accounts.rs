@@ -78,10 +78,9 @@ impl<H: HostView> Overlay<H> {
         let definitions = HostPath::new("/etc/login.defs").and_then(|path| self.read(&path)).ok().flatten();
         let text = definitions.as_ref().and_then(Content::text).unwrap_or_default();
         let octal = |name: &str| {
-            let lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
+            let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
             lines
-                .filter(|rest| rest.starts_with(char::is_whitespace))
-                .last()
+                .rfind(|rest| rest.starts_with(char::is_whitespace))
                 .and_then(|value| u32::from_str_radix(value.trim(), 8).ok())
         };
         octal("HOME_MODE").unwrap_or_else(|| 0o777 & !octal("UMASK").unwrap_or(0o022))
