@@ -19,6 +19,7 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("the_quickstart_converges_on_a_booted_host", the_quickstart_converges_on_a_booted_host);
         add("the_web_server_converges_and_reloads", the_web_server_converges_and_reloads);
         add("packages_come_and_go", packages_come_and_go);
+        add("scripts_of_packages_may_say_something", scripts_of_packages_may_say_something);
         add("an_interrupted_dpkg_is_repaired", an_interrupted_dpkg_is_repaired);
         add("a_locked_dpkg_is_waited_for", a_locked_dpkg_is_waited_for);
         add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
@@ -164,6 +165,15 @@ fn packages_come_and_go(release: &'static str) -> Result {
     declare("mail-transport-agent = {}")?;
     let applied = host.provision(&["plan", site])?;
     contains("a virtual package", &format!("{}{}", applied.out, applied.err), "mail-transport-agent")
+}
+
+/// apt's status protocol once shared the descriptor of standard output, which apt closes for maintainer scripts.
+fn scripts_of_packages_may_say_something(release: &'static str) -> Result {
+    let host = Directory::new(release)?;
+    host.write("/root/cron.ncl", "{ resources.package.cron.recommends = false }")?;
+    let site = host.root().join("root/cron.ncl");
+    host.provision(&["apply", &site.display().to_string()])?.expect(0)?;
+    same("cron", &host.inside(&["dpkg-query", "-W", "-f", "${Status}", "cron"])?.out, "install ok installed")
 }
 
 fn an_interrupted_dpkg_is_repaired(release: &'static str) -> Result {

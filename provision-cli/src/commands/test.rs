@@ -39,6 +39,8 @@ pub fn run(options: &Options, verb: &Test) -> Result<Exit, Failure> {
     let suite = Suite::new(&registry(), &context::input(&verb.site)?, &what)?;
     let shown = render::tests::Progress::new(options, suite.checks().len());
     let outcomes = try_all(&suite, verb.jobs, &shown);
+    shown.finish();
+    render::tests::show(&outcomes, suite.coverage(), started.elapsed(), options)?;
     if let Some(file) = &verb.junit {
         let report = render::tests::junit(&outcomes);
         #[expect(clippy::disallowed_methods, reason = "the report lies on the machine that the program runs on")]
@@ -46,8 +48,6 @@ pub fn run(options: &Options, verb: &Test) -> Result<Exit, Failure> {
             .map_err(|error| Error::io(&error))
             .while_doing(|| format!("writing {}", file.display()))?;
     }
-    shown.finish();
-    render::tests::show(&outcomes, suite.coverage(), started.elapsed(), options)?;
     let all_well = outcomes.iter().all(|outcome| outcome.result.is_ok());
     Ok(if all_well { Exit::Success } else { Exit::Failure })
 }

@@ -219,7 +219,12 @@ impl<'a> Undoing<'a> {
             let again = effect.intent.effect.clone();
             let ran = matches!(&effect.intent.before, Before::Unit(before) if before.active == Some(true));
             let failed = effect.outcome.as_ref().is_some_and(|outcome| outcome.error.is_some());
-            let runs = self.overlay.unit(unit)?.is_active();
+            let found = self.overlay.unit(unit)?;
+            let runs = found.is_active();
+            // One that was masked before is so again, and cannot react.
+            if found.is_masked() {
+                continue;
+            }
             // One that failed with the new state ran with the old one.
             let wanted = runs || (ran && failed);
             if done.contains(&again) || !wanted || self.goes_with_its_package(unit)? {

@@ -82,7 +82,6 @@ fn change(target: &Target, host: &SimHost, random: &mut Random) -> Vec<Effect> {
 
 fn change_path(path: &HostPath, host: &SimHost, random: &mut Random) -> Vec<Effect> {
     let Ok(found) = host.metadata(path) else { return Vec::new() };
-    let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o600) };
     let set = |owner: Option<&str>, mode: Option<u32>| Effect::SetMetadata {
         path: path.clone(),
         owner: owner.map(str::to_owned),
@@ -92,9 +91,7 @@ fn change_path(path: &HostPath, host: &SimHost, random: &mut Random) -> Vec<Effe
     };
     let write = |text: &str, access: Access| Effect::WriteFile(WriteFile::new(path.clone(), text, access));
     let effect = match found.map(|found| (found.kind, found.access)) {
-        None if path.parent().is_some_and(|parent| host.file(parent.as_str()).exists()) => {
-            write("somebody else's\n", access)
-        }
+        // What is put where a directory or a link was is nothing that a type may take away.
         None => return Vec::new(),
         Some((FileKind::File, old)) => match random.below(4) {
             0 => write("edited by hand\n", old),

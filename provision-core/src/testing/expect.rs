@@ -88,9 +88,10 @@ fn outcomes(expect: &Expectations, run: &Run) -> Compared {
         }
     }
     let known = |id: &str| run.plan().steps.iter().any(|step| step.id.to_string() == id);
-    for id in expect.fails.iter().chain(expect.changes.iter().flatten()).map(ToString::to_string) {
-        if !known(&id) {
-            return Err(mismatch(&["changes"], format!("the site has no resource {id}")));
+    let named = [("fails", Some(&expect.fails)), ("changes", expect.changes.as_ref())];
+    for (field, ids) in named.into_iter().filter_map(|(field, ids)| Some((field, ids?))) {
+        if let Some(id) = ids.iter().map(ToString::to_string).find(|id| !known(id)) {
+            return Err(mismatch(&[field], format!("the site has no resource {id}")));
         }
     }
     for (id, wanted) in &expect.plan {

@@ -113,6 +113,8 @@ impl Case<'_> {
             for unit in units {
                 let reads = |effect: &Option<Effect>| match effect {
                     None => true,
+                    // A package that comes starts its units itself.
+                    Some(Effect::Packages(transaction)) => !transaction.install.is_empty(),
                     Some(effect) => unit_that_reads_anew(effect) == Some(unit),
                 };
                 if last_change.is_some_and(|place| !done[place..].iter().any(reads)) {

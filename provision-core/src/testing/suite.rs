@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::Input;
 use crate::diagnostic::Span;
 use crate::error::Error;
+use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::SimHost;
 use crate::plan::Verdict;
@@ -118,10 +119,15 @@ impl Suite {
         let tests: Vec<SiteTest> = declared.tests().to_vec();
         let test_host = declared.test_host().clone();
         for release in &options.releases {
-            let site = Arc::new(Site::of(registry, input.clone()).facts(facts_of(*release)?));
-            suite.add_sweeps(&site, *release, &test_host, options.drifted, beside.as_deref())?;
+            let bare = starting(&test_host, *release, beside.as_deref())?;
+            let site = Arc::new(Site::of(registry, input.clone()).facts(Facts::gather(&bare)?));
+            suite.add_sweeps(&site, *release, &bare, options.drifted);
         }
         for test in &tests {
+            if let Some(unknown) = test.case.releases.iter().find(|release| !RELEASES.contains(release)) {
+                let message = format!("the test `{}`: no host of Debian {unknown} was recorded", test.name);
+                return Err(Failure::new(message).said_by(test, &["releases"]));
+            }
             let releases = if test.case.releases.is_empty() { &options.releases } else { &test.case.releases };
             for release in releases.iter().filter(|release| options.releases.contains(release)) {
                 suite.add_test(registry, input, test, *release, &test_host, beside.as_deref())?;
@@ -129,6 +135,9 @@ impl Suite {
         }
         if let Some(part) = &options.filter {
             suite.checks.retain(|check| check.name.contains(part.as_str()));
+            if suite.checks.is_empty() {
+                return Err(Failure::new(format!("nothing that is tried has {part:?} in its name")));
+            }
         }
         Ok(suite)
     }
@@ -148,15 +157,7 @@ impl Suite {
     }
 
     /// What holds for every site: on a bare host, on one that has converged, and on ones that have drifted.
-    fn add_sweeps(
-        &mut self,
-        site: &Arc<Site>,
-        release: u32,
-        test_host: &StartingState,
-        drifted: u64,
-        beside: Option<&Path>,
-    ) -> Result<(), Failure> {
-        let bare = starting(test_host, release, beside)?;
+    fn add_sweeps(&mut self, site: &Arc<Site>, release: u32, bare: &SimHost, drifted: u64) {
         let mut starts = vec![Start::Bare, Start::Converged];
         starts.extend((1..=drifted).map(Start::Drifted));
         for start in starts {
@@ -190,7 +191,6 @@ impl Suite {
                 Ok(count(checks::in_any_order(&graph, &host)?, "order"))
             });
         }
-        Ok(())
     }
 
     /// A test that the site brings along.
@@ -215,8 +215,8 @@ impl Suite {
             |error: Error| Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &["host"]);
         let host = begin().map_err(unfit)?;
         // A typo in it is told before anything is tried.
-        furnish(host.clone(), state).map_err(unfit)?;
-        let facts = test.case.facts.over(facts_of(release)?);
+        let begun = furnish(host.clone(), state).map_err(unfit)?;
+        let facts = test.case.facts.over(Facts::gather(&begun)?);
         let site = Site::of(registry, input.clone()).facts(facts);
         let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
         self.add(name, move || {

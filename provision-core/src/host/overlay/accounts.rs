@@ -1,6 +1,7 @@
 //! What effects on users and groups do to the model.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::host::missing_account;
 
@@ -236,6 +237,7 @@ impl<H: HostView> Overlay<H> {
 
     /// Puts account lines back. Of the files that the model has no counterpart of, nothing is known.
     pub(super) fn restore_accounts(&self, lines: &[AccountLine]) -> Result<()> {
+        let before = self.accounts()?;
         let mut model = self.model();
         for AccountLine { database, name, line, .. } in lines {
             let text = line.as_ref().map(Sensitive::reveal);
@@ -254,6 +256,24 @@ impl<H: HostView> Overlay<H> {
                 }
                 AccountDatabase::Gshadow | AccountDatabase::Subuid | AccountDatabase::Subgid => {}
             }
+        }
+        // Files belong to numbers: some have names again now, and others have none any more.
+        let after = Arc::clone(model.accounts.get_or_insert_with(|| Arc::clone(&before)));
+        for (name, user) in &before.users {
+            if after.users.get(name).is_none_or(|other| other.uid != user.uid) {
+                model.rename_owner(name, &user.uid.to_string(), |_| true);
+            }
+        }
+        for (name, group) in &before.groups {
+            if after.groups.get(name).is_none_or(|other| other.gid != group.gid) {
+                model.rename_group(name, &group.gid.to_string());
+            }
+        }
+        for user in after.users.values().filter(|user| before.users.get(&user.name) != Some(user)) {
+            model.rename_owner(&user.uid.to_string(), &user.name, |_| true);
+        }
+        for group in after.groups.values().filter(|group| before.groups.get(&group.name) != Some(group)) {
+            model.rename_group(&group.gid.to_string(), &group.name);
         }
         Ok(())
     }
