@@ -20,6 +20,8 @@ const NEVER: &[&str] = &[
     "/etc/subuid",
     "/etc/subuid-",
     "/proc",
+    "/run/adduser",
+    "/run/needrestart",
     "/run/systemd",
     "/sys",
     "/tmp",
@@ -167,6 +169,10 @@ pub fn kept(path: &str) -> Kept {
     let temporary = [".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".pyc", ".provision-real"];
     // Caches of the libraries' loaders and databases of the desktop, made by triggers.
     let caches = ["loaders.cache", "giomodule.cache", "immodules.cache", "gschemas.compiled", "hwdb.bin", "udev.db"];
+    // Links to manual pages, which are left out themselves.
+    if path.starts_with("/etc/alternatives/") && name.ends_with(".gz") {
+        return Kept::No;
+    }
     if temporary.iter().any(|end| name.ends_with(end)) || caches.contains(&name) {
         return Kept::No;
     }
@@ -233,6 +239,8 @@ mod tests {
             ("/var/cache/nginx", Kept::Directory),
             ("/var/lib/postgresql/15/main/base/1/112", Kept::NoTree),
             ("/etc/foo.dpkg-new", Kept::No),
+            ("/etc/alternatives/vi", Kept::Yes),
+            ("/etc/alternatives/vi.1.gz", Kept::No),
         ] {
             assert_eq!(kept(path), expected, "{path}");
         }

@@ -23,9 +23,10 @@ pub struct Root {
     log_length: usize,
 }
 
-/// Programs that are replaced, and by what: service management is noted, caches are not made.
+/// Programs that are replaced, and by what: service management is noted, caches and logs are not made.
 const STUBS: &[(&str, &str)] = &[
     ("/usr/bin/systemctl", include_str!("stubs/systemctl")),
+    ("/usr/bin/logger", include_str!("stubs/logger")),
     ("/usr/bin/py3compile", include_str!("stubs/nothing")),
     ("/usr/bin/py3clean", include_str!("stubs/nothing")),
     ("/usr/bin/mandb", include_str!("stubs/nothing")),
