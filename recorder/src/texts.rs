@@ -63,12 +63,12 @@ pub fn made_text(path: &str, mode: u32, data: &[u8]) -> Option<String> {
     if key || (closed && (secretive(&text) || secretive(&name) || name.contains("key"))) || assigns_secret(&text) {
         return None;
     }
-    // What slapd writes has times and identifiers.
-    if text.contains("\nentryUUID: ") {
+    // What slapd writes has times and identifiers; catalogues of XML are in another order each time.
+    if text.contains("\nentryUUID: ") || path.starts_with("/etc/xml/") {
         return None;
     }
     // Beyond configuration only what is as short as a mark.
-    (path.starts_with("/etc/") || text.len() <= 512).then(|| without_times(&text))
+    (path.starts_with("/etc/") || text.len() <= 512).then(|| without_identifiers(&without_times(&text)))
 }
 
 /// Leaves out the comments in which generated configuration says when it was made.
@@ -80,6 +80,28 @@ fn without_times(text: &str) -> String {
         line.starts_with(['#', ';']) && year && words.any(clock)
     };
     text.split_inclusive('\n').filter(|line| !is_dated(line)).collect()
+}
+
+/// Writes zeros in the place of identifiers that were drawn by chance: UUIDs, and the names of iSCSI initiators.
+fn without_identifiers(text: &str) -> String {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    let mut found = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_word) {
+        let end = rest[start..].find(|character| !is_word(character)).map_or(rest.len(), |length| start + length);
+        let (before, word) = (&rest[..start], &rest[start..end]);
+        found.push_str(before);
+        let hex = word.chars().all(|character| character.is_ascii_hexdigit() || character == '-');
+        let uuid = word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+        let initiator = found.ends_with("iqn.1993-08.org.debian:01:");
+        if hex && (uuid || initiator) {
+            found.extend(word.chars().map(|character| if character == '-' { '-' } else { '0' }));
+        } else {
+            found.push_str(word);
+        }
+        rest = &rest[end..];
+    }
+    found + rest
 }
 
 /// Whether a line sets a password, as generated configuration does that is readable by accident.
@@ -117,6 +139,10 @@ mod tests {
         assert_eq!(made_text("/etc/default/x", 0o644, b"A=1\n"), Some("A=1\n".into()));
         assert_eq!(text(&[0xff, 0xfe]), None);
         let dated = made_text("/etc/x", 0o644, b"# made on Sat, 21 Nov 2020 11:58:27 +0000\n# the rest\nA 2020\n");
+        let drawn = made_text("/etc/x", 0o644, b"id=f8c0e29c-9b74-4871-80bf-86c706019479 a-b\n");
+        assert_eq!(drawn.as_deref(), Some("id=00000000-0000-0000-0000-000000000000 a-b\n"));
+        let drawn = made_text("/etc/x", 0o644, b"InitiatorName=iqn.1993-08.org.debian:01:4ce2fd79\n");
+        assert_eq!(drawn.as_deref(), Some("InitiatorName=iqn.1993-08.org.debian:01:00000000\n"));
         assert_eq!(dated.as_deref(), Some("# the rest\nA 2020\n"));
     }
 }
