@@ -63,8 +63,8 @@ pub fn made_text(path: &str, mode: u32, data: &[u8]) -> Option<String> {
     if key || (closed && (secretive(&text) || secretive(&name) || name.contains("key"))) || assigns_secret(&text) {
         return None;
     }
-    // What slapd writes has times and identifiers; catalogues of XML are in another order each time.
-    if text.contains("\nentryUUID: ") || path.starts_with("/etc/xml/") {
+    // What slapd writes has times and identifiers; catalogues of XML, and what git-lfs adds, are in another order each time.
+    if text.contains("\nentryUUID: ") || path.starts_with("/etc/xml/") || path == "/etc/gitconfig" {
         return None;
     }
     // Beyond configuration only what is as short as a mark.
