@@ -182,3 +182,11 @@ fn what_is_locked_held_or_essential_is_refused() {
     let essential = PackageTransaction { remove: vec!["dpkg".into()], ..PackageTransaction::default() };
     assert_eq!(SimHost::debian(13).perform(&Effect::Packages(essential)).unwrap_err().kind(), ErrorKind::Refused);
 }
+
+#[test]
+fn without_a_service_manager_a_unit_that_is_not_there_is_disabled() {
+    let disable = Effect::Unit { unit: "app.service".into(), action: UnitAction::Disable };
+    SimHost::debian(12).switched_off().perform(&disable).unwrap();
+    let error = SimHost::debian(12).perform(&disable).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}

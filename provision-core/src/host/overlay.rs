@@ -20,7 +20,7 @@ use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::{
-    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageEntry, PackageManager,
+    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager,
     PackageState, PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
 };
 use crate::moment::Moment;
@@ -230,20 +230,19 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn packages(&self) -> Result<Arc<PackageTable>> {
+        if let Some(table) = &self.model().package_table {
+            return Ok(Arc::clone(table));
+        }
         let mut table = self.base.packages()?;
-        let model = self.model();
+        let mut model = self.model();
         if model.packages.is_empty() && model.automatic.is_empty() {
             return Ok(table);
         }
         let all = Arc::make_mut(&mut table);
-        for (name, state) in &model.packages {
-            let entry = all.entry(name.clone()).or_default();
-            (entry.status, entry.version, entry.hold) = (state.status, state.version.clone(), state.hold);
+        for name in model.packages.keys().chain(model.automatic.keys()) {
+            model.enter_package(all, name);
         }
-        for (name, automatic) in &model.automatic {
-            all.entry(name.clone()).or_default().automatic = *automatic;
-        }
-        all.retain(|_, entry| *entry != PackageEntry::default());
+        model.package_table = Some(Arc::clone(&table));
         Ok(table)
     }
 

@@ -266,7 +266,7 @@ impl HostView for SimHost {
         if state.status == PackageStatus::Absent {
             for (provider, _) in self.host.base().catalogue.providers(name) {
                 if self.host.package(provider)?.status == PackageStatus::Installed {
-                    state.provided_by.push(provider.clone());
+                    state.provided_by.push((*provider).to_owned());
                 }
             }
         }

@@ -65,10 +65,15 @@ impl Run {
         Run::with(graph, host, journal, PlanOptions { owed, ..PlanOptions::default() }, ApplyOptions::default())
     }
 
-    /// The same for a host without a past, a minute later.
+    /// The same for a host without a past, a minute later. What nobody can undo is not written down.
     pub(crate) fn of_site(graph: &Graph, host: &SimHost) -> Result<Run, Failure> {
         host.pass_time(60);
-        Run::of(graph, host, &Journal::new(MemoryStore::new()))
+        if graph.may_roll_back() {
+            return Run::of(graph, host, &Journal::new(MemoryStore::new()));
+        }
+        let planned = graph.plan(host, &PlanOptions::default())?;
+        let report = planned.apply(host, &ApplyOptions::default(), &());
+        Ok(Run { plan: planned.plan().clone(), report })
     }
 
     pub(crate) fn with(

@@ -7,7 +7,7 @@ use super::commands::CommandScript;
 use super::units::{Runtime, UnitScript};
 use crate::effect::{Access, Content, Effect};
 use crate::host::units::DIRECTORIES;
-use crate::host::{Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageManager, PackageState, Shadow};
+use crate::host::{Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageEntry, PackageManager, PackageState, PackageTable, Shadow};
 use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
@@ -30,6 +30,8 @@ pub(super) struct Model {
     pub(super) renamed_owners: HashMap<String, String>,
     pub(super) renamed_groups: HashMap<String, String>,
     pub(super) packages: HashMap<String, PackageState>,
+    /// All packages, those of the host beneath as well; once somebody has asked for them.
+    pub(super) package_table: Option<Arc<PackageTable>>,
     /// Which packages came along with others.
     pub(super) automatic: HashMap<String, bool>,
     pub(super) package_manager: Option<PackageManager>,
@@ -225,6 +227,38 @@ impl Model {
             to.clone_into(&mut node.access.group);
         }
         rename(&mut self.renamed_groups, from, to);
+    }
+
+    pub(super) fn set_package(&mut self, name: &str, state: PackageState) {
+        self.packages.insert(name.to_owned(), state);
+        self.note_package(name);
+    }
+
+    pub(super) fn set_automatic(&mut self, name: &str, automatic: bool) {
+        self.automatic.insert(name.to_owned(), automatic);
+        self.note_package(name);
+    }
+
+    /// Keeps the table of all packages up to date.
+    fn note_package(&mut self, name: &str) {
+        let Some(mut table) = self.package_table.take() else { return };
+        self.enter_package(Arc::make_mut(&mut table), name);
+        self.package_table = Some(table);
+    }
+
+    /// Enters what is known of a package into a table.
+    pub(super) fn enter_package(&self, table: &mut PackageTable, name: &str) {
+        let mut entry = table.get(name).cloned().unwrap_or_default();
+        if let Some(state) = self.packages.get(name) {
+            (entry.status, entry.version, entry.hold) = (state.status, state.version.clone(), state.hold);
+        }
+        if let Some(automatic) = self.automatic.get(name) {
+            entry.automatic = *automatic;
+        }
+        match entry == PackageEntry::default() {
+            true => table.remove(name),
+            false => table.insert(name.to_owned(), entry),
+        };
     }
 
     /// What the service manager has read is no longer what is there.

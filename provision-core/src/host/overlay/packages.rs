@@ -7,7 +7,7 @@ use super::model::Node;
 use crate::effect::{Conffiles, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::PathKind;
-use crate::host::sim::resolver::{Installed, resolve};
+use crate::host::sim::resolver::resolve;
 use crate::host::sim::{Catalogue, RecordedPackage, ScriptChanges};
 use crate::host::units::mask_of;
 use crate::host::{FileKind, HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
@@ -24,7 +24,7 @@ impl<H: HostView> Overlay<H> {
         self.set_holds(&transaction.hold, true)?;
         let mut model = self.model();
         for (names, automatic) in [(&transaction.automatic, true), (&transaction.manual, false)] {
-            model.automatic.extend(names.iter().map(|name| (name.clone(), automatic)));
+            names.iter().for_each(|name| model.set_automatic(name, automatic));
         }
         Ok(())
     }
@@ -39,7 +39,7 @@ impl<H: HostView> Overlay<H> {
             }
             let version = request.version.clone().or(before.version);
             let state = PackageState { status: PackageStatus::Installed, version, ..before };
-            model.packages.insert(request.name.clone(), state);
+            model.set_package(&request.name, state);
         }
         for (names, purge) in [(&transaction.remove, false), (&transaction.purge, true)] {
             for name in names {
@@ -54,15 +54,15 @@ impl<H: HostView> Overlay<H> {
         let status = if purge { PackageStatus::Absent } else { PackageStatus::ConfigFiles };
         let version = before.version.filter(|_| !purge);
         let mut model = self.model();
-        model.packages.insert(name.to_owned(), PackageState { status, version, ..PackageState::default() });
-        model.automatic.insert(name.to_owned(), false);
+        model.set_package(name, PackageState { status, version, ..PackageState::default() });
+        model.set_automatic(name, false);
         Ok(())
     }
 
     pub(super) fn set_holds(&self, names: &[String], hold: bool) -> Result<()> {
         for name in names {
             let before = self.package(name)?;
-            self.model().packages.insert(name.clone(), PackageState { hold, ..before });
+            self.model().set_package(name, PackageState { hold, ..before });
         }
         Ok(())
     }
@@ -77,28 +77,16 @@ impl<H: HostView> Overlay<H> {
         }
     }
 
-    /// What is installed, with all that is known of it.
-    fn installed(&self) -> Result<Installed> {
-        let table = self.packages()?;
-        let state = |entry: &crate::host::PackageEntry| PackageState {
-            status: entry.status,
-            version: entry.version.clone(),
-            hold: entry.hold,
-            provided_by: Vec::new(),
-        };
-        Ok(table.iter().map(|(name, entry)| (name.clone(), state(entry))).collect())
-    }
-
     /// What a transaction comes to, where packages were recorded.
     pub(in crate::host) fn preview_of(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
         let catalogue = self.catalogue().ok_or_else(|| Error::unknown("no packages were recorded"))?;
-        let installed = self.installed()?;
+        let installed = self.packages()?;
         let offers = self.model().available.clone();
         Ok(resolve(&catalogue, &installed, &offers, transaction)?.preview(&installed, transaction))
     }
 
     fn transact(&self, catalogue: &Arc<Catalogue>, transaction: &PackageTransaction) -> Result<()> {
-        let installed = self.installed()?;
+        let installed = self.packages()?;
         let offers = self.offers(transaction)?;
         let solution = resolve(catalogue, &installed, &offers, transaction)?;
         let declared = |name: &&String| transaction.remove.contains(*name) || transaction.purge.contains(*name);
@@ -120,12 +108,12 @@ impl<H: HostView> Overlay<H> {
             self.unpack(package, version, transaction.options.conffiles)?;
             self.configure(package, known)?;
             if !was_there {
-                self.model().automatic.insert(package.name.clone(), !wanted.contains(&package.name.as_str()));
+                self.model().set_automatic(&package.name, !wanted.contains(&package.name.as_str()));
             }
         }
         // What is asked for by name is wanted for itself; see apt-get(8), install.
         for name in wanted.iter().filter(|name| catalogue.get(name).is_some()) {
-            self.model().automatic.insert((*name).to_owned(), false);
+            self.model().set_automatic(name, false);
         }
         for name in &transaction.purge {
             self.purge(catalogue, name)?;
@@ -175,7 +163,7 @@ impl<H: HostView> Overlay<H> {
             hold: before.hold,
             ..PackageState::default()
         };
-        self.model().packages.insert(package.name.clone(), state);
+        self.model().set_package(&package.name, state);
         Ok(())
     }
 
@@ -207,7 +195,7 @@ impl<H: HostView> Overlay<H> {
         self.run_scripts(&changes)?;
         let before = self.package(&package.name)?;
         let state = PackageState { status: PackageStatus::Installed, ..before };
-        self.model().packages.insert(package.name.clone(), state);
+        self.model().set_package(&package.name, state);
         Ok(())
     }
 
@@ -224,7 +212,7 @@ impl<H: HostView> Overlay<H> {
             } else if catalogue.is_some() {
                 let before = self.package(name)?;
                 let state = PackageState { status: PackageStatus::Installed, ..before };
-                self.model().packages.insert(name.clone(), state);
+                self.model().set_package(name, state);
             }
         }
         self.model().repaired = true;

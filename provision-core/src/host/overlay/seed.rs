@@ -142,7 +142,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(in crate::host) fn set_package(&self, name: &str, state: PackageState) {
-        self.model().packages.insert(name.to_owned(), state);
+        self.model().set_package(name, state);
     }
 
     pub(in crate::host) fn set_available(&self, name: &str, versions: Vec<String>) {

@@ -150,7 +150,9 @@ impl<H: HostView> Overlay<H> {
         }
         let unit = self.unit(name)?;
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
-        if !unit.exists() && !lasting {
+        // Without a service manager systemctl(1) disables what is not there: it only takes links away.
+        let idle = action == UnitAction::Disable && !self.is_running();
+        if !unit.exists() && !lasting && !idle {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")));
         }
         match action {
@@ -435,6 +437,7 @@ impl<H: HostView> Overlay<H> {
                     && self.read_link(&mask)?.as_deref() == Some("/dev/null");
                 if masks { self.put_unsynced(&mask, None) } else { Ok(()) }
             }
+            (UnitAction::Disable, None) if !self.unit_state(name)?.exists() => self.remove_links_to(name),
             // A unit without a file that the model can read.
             (action, None) => {
                 let state = if action == UnitAction::Enable { "enabled" } else { "disabled" };
@@ -473,20 +476,25 @@ impl<H: HostView> Overlay<H> {
 
     fn disable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
         done.push(unit.id.clone());
-        for link in units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, &unit.id)? {
+        self.remove_links_to(&unit.id)?;
+        for other in unit.words("Install", "Also") {
+            if !done.iter().any(|name| name == other)
+                && let Some(other) = Definition::load(self, other)?
+            {
+                self.disable(&other, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_links_to(&self, unit: &str) -> Result<()> {
+        for link in units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, unit)? {
             self.put_unsynced(&link, None)?;
             if let Some(directory) = link.parent()
                 && directory.as_str() != units::DIRECTORIES[0]
                 && self.list(&directory)?.is_some_and(|names| names.is_empty())
             {
                 self.put_unsynced(&directory, None)?;
-            }
-        }
-        for other in unit.words("Install", "Also") {
-            if !done.iter().any(|name| name == other)
-                && let Some(other) = Definition::load(self, other)?
-            {
-                self.disable(&other, done)?;
             }
         }
         Ok(())

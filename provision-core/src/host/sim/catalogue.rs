@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use super::package::{CatalogueHeader, RecordedPackage};
-use super::relations;
+use super::relations::{self, Relation};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// Packages with what they bring.
@@ -13,12 +13,43 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 pub struct Catalogue {
     header: CatalogueHeader,
     lines: BTreeMap<&'static str, &'static str>,
-    read: Mutex<HashMap<String, Arc<RecordedPackage>>>,
+    read: Mutex<HashMap<&'static str, Arc<Offer>>>,
     providers: OnceLock<Providers>,
+    opponents: OnceLock<Namers>,
+    dependents: OnceLock<Namers>,
 }
 
 /// The packages that stand for a name, with the version that they give it.
-type Providers = HashMap<String, Vec<(String, Option<String>)>>;
+type Providers = HashMap<&'static str, Vec<(&'static str, Option<&'static str>)>>;
+
+/// The packages that name another one in a field.
+type Namers = HashMap<String, Vec<&'static str>>;
+
+/// A package with what it says of others.
+pub(in crate::host) struct Offer {
+    pub(in crate::host) package: Arc<RecordedPackage>,
+    pub(in crate::host) depends: Vec<Vec<Relation>>,
+    pub(in crate::host) recommends: Vec<Vec<Relation>>,
+    /// What it conflicts with, or breaks.
+    pub(in crate::host) opposes: Vec<Relation>,
+}
+
+impl Offer {
+    pub(in crate::host) fn of(package: RecordedPackage) -> Offer {
+        let opposes = [&package.conflicts, &package.breaks].into_iter().flat_map(|field| relations::parse(field));
+        Offer {
+            depends: relations::parse(&package.depends),
+            recommends: relations::parse(&package.recommends),
+            opposes: opposes.flatten().collect(),
+            package: Arc::new(package),
+        }
+    }
+
+    /// The names that it stands for, with the versions that it gives them.
+    pub(in crate::host) fn provides(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        relations::provided(&self.package.provides)
+    }
+}
 
 impl Catalogue {
     /// The packages of a release of Debian, by its number.
@@ -58,7 +89,14 @@ impl Catalogue {
             })?;
             by_name.insert(name, line);
         }
-        Ok(Catalogue { header, lines: by_name, read: Mutex::default(), providers: OnceLock::new() })
+        Ok(Catalogue {
+            header,
+            lines: by_name,
+            read: Mutex::default(),
+            providers: OnceLock::new(),
+            opponents: OnceLock::new(),
+            dependents: OnceLock::new(),
+        })
     }
 
     /// The release and its architecture.
@@ -73,35 +111,72 @@ impl Catalogue {
 
     /// A package by its name.
     pub fn get(&self, name: &str) -> Option<Arc<RecordedPackage>> {
-        let name = name.split(':').next().unwrap_or(name);
+        self.offer(name).map(|offer| Arc::clone(&offer.package))
+    }
+
+    /// The same with what it says of others.
+    pub(in crate::host) fn offer(&self, name: &str) -> Option<Arc<Offer>> {
+        let name = plain(name);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(package) = read.get(name) {
-            return Some(Arc::clone(package));
+        if let Some(offer) = read.get(name) {
+            return Some(Arc::clone(offer));
         }
-        let package = Arc::new(serde_json::from_str(self.lines.get(name)?).ok()?);
-        read.insert(name.to_owned(), Arc::clone(&package));
-        Some(package)
+        let (name, line) = self.lines.get_key_value(name)?;
+        let offer = Arc::new(Offer::of(serde_json::from_str(line).ok()?));
+        read.insert(name, Arc::clone(&offer));
+        Some(offer)
     }
 
     /// The version of a package.
     pub fn version(&self, name: &str) -> Option<&str> {
-        between(self.lines.get(name.split(':').next().unwrap_or(name))?, "\"version\":\"")
+        between(self.lines.get(plain(name))?, "\"version\":\"")
     }
 
     /// The packages that stand for a name, with the version that they give it; sorted.
-    pub fn providers(&self, name: &str) -> &[(String, Option<String>)] {
+    pub fn providers(&self, name: &str) -> &[(&'static str, Option<&'static str>)] {
         let all = self.providers.get_or_init(|| {
             let mut all = Providers::new();
             for (package, line) in &self.lines {
                 let Some(field) = between(line, "\"provides\":\"") else { continue };
                 for (name, version) in relations::provided(field) {
-                    all.entry(name.to_owned()).or_default().push(((*package).to_owned(), version.map(str::to_owned)));
+                    all.entry(name).or_default().push((package, version));
                 }
             }
             all
         });
         all.get(name).map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// The packages that conflict with a name, or break it, in some version; sorted.
+    pub(in crate::host) fn opponents(&self, name: &str) -> &[&'static str] {
+        let all = self.opponents.get_or_init(|| self.namers(&["\"conflicts\":\"", "\"breaks\":\""]));
+        all.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The packages that may need a name, in some version; sorted.
+    pub(in crate::host) fn dependents(&self, name: &str) -> &[&'static str] {
+        let all = self.dependents.get_or_init(|| self.namers(&["\"depends\":\""]));
+        all.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn namers(&self, fields: &[&str]) -> Namers {
+        let mut all = Namers::new();
+        for (package, line) in &self.lines {
+            let texts = fields.iter().filter_map(|field| between(line, field));
+            for relation in texts.flat_map(relations::parse).flatten() {
+                let namers = all.entry(relation.name).or_default();
+                if namers.last() != Some(package) {
+                    namers.push(package);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// A name without its architecture.
+fn plain(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
 }
 
 /// The text of a field. Those that are looked for have no character that JSON would escape.

@@ -6,16 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Offer};
 use super::package::RecordedPackage;
-use super::relations::{self, Relation};
+use super::relations::Relation;
 use crate::effect::PackageTransaction;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{PackageAction, PackageChange, PackageState, PackageStatus, TransactionPreview};
+use crate::host::{PackageAction, PackageChange, PackageStatus, PackageTable, TransactionPreview};
 use crate::version::Version;
-
-/// What is installed, by name.
-pub(in crate::host) type Installed = BTreeMap<String, PackageState>;
 
 /// What a transaction comes to.
 #[derive(Debug, Default)]
@@ -31,11 +28,11 @@ pub(in crate::host) type Offers = std::collections::HashMap<String, Vec<String>>
 
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
-    installed: &'a Installed,
+    installed: &'a PackageTable,
     offers: &'a Offers,
     recommends: bool,
     /// What comes, with its version.
-    coming: BTreeMap<String, (Arc<RecordedPackage>, String)>,
+    coming: BTreeMap<String, (Arc<Offer>, String)>,
     order: Vec<String>,
     going: BTreeSet<String>,
     wanted: BTreeSet<String>,
@@ -47,7 +44,7 @@ struct Resolver<'a> {
 /// A package or version is not there, or what is asked for cannot be together.
 pub(in crate::host) fn resolve(
     catalogue: &Catalogue,
-    installed: &Installed,
+    installed: &PackageTable,
     offers: &Offers,
     transaction: &PackageTransaction,
 ) -> Result<Solution> {
@@ -73,7 +70,8 @@ pub(in crate::host) fn resolve(
     }
     resolver.remove_what_is_left_alone()?;
     let Resolver { mut coming, order, going, .. } = resolver;
-    let install = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
+    let install = order.into_iter().filter_map(|name| coming.remove(&name));
+    let install = install.map(|(offer, version)| (Arc::clone(&offer.package), version)).collect();
     let there = |name: &String| installed.get(name).is_some_and(|state| state.status != PackageStatus::Absent);
     Ok(Solution { install, remove: going.into_iter().filter(there).collect() })
 }
@@ -135,13 +133,12 @@ impl Resolver<'_> {
 
     /// A name that no package has: apt takes the one package that stands for it, or the first it knows of.
     fn ask_for_virtual(&mut self, name: &str) -> Result<()> {
-        let providers: Vec<String> =
-            self.catalogue.providers(name).iter().map(|(package, _)| package.clone()).collect();
-        if providers.iter().any(|provider| self.version_then(provider).is_some()) {
+        let providers = self.catalogue.providers(name);
+        if providers.iter().any(|(provider, _)| self.version_then(provider).is_some()) {
             return Ok(());
         }
         let Some((first, version)) =
-            providers.iter().find_map(|provider| Some((provider.clone(), self.candidate(provider)?.to_owned())))
+            providers.iter().find_map(|(provider, _)| Some((*provider, self.candidate(provider)?.to_owned())))
         else {
             return Err(Error::new(ErrorKind::NotFound, format!("no package source has a package {name}")).with_hint(
                 match crate::diagnostic::did_you_mean(name, self.catalogue.names()) {
@@ -150,8 +147,8 @@ impl Resolver<'_> {
                 },
             ));
         };
-        self.wanted.insert(first.clone());
-        self.come(&first, &version, name)
+        self.wanted.insert(first.to_owned());
+        self.come(first, &version, name)
     }
 
     /// Lets a package come, after what it needs.
@@ -159,34 +156,32 @@ impl Resolver<'_> {
         if self.coming.contains_key(name) {
             return Ok(());
         }
-        let package = self.catalogue.get(name).unwrap_or_else(|| {
+        let offer = self.catalogue.offer(name).unwrap_or_else(|| {
             // On offer because a test says so.
-            Arc::new(RecordedPackage {
+            Arc::new(Offer::of(RecordedPackage {
                 name: name.to_owned(),
                 version: version.to_owned(),
                 ..RecordedPackage::default()
-            })
+            }))
         });
         self.going.remove(name);
-        self.coming.insert(name.to_owned(), (Arc::clone(&package), version.to_owned()));
-        for field in [&package.conflicts, &package.breaks] {
-            for relation in relations::parse(field).into_iter().flatten() {
-                self.refuse_or_remove(name, &relation)?;
-            }
+        self.coming.insert(name.to_owned(), (Arc::clone(&offer), version.to_owned()));
+        for relation in &offer.opposes {
+            self.refuse_or_remove(name, relation)?;
         }
-        self.remove_what_conflicts_with(&package, version)?;
-        for group in relations::parse(&package.depends) {
-            if !self.fulfil(&group, asked)? {
+        self.remove_what_conflicts_with(&offer, version)?;
+        for group in &offer.depends {
+            if !self.fulfil(group, asked)? {
                 let names: Vec<&str> = group.iter().map(|relation| relation.name.as_str()).collect();
                 let message = format!("{name} needs {}, which cannot be installed", names.join(" or "));
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
         }
         if self.recommends {
-            for group in relations::parse(&package.recommends) {
+            for group in &offer.recommends {
                 // What is only recommended may stay away.
                 let before = (self.coming.clone(), self.order.clone(), self.going.clone());
-                let came = self.fulfil(&group, asked);
+                let came = self.fulfil(group, asked);
                 if !matches!(came, Ok(true)) || self.going != before.2 {
                     (self.coming, self.order, self.going) = before;
                 }
@@ -201,7 +196,7 @@ impl Resolver<'_> {
         let is_there = |relation: &Relation| {
             self.version_then(&relation.name).is_some_and(|version| relation.allows(version))
                 || self.catalogue.providers(&relation.name).iter().any(|(provider, version)| {
-                    relation.allows_provided(version.as_deref()) && self.version_then(provider).is_some()
+                    relation.allows_provided(*version) && self.version_then(provider).is_some()
                 })
         };
         if group.iter().any(is_there) {
@@ -212,10 +207,10 @@ impl Resolver<'_> {
             let mut all: Vec<(String, String)> =
                 candidate.map(|version| (relation.name.clone(), version.to_owned())).into_iter().collect();
             for (provider, version) in self.catalogue.providers(&relation.name) {
-                if relation.allows_provided(version.as_deref())
+                if relation.allows_provided(*version)
                     && let Some(candidate) = self.candidate(provider)
                 {
-                    all.push((provider.clone(), candidate.to_owned()));
+                    all.push(((*provider).to_owned(), candidate.to_owned()));
                 }
             }
             for (name, version) in all {
@@ -236,8 +231,8 @@ impl Resolver<'_> {
             names.push(relation.name.clone());
         }
         for (provider, version) in self.catalogue.providers(&relation.name) {
-            if relation.allows_provided(version.as_deref()) && self.version_then(provider).is_some() {
-                names.push(provider.clone());
+            if relation.allows_provided(*version) && self.version_then(provider).is_some() {
+                names.push((*provider).to_owned());
             }
         }
         names
@@ -266,18 +261,20 @@ impl Resolver<'_> {
     }
 
     /// What is there may not bear what comes.
-    fn remove_what_conflicts_with(&mut self, package: &RecordedPackage, version: &str) -> Result<()> {
-        let there: Vec<String> =
-            self.installed.keys().filter(|name| self.version_then(name).is_some()).cloned().collect();
-        for other in there.into_iter().filter(|other| *other != package.name) {
-            let Some(known) = self.catalogue.get(&other) else { continue };
-            let relations = relations::parse(&known.conflicts).into_iter().chain(relations::parse(&known.breaks));
-            for relation in relations.flatten() {
-                let meant = (relation.name == package.name && relation.allows(version))
-                    || relations::provided(&package.provides)
-                        .any(|(name, version)| name == relation.name && relation.allows_provided(version));
-                if meant && self.version_then(&other).is_some() {
-                    self.let_go(&package.name, &other, &relation)?;
+    fn remove_what_conflicts_with(&mut self, coming: &Offer, version: &str) -> Result<()> {
+        let name = coming.package.name.as_str();
+        let provided: Vec<(&str, Option<&str>)> = coming.provides().collect();
+        let names = std::iter::once(name).chain(provided.iter().map(|(name, _)| *name));
+        let opponents: BTreeSet<&str> = names.flat_map(|name| self.catalogue.opponents(name)).copied().collect();
+        for other in opponents.into_iter().filter(|other| *other != name && self.installed.contains_key(*other)) {
+            let Some(known) = self.catalogue.offer(other) else { continue };
+            for relation in &known.opposes {
+                let meant = (relation.name == name && relation.allows(version))
+                    || provided
+                        .iter()
+                        .any(|(name, version)| *name == relation.name && relation.allows_provided(*version));
+                if meant && self.version_then(other).is_some() {
+                    self.let_go(name, other, relation)?;
                 }
             }
         }
@@ -288,34 +285,30 @@ impl Resolver<'_> {
     fn remove_what_is_left_alone(&mut self) -> Result<()> {
         let mut going: VecDeque<String> = self.going.iter().cloned().collect();
         while let Some(gone) = going.pop_front() {
-            let names: Vec<String> = match self.catalogue.get(&gone) {
-                Some(package) => {
-                    let provided = relations::provided(&package.provides).map(|(name, _)| name.to_owned());
-                    std::iter::once(gone.clone()).chain(provided).collect()
-                }
-                None => vec![gone.clone()],
-            };
-            let there: Vec<String> =
-                self.installed.keys().filter(|name| self.version_then(name).is_some()).cloned().collect();
-            for other in there {
-                let Some(package) = self.catalogue.get(&other) else { continue };
-                if !names.iter().any(|name| package.depends.contains(name.as_str())) {
+            let offer = self.catalogue.offer(&gone);
+            let provided = offer.iter().flat_map(|offer| offer.provides()).map(|(name, _)| name);
+            let names: Vec<&str> = std::iter::once(gone.as_str()).chain(provided).collect();
+            let dependents: BTreeSet<&str> =
+                names.iter().flat_map(|name| self.catalogue.dependents(name)).copied().collect();
+            for other in dependents {
+                if self.version_now(other).and_then(|_| self.version_then(other)).is_none() {
                     continue;
                 }
+                let Some(offer) = self.catalogue.offer(other) else { continue };
                 let lacks = |group: &Vec<Relation>| {
-                    group.iter().any(|relation| names.contains(&relation.name))
+                    group.iter().any(|relation| names.contains(&relation.name.as_str()))
                         && group.iter().all(|relation| self.meant(relation).is_empty())
                 };
-                if relations::parse(&package.depends).iter().any(lacks) {
-                    if self.wanted.contains(&other) {
+                if offer.depends.iter().any(lacks) {
+                    if self.wanted.contains(other) {
                         return Err(Error::new(ErrorKind::Conflict, format!("{other} needs {gone}")));
                     }
-                    if package.essential {
+                    if offer.package.essential {
                         let message = format!("{other} is essential, and needs {gone}");
                         return Err(Error::new(ErrorKind::Refused, message));
                     }
-                    self.going.insert(other.clone());
-                    going.push_back(other);
+                    self.going.insert(other.to_owned());
+                    going.push_back(other.to_owned());
                 }
             }
         }
@@ -327,7 +320,7 @@ impl Solution {
     /// The same for people.
     pub(in crate::host) fn preview(
         &self,
-        installed: &Installed,
+        installed: &PackageTable,
         transaction: &PackageTransaction,
     ) -> TransactionPreview {
         let from = |name: &str| installed.get(name).and_then(|state| state.version.clone());
