@@ -1,6 +1,6 @@
 //! Paths on a host, and octal modes: the two values that every file-like resource has.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -61,11 +61,15 @@ impl HostPath {
 
     /// The directory that holds it; none for the root.
     pub fn parent(&self) -> Option<HostPath> {
-        let (parent, name) = self.0.rsplit_once('/')?;
-        match (parent, name) {
+        self.parent_text().map(|parent| HostPath(parent.into()))
+    }
+
+    /// The same as text.
+    pub(crate) fn parent_text(&self) -> Option<&str> {
+        match self.0.rsplit_once('/')? {
             (_, "") => None,
-            ("", _) => Some(HostPath::root()),
-            _ => Some(HostPath(parent.into())),
+            ("", _) => Some("/"),
+            (parent, _) => Some(parent),
         }
     }
 
@@ -105,6 +109,12 @@ impl HostPath {
     pub fn is_within(&self, directory: &HostPath) -> bool {
         directory.0.as_ref() == "/"
             || self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Borrow<str> for HostPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -72,6 +72,19 @@ fn users_are_taken_back_once_and_then_there_is_nothing_to_undo() {
 }
 
 #[test]
+fn users_get_their_primary_group_back_when_its_number_comes_back() {
+    let (host, journal) = (SimHost::debian(12).with_user("anna"), Journal::new(MemoryStore::new()));
+    let number = || host.user("anna").unwrap().unwrap().gid;
+    let mut site = Site::new();
+    site.declare("anna", Group { gid: Some(4711), ..Group::default() });
+    run(site, &host, &journal);
+    assert_eq!(number(), 4711, "groupmod(8) takes the users of a group along");
+    let undo = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
+    assert_eq!((number(), host.group("anna").unwrap().unwrap().gid), (1000, 1000));
+}
+
+#[test]
 fn a_home_that_nobody_has_used_goes_with_its_user() {
     let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);

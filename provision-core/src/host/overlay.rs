@@ -7,6 +7,7 @@ mod attributes;
 mod commands;
 mod effects;
 mod model;
+mod node;
 mod packages;
 mod paths;
 mod seed;
@@ -20,14 +21,15 @@ use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::{
-    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager,
-    PackageState, PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
+    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
+    PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::Claim;
 
-use model::{Model, Node};
+use model::Model;
+use node::Node;
 
 pub use commands::CommandScript;
 pub(in crate::host) use units::Runtime;
@@ -91,8 +93,8 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// What the model says of a path without links on the way; `None` leaves it to the host beneath.
-    fn modelled(&self, path: &HostPath) -> Option<Option<Node>> {
-        self.model().node(path)
+    fn modelled<T>(&self, path: &HostPath, say: impl FnOnce(&Node) -> T) -> Option<Option<T>> {
+        self.model().node(path).map(|node| node.map(say))
     }
 
     /// The accounts, for changing them.
@@ -108,8 +110,8 @@ impl<H: HostView> Overlay<H> {
 impl<H: HostView> HostView for Overlay<H> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         let path = &self.real(path)?;
-        let found = match self.modelled(path) {
-            Some(node) => node.map(|node| node.metadata()),
+        let found = match self.modelled(path, Node::metadata) {
+            Some(found) => found,
             None => self.base.metadata(path)?.map(|found| self.model().with_names(found)),
         };
         if found.is_none() {
@@ -120,20 +122,18 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
         let path = &self.real(path)?;
-        match self.modelled(path) {
+        match self.modelled(path, |node| node.attributes.clone()) {
             Some(None) => Ok(None),
-            Some(Some(node)) => match node.attributes {
-                Some(attributes) => Ok(Some(attributes)),
-                // Only owner or mode are modelled.
-                None => Ok(Some(self.base.attributes(path)?.unwrap_or_default())),
-            },
+            Some(Some(Some(attributes))) => Ok(Some(attributes)),
+            // Only owner or mode are modelled.
+            Some(Some(None)) => Ok(Some(self.base.attributes(path)?.unwrap_or_default())),
             None => self.base.attributes(path),
         }
     }
 
     fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
         let path = &self.real(path)?;
-        if self.modelled(path).is_none() && !self.is_simulated() {
+        if self.modelled(path, |_| ()).is_none() && !self.is_simulated() {
             return self.base.copy_out(path, to);
         }
         let content = match self.read(path) {
@@ -149,41 +149,37 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         let path = &self.real(path)?;
-        match self.modelled(path) {
+        match self.modelled(path, |node| (node.kind, node.content(), node.is_new)) {
             Some(None) => Ok(None),
-            Some(Some(node)) => match node.content() {
-                Some(content) if is_unrecorded(&content) => Err(not_held(path)),
-                Some(content) => Ok(Some(content)),
-                None if node.kind == FileKind::File && node.is_new => Err(not_held(path)),
-                // Only owner or mode are modelled; the content is still the host's.
-                None if node.kind == FileKind::File => self.base.read(path),
-                None => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", node.kind.noun()))),
-            },
-            None => self.base.read(path),
+            Some(Some((_, Some(content), _))) if is_unrecorded(&content) => Err(not_held(path)),
+            Some(Some((_, Some(content), _))) => Ok(Some(content)),
+            Some(Some((FileKind::File, None, true))) => Err(not_held(path)),
+            // Only owner or mode are modelled; the content is still the host's.
+            Some(Some((FileKind::File, None, false))) | None => self.base.read(path),
+            Some(Some((kind, ..))) => {
+                Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", kind.noun())))
+            }
         }
     }
 
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         let path = &self.real(path)?;
-        match self.modelled(path) {
+        match self.modelled(path, |node| (node.kind, node.target())) {
             Some(None) => Ok(None),
-            Some(Some(node)) => match node.target() {
-                Some(target) => Ok(Some(target)),
-                None if node.kind == FileKind::Symlink => self.base.read_link(path),
-                None => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
-            },
-            None => self.base.read_link(path),
+            Some(Some((_, Some(target)))) => Ok(Some(target)),
+            Some(Some((FileKind::Symlink, None))) | None => self.base.read_link(path),
+            Some(Some(_)) => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
         }
     }
 
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         let path = &self.real(path)?;
-        match self.modelled(path) {
+        match self.modelled(path, |node| (node.kind, node.is_new)) {
             Some(None) => Ok(None),
-            Some(Some(node)) if node.kind != FileKind::Directory => {
+            Some(Some((kind, _))) if kind != FileKind::Directory => {
                 Err(Error::new(ErrorKind::Conflict, "it is not a directory"))
             }
-            Some(Some(node)) if node.is_new => Ok(Some(self.model().children(path, Vec::new()))),
+            Some(Some((_, true))) => Ok(Some(self.model().children(path, Vec::new()))),
             _ => Ok(self.base.list(path)?.map(|names| self.model().children(path, names))),
         }
     }

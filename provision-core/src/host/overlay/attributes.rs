@@ -1,6 +1,6 @@
 //! The model of extended attributes and flags.
 
-use super::model::Node;
+use super::node::Node;
 
 use crate::effect::{Access, AclSubject, AttributeChanges, FileFlags, HardLinks, WriteFile, inherited};
 use crate::error::{Error, ErrorKind, Result};
@@ -110,7 +110,7 @@ impl<H: HostView> Overlay<H> {
         let mut attributes = FileAttributes::default();
         let Some(parent) = path.parent() else { return Ok(attributes) };
         // Only where a list can have been declared; a host beneath is not asked about each of its directories.
-        let Some(Some(directory)) = self.modelled(&self.real(&parent)?) else { return Ok(attributes) };
+        let Some(Some(directory)) = self.modelled(&self.real(&parent)?, Node::clone) else { return Ok(attributes) };
         if directory.access.owner != "root" && directory.access.owner != new.access.owner {
             return Ok(attributes);
         }
@@ -127,7 +127,7 @@ impl<H: HostView> Overlay<H> {
 
     /// Fails as a real host would, if something may not be removed or replaced.
     pub(super) fn require_unlocked(&self, path: &HostPath) -> Result<()> {
-        let Some(Some(node)) = self.modelled(&self.real(path)?) else { return Ok(()) };
+        let Some(Some(node)) = self.modelled(&self.real(path)?, Node::clone) else { return Ok(()) };
         let flags = self.attributes_of(path, &node)?.flags;
         if AttributeChanges::default().may_unlock(flags) { Ok(()) } else { Err(locked("it", path, flags)) }
     }

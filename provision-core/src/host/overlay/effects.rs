@@ -1,6 +1,6 @@
 //! What effects do to the model: the one place that knows every kind, and those on files.
 
-use super::model::Node;
+use super::node::Node;
 
 use crate::effect::{Access, AttributeChanges, Effect, Output, Removal};
 use crate::error::{Error, ErrorKind, Result};
@@ -87,6 +87,9 @@ impl<H: HostView> Overlay<H> {
                 let old = self.gid_of(name)?;
                 self.change_group(name, |group| group.gid = *gid)?;
                 let mut model = self.model();
+                // groupmod(8): it stays the primary group of its users.
+                let users = &mut self.accounts_of(&mut model)?.users;
+                users.values_mut().filter(|user| user.gid == old).for_each(|user| user.gid = *gid);
                 model.rename_group(name, &old.to_string());
                 model.rename_group(&gid.to_string(), name);
             }

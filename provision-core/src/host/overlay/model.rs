@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commands::CommandScript;
+use super::node::{Directory, Node, Unsynced};
 use super::units::{Runtime, UnitScript};
-use crate::effect::{Access, Content, Effect};
-use crate::host::units::DIRECTORIES;
-use crate::host::{Accounts, Doubt, FileAttributes, FileKind, FileMetadata, PackageEntry, PackageManager, PackageState, PackageTable, Shadow};
+use crate::effect::Effect;
+use crate::host::units::{DIRECTORIES, Definition};
+use crate::host::{
+    Accounts, Doubt, FileKind, FileMetadata, PackageEntry, PackageManager, PackageState, PackageTable, Shadow,
+};
 use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
@@ -17,6 +20,8 @@ pub(super) struct Model {
     pub(super) is_host: bool,
     pub(super) nodes: BTreeMap<HostPath, Option<Node>>,
     pub(super) any_removed: bool,
+    /// How often a path was changed.
+    pub(super) path_changes: u64,
     /// Directories that are there.
     pub(super) known_directories: HashSet<HostPath>,
     /// Where directories really are.
@@ -42,6 +47,8 @@ pub(super) struct Model {
     pub(super) package_lock: Option<String>,
     pub(super) units: HashMap<String, Runtime>,
     pub(super) unit_scripts: HashMap<String, UnitScript>,
+    /// Units as their files declare them, as far as they were read since the last change of a path.
+    pub(super) definitions: HashMap<String, Option<Arc<Definition>>>,
     /// When each path among the unit files was last changed, and when the service manager last read them.
     pub(super) unit_changes: BTreeMap<HostPath, u64>,
     pub(super) change: u64,
@@ -57,80 +64,11 @@ pub(super) struct Model {
     pub(super) unsynced: BTreeMap<HostPath, Unsynced>,
 }
 
-/// How a path was before a change that is not on the disk yet.
-#[derive(Clone)]
-pub(super) struct Unsynced {
-    pub(super) before: Option<Option<Node>>,
-    pub(super) since_micros: u64,
-}
-
-/// Where a directory really is.
-#[derive(Clone, Debug)]
-pub(super) struct Directory {
-    pub(super) path: HostPath,
-    /// Whether only root can change what its path leads to.
-    pub(super) is_private: bool,
-}
-
-/// Something at a path.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) kind: FileKind,
-    pub(super) access: Access,
-    /// The content of a file or the text of a link; `None` if it is the host's own, or if nobody knows it.
-    pub(super) data: Option<Content>,
-    pub(super) size: u64,
-    pub(super) device: u64,
-    pub(super) links: u64,
-    /// Which file it is, for one with several names.
-    pub(super) inode: Option<u64>,
-    /// Everything else; `None` if it is the host's own.
-    pub(super) attributes: Option<FileAttributes>,
-    /// Whether it was put there by an effect, so that the host beneath has no part in it.
-    pub(super) is_new: bool,
-}
-
-impl Node {
-    pub(super) fn new(kind: FileKind, access: Access, data: Option<Content>) -> Node {
-        let size = data.as_ref().map_or(0, |data| data.bytes().len() as u64);
-        Node {
-            kind,
-            access,
-            data,
-            size,
-            device: 0,
-            links: 1,
-            inode: None,
-            attributes: Some(FileAttributes::default()),
-            is_new: true,
-        }
-    }
-
-    pub(super) fn metadata(&self) -> FileMetadata {
-        FileMetadata {
-            kind: self.kind,
-            access: self.access.clone(),
-            size: self.size,
-            device: self.device,
-            links: self.links,
-        }
-    }
-
-    pub(super) fn content(&self) -> Option<Content> {
-        self.data.clone().filter(|_| self.kind == FileKind::File)
-    }
-
-    pub(super) fn target(&self) -> Option<String> {
-        let data = self.data.as_ref().filter(|_| self.kind == FileKind::Symlink)?;
-        data.text().map(str::to_owned)
-    }
-}
-
 impl Model {
     /// What effects have made of a path; `None` if they have not touched it.
-    pub(super) fn node(&self, path: &HostPath) -> Option<Option<Node>> {
+    pub(super) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
         if let Some(node) = self.nodes.get(path) {
-            return Some(node.clone());
+            return Some(node.as_ref());
         }
         // Below something that was removed, or put in the place of a directory, nothing of the host is left.
         let gone = self.any_removed
@@ -138,6 +76,17 @@ impl Model {
                 .ancestors()
                 .any(|above| self.nodes.get(&above).is_some_and(|node| node.as_ref().is_none_or(|node| node.is_new)));
         gone.then_some(None)
+    }
+
+    /// Puts something into the table of paths; what was known because of it is looked up anew.
+    pub(super) fn enter(&mut self, path: HostPath, node: Option<Node>) {
+        self.nodes.insert(path, node);
+        self.forget_definitions();
+    }
+
+    pub(super) fn forget_definitions(&mut self) {
+        self.path_changes += 1;
+        self.definitions.clear();
     }
 
     /// The names in a directory: those of the host, as effects have changed them.
@@ -173,7 +122,7 @@ impl Model {
             self.known_directories.remove(path);
         }
         self.note_unit_file(path);
-        self.nodes.insert(path.clone(), Some(node));
+        self.enter(path.clone(), Some(node));
     }
 
     /// Changes what is at a path; the file may have other names.
@@ -188,7 +137,7 @@ impl Model {
             self.directories.retain(|directory, _| !directory.is_within(path));
         }
         self.note_unit_file(path);
-        self.nodes.insert(path.clone(), Some(node));
+        self.enter(path.clone(), Some(node));
     }
 
     /// One name less for the others of a file.
@@ -276,7 +225,7 @@ impl Model {
         self.known_directories.retain(|directory| !directory.is_within(path));
         self.directories.clear();
         self.nodes.retain(|other, _| !other.is_within(path));
-        self.nodes.insert(path.clone(), None);
+        self.enter(path.clone(), None);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::Node;
+use super::node::Node;
 
 use crate::effect::{Conffiles, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};

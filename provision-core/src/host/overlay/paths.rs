@@ -1,6 +1,6 @@
 //! Where a path leads in the model: links on the way are followed as a real host follows them.
 
-use super::model::{Directory, Node};
+use super::node::{Directory, Node};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileKind, HostView, Overlay};
@@ -12,9 +12,13 @@ const MOST_LINKS: u32 = 40;
 impl<H: HostView> Overlay<H> {
     /// The path by which the model knows something: without links on the way.
     pub(super) fn real(&self, path: &HostPath) -> Result<HostPath> {
-        let Some(parent) = path.parent() else { return Ok(path.clone()) };
-        let directory = self.directory(&parent, 0)?;
-        if directory.path == parent { Ok(path.clone()) } else { directory.path.join(path.name()) }
+        let Some(parent) = path.parent_text() else { return Ok(path.clone()) };
+        let known = self.model().directories.get(parent).map(|known| known.path.clone());
+        let directory = match known {
+            Some(known) => known,
+            None => self.directory(&path.parent().unwrap_or_else(HostPath::root), 0)?.path,
+        };
+        if directory.as_str() == parent { Ok(path.clone()) } else { directory.join(path.name()) }
     }
 
     /// Where a directory really is, and whether only root can change what its path leads to.
@@ -27,8 +31,8 @@ impl<H: HostView> Overlay<H> {
         let here =
             if path.parent().as_ref() == Some(&above.path) { path.clone() } else { above.path.join(path.name())? };
         // What cannot be looked at is left to the host beneath to complain of.
-        let found = match self.model().node(&here) {
-            Some(node) => node.map(|node| node.metadata()),
+        let found = match self.modelled(&here, Node::metadata) {
+            Some(found) => found,
             None => self.base.metadata(&here).ok().flatten(),
         };
         let directory = match found {
@@ -61,12 +65,12 @@ impl<H: HostView> Overlay<H> {
 
     /// The text of a link on the way, if it is followed. One that somebody else may have put there is not.
     fn linked(&self, link: &HostPath, is_ours: bool) -> Result<Option<String>> {
-        let modelled = self.model().node(link).flatten();
+        let modelled = self.modelled(link, Node::target).flatten();
         if !is_ours {
             // A real host refuses it itself.
             return if modelled.is_some() || self.is_simulated() { Err(foreign_link(link)) } else { Ok(None) };
         }
-        match modelled.and_then(|node| node.target()) {
+        match modelled.flatten() {
             Some(target) => Ok(Some(target)),
             None => self.base.read_link(link),
         }
@@ -100,7 +104,7 @@ impl<H: HostView> Overlay<H> {
 
     /// The same for a path without links on the way.
     fn at(&self, path: &HostPath) -> Result<Option<Node>> {
-        if let Some(node) = self.model().node(path) {
+        if let Some(node) = self.modelled(path, Node::clone) {
             return Ok(node);
         }
         let found = self.base.metadata(path)?.map(|found| self.model().with_names(found));

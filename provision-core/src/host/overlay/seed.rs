@@ -1,7 +1,8 @@
 //! What a simulated host begins with and what happens to it, without an effect.
 
 use super::commands::CommandScript;
-use super::model::{Model, Node, Unsynced};
+use super::model::Model;
+use super::node::{Node, Unsynced};
 use super::units::{Runtime, UnitScript};
 
 use crate::effect::{Access, Content, Effect, FileFlags};
@@ -59,8 +60,8 @@ impl<H: HostView> Overlay<H> {
         for other in model.nodes.values_mut().flatten().filter(|other| other.inode == Some(inode)) {
             other.links = node.links;
         }
-        model.nodes.insert(first, Some(node.clone()));
-        model.nodes.insert(second, Some(node));
+        model.enter(first, Some(node.clone()));
+        model.enter(second, Some(node));
         Ok(())
     }
 
@@ -87,7 +88,7 @@ impl<H: HostView> Overlay<H> {
         let path = self.real(path)?;
         let mut model = self.model();
         let device = 1 << 16 | (1 + model.nodes.values().flatten().map(|node| node.device & 0xffff).max().unwrap_or(0));
-        model.nodes.insert(path.clone(), Some(Node { device, is_new: true, ..node }));
+        model.enter(path.clone(), Some(Node { device, is_new: true, ..node }));
         if read_only {
             model.read_only.insert(path);
         }
@@ -229,5 +230,6 @@ impl<H: HostView> Overlay<H> {
         }
         model.directories.clear();
         model.known_directories.clear();
+        model.forget_definitions();
     }
 }

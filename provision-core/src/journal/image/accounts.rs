@@ -64,19 +64,32 @@ pub(in crate::journal) fn names(effect: &Effect) -> Option<(Vec<&str>, Vec<&str>
     })
 }
 
-/// The users and groups that an effect is about, and all groups that these users are in.
-fn all_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
+/// The users and groups that an effect changes: the number of a group is that of its users as well, see `groupmod(8)`.
+fn changed_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
     let (users, groups) = names(effect).unwrap_or_default();
+    let mut users: Vec<String> = users.into_iter().map(str::to_owned).collect();
+    if let Effect::ChangeGroup { name, .. } = effect
+        && let Some(group) = host.group(name)?
+    {
+        let accounts = host.accounts()?;
+        let all = accounts.users.values().filter(|user| user.gid == group.gid);
+        users.extend(all.map(|user| user.name.clone()));
+    }
+    Ok((users, groups.into_iter().map(str::to_owned).collect()))
+}
+
+/// The same with all groups that these users are in.
+fn all_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
+    let (users, mut groups) = changed_names(effect, host)?;
     let accounts = host.accounts()?;
-    let mut groups: Vec<String> = groups.into_iter().map(str::to_owned).collect();
     for user in &users {
         groups.extend(accounts.groups_of(user));
-        let primary = accounts.users.get(*user).and_then(|user| accounts.group_name(user.gid));
+        let primary = accounts.users.get(user).and_then(|user| accounts.group_name(user.gid));
         groups.extend(primary.map(str::to_owned));
     }
     groups.sort_unstable();
     groups.dedup();
-    Ok((users.into_iter().map(str::to_owned).collect(), groups))
+    Ok((users, groups))
 }
 
 impl Keeper<'_> {
@@ -128,7 +141,7 @@ impl Keeper<'_> {
 
     /// Digest of all that is known of the users and groups of an effect.
     pub(in crate::journal) fn accounts_digest(&self, effect: &Effect, host: &dyn HostView) -> Result<String> {
-        let (users, groups) = names(effect).unwrap_or_default();
+        let (users, groups) = changed_names(effect, host)?;
         self.digest_of_accounts(&users, &groups, host)
     }
 

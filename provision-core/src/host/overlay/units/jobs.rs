@@ -1,0 +1,181 @@
+//! Starting, stopping, restarting and reloading units, with those that this pulls along.
+
+use super::{START_LIMIT, does_not_run};
+use crate::effect::UnitAction;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::units::{self, Definition, Dependency};
+use crate::host::{HostView, Overlay, UnitState};
+use crate::path::HostPath;
+
+impl<H: HostView> Overlay<H> {
+    pub(in crate::host::overlay) fn change_unit(&self, name: &str, action: UnitAction) -> Result<()> {
+        let links = [UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Unmask];
+        if !links.contains(&action) && !self.is_running() {
+            return Err(Error::new(ErrorKind::Unsupported, "no units run here")
+                .with_hint("in a root directory units can be enabled, disabled and masked"));
+        }
+        let unit = self.unit(name)?;
+        let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
+        // Without a service manager systemctl(1) disables what is not there: it only takes links away.
+        let idle = action == UnitAction::Disable && !self.is_running();
+        if !unit.exists() && !lasting && !idle {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")));
+        }
+        match action {
+            UnitAction::Start => self.start(name, action, &mut Vec::new()),
+            UnitAction::Restart => {
+                self.refuse_masked(name, &unit)?;
+                let ran = unit.is_active();
+                if ran {
+                    self.stop(name, true)?;
+                }
+                self.start(name, action, &mut Vec::new())?;
+                self.note(name, |runtime| runtime.restarts += u32::from(ran));
+                Ok(())
+            }
+            UnitAction::Reload if unit.is_active() && unit.can_reload => {
+                self.refuse_masked(name, &unit)?;
+                self.play(name, action)?;
+                self.note(name, |runtime| runtime.reloads += 1);
+                Ok(())
+            }
+            // `systemctl reload-or-restart`
+            UnitAction::Reload => self.change_unit(name, UnitAction::Restart),
+            UnitAction::Stop => self.stop(name, false),
+            UnitAction::ResetFailed => {
+                if unit.active.as_deref() == Some("failed") {
+                    self.set_activity(name, "inactive", "dead");
+                }
+                self.note(name, |runtime| runtime.recent_starts.clear());
+                Ok(())
+            }
+            UnitAction::Enable | UnitAction::Disable | UnitAction::Mask | UnitAction::Unmask => {
+                self.link_unit(name, action)?;
+                self.reload_units();
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn refuse_masked(&self, name: &str, unit: &UnitState) -> Result<()> {
+        if unit.is_masked() {
+            return Err(Error::new(ErrorKind::Conflict, format!("{name} is masked")));
+        }
+        if matches!(unit.load.as_str(), "bad-setting" | "error") {
+            return Err(Error::new(ErrorKind::Invalid, format!("{name} cannot be loaded ({})", unit.load)));
+        }
+        Ok(())
+    }
+
+    /// Starts a unit with what it pulls in. One that runs is left alone.
+    pub(super) fn start(&self, name: &str, action: UnitAction, on_the_way: &mut Vec<String>) -> Result<()> {
+        let unit = self.unit_state(name)?;
+        self.refuse_masked(name, &unit)?;
+        if unit.is_active() || on_the_way.iter().any(|other| other == name) {
+            return Ok(());
+        }
+        on_the_way.push(name.to_owned());
+        let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
+        let simulated = self.is_simulated() && !given;
+        let definition = if simulated { self.definition(name)? } else { None };
+        if let Some(definition) = &definition {
+            if !self.conditions_hold(definition)? {
+                return Ok(());
+            }
+            for other in definition.dependencies(Dependency::Conflicts) {
+                if self.unit_state(other)?.is_active() {
+                    self.stop(other, false)?;
+                }
+            }
+            for other in definition.dependencies(Dependency::Requires) {
+                self.start_needed(other, on_the_way).map_err(|error| {
+                    Error::new(ErrorKind::CommandFailed, format!("{name} does not run: it needs {other}"))
+                        .with_cause(error.to_string())
+                })?;
+            }
+            for other in self.wanted_by(definition)? {
+                // What is only wanted may fail.
+                let _ = self.start_needed(&other, on_the_way);
+            }
+        }
+        let now = self.now().monotonic_micros;
+        let mut limited = false;
+        self.note(name, |runtime| {
+            runtime.recent_starts.retain(|start| now.saturating_sub(*start) < START_LIMIT.1);
+            limited = runtime.recent_starts.len() >= START_LIMIT.0;
+            runtime.recent_starts.push(now);
+        });
+        let limited = limited && self.is_simulated();
+        let failed = match (limited, &definition) {
+            (true, _) => Err(does_not_run(name, "start-limit-hit: it was started too often")),
+            (false, Some(definition)) => self.require_parts(name, definition),
+            (false, None) => Ok(()),
+        };
+        let failed = failed.and_then(|()| self.play(name, action));
+        let ends = unit.ends_by_itself;
+        let given = if ends { ("inactive", "dead") } else { ("active", "running") };
+        let (active, sub) = match &failed {
+            Err(_) => ("failed", "failed"),
+            Ok(()) => definition.as_deref().map_or(given, Definition::started),
+        };
+        self.set_activity(name, active, sub);
+        let change = self.model().change;
+        self.note(name, |runtime| {
+            runtime.loaded = runtime.loaded.max(if unit.file_state.starts_with("enabled") { 0 } else { change });
+            if failed.is_ok() {
+                runtime.starts += 1;
+                runtime.started_micros = Some(now);
+                if let Some(given) = &mut runtime.given {
+                    given.starts += 1;
+                    given.started_micros = Some(now);
+                }
+            }
+        });
+        failed
+    }
+
+    pub(super) fn start_needed(&self, name: &str, on_the_way: &mut Vec<String>) -> Result<()> {
+        let unit = self.unit_state(name)?;
+        if !unit.exists() {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")));
+        }
+        self.start(name, UnitAction::Start, on_the_way)
+    }
+
+    /// The units that one would like to run: said in its file, or by links.
+    pub(super) fn wanted_by(&self, unit: &Definition) -> Result<Vec<String>> {
+        let mut names: Vec<String> = unit.dependencies(Dependency::Wants).into_iter().map(str::to_owned).collect();
+        for directory in units::DIRECTORIES {
+            let directory = HostPath::new(&format!("{directory}/{}.wants", unit.id))?;
+            names.extend(self.list(&directory)?.unwrap_or_default());
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Stops a unit with those that cannot run without it.
+    pub(super) fn stop(&self, name: &str, comes_back: bool) -> Result<()> {
+        let unit = self.unit_state(name)?;
+        if matches!(unit.active.as_deref(), None | Some("inactive" | "failed")) {
+            return Ok(());
+        }
+        self.set_activity(name, "inactive", "dead");
+        if !comes_back {
+            self.note(name, |runtime| runtime.stops += 1);
+        }
+        Ok(())
+    }
+
+    /// What a test says of starting or reloading a unit.
+    pub(super) fn play(&self, name: &str, action: UnitAction) -> Result<()> {
+        let script = self.model().unit_scripts.get(name).cloned();
+        match script {
+            Some(script) => script(self, action).map_err(|error| match error.kind() {
+                ErrorKind::CommandFailed => error,
+                _ => does_not_run(name, &error.to_string()),
+            }),
+            None => Ok(()),
+        }
+    }
+}

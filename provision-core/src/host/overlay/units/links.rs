@@ -1,0 +1,120 @@
+//! Enabling, disabling and masking: the links that do it, see `systemctl(1)`.
+
+use crate::effect::UnitAction;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::overlay::node::Node;
+use crate::host::overlay::seed::root_access;
+use crate::host::units::{self, Definition};
+use crate::host::{FileKind, HostView, Overlay, UnitState};
+use crate::path::HostPath;
+
+impl<H: HostView> Overlay<H> {
+    /// Enables, disables, masks or unmasks a unit.
+    pub(super) fn link_unit(&self, name: &str, action: UnitAction) -> Result<()> {
+        let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
+        let definition = if given { None } else { self.definition(name)? };
+        let mask = units::mask_of(name)?;
+        match (action, definition) {
+            (UnitAction::Enable, Some(unit)) => {
+                if unit.is_masked() {
+                    return Err(Error::new(ErrorKind::Conflict, format!("{name} is masked")));
+                }
+                self.enable(&unit, &mut Vec::new())
+            }
+            (UnitAction::Disable, Some(unit)) => self.disable(&unit, &mut Vec::new()),
+            (UnitAction::Mask, definition) => {
+                if let Some(found) = self.metadata(&mask)? {
+                    if found.kind == FileKind::Symlink && self.read_link(&mask)?.as_deref() == Some("/dev/null") {
+                        return Ok(());
+                    }
+                    return Err(Error::new(ErrorKind::Conflict, format!("{mask} is there already")));
+                }
+                self.keep_given(name, definition.is_some(), |given| {
+                    "masked".clone_into(&mut given.load);
+                    "masked".clone_into(&mut given.file_state);
+                });
+                self.make_directories(&mask)?;
+                self.put_unsynced(
+                    &mask,
+                    Some(Node::new(FileKind::Symlink, root_access(0o777), Some("/dev/null".into()))),
+                )
+            }
+            (UnitAction::Unmask, definition) => {
+                self.keep_given(name, definition.is_some(), |given| {
+                    "loaded".clone_into(&mut given.load);
+                    "disabled".clone_into(&mut given.file_state);
+                });
+                let masks = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
+                    && self.read_link(&mask)?.as_deref() == Some("/dev/null");
+                if masks { self.put_unsynced(&mask, None) } else { Ok(()) }
+            }
+            (UnitAction::Disable, None) if !self.unit_state(name)?.exists() => self.remove_links_to(name),
+            // A unit without a file that the model can read.
+            (action, None) => {
+                let state = if action == UnitAction::Enable { "enabled" } else { "disabled" };
+                self.keep_given(name, false, |given| state.clone_into(&mut given.file_state));
+                self.note(name, |runtime| runtime.file_state = Some(state.to_owned()));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn keep_given(&self, name: &str, has_file: bool, change: impl FnOnce(&mut UnitState)) {
+        if !has_file && let Some(given) = self.model().units.get_mut(name).and_then(|runtime| runtime.given.as_mut()) {
+            change(given);
+        }
+    }
+
+    pub(super) fn enable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
+        done.push(unit.id.clone());
+        for (link, target) in units::links_of(unit, &self.vendor_units()?)? {
+            if self.metadata(&link)?.is_some() {
+                continue;
+            }
+            self.make_directories(&link)?;
+            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, root_access(0o777), Some(target.into()))))?;
+        }
+        for other in unit.words("Install", "Also") {
+            if !done.iter().any(|name| name == other)
+                && let Some(other) = self.definition(other)?
+            {
+                self.enable(&other, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn disable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
+        done.push(unit.id.clone());
+        self.remove_links_to(&unit.id)?;
+        for other in unit.words("Install", "Also") {
+            if !done.iter().any(|name| name == other)
+                && let Some(other) = self.definition(other)?
+            {
+                self.disable(&other, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_links_to(&self, unit: &str) -> Result<()> {
+        for link in units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, unit)? {
+            self.put_unsynced(&link, None)?;
+            if let Some(directory) = link.parent()
+                && directory.as_str() != units::DIRECTORIES[0]
+                && self.list(&directory)?.is_some_and(|names| names.is_empty())
+            {
+                self.put_unsynced(&directory, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How systemd names the directory of packaged units: Debian 12 and older look through `/lib`.
+    pub(super) fn vendor_units(&self) -> Result<String> {
+        let os = crate::facts::Facts::gather(self).map(|facts| facts.os).unwrap_or_default();
+        let old = os.version.parse::<u32>().is_ok_and(|version| version <= 12);
+        Ok(if old { "/lib/systemd/system" } else { "/usr/lib/systemd/system" }.to_owned())
+    }
+}

@@ -1,0 +1,152 @@
+//! How units are: what their files say, and what they have done since.
+
+use std::sync::Arc;
+
+use super::Runtime;
+use crate::error::Result;
+use crate::host::units::{self, Definition, drop_in_directories, template_of};
+use crate::host::{HostView, Overlay, UnitState};
+use crate::path::HostPath;
+
+impl<H: HostView> Overlay<H> {
+    /// A unit as its files declare it; read once until a path changes.
+    pub(super) fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        let path_changes = {
+            let model = self.model();
+            if let Some(known) = model.definitions.get(name) {
+                return Ok(known.clone());
+            }
+            model.path_changes
+        };
+        let read = Definition::load(self, name)?.map(Arc::new);
+        let mut model = self.model();
+        if model.path_changes == path_changes {
+            model.definitions.insert(name.to_owned(), read.clone());
+        }
+        Ok(read)
+    }
+
+    /// How a unit is.
+    pub(in crate::host::overlay) fn unit_state(&self, name: &str) -> Result<UnitState> {
+        let known = self.model().units.get(name).cloned();
+        if let Some(given) = known.as_ref().and_then(|runtime| runtime.given.clone()) {
+            return Ok(self.as_it_runs(given));
+        }
+        let definition = if self.declares(name) { self.definition(name)? } else { None };
+        let Some(definition) = definition else {
+            let base = self.base.unit(name)?;
+            let gone = self.is_simulated() && !self.is_recorded_alone(name)?;
+            let state = match known {
+                // Its file is gone, and it still runs.
+                Some(runtime) if gone && runtime.runs() => {
+                    let load = if self.has_unread_units() { "loaded" } else { "not-found" };
+                    let state =
+                        UnitState { load: load.to_owned(), needs_reload: load == "loaded", ..UnitState::not_found() };
+                    runtime.over(state)
+                }
+                _ if gone => UnitState { active: Some("inactive".into()), ..UnitState::not_found() },
+                Some(runtime) => runtime.over(base),
+                None => base,
+            };
+            return Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(name, &state), ..state }));
+        };
+        let runtime = self.model().units.get(&definition.id).cloned().unwrap_or_default();
+        let base = self.base.unit(&definition.id)?;
+        let state = UnitState {
+            load: if definition.is_masked() { "masked" } else { "loaded" }.to_owned(),
+            active: base.active.clone().or(Some("inactive".into())),
+            sub: base.sub.clone().or(Some("dead".into())),
+            file_state: units::file_state(self, &definition)?.to_owned(),
+            needs_reload: base.needs_reload,
+            can_reload: definition.can_reload(),
+            ends_by_itself: definition.ends_by_itself(),
+            starts: runtime.starts,
+            started_micros: base.started_micros,
+        };
+        let state = runtime.over(state);
+        Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(&definition.id, &state), ..state }))
+    }
+
+    /// Whether unit files have changed since the service manager read them.
+    pub(super) fn has_unread_units(&self) -> bool {
+        let model = self.model();
+        model.units_read < model.change
+    }
+
+    pub(super) fn as_it_runs(&self, state: UnitState) -> UnitState {
+        match self.model().switched_off {
+            true => UnitState { active: None, sub: None, needs_reload: false, ..state },
+            false => state,
+        }
+    }
+
+    /// Whether the model has to read the files of a unit: the host beneath knows nothing of what effects have changed.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.is_simulated() || self.has_changed(name)
+    }
+
+    /// Whether effects have changed the files of a unit, or the links to it.
+    pub(super) fn has_changed(&self, name: &str) -> bool {
+        let template = template_of(name);
+        let about = |path: &HostPath| {
+            let is_it = |part: &str| {
+                let part = part.strip_suffix(".d").unwrap_or(part);
+                part == name || Some(part) == template.as_deref()
+            };
+            is_it(path.name()) || path.parent().is_some_and(|parent| is_it(parent.name()))
+        };
+        self.model().unit_changes.keys().any(about)
+    }
+
+    /// Whether a recorded unit never had a file, as those that are made at boot.
+    pub(super) fn is_recorded_alone(&self, name: &str) -> Result<bool> {
+        Ok(self.base.unit(name)?.exists() && Definition::load(&self.base, name)?.is_none())
+    }
+
+    /// Whether the files of a unit that is in memory have changed since they were read.
+    pub(super) fn is_outdated(&self, name: &str, state: &UnitState) -> bool {
+        let runs = !matches!(state.active.as_deref(), None | Some("inactive"));
+        let in_memory = runs || state.file_state.starts_with("enabled");
+        let model = self.model();
+        let read = model.units.get(name).map_or(0, |runtime| runtime.loaded).max(model.units_read);
+        let mut paths = drop_in_directories(name);
+        for directory in units::DIRECTORIES {
+            let names = [Some(name.to_owned()), template_of(name)];
+            paths.extend(names.iter().flatten().filter_map(|name| HostPath::new(&format!("{directory}/{name}")).ok()));
+        }
+        let newer =
+            |(path, change): (&HostPath, &u64)| *change > read && paths.iter().any(|other| path.is_within(other));
+        in_memory && (model.unit_changes.iter().any(newer) || (state.needs_reload && model.units_read == 0))
+    }
+
+    /// The service manager reads all unit files.
+    pub(in crate::host::overlay) fn reload_units(&self) {
+        let mut model = self.model();
+        model.change += 1;
+        model.units_read = model.change;
+        for runtime in model.units.values_mut() {
+            if let Some(given) = &mut runtime.given {
+                given.needs_reload = false;
+            }
+        }
+    }
+
+    /// The name that the state of a unit is kept under.
+    pub(super) fn id_of(&self, name: &str) -> String {
+        let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
+        let definition = if given { None } else { self.definition(name).ok().flatten() };
+        definition.map_or_else(|| name.to_owned(), |definition| definition.id.clone())
+    }
+
+    pub(super) fn note(&self, name: &str, change: impl FnOnce(&mut Runtime)) {
+        let id = self.id_of(name);
+        change(self.model().units.entry(id).or_default());
+    }
+
+    pub(super) fn set_activity(&self, name: &str, active: &str, sub: &str) {
+        self.note(name, |runtime| match &mut runtime.given {
+            Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
+            None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
+        });
+    }
+}
