@@ -190,3 +190,31 @@ fn without_a_service_manager_a_unit_that_is_not_there_is_disabled() {
     let error = SimHost::debian(12).perform(&disable).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn a_killed_dpkg_leaves_packages_unpacked_and_is_repaired() {
+    let request = provision_core::effect::PackageRequest { name: "nginx".into(), version: None };
+    let install = Effect::Packages(PackageTransaction { install: vec![request], ..PackageTransaction::default() });
+    let coming = SimHost::debian(13);
+    let Effect::Packages(transaction) = &install else { unreachable!() };
+    let steps = 2 * coming.preview(transaction).unwrap().changes.len();
+    for killed_after in 0..steps {
+        let host = SimHost::debian(13).with_dpkg_killed_after(killed_after);
+        assert!(host.perform(&install).is_err(), "killed after {killed_after} of {steps}");
+        assert!(!host.has_package("nginx"));
+        let interrupted = host.package_manager().unwrap().interrupted;
+        assert_eq!(interrupted.is_empty(), killed_after == 0, "{interrupted:?}");
+        host.perform(&Effect::RepairPackages).unwrap();
+        assert!(host.package_manager().unwrap().interrupted.is_empty());
+        host.perform(&install).unwrap();
+        assert!(host.has_package("nginx") && host.unit("nginx").is_active());
+        let automatic: Vec<String> = host
+            .packages()
+            .unwrap()
+            .iter()
+            .filter(|(_, entry)| entry.automatic)
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert!(automatic.contains(&"nginx-common".to_owned()) && !automatic.contains(&"nginx".to_owned()));
+    }
+}

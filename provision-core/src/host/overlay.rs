@@ -5,6 +5,7 @@
 mod accounts;
 mod attributes;
 mod commands;
+mod dpkg;
 mod effects;
 mod model;
 mod node;
@@ -207,13 +208,16 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn package_manager(&self) -> Result<PackageManager> {
         let mut state = self.base.package_manager()?;
+        let table = if self.is_simulated() { Some(self.packages()?) } else { None };
         let model = self.model();
-        state = model.package_manager.clone().unwrap_or(state);
-        if model.lists_refreshed {
-            state.lists_age = Some(0);
-        }
-        if model.repaired {
-            state.interrupted.clear();
+        state.lists_age = if model.lists_refreshed { Some(0) } else { model.lists_age.unwrap_or(state.lists_age) };
+        match table {
+            Some(table) => {
+                let interrupted = table.iter().filter(|(_, entry)| entry.status == PackageStatus::Interrupted);
+                state.interrupted = interrupted.map(|(name, _)| name.clone()).collect();
+            }
+            None if model.repaired => state.interrupted.clear(),
+            None => {}
         }
         Ok(state)
     }

@@ -21,6 +21,7 @@ use crate::moment::Moment;
 use crate::path::HostPath;
 
 pub use catalogue::Catalogue;
+pub(in crate::host) use catalogue::{Offer, Shipped};
 pub use looks::{SimFile, SimUnit};
 pub use package::{CatalogueHeader, RecordedPackage, ScriptChanges};
 

@@ -1,12 +1,12 @@
-use provision_core::host::{PackageManager as Found, PackageState, PackageStatus, SimHost};
+use provision_core::host::{PackageState, PackageStatus, SimHost};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::converging::{Converged, attempt, converge, declare, mistakes};
 
 fn host(lists_age: Option<u64>, interrupted: &[&str]) -> SimHost {
-    let interrupted = interrupted.iter().map(|name| (*name).to_owned()).collect();
-    SimHost::debian(12).with_package_manager(Found { interrupted, lists_age })
+    let host = SimHost::debian(12).with_lists_age(lists_age);
+    interrupted.iter().fold(host, |host, name| host.with_interrupted_package(name))
 }
 
 /// The companion of some packages.

@@ -8,9 +8,7 @@ use super::node::{Directory, Node, Unsynced};
 use super::units::{Runtime, UnitScript};
 use crate::effect::Effect;
 use crate::host::units::{DIRECTORIES, Definition};
-use crate::host::{
-    Accounts, Doubt, FileKind, FileMetadata, PackageEntry, PackageManager, PackageState, PackageTable, Shadow,
-};
+use crate::host::{Accounts, Doubt, FileKind, FileMetadata, PackageEntry, PackageState, PackageTable, Shadow};
 use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
@@ -20,8 +18,8 @@ pub(super) struct Model {
     pub(super) is_host: bool,
     pub(super) nodes: BTreeMap<HostPath, Option<Node>>,
     pub(super) any_removed: bool,
-    /// How often a path was changed.
-    pub(super) path_changes: u64,
+    /// Whether files of units may lie outside of the directories for them.
+    pub(super) has_linked_units: bool,
     /// Directories that are there.
     pub(super) known_directories: HashSet<HostPath>,
     /// Where directories really are.
@@ -39,16 +37,23 @@ pub(super) struct Model {
     pub(super) package_table: Option<Arc<PackageTable>>,
     /// Which packages came along with others.
     pub(super) automatic: HashMap<String, bool>,
-    pub(super) package_manager: Option<PackageManager>,
+    /// Seconds since the package lists were fetched, if a test says so.
+    pub(super) lists_age: Option<Option<u64>>,
     pub(super) available: HashMap<String, Vec<String>>,
     pub(super) lists_refreshed: bool,
     pub(super) repaired: bool,
     /// Who holds the lock of the package database.
     pub(super) package_lock: Option<String>,
+    /// How many packages dpkg still unpacks, configures or removes before it is killed.
+    pub(super) steps_until_killed: Option<usize>,
     pub(super) units: HashMap<String, Runtime>,
     pub(super) unit_scripts: HashMap<String, UnitScript>,
-    /// Units as their files declare them, as far as they were read since the last change of a path.
-    pub(super) definitions: HashMap<String, Option<Arc<Definition>>>,
+    /// How often what declares units was changed.
+    pub(super) unit_file_changes: u64,
+    /// Units as their files declare them, as far as they were read since then.
+    pub(super) definitions: HashMap<String, Arc<Definition>>,
+    /// Their `UnitFileState`, as far as it was asked for since then.
+    pub(super) file_states: HashMap<String, &'static str>,
     /// When each path among the unit files was last changed, and when the service manager last read them.
     pub(super) unit_changes: BTreeMap<HostPath, u64>,
     pub(super) change: u64,
@@ -78,15 +83,23 @@ impl Model {
         gone.then_some(None)
     }
 
-    /// Puts something into the table of paths; what was known because of it is looked up anew.
+    /// Puts something into the table of paths.
     pub(super) fn enter(&mut self, path: HostPath, node: Option<Node>) {
-        self.nodes.insert(path, node);
-        self.forget_definitions();
+        let is_link = |node: &Option<Node>| node.as_ref().is_some_and(|node| node.kind == FileKind::Symlink);
+        let leads_to_units = DIRECTORIES.iter().any(|directory| directory.starts_with(path.as_str()));
+        let (is_new_link, is_gone) = (is_link(&node), node.is_none());
+        self.has_linked_units |= is_new_link && leads_to_units;
+        let holds_units = leads_to_units || is_in_unit_directory(&path);
+        let was_link = self.nodes.insert(path, node).is_some_and(|old| is_link(&old));
+        if holds_units || is_gone || is_new_link || was_link || self.has_linked_units {
+            self.forget_definitions();
+        }
     }
 
     pub(super) fn forget_definitions(&mut self) {
-        self.path_changes += 1;
+        self.unit_file_changes += 1;
         self.definitions.clear();
+        self.file_states.clear();
     }
 
     /// The names in a directory: those of the host, as effects have changed them.
@@ -113,12 +126,18 @@ impl Model {
     /// Puts something at a path. Other names of a file that was there keep it.
     pub(super) fn put(&mut self, path: &HostPath, node: Node) {
         self.leave_names(path);
-        let was = self.nodes.get(path).and_then(Option::as_ref).map(|node| node.kind);
-        if node.kind == FileKind::Symlink || was == Some(FileKind::Symlink) {
+        let was_link = match self.nodes.get(path) {
+            Some(old) => old.as_ref().is_some_and(|old| old.kind == FileKind::Symlink),
+            // On the host beneath it may have been one.
+            None => self.directories.contains_key(path),
+        };
+        if was_link {
             self.directories.clear();
             self.known_directories.clear();
+        } else if node.kind == FileKind::Symlink {
+            self.directories.retain(|known, at| !known.is_within(path) && !at.path.is_within(path));
+            self.known_directories.retain(|known| !known.is_within(path));
         } else {
-            self.directories.remove(path);
             self.known_directories.remove(path);
         }
         self.note_unit_file(path);
@@ -212,7 +231,7 @@ impl Model {
 
     /// What the service manager has read is no longer what is there.
     fn note_unit_file(&mut self, path: &HostPath) {
-        if DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory)) {
+        if is_in_unit_directory(path) {
             self.change += 1;
             self.unit_changes.insert(path.clone(), self.change);
         }
@@ -227,6 +246,10 @@ impl Model {
         self.nodes.retain(|other, _| !other.is_within(path));
         self.enter(path.clone(), None);
     }
+}
+
+fn is_in_unit_directory(path: &HostPath) -> bool {
+    DIRECTORIES.iter().any(|directory| path.as_str().starts_with(directory))
 }
 
 fn rename(names: &mut HashMap<String, String>, from: &str, to: &str) {

@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use super::node::Node;
-
-use crate::effect::{Conffiles, PackageTransaction, UnitAction};
+use crate::effect::PackageTransaction;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::record::PathKind;
+use crate::host::sim::Catalogue;
 use crate::host::sim::resolver::resolve;
-use crate::host::sim::{Catalogue, RecordedPackage, ScriptChanges};
-use crate::host::units::mask_of;
-use crate::host::{FileKind, HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
-use crate::path::HostPath;
+use crate::host::{HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
 
 impl<H: HostView> Overlay<H> {
     pub(super) fn change_packages(&self, transaction: &PackageTransaction) -> Result<()> {
@@ -49,7 +44,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    fn forget_package(&self, name: &str, purge: bool) -> Result<()> {
+    pub(super) fn forget_package(&self, name: &str, purge: bool) -> Result<()> {
         let before = self.package(name)?;
         let status = if purge { PackageStatus::Absent } else { PackageStatus::ConfigFiles };
         let version = before.version.filter(|_| !purge);
@@ -96,29 +91,56 @@ impl<H: HostView> Overlay<H> {
             return Err(Error::new(ErrorKind::Refused, message)
                 .with_hint("declare these packages as absent, or set `allow_removals = true`"));
         }
-        let bytes = solution.install.iter().map(|(package, _)| package.installed_size * 1024).sum();
+        let bytes = solution.install.iter().map(|(offer, _)| offer.package.installed_size * 1024).sum();
         self.take_space(bytes)?;
-        for name in &solution.remove {
-            self.remove_package(catalogue, name)?;
-        }
+        let statuses: Vec<PackageStatus> = solution
+            .install
+            .iter()
+            .map(|(offer, _)| Ok(self.package(&offer.package.name)?.status))
+            .collect::<Result<_>>()?;
+        // apt writes down what comes along before dpkg begins. What is asked for by name is wanted for itself; see
+        // apt-get(8), install.
         let wanted: Vec<&str> = transaction.install.iter().map(|request| request.name.as_str()).collect();
-        for (package, version) in &solution.install {
-            let was_there = installed.get(&package.name).is_some_and(|state| state.status == PackageStatus::Installed);
-            let known = self.package(&package.name)?.status != PackageStatus::Absent;
-            self.unpack(package, version, transaction.options.conffiles)?;
-            self.configure(package, known)?;
-            if !was_there {
-                self.model().set_automatic(&package.name, !wanted.contains(&package.name.as_str()));
+        for ((offer, _), status) in solution.install.iter().zip(&statuses) {
+            let name = offer.package.name.as_str();
+            if *status != PackageStatus::Installed && !wanted.contains(&name) {
+                self.model().set_automatic(name, true);
             }
         }
-        // What is asked for by name is wanted for itself; see apt-get(8), install.
-        for name in wanted.iter().filter(|name| catalogue.get(name).is_some()) {
+        for name in wanted.iter().filter(|name| catalogue.version(name).is_some()) {
             self.model().set_automatic(name, false);
         }
+        for name in &solution.remove {
+            self.step_of_dpkg()?;
+            self.remove_package(catalogue, name)?;
+        }
+        for (offer, version) in &solution.install {
+            self.step_of_dpkg()?;
+            self.unpack(offer, version, transaction.options.conffiles)?;
+        }
+        for ((offer, _), status) in solution.install.iter().zip(&statuses) {
+            self.step_of_dpkg()?;
+            self.configure(&offer.package, *status != PackageStatus::Absent)?;
+        }
         for name in &transaction.purge {
+            self.step_of_dpkg()?;
             self.purge(catalogue, name)?;
         }
         Ok(())
+    }
+
+    /// One more package is about to be unpacked, configured or removed: where a test wants it, dpkg is killed instead.
+    fn step_of_dpkg(&self) -> Result<()> {
+        let mut model = self.model();
+        match model.steps_until_killed.as_mut() {
+            None => return Ok(()),
+            Some(0) => model.steps_until_killed = None,
+            Some(steps) => {
+                *steps -= 1;
+                return Ok(());
+            }
+        }
+        Err(Error::new(ErrorKind::CommandFailed, "dpkg was killed"))
     }
 
     /// Versions on offer that are not those of the catalogue; a host beneath may have its own.
@@ -135,70 +157,6 @@ impl<H: HostView> Overlay<H> {
         Ok(offers)
     }
 
-    /// Puts the files of a package in place.
-    fn unpack(&self, package: &RecordedPackage, version: &str, conffiles: Conffiles) -> Result<()> {
-        let before = self.package(&package.name)?;
-        let known = before.status != PackageStatus::Absent;
-        let changes = known && before.version.as_deref() != Some(version);
-        for (path, kind) in package.paths.iter() {
-            let there = self.metadata(path)?;
-            if package.conffiles.contains(path) {
-                // dpkg keeps a configuration file that was changed here, or taken away, unless it comes anew itself.
-                let own = there.is_some() || known;
-                match conffiles {
-                    Conffiles::New if changes => {}
-                    _ if own => continue,
-                    _ => {}
-                }
-            }
-            match (kind, there) {
-                // A directory that is there keeps its owner and mode.
-                (PathKind::Directory(_), Some(_)) => {}
-                _ => self.put_recorded(path, kind, package.texts.get(path))?,
-            }
-        }
-        let state = PackageState {
-            status: PackageStatus::Interrupted,
-            version: Some(version.to_owned()),
-            hold: before.hold,
-            ..PackageState::default()
-        };
-        self.model().set_package(&package.name, state);
-        Ok(())
-    }
-
-    fn put_recorded(&self, path: &HostPath, kind: &PathKind, text: Option<&String>) -> Result<()> {
-        let data = match kind {
-            PathKind::Symlink(target) => Some(target.into()),
-            _ => text.map(Into::into),
-        };
-        self.put_beside(path, Node::new(kind.kind(), kind.access(), data))
-    }
-
-    /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
-    /// were; see deb-systemd-helper(1p), was-enabled.
-    fn configure(&self, package: &RecordedPackage, known: bool) -> Result<()> {
-        let mut changes = package.configure.clone();
-        let enables = |(path, kind): &(&HostPath, &PathKind)| {
-            path.as_str().starts_with("/etc/systemd/system/") && matches!(kind, PathKind::Symlink(_))
-        };
-        let links: Vec<HostPath> = changes.paths.iter().filter(enables).map(|(path, _)| path.clone()).collect();
-        for link in links {
-            // A unit that somebody has masked is not enabled either.
-            let mask = mask_of(link.name())?;
-            let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
-                && self.read_link(&mask)?.as_deref() == Some("/dev/null");
-            if self.metadata(&link)?.is_none() && (known || masked) {
-                changes.paths.remove(&link);
-            }
-        }
-        self.run_scripts(&changes)?;
-        let before = self.package(&package.name)?;
-        let state = PackageState { status: PackageStatus::Installed, ..before };
-        self.model().set_package(&package.name, state);
-        Ok(())
-    }
-
     /// Completes what an interrupted run left behind.
     pub(super) fn repair_packages(&self) -> Result<()> {
         self.require_package_lock()?;
@@ -206,8 +164,6 @@ impl<H: HostView> Overlay<H> {
         let interrupted: Vec<String> = self.package_manager()?.interrupted;
         for name in &interrupted {
             if let Some(package) = catalogue.as_ref().and_then(|catalogue| catalogue.get(name)) {
-                let version = self.package(name)?.version.unwrap_or_else(|| package.version.clone());
-                self.unpack(&package, &version, Conffiles::Keep)?;
                 self.configure(&package, false)?;
             } else if catalogue.is_some() {
                 let before = self.package(name)?;
@@ -217,149 +173,5 @@ impl<H: HostView> Overlay<H> {
         }
         self.model().repaired = true;
         Ok(())
-    }
-
-    /// What maintainer scripts did when the package was recorded.
-    fn run_scripts(&self, changes: &ScriptChanges) -> Result<()> {
-        for group in &changes.groups {
-            if self.group(&group.name)?.is_none() {
-                self.create_recorded_group(group)?;
-            }
-        }
-        for user in &changes.users {
-            if self.user(&user.name)?.is_none() {
-                self.create_recorded_user(user, changes)?;
-            }
-        }
-        for (group, user) in &changes.members {
-            self.add_member(group, user)?;
-        }
-        for path in &changes.paths_gone {
-            if self.metadata(path)?.is_some() {
-                self.put_unsynced(path, None)?;
-            }
-        }
-        for (path, kind) in changes.paths.iter() {
-            let there = self.metadata(path)?;
-            match there {
-                // Scripts leave alone what was configured before.
-                Some(found) if found.kind == FileKind::File && path.as_str().starts_with("/etc/") => {}
-                Some(found) if found.kind == kind.kind() && found.kind != FileKind::Symlink => {
-                    let access = kind.access();
-                    if let Some(node) = self.node(path)? {
-                        self.put_changed(path, Node { access, ..node })?;
-                    }
-                }
-                _ => {
-                    self.make_directories(path)?;
-                    self.put_recorded(path, kind, changes.texts.get(path))?;
-                }
-            }
-        }
-        for name in &changes.users_gone {
-            if self.user(name)?.is_some() {
-                self.remove_user(name, false)?;
-            }
-        }
-        for name in &changes.groups_gone {
-            if self.group(name)?.is_some() {
-                self.remove_group(name)?;
-            }
-        }
-        self.reload_units();
-        if self.is_running() {
-            for (verb, unit) in &changes.units {
-                let action = match verb.as_str() {
-                    "start" => UnitAction::Start,
-                    "restart" | "try-restart" => UnitAction::Restart,
-                    "stop" => UnitAction::Stop,
-                    _ => continue,
-                };
-                // They go on if a unit does not start.
-                let exists = self.unit_state(unit)?.exists();
-                if exists || action == UnitAction::Stop {
-                    let _ = self.change_unit(unit, action);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a package away; its configuration files stay.
-    fn remove_package(&self, catalogue: &Catalogue, name: &str) -> Result<()> {
-        let before = self.package(name)?;
-        if matches!(before.status, PackageStatus::Absent | PackageStatus::ConfigFiles) {
-            return Ok(());
-        }
-        let Some(package) = catalogue.get(name) else { return self.forget_package(name, true) };
-        let stops = ScriptChanges {
-            units: package.remove.units.iter().filter(|(verb, _)| verb == "stop").cloned().collect(),
-            ..ScriptChanges::default()
-        };
-        self.run_scripts(&stops)?;
-        let mut directories = Vec::new();
-        for (path, kind) in package.paths.iter() {
-            match kind {
-                PathKind::Directory(_) => directories.push(path),
-                _ if package.conffiles.contains(path) => {}
-                _ if self.metadata(path)?.is_some() => self.take_away(path)?,
-                _ => {}
-            }
-        }
-        self.remove_empty(catalogue, name, directories)?;
-        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() })?;
-        // Without configuration files, and without anything to purge, nothing of it is left.
-        let left = !package.conffiles.is_empty() || !package.purge.is_empty();
-        self.forget_package(name, !left)
-    }
-
-    /// Takes away what a removed package has left.
-    fn purge(&self, catalogue: &Catalogue, name: &str) -> Result<()> {
-        if self.package(name)?.status == PackageStatus::Absent {
-            return Ok(());
-        }
-        if let Some(package) = catalogue.get(name) {
-            for path in &package.conffiles {
-                if self.metadata(path)?.is_some() {
-                    self.take_away(path)?;
-                }
-            }
-            self.run_scripts(&package.purge)?;
-            let directories =
-                package.paths.iter().filter(|(_, kind)| matches!(kind, PathKind::Directory(_))).map(|(path, _)| path);
-            self.remove_empty(catalogue, name, directories.collect())?;
-        }
-        self.forget_package(name, true)
-    }
-
-    /// Removes the directories of a package that are empty and that no other package has.
-    fn remove_empty(&self, catalogue: &Catalogue, name: &str, directories: Vec<&HostPath>) -> Result<()> {
-        for path in directories.into_iter().rev() {
-            let empty = self.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
-                && self.list(path)?.is_some_and(|names| names.is_empty());
-            if !empty {
-                continue;
-            }
-            let has = |(other, entry): (&String, &crate::host::PackageEntry)| {
-                other != name
-                    && entry.status == PackageStatus::Installed
-                    && catalogue.get(other).is_some_and(|package| package.paths.get(path).is_some())
-            };
-            if !self.packages()?.iter().any(has) {
-                self.take_away(path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The installed package that ships a path.
-    pub(in crate::host) fn owner_of(&self, path: &HostPath) -> Result<Option<String>> {
-        let Some(catalogue) = self.catalogue() else { return self.base.package_of(path) };
-        let path = self.real(path)?;
-        let ships = |(name, entry): &(&String, &crate::host::PackageEntry)| {
-            entry.status == PackageStatus::Installed
-                && catalogue.get(name).is_some_and(|package| package.paths.get(&path).is_some())
-        };
-        Ok(self.packages()?.iter().find(ships).map(|(name, _)| name.clone()))
     }
 }

@@ -121,6 +121,14 @@ impl<H: HostView> Overlay<H> {
         }))
     }
 
+    /// The file system of a path without links on the way.
+    fn device_of(&self, path: &HostPath) -> Result<Option<u64>> {
+        match self.modelled(path, |node| node.device) {
+            Some(device) => Ok(device),
+            None => Ok(self.base.metadata(path)?.map(|found| found.device)),
+        }
+    }
+
     /// The kind of what a path leads to, all links followed; `None` if that is nowhere.
     pub(super) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
         let mut path = self.real(path)?;
@@ -160,8 +168,7 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
         let path = self.real(path)?;
         self.require_writable(&path)?;
-        let parent = path.parent().map(|parent| self.at(&parent)).transpose()?.flatten();
-        let device = parent.map_or(0, |parent| parent.device);
+        let device = path.parent().map(|parent| self.device_of(&parent)).transpose()?.flatten().unwrap_or(0);
         self.model().put(&path, Node { device, ..node });
         Ok(())
     }

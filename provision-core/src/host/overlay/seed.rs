@@ -7,7 +7,7 @@ use super::units::{Runtime, UnitScript};
 
 use crate::effect::{Access, Content, Effect, FileFlags};
 use crate::error::Result;
-use crate::host::{FileAttributes, FileKind, HostView, Overlay, PackageManager, PackageState, UnitState};
+use crate::host::{FileAttributes, FileKind, HostView, Overlay, PackageState, UnitState};
 use crate::path::{HostPath, Mode};
 
 /// How long a change may be lost with the power that nobody waits for: ext4(5), commit, in microseconds.
@@ -150,12 +150,16 @@ impl<H: HostView> Overlay<H> {
         self.model().available.insert(name.to_owned(), versions);
     }
 
-    pub(in crate::host) fn set_package_manager(&self, state: PackageManager) {
-        self.model().package_manager = Some(state);
+    pub(in crate::host) fn set_lists_age(&self, seconds: Option<u64>) {
+        self.model().lists_age = Some(seconds);
     }
 
     pub(in crate::host) fn set_package_lock(&self, holder: Option<String>) {
         self.model().package_lock = holder;
+    }
+
+    pub(in crate::host) fn kill_dpkg_after(&self, steps: usize) {
+        self.model().steps_until_killed = Some(steps);
     }
 
     /// Makes it a host by itself.

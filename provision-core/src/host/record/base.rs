@@ -1,12 +1,12 @@
 //! A recorded host as one that can be looked at: what a simulated host begins with.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{HostRecord, PathKind};
 use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Accounts, FileAttributes, FileMetadata, PackageTable, Shadow};
+use crate::host::{Accounts, FileAttributes, FileKind, FileMetadata, PackageTable, Shadow};
 use crate::path::HostPath;
 
 /// A recorded host, ready to answer. Cheap to clone.
@@ -15,86 +15,87 @@ pub(in crate::host) struct RecordedHost(Arc<Inner>);
 
 struct Inner {
     record: HostRecord,
-    contents: BTreeMap<HostPath, Content>,
-    /// The names in each directory.
-    children: BTreeMap<HostPath, Vec<String>>,
+    paths: HashMap<HostPath, Entry>,
     accounts: Arc<Accounts>,
     packages: Arc<PackageTable>,
 }
 
+/// What is known of a path.
+struct Entry {
+    metadata: FileMetadata,
+    /// The content of a file or the text of a link.
+    data: Option<Content>,
+    /// The names in a directory.
+    names: Vec<String>,
+}
+
 impl RecordedHost {
     pub(in crate::host) fn new(mut record: HostRecord) -> RecordedHost {
-        let mut children: BTreeMap<HostPath, Vec<String>> = BTreeMap::new();
+        let mut texts = std::mem::take(&mut record.texts);
+        let mut paths: HashMap<HostPath, Entry> = HashMap::new();
+        for (path, kind) in record.paths.iter() {
+            let data: Option<Content> = match kind {
+                PathKind::Symlink(target) => Some(target.into()),
+                _ => texts.remove(path).map(Content::from),
+            };
+            let mounted = record.mounts.iter().rposition(|mount| path.is_within(mount));
+            let metadata = FileMetadata {
+                kind: kind.kind(),
+                access: kind.access(),
+                size: data.as_ref().map_or(0, |data| data.bytes().len() as u64),
+                device: mounted.map_or(0, |place| place as u64 + 1),
+                links: record.hard_links.get(path).copied().unwrap_or(1),
+            };
+            paths.insert(path.clone(), Entry { metadata, data, names: Vec::new() });
+        }
         for (path, _) in record.paths.iter() {
-            if let Some(parent) = path.parent() {
-                children.entry(parent).or_default().push(path.name().to_owned());
+            if let Some(above) = path.parent().and_then(|parent| paths.get_mut(&parent)) {
+                above.names.push(path.name().to_owned());
             }
         }
         let accounts = Accounts {
             users: record.users.iter().map(|user| (user.name.clone(), user.clone())).collect(),
             groups: record.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
         };
-        let contents = std::mem::take(&mut record.texts);
-        let contents = contents.into_iter().map(|(path, text)| (path, Content::from(text))).collect();
         let packages = Arc::new(std::mem::take(&mut record.packages));
-        RecordedHost(Arc::new(Inner { record, contents, children, accounts: Arc::new(accounts), packages }))
+        RecordedHost(Arc::new(Inner { record, paths, accounts: Arc::new(accounts), packages }))
     }
 
     pub(in crate::host) fn record(&self) -> &HostRecord {
         &self.0.record
     }
 
-    fn kind(&self, path: &HostPath) -> Option<&PathKind> {
-        self.0.record.paths.get(path)
-    }
-
     pub(in crate::host) fn metadata(&self, path: &HostPath) -> Option<FileMetadata> {
-        let found = self.kind(path)?;
-        let size = match found {
-            PathKind::Symlink(target) => target.len(),
-            _ => self.0.contents.get(path).map_or(0, |content| content.bytes().len()),
-        };
-        let mounts = &self.0.record.mounts;
-        let device = mounts.iter().rposition(|mount| path.is_within(mount)).map_or(0, |place| place + 1);
-        Some(FileMetadata {
-            kind: found.kind(),
-            access: found.access(),
-            size: size as u64,
-            device: device as u64,
-            links: self.0.record.hard_links.get(path).copied().unwrap_or(1),
-        })
+        Some(self.0.paths.get(path)?.metadata.clone())
     }
 
     pub(in crate::host) fn attributes(&self, path: &HostPath) -> Option<FileAttributes> {
-        self.kind(path)?;
+        self.0.paths.get(path)?;
         let recorded = self.0.record.attributes.get(path).cloned().unwrap_or_default();
         Some(FileAttributes { xattrs: recorded.xattrs, flags: recorded.flags, ..FileAttributes::default() })
     }
 
     pub(in crate::host) fn read(&self, path: &HostPath) -> Result<Option<Content>> {
-        match self.kind(path) {
-            None => Ok(None),
-            Some(PathKind::File(_)) => match self.0.contents.get(path) {
-                Some(content) => Ok(Some(content.clone())),
-                None => Err(not_held(path)),
-            },
-            Some(other) => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", other.kind().noun()))),
+        let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
+        match entry.metadata.kind {
+            FileKind::File => entry.data.clone().map(Some).ok_or_else(|| not_held(path)),
+            other => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", other.noun()))),
         }
     }
 
     pub(in crate::host) fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-        match self.kind(path) {
-            None => Ok(None),
-            Some(PathKind::Symlink(target)) => Ok(Some(target.clone())),
-            Some(_) => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
+        let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
+        match entry.metadata.kind {
+            FileKind::Symlink => Ok(entry.data.as_ref().and_then(Content::text).map(str::to_owned)),
+            _ => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
         }
     }
 
     pub(in crate::host) fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
-        match self.kind(path) {
-            None => Ok(None),
-            Some(PathKind::Directory(_)) => Ok(Some(self.0.children.get(path).cloned().unwrap_or_default())),
-            Some(_) => Err(Error::new(ErrorKind::Conflict, "it is not a directory")),
+        let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
+        match entry.metadata.kind {
+            FileKind::Directory => Ok(Some(entry.names.clone())),
+            _ => Err(Error::new(ErrorKind::Conflict, "it is not a directory")),
         }
     }
 

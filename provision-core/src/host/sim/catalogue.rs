@@ -5,7 +5,10 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use super::package::{CatalogueHeader, RecordedPackage};
 use super::relations::{self, Relation};
+use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::record::PathKind;
+use crate::path::HostPath;
 
 /// Packages with what they bring.
 ///
@@ -25,22 +28,44 @@ type Providers = HashMap<&'static str, Vec<(&'static str, Option<&'static str>)>
 /// The packages that name another one in a field.
 type Namers = HashMap<String, Vec<&'static str>>;
 
-/// A package with what it says of others.
+/// A package, made ready to be installed.
 pub(in crate::host) struct Offer {
     pub(in crate::host) package: Arc<RecordedPackage>,
+    /// What it ships, each directory before what lies in it.
+    pub(in crate::host) ships: Vec<Shipped>,
     pub(in crate::host) depends: Vec<Vec<Relation>>,
     pub(in crate::host) recommends: Vec<Vec<Relation>>,
     /// What it conflicts with, or breaks.
     pub(in crate::host) opposes: Vec<Relation>,
 }
 
+/// Something that a package ships.
+pub(in crate::host) struct Shipped {
+    pub(in crate::host) path: HostPath,
+    pub(in crate::host) kind: PathKind,
+    /// The content of a file or the text of a link, if it is known.
+    pub(in crate::host) data: Option<Content>,
+    pub(in crate::host) is_conffile: bool,
+}
+
 impl Offer {
     pub(in crate::host) fn of(package: RecordedPackage) -> Offer {
+        let shipped = |(path, kind): (&HostPath, &PathKind)| Shipped {
+            path: path.clone(),
+            kind: kind.clone(),
+            data: match kind {
+                PathKind::Symlink(target) => Some(target.into()),
+                _ => package.texts.get(path).map(Into::into),
+            },
+            is_conffile: package.conffiles.contains(path),
+        };
+        let ships = package.paths.iter().map(shipped).collect();
         let opposes = [&package.conflicts, &package.breaks].into_iter().flat_map(|field| relations::parse(field));
         Offer {
             depends: relations::parse(&package.depends),
             recommends: relations::parse(&package.recommends),
             opposes: opposes.flatten().collect(),
+            ships,
             package: Arc::new(package),
         }
     }

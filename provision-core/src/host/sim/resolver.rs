@@ -3,7 +3,7 @@
 //! It decides as apt does where that is simple: what is asked for comes, the first alternative that can come is taken,
 //! what conflicts goes, and so does what cannot be without it. It does not search for another solution.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::catalogue::{Catalogue, Offer};
@@ -15,16 +15,16 @@ use crate::host::{PackageAction, PackageChange, PackageStatus, PackageTable, Tra
 use crate::version::Version;
 
 /// What a transaction comes to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::host) struct Solution {
     /// What is new, or comes in another version: after what it needs. With the version that it gets.
-    pub(in crate::host) install: Vec<(Arc<RecordedPackage>, String)>,
+    pub(in crate::host) install: Vec<(Arc<Offer>, String)>,
     /// What goes, with those that cannot be without it.
     pub(in crate::host) remove: BTreeSet<String>,
 }
 
 /// Versions on offer other than those of the catalogue, the preferred one first.
-pub(in crate::host) type Offers = std::collections::HashMap<String, Vec<String>>;
+pub(in crate::host) type Offers = HashMap<String, Vec<String>>;
 
 struct Resolver<'a> {
     catalogue: &'a Catalogue,
@@ -32,10 +32,19 @@ struct Resolver<'a> {
     offers: &'a Offers,
     recommends: bool,
     /// What comes, with its version.
-    coming: BTreeMap<String, (Arc<Offer>, String)>,
+    coming: HashMap<String, (Arc<Offer>, String)>,
     order: Vec<String>,
     going: BTreeSet<String>,
     wanted: BTreeSet<String>,
+    /// Every decision, to be taken back if it leads nowhere.
+    decisions: Vec<Decision>,
+}
+
+enum Decision {
+    Comes(String),
+    IsReady,
+    Goes(String),
+    Stays(String),
 }
 
 /// Finds what a transaction comes to.
@@ -53,9 +62,10 @@ pub(in crate::host) fn resolve(
         installed,
         offers,
         recommends: transaction.options.recommends,
-        coming: BTreeMap::new(),
+        coming: HashMap::new(),
         order: Vec::new(),
         going: BTreeSet::new(),
+        decisions: Vec::new(),
         wanted: transaction.install.iter().map(|request| request.name.clone()).collect(),
     };
     for name in transaction.remove.iter().chain(&transaction.purge) {
@@ -70,8 +80,7 @@ pub(in crate::host) fn resolve(
     }
     resolver.remove_what_is_left_alone()?;
     let Resolver { mut coming, order, going, .. } = resolver;
-    let install = order.into_iter().filter_map(|name| coming.remove(&name));
-    let install = install.map(|(offer, version)| (Arc::clone(&offer.package), version)).collect();
+    let install = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
     let there = |name: &String| installed.get(name).is_some_and(|state| state.status != PackageStatus::Absent);
     Ok(Solution { install, remove: going.into_iter().filter(there).collect() })
 }
@@ -164,8 +173,11 @@ impl Resolver<'_> {
                 ..RecordedPackage::default()
             }))
         });
-        self.going.remove(name);
+        if self.going.remove(name) {
+            self.decisions.push(Decision::Stays(name.to_owned()));
+        }
         self.coming.insert(name.to_owned(), (Arc::clone(&offer), version.to_owned()));
+        self.decisions.push(Decision::Comes(name.to_owned()));
         for relation in &offer.opposes {
             self.refuse_or_remove(name, relation)?;
         }
@@ -180,15 +192,28 @@ impl Resolver<'_> {
         if self.recommends {
             for group in &offer.recommends {
                 // What is only recommended may stay away.
-                let before = (self.coming.clone(), self.order.clone(), self.going.clone());
+                let (before, going) = (self.decisions.len(), self.going.clone());
                 let came = self.fulfil(group, asked);
-                if !matches!(came, Ok(true)) || self.going != before.2 {
-                    (self.coming, self.order, self.going) = before;
+                if !matches!(came, Ok(true)) || self.going != going {
+                    self.take_back(before);
                 }
             }
         }
         self.order.push(name.to_owned());
+        self.decisions.push(Decision::IsReady);
         Ok(())
+    }
+
+    /// Takes back all decisions but the first ones.
+    fn take_back(&mut self, first: usize) {
+        for decision in self.decisions.drain(first..).rev() {
+            match decision {
+                Decision::Comes(name) => drop(self.coming.remove(&name)),
+                Decision::IsReady => drop(self.order.pop()),
+                Decision::Goes(name) => drop(self.going.remove(&name)),
+                Decision::Stays(name) => drop(self.going.insert(name)),
+            }
+        }
     }
 
     /// Sees that one of several alternatives is there.
@@ -214,10 +239,10 @@ impl Resolver<'_> {
                 }
             }
             for (name, version) in all {
-                let before = (self.coming.clone(), self.order.clone(), self.going.clone());
+                let before = self.decisions.len();
                 match self.come(&name, &version, asked) {
                     Ok(()) => return Ok(true),
-                    Err(_) => (self.coming, self.order, self.going) = before,
+                    Err(_) => self.take_back(before),
                 }
             }
         }
@@ -254,7 +279,9 @@ impl Resolver<'_> {
         match newer {
             Some(version) if self.version_now(other) != Some(version.as_str()) => self.come(other, &version, other),
             _ => {
-                self.going.insert(other.to_owned());
+                if self.going.insert(other.to_owned()) {
+                    self.decisions.push(Decision::Goes(other.to_owned()));
+                }
                 Ok(())
             }
         }
@@ -331,7 +358,8 @@ impl Solution {
             changes.push(PackageChange { name: name.clone(), action, from: from(name), to: None });
         }
         let mut bytes = 0;
-        for (package, version) in &self.install {
+        for (offer, version) in &self.install {
+            let package = &offer.package;
             let upgrade = there(&package.name);
             changes.push(PackageChange {
                 name: package.name.clone(),

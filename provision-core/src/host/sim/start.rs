@@ -8,9 +8,7 @@ use crate::effect::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::RecordedHost;
-use crate::host::{
-    CommandScript, FileKind, Host, HostRecord, HostView, PackageManager, PackageState, PackageStatus, UnitState,
-};
+use crate::host::{CommandScript, FileKind, Host, HostRecord, HostView, PackageState, UnitState};
 use crate::path::{HostPath, Mode};
 
 /// The minimal installation of a release.
@@ -175,13 +173,24 @@ impl SimHost {
     /// If the catalogue does not have it.
     #[must_use]
     pub fn with_interrupted_package(self, name: &str) -> SimHost {
-        let host = self.with_package(name);
-        let state = host.host.package(name).expect("the package is known");
-        host.host.set_package(name, PackageState { status: PackageStatus::Interrupted, ..state });
-        let manager = host.package_manager().expect("the package manager is known");
-        let interrupted = vec![name.to_owned()];
-        host.host.set_package_manager(PackageManager { interrupted, ..manager });
+        let request = PackageRequest { name: name.to_owned(), version: None };
+        let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
+        let coming = match self.preview(&transaction) {
+            Ok(preview) => preview.changes.len(),
+            Err(error) => panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default()),
+        };
+        // All are unpacked, and all but the last one are configured.
+        let host = self.with_dpkg_killed_after((2 * coming).saturating_sub(1));
+        let _ = host.perform(&Effect::Packages(transaction));
+        host.take_effects();
         host
+    }
+
+    /// With a dpkg that is killed in the next transaction, after so many packages were removed, unpacked or configured.
+    #[must_use]
+    pub fn with_dpkg_killed_after(self, steps: usize) -> SimHost {
+        self.host.kill_dpkg_after(steps);
+        self
     }
 
     /// With a package that upgrades leave alone.
@@ -201,18 +210,11 @@ impl SimHost {
         self
     }
 
-    /// With a package manager in a state.
-    #[must_use]
-    pub fn with_package_manager(self, state: PackageManager) -> SimHost {
-        self.host.set_package_manager(state);
-        self
-    }
-
     /// With package lists that were fetched so many seconds ago; `None` if they never were.
     #[must_use]
     pub fn with_lists_age(self, lists_age: Option<u64>) -> SimHost {
-        let manager = self.package_manager().expect("the package manager is known");
-        self.with_package_manager(PackageManager { lists_age, ..manager })
+        self.host.set_lists_age(lists_age);
+        self
     }
 
     /// With another program that holds the lock of the package database for longer than anybody waits.

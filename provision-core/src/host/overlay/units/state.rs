@@ -4,26 +4,44 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::Result;
-use crate::host::units::{self, Definition, drop_in_directories, template_of};
+use crate::host::units::{self, Definition, FragmentKind, drop_in_directories, template_of};
 use crate::host::{HostView, Overlay, UnitState};
 use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {
-    /// A unit as its files declare it; read once until a path changes.
+    /// A unit as its files declare it; read once until files of units change.
     pub(super) fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
-        let path_changes = {
+        let changes = {
             let model = self.model();
             if let Some(known) = model.definitions.get(name) {
-                return Ok(known.clone());
+                return Ok(Some(Arc::clone(known)));
             }
-            model.path_changes
+            model.unit_file_changes
         };
-        let read = Definition::load(self, name)?.map(Arc::new);
+        let Some(read) = Definition::load(self, name)?.map(Arc::new) else { return Ok(None) };
         let mut model = self.model();
-        if model.path_changes == path_changes {
-            model.definitions.insert(name.to_owned(), read.clone());
+        model.has_linked_units |= read.fragment.as_ref().is_some_and(|file| file.kind == FragmentKind::Linked);
+        if model.unit_file_changes == changes {
+            model.definitions.insert(name.to_owned(), Arc::clone(&read));
         }
-        Ok(read)
+        Ok(Some(read))
+    }
+
+    /// Whether a unit is enabled, as its files and the links to it say; looked up once until these change.
+    fn file_state(&self, unit: &Definition) -> Result<&'static str> {
+        let changes = {
+            let model = self.model();
+            if let Some(known) = model.file_states.get(&unit.id) {
+                return Ok(known);
+            }
+            model.unit_file_changes
+        };
+        let found = units::file_state(self, unit)?;
+        let mut model = self.model();
+        if model.unit_file_changes == changes {
+            model.file_states.insert(unit.id.clone(), found);
+        }
+        Ok(found)
     }
 
     /// How a unit is.
@@ -56,7 +74,7 @@ impl<H: HostView> Overlay<H> {
             load: if definition.is_masked() { "masked" } else { "loaded" }.to_owned(),
             active: base.active.clone().or(Some("inactive".into())),
             sub: base.sub.clone().or(Some("dead".into())),
-            file_state: units::file_state(self, &definition)?.to_owned(),
+            file_state: self.file_state(&definition)?.to_owned(),
             needs_reload: base.needs_reload,
             can_reload: definition.can_reload(),
             ends_by_itself: definition.ends_by_itself(),
@@ -109,6 +127,10 @@ impl<H: HostView> Overlay<H> {
         let in_memory = runs || state.file_state.starts_with("enabled");
         let model = self.model();
         let read = model.units.get(name).map_or(0, |runtime| runtime.loaded).max(model.units_read);
+        let needs_reload = state.needs_reload && model.units_read == 0;
+        if !in_memory || needs_reload || model.unit_changes.values().all(|change| *change <= read) {
+            return in_memory && needs_reload;
+        }
         let mut paths = drop_in_directories(name);
         for directory in units::DIRECTORIES {
             let names = [Some(name.to_owned()), template_of(name)];
@@ -116,7 +138,7 @@ impl<H: HostView> Overlay<H> {
         }
         let newer =
             |(path, change): (&HostPath, &u64)| *change > read && paths.iter().any(|other| path.is_within(other));
-        in_memory && (model.unit_changes.iter().any(newer) || (state.needs_reload && model.units_read == 0))
+        model.unit_changes.iter().any(newer)
     }
 
     /// The service manager reads all unit files.

@@ -1,0 +1,227 @@
+//! What dpkg does to the model, one package at a time, and the maintainer scripts that it runs.
+
+use super::node::Node;
+
+use crate::effect::{Conffiles, UnitAction};
+use crate::error::Result;
+use crate::host::record::PathKind;
+use crate::host::sim::{Catalogue, Offer, RecordedPackage, ScriptChanges, Shipped};
+use crate::host::units::mask_of;
+use crate::host::{FileKind, HostView, Overlay, PackageState, PackageStatus};
+use crate::path::HostPath;
+
+impl<H: HostView> Overlay<H> {
+    /// Puts the files of a package in place.
+    pub(super) fn unpack(&self, offer: &Offer, version: &str, conffiles: Conffiles) -> Result<()> {
+        let package = &offer.package;
+        let before = self.package(&package.name)?;
+        let known = before.status != PackageStatus::Absent;
+        let changes = known && before.version.as_deref() != Some(version);
+        for Shipped { path, kind, data, is_conffile } in &offer.ships {
+            let there = self.metadata(path)?;
+            if *is_conffile {
+                // dpkg keeps a configuration file that was changed here, or taken away, unless it comes anew itself.
+                let own = there.is_some() || known;
+                match conffiles {
+                    Conffiles::New if changes => {}
+                    _ if own => continue,
+                    _ => {}
+                }
+            }
+            match (kind, there) {
+                // A directory that is there keeps its owner and mode.
+                (PathKind::Directory(_), Some(_)) => {}
+                _ => self.put_beside(path, Node::new(kind.kind(), kind.access(), data.clone()))?,
+            }
+        }
+        let state = PackageState {
+            status: PackageStatus::Interrupted,
+            version: Some(version.to_owned()),
+            hold: before.hold,
+            ..PackageState::default()
+        };
+        self.model().set_package(&package.name, state);
+        Ok(())
+    }
+
+    fn put_recorded(&self, path: &HostPath, kind: &PathKind, text: Option<&String>) -> Result<()> {
+        let data = match kind {
+            PathKind::Symlink(target) => Some(target.into()),
+            _ => text.map(Into::into),
+        };
+        self.put_beside(path, Node::new(kind.kind(), kind.access(), data))
+    }
+
+    /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
+    /// were; see deb-systemd-helper(1p), was-enabled.
+    pub(super) fn configure(&self, package: &RecordedPackage, known: bool) -> Result<()> {
+        let changes = &package.configure;
+        let enables = |(path, kind): &(&HostPath, &PathKind)| {
+            path.as_str().starts_with("/etc/systemd/system/") && matches!(kind, PathKind::Symlink(_))
+        };
+        let mut unwanted = Vec::new();
+        for (link, _) in changes.paths.iter().filter(enables) {
+            // A unit that somebody has masked is not enabled either.
+            let mask = mask_of(link.name())?;
+            let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
+                && self.read_link(&mask)?.as_deref() == Some("/dev/null");
+            if self.metadata(link)?.is_none() && (known || masked) {
+                unwanted.push(link);
+            }
+        }
+        self.run_scripts_without(changes, &unwanted)?;
+        let before = self.package(&package.name)?;
+        let state = PackageState { status: PackageStatus::Installed, ..before };
+        self.model().set_package(&package.name, state);
+        Ok(())
+    }
+
+    /// What maintainer scripts did when the package was recorded.
+    fn run_scripts(&self, changes: &ScriptChanges) -> Result<()> {
+        self.run_scripts_without(changes, &[])
+    }
+
+    /// The same without some of the paths that they make.
+    fn run_scripts_without(&self, changes: &ScriptChanges, unwanted: &[&HostPath]) -> Result<()> {
+        for group in &changes.groups {
+            if self.group(&group.name)?.is_none() {
+                self.create_recorded_group(group)?;
+            }
+        }
+        for user in &changes.users {
+            if self.user(&user.name)?.is_none() {
+                self.create_recorded_user(user, changes)?;
+            }
+        }
+        for (group, user) in &changes.members {
+            self.add_member(group, user)?;
+        }
+        for path in &changes.paths_gone {
+            if self.metadata(path)?.is_some() {
+                self.put_unsynced(path, None)?;
+            }
+        }
+        for (path, kind) in changes.paths.iter().filter(|(path, _)| !unwanted.contains(path)) {
+            let there = self.metadata(path)?;
+            match there {
+                // Scripts leave alone what was configured before.
+                Some(found) if found.kind == FileKind::File && path.as_str().starts_with("/etc/") => {}
+                Some(found) if found.kind == kind.kind() && found.kind != FileKind::Symlink => {
+                    let access = kind.access();
+                    if let Some(node) = self.node(path)? {
+                        self.put_changed(path, Node { access, ..node })?;
+                    }
+                }
+                _ => {
+                    self.make_directories(path)?;
+                    self.put_recorded(path, kind, changes.texts.get(path))?;
+                }
+            }
+        }
+        for name in &changes.users_gone {
+            if self.user(name)?.is_some() {
+                self.remove_user(name, false)?;
+            }
+        }
+        for name in &changes.groups_gone {
+            if self.group(name)?.is_some() {
+                self.remove_group(name)?;
+            }
+        }
+        self.reload_units();
+        if self.is_running() {
+            for (verb, unit) in &changes.units {
+                let action = match verb.as_str() {
+                    "start" => UnitAction::Start,
+                    "restart" | "try-restart" => UnitAction::Restart,
+                    "stop" => UnitAction::Stop,
+                    _ => continue,
+                };
+                // They go on if a unit does not start.
+                let exists = self.unit_state(unit)?.exists();
+                if exists || action == UnitAction::Stop {
+                    let _ = self.change_unit(unit, action);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a package away; its configuration files stay.
+    pub(super) fn remove_package(&self, catalogue: &Catalogue, name: &str) -> Result<()> {
+        let before = self.package(name)?;
+        if matches!(before.status, PackageStatus::Absent | PackageStatus::ConfigFiles) {
+            return Ok(());
+        }
+        let Some(package) = catalogue.get(name) else { return self.forget_package(name, true) };
+        let stops = ScriptChanges {
+            units: package.remove.units.iter().filter(|(verb, _)| verb == "stop").cloned().collect(),
+            ..ScriptChanges::default()
+        };
+        self.run_scripts(&stops)?;
+        let mut directories = Vec::new();
+        for (path, kind) in package.paths.iter() {
+            match kind {
+                PathKind::Directory(_) => directories.push(path),
+                _ if package.conffiles.contains(path) => {}
+                _ if self.metadata(path)?.is_some() => self.take_away(path)?,
+                _ => {}
+            }
+        }
+        self.remove_empty(catalogue, name, directories)?;
+        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() })?;
+        // Without configuration files, and without anything to purge, nothing of it is left.
+        let left = !package.conffiles.is_empty() || !package.purge.is_empty();
+        self.forget_package(name, !left)
+    }
+
+    /// Takes away what a removed package has left.
+    pub(super) fn purge(&self, catalogue: &Catalogue, name: &str) -> Result<()> {
+        if self.package(name)?.status == PackageStatus::Absent {
+            return Ok(());
+        }
+        if let Some(package) = catalogue.get(name) {
+            for path in &package.conffiles {
+                if self.metadata(path)?.is_some() {
+                    self.take_away(path)?;
+                }
+            }
+            self.run_scripts(&package.purge)?;
+            let directories =
+                package.paths.iter().filter(|(_, kind)| matches!(kind, PathKind::Directory(_))).map(|(path, _)| path);
+            self.remove_empty(catalogue, name, directories.collect())?;
+        }
+        self.forget_package(name, true)
+    }
+
+    /// Removes the directories of a package that are empty and that no other package has.
+    fn remove_empty(&self, catalogue: &Catalogue, name: &str, directories: Vec<&HostPath>) -> Result<()> {
+        for path in directories.into_iter().rev() {
+            let empty = self.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
+                && self.list(path)?.is_some_and(|names| names.is_empty());
+            if !empty {
+                continue;
+            }
+            let has = |(other, entry): (&String, &crate::host::PackageEntry)| {
+                other != name
+                    && entry.status == PackageStatus::Installed
+                    && catalogue.get(other).is_some_and(|package| package.paths.get(path).is_some())
+            };
+            if !self.packages()?.iter().any(has) {
+                self.take_away(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The installed package that ships a path.
+    pub(in crate::host) fn owner_of(&self, path: &HostPath) -> Result<Option<String>> {
+        let Some(catalogue) = self.catalogue() else { return self.base.package_of(path) };
+        let path = self.real(path)?;
+        let ships = |(name, entry): &(&String, &crate::host::PackageEntry)| {
+            entry.status == PackageStatus::Installed
+                && catalogue.get(name).is_some_and(|package| package.paths.get(&path).is_some())
+        };
+        Ok(self.packages()?.iter().find(ships).map(|(name, _)| name.clone()))
+    }
+}
