@@ -36,6 +36,8 @@
 //! ```
 
 mod checks;
+#[cfg(feature = "nickel")]
+mod coverage;
 mod drift;
 #[cfg(feature = "nickel")]
 mod expect;
@@ -51,6 +53,8 @@ mod start;
 mod suite;
 
 pub use checks::{idempotent, in_any_order, rolls_back};
+#[cfg(feature = "nickel")]
+pub use coverage::Coverage;
 pub use drift::drift;
 pub use failure::Failure;
 pub use faults::{Survived, survives_every_fault};
@@ -60,7 +64,7 @@ pub use site::Site;
 #[cfg(feature = "nickel")]
 pub use start::{facts_of, furnish, starting};
 #[cfg(feature = "nickel")]
-pub use suite::{Check, Coverage, RELEASES, Suite, SuiteOptions};
+pub use suite::{Check, RELEASES, Suite, SuiteOptions};
 
 /// Asserts that a second converge has nothing to do: `assert_idempotent!(site, host)`.
 ///

@@ -1,22 +1,18 @@
 //! All that is tried with a site: what holds for every site, and the tests that it brings along.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::config::Input;
-use crate::diagnostic::Span;
+use crate::config::{Branches, Input};
 use crate::error::Error;
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::SimHost;
-use crate::plan::Verdict;
 use crate::registry::Registry;
-use crate::resource::ResourceId;
 use crate::site::{SiteTest, StartingState};
 
 use super::start::{facts_of, furnish, starting};
-use super::{Failure, Run, Site, checks, drift, expect, faults};
+use super::{Coverage, Failure, Run, Site, checks, drift, expect, faults};
 
 /// The releases of Debian that were recorded.
 pub const RELEASES: [u32; 2] = [12, 13];
@@ -65,57 +61,20 @@ impl Check {
     }
 }
 
-/// The resources of a site, and those that a check has changed.
-#[derive(Default)]
-pub struct Coverage(Mutex<Covered>);
-
-#[derive(Default)]
-struct Covered {
-    known: BTreeSet<(ResourceId, Option<Span>)>,
-    changed: BTreeSet<ResourceId>,
-}
-
-impl Coverage {
-    fn note(&self, run: &Run) {
-        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for step in &run.plan().steps {
-            covered.known.insert((step.id.clone(), step.declared_at.clone()));
-            if step.verdict != Verdict::InSync {
-                covered.changed.insert(step.id.clone());
-            }
-        }
-    }
-
-    fn declared(&self, graph: &Graph) {
-        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for vertex in graph.vertices() {
-            covered.known.insert((vertex.id.clone(), vertex.declared_at.cloned()));
-        }
-    }
-
-    /// The resources that no check has changed, with where they were declared.
-    pub fn untouched(&self) -> Vec<(ResourceId, Option<Span>)> {
-        let covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        covered.known.iter().filter(|(id, span)| span.is_some() && !covered.changed.contains(id)).cloned().collect()
-    }
-
-    /// How many resources there are.
-    pub fn resources(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.iter().filter(|(_, span)| span.is_some()).count()
-    }
-}
-
 impl Suite {
     /// Everything that is to be tried with a site.
     ///
     /// # Errors
     /// The site is invalid on every release, or what its tests begin with cannot be.
     pub fn new(registry: &Registry, input: &Input, options: &SuiteOptions) -> Result<Suite, Failure> {
-        let coverage = Arc::new(Coverage::default());
-        let mut suite = Suite { checks: Vec::new(), coverage };
         let beside = beside(input);
         let newest = options.releases.last().copied().unwrap_or(RELEASES[1]);
-        let declared = crate::config::load(registry, &facts_of(newest)?, input.clone())?;
+        let known = Branches::new();
+        let noting = Input { branches: Some(known.clone()), ..input.clone() };
+        let declared = crate::config::load(registry, &facts_of(newest)?, noting)?;
+        let coverage = Arc::new(Coverage::of_site_with(&known));
+        let input = &Input { branches: Some(coverage.noting()), ..input.clone() };
+        let mut suite = Suite { checks: Vec::new(), coverage };
         let tests: Vec<SiteTest> = declared.tests().to_vec();
         let test_host = declared.test_host().clone();
         for release in &options.releases {
@@ -147,7 +106,7 @@ impl Suite {
         &self.checks
     }
 
-    /// What was changed so far.
+    /// What was exercised so far.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
     }
