@@ -51,6 +51,7 @@ mod site;
 mod start;
 #[cfg(feature = "nickel")]
 mod suite;
+mod table;
 
 pub use checks::{idempotent, in_any_order, rolls_back};
 #[cfg(feature = "nickel")]
@@ -64,7 +65,11 @@ pub use site::Site;
 #[cfg(feature = "nickel")]
 pub use start::{facts_of, furnish, starting};
 #[cfg(feature = "nickel")]
-pub use suite::{Check, RELEASES, Suite, SuiteOptions};
+pub use suite::{Check, Suite, SuiteOptions};
+pub use table::{Row, each};
+
+/// The releases of Debian that were recorded.
+pub const RELEASES: [u32; 2] = [12, 13];
 
 /// Asserts that a second converge has nothing to do: `assert_idempotent!(site, host)`.
 ///

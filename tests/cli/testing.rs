@@ -89,6 +89,61 @@ fn a_release_that_was_not_recorded_is_refused() {
     assert_seen!("no_release", Place::with(GOOD).run("test site.ncl --release 11"));
 }
 
+/// A site whose decisions are here and in a role.
+fn branching() -> Place {
+    let site = r#"let greeting = import "roles/greeting.ncl" in
+{
+  resources.file = greeting { loud = false }
+    & (if facts.cpus > 64 then { "/etc/large".content = "" } else {}),
+  tests."a large host is marked" = {
+    facts.cpus = 128,
+    expect.files."/etc/large".exists = true,
+  },
+}
+"#;
+    let role = r#"fun settings => {
+  "/etc/motd".content =
+    'Debian
+    |> match {
+      'Debian if settings.loud => "DEBIAN\n",
+      'Debian => "debian\n",
+      _ =>
+        if settings.loud then
+          "?!\n"
+        else
+          "?\n",
+    },
+}
+"#;
+    Place::with(site).file("roles/greeting.ncl", role)
+}
+
+#[test]
+fn branches_that_no_check_takes_are_shown() {
+    assert_seen!("branches", branching().run("test site.ncl --release 13 --filter test"));
+}
+
+#[test]
+fn a_branch_counts_that_a_check_takes_and_not_one_that_was_only_looked_at() {
+    let untaken = |arguments: &str| {
+        let document = json(&branching().run(&format!("test site.ncl --release 13 --format json {arguments}")));
+        assert_eq!(document["coverage"]["branches"], 7);
+        assert_eq!(document["coverage"]["unwatched"], Value::Array(Vec::new()));
+        let lines = |branch: &Value| format!("{}:{}", text(&branch["at"]["file"]), branch["at"]["line"]);
+        document["coverage"]["untaken"].as_array().unwrap().iter().map(lines).collect::<Vec<_>>()
+    };
+    let role = [5, 7, 9, 11].map(|line| format!("roles/greeting.ncl:{line}"));
+    assert_eq!(untaken("--drifted 0"), role);
+    let only_test = untaken("--filter test");
+    assert_eq!((&only_test[..4], only_test[4].as_str()), (&role[..], "site.ncl:4"));
+}
+
+#[test]
+fn programs_read_the_branches_that_no_check_takes() {
+    let document = json(&branching().run("test site.ncl --release 13 --drifted 0 --format json"));
+    insta::assert_json_snapshot!("branches_json", document["coverage"]["untaken"][0]);
+}
+
 #[test]
 fn programs_read_what_a_test_came_to() {
     let ran = Place::with(BAD).run("test site.ncl --filter test --release 13 --format json");

@@ -107,7 +107,6 @@ fn show_branches(out: &mut impl Write, untaken: &[Branch], coverage: &Coverage) 
     }
     for branch in untaken {
         writeln!(out, "  {branch}{faint}  {}{faint:#}", branch.at)?;
-        writeln!(out, "    {faint}| {}{faint:#}", branch.line)?;
     }
     let unwatched = coverage.unwatched();
     if !unwatched.is_empty() {

@@ -46,12 +46,20 @@ pub enum BranchKind {
     Match,
 }
 
+/// More of a condition than this is not shown: the place says the rest.
+const SHOWN: usize = 60;
+
 impl fmt::Display for Branch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.condition.char_indices().nth(SHOWN).map(|(end, _)| end);
+        let condition = match end {
+            Some(end) => format!("{} …", self.condition[..end].trim_end()),
+            None => self.condition.clone(),
+        };
         match self.kind {
-            BranchKind::Then => write!(f, "if {} then …", self.condition),
-            BranchKind::Else => write!(f, "if {} … else …", self.condition),
-            BranchKind::Match => write!(f, "{} => …", self.condition),
+            BranchKind::Then => write!(f, "if {condition} then …"),
+            BranchKind::Else => write!(f, "if {condition} … else …"),
+            BranchKind::Match => write!(f, "{condition} => …"),
         }
     }
 }

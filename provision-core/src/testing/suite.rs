@@ -12,10 +12,7 @@ use crate::registry::Registry;
 use crate::site::{SiteTest, StartingState};
 
 use super::start::{facts_of, furnish, starting};
-use super::{Coverage, Failure, Run, Site, checks, drift, expect, faults};
-
-/// The releases of Debian that were recorded.
-pub const RELEASES: [u32; 2] = [12, 13];
+use super::{Coverage, Failure, RELEASES, Run, Site, checks, drift, expect, faults};
 
 /// What is tried.
 #[derive(Clone, Debug)]

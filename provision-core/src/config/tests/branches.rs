@@ -48,6 +48,12 @@ fn an_else_if_is_one_decision() {
 }
 
 #[test]
+fn a_long_condition_is_cut_short_where_it_is_shown() {
+    let shown = branches(&content(&format!("if \"{}\" == \"\" then \"a\" else \"b\"", "ä".repeat(99))));
+    assert!(shown.lines().all(|line| line.chars().count() < 100) && shown.contains("ä … then …"), "{shown}");
+}
+
+#[test]
 fn the_arms_of_a_match() {
     let arms = "'Web => \"web\",\n  { port, .. } if port > 80 => \"high\",\n  'Db => \"db\",\n  _ => \"other\",";
     assert_snapshot!(branches(&content(&format!("{{ port = 8080 }} |> match {{\n  {arms}\n}}"))), @"
