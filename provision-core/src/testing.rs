@@ -43,6 +43,8 @@ mod drift;
 mod expect;
 mod failure;
 mod faults;
+#[cfg(feature = "nickel")]
+mod furnish;
 mod laws;
 
 mod run;
@@ -59,11 +61,13 @@ pub use coverage::Coverage;
 pub use drift::drift;
 pub use failure::Failure;
 pub use faults::{Survived, survives_every_fault};
+#[cfg(feature = "nickel")]
+pub use furnish::furnish;
 pub use laws::{Case, Law, Laws, Verdict, Verdicts, laws};
 pub use run::Run;
 pub use site::Site;
 #[cfg(feature = "nickel")]
-pub use start::{facts_of, furnish, starting};
+pub use start::{facts_of, starting};
 #[cfg(feature = "nickel")]
 pub use suite::{Check, Suite, SuiteOptions};
 pub use table::{Row, each};

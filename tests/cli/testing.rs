@@ -300,6 +300,96 @@ fn a_fixture_of_another_release_is_refused() {
     assert_seen!("fixture_of_another_release", ran);
 }
 
+/// A site whose hosts all begin with a record, which is changed before.
+fn with_fixture_for_all(change: impl Fn(&str) -> String) -> Place {
+    let place = Place::with(
+        "{\n  resources.file.\"/etc/motd\".content = \"hello\\n\",\n  test_host = {\n    \
+        fixture = \"web1.host\",\n  },\n}\n",
+    );
+    let record = place.run("record host --simulate").out;
+    place.file("web1.host", &change(&record))
+}
+
+#[test]
+fn a_fixture_for_all_tests_of_another_release_is_told_at_its_line_with_what_helps() {
+    let place = with_fixture_for_all(str::to_owned);
+    assert_seen!("fixture_for_all_of_another_release", place.run("test site.ncl --release 13"));
+    assert_eq!(place.run("test site.ncl --release 12 --drifted 0 --filter bare:").code, 0);
+}
+
+#[test]
+fn a_fixture_without_a_release_is_told_at_its_line_with_what_helps() {
+    let place = with_fixture_for_all(|record| record.replacen("\"version\": \"12\"", "\"version\": \"\"", 1));
+    assert_seen!("fixture_without_release", place.run("test site.ncl"));
+}
+
+/// What is said of a test whose host begins like this.
+fn beginning(says: &str) -> String {
+    with_test(says).run("test site.ncl --filter test --release 13").seen()
+}
+
+#[test]
+fn what_is_not_installed_cannot_be_held() {
+    assert_seen!("held_unknown", with_test("host.held = [\"nginks\"]").run("test site.ncl"));
+    assert_seen!("held_not_installed", with_test("host = { held = [\"curl\"] }").run("test site.ncl"));
+    let well = beginning("host = { packages = [\"nginx\"], held = [\"nginx\"] }");
+    assert!(well.starts_with("exit code 0"), "{well}");
+}
+
+#[test]
+fn nothing_can_begin_below_a_file() {
+    let below = "host.files = { \"/srv/a\" = \"x\", \"/srv/a/below\" = \"y\" }";
+    assert_seen!("file_below_a_file", with_test(below).run("test site.ncl"));
+    for (says, wrong) in [
+        ("host.directories = [\"/etc/hostname/x\"]", "/etc/hostname is a file, so there can be no /etc/hostname/x"),
+        ("host = { links.\"/etc/hostname/l\" = \"/x\" }", "/etc/hostname is a file, so there can be no"),
+        ("host.files.\"/etc\" = \"x\"", "/etc is a directory that is not empty, so nothing else can be there"),
+    ] {
+        let seen = beginning(says);
+        assert!(seen.starts_with("exit code 3") && seen.contains(wrong) && seen.contains("--> site.ncl:3:"), "{seen}");
+    }
+    let behind_a_link = beginning("host.files.\"/var/run/x\" = \"\"");
+    assert!(behind_a_link.starts_with("exit code 0"), "{behind_a_link}");
+}
+
+#[test]
+fn a_name_that_no_account_can_have_is_refused() {
+    assert_seen!("bad_user_name", with_test("host.users = [\"web master\"]").run("test site.ncl"));
+    let seen = beginning("host.users = { deploy = { shell = \"/bin/sh\" } }");
+    assert!(seen.starts_with("exit code 3") && seen.contains("`host.users`: "), "{seen}");
+}
+
+#[test]
+fn a_host_that_has_converged_may_hold_and_own_what_the_site_brought() {
+    let site = |says: &str| {
+        Place::with(&format!(
+            "{{\n  resources = {{ package.nginx = {{}}, user.deploy = {{}} }},\n  tests.t = {{ converged = true, {says} }},\n}}\n"
+        ))
+    };
+    let well = "host = { held = [\"nginx\"], files.\"/srv/x\" = { text = \"\", owner = \"deploy\" } }";
+    let ran = site(well).run("test site.ncl --filter test");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_seen!(
+        "converged_without_it",
+        site("host = { held = [\"curl\"] }").run("test site.ncl --filter test --release 13")
+    );
+}
+
+#[test]
+fn the_name_of_an_unknown_field_is_marked_and_not_what_it_holds() {
+    let marked = |says: &str| {
+        let seen = with_test(says).run("test site.ncl").seen();
+        let carets = seen.lines().find(|line| line.contains('^')).unwrap_or_default().to_owned();
+        let source = seen.lines().find(|line| line.contains("tests.greets")).unwrap_or_default().to_owned();
+        let start = carets.find('^').unwrap_or_else(|| panic!("{seen}"));
+        source[start..=carets.rfind('^').unwrap()].to_owned()
+    };
+    assert_eq!(marked("expect.fils.\"/etc/motd\".text = \"hello\""), "fils");
+    assert_eq!(marked("expect = { files.\"/etc/motd\" = { txt = \"hello\" } }"), "txt");
+    assert_eq!(marked("facts.memory_mb = 512"), "memory_mb");
+    assert_eq!(marked("hst.packages = [\"nginx\"]"), "hst");
+}
+
 #[test]
 fn a_fixture_that_is_none_is_refused() {
     let place = with_test("host.fixture = \"web1.host\"");

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Branches, Input};
-use crate::error::Error;
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::SimHost;
 use crate::registry::Registry;
-use crate::site::{SiteTest, StartingState};
+use crate::site::{SiteTest, Spans, StartingState};
 
-use super::start::{facts_of, furnish, starting};
+use super::furnish::{Unfit, furnish_leniently};
+use super::start::{NamedBy, facts_of, starting_or_unfit};
 use super::{Coverage, Failure, RELEASES, Run, Site, checks, drift, expect, faults};
 
 /// What is tried.
@@ -75,7 +75,8 @@ impl Suite {
         let tests: Vec<SiteTest> = declared.tests().to_vec();
         let test_host = declared.test_host().clone();
         for release in &options.releases {
-            let bare = starting(&test_host, *release, beside.as_deref())?;
+            let bare = starting_or_unfit(&test_host, *release, beside.as_deref(), NamedBy::TestHost);
+            let bare = bare.map_err(|unfit| unfit_test_host(unfit, declared.test_host_spans()))?;
             let site = Arc::new(Site::of(registry, input.clone()).facts(Facts::gather(&bare)?));
             suite.add_sweeps(&site, *release, &bare, options.drifted);
         }
@@ -161,17 +162,18 @@ impl Suite {
     ) -> Result<(), Failure> {
         let name = format!("Debian {release}, test {}", test.name);
         let state = &test.case.host;
-        let begin = || match &state.fixture {
-            Some(_) => {
-                starting(&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, release, beside)
-            }
-            None => starting(test_host, release, beside),
+        let (begin, named) = match &state.fixture {
+            Some(_) => (&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, NamedBy::Test),
+            None => (test_host, NamedBy::TestHost),
         };
-        let unfit =
-            |error: Error| Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &["host"]);
-        let host = begin().map_err(unfit)?;
-        // A typo in it is told before anything is tried.
-        let begun = furnish(host.clone(), state).map_err(unfit)?;
+        let host = starting_or_unfit(begin, release, beside, named).map_err(|unfit| unfit_beginning(unfit, test))?;
+        // A typo in it is told before anything is tried. What a site that has converged before may have brought is not
+        // there yet, so what needs that is told when the test is tried.
+        let (begun, mut found) = furnish_leniently(host.clone(), state);
+        found.retain(|unfit| !test.case.converged || unfit.path == ["packages"]);
+        if !found.is_empty() {
+            return Err(unfit_beginning(found.remove(0), test));
+        }
         let facts = test.case.facts.over(Facts::gather(&begun)?);
         let site = Site::of(registry, input.clone()).facts(facts);
         let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
@@ -188,7 +190,10 @@ impl Suite {
             if test.case.converged {
                 site.converge(&host)?;
             }
-            let host = furnish(host, &test.case.host)?;
+            let (host, mut found) = furnish_leniently(host, &test.case.host);
+            if !found.is_empty() {
+                return Err(unfit_beginning(found.remove(0), &test));
+            }
             host.forget_counts();
             let run = Run::of_site(&graph, &host)?;
             coverage.note(&run);
@@ -196,6 +201,21 @@ impl Suite {
             Ok(String::new())
         });
         Ok(())
+    }
+}
+
+/// A test whose host cannot begin as it says.
+fn unfit_beginning(Unfit { path, error }: Unfit, test: &SiteTest) -> Failure {
+    let path: Vec<&str> = std::iter::once("host").chain(path.iter().map(String::as_str)).collect();
+    Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &path)
+}
+
+/// The same for what all tests begin with.
+fn unfit_test_host(Unfit { path, error }: Unfit, spans: &Spans) -> Failure {
+    let failure = Failure::from(error).in_case("test_host");
+    match spans.at(&path) {
+        Some(span) => failure.said_at(span),
+        None => failure,
     }
 }
 
