@@ -132,19 +132,16 @@ fn every_host_of_every_release_gets_there() -> Result<(), Failure> {
 
 #[test]
 fn the_role_serves_where_it_is_told_to() -> Result<(), Failure> {
-    let role = Path::new(env!("CARGO_MANIFEST_DIR")).join("roles/web.ncl");
     let web = |settings: &str| {
-        Site::text(
-            &registry(),
-            &format!("(import {role:?}) ({{ name = \"web\", port = 80, memory_mib = 1024 }} & {settings})"),
-        )
+        let role = Path::new(env!("CARGO_MANIFEST_DIR")).join("roles/web.ncl");
+        Site::text(&registry(), &format!("(import {role:?}) {settings}"))
     };
-    let sites = [
-        ("a name", web("{ name | force = \"www.example.org\" }"), "server_name www.example.org;"),
-        ("a port", web("{ port | force = 8443 }"), "listen 8443;"),
-        ("much memory", web("{ memory_mib | force = 4096 }"), "max=10000;"),
+    let cases = [
+        ("a name", web("{ name = \"www.example.org\", port = 80, memory_mib = 512 }"), "server_name www.example.org;"),
+        ("a port", web("{ name = \"web\", port = 8443, memory_mib = 512 }"), "listen 8443;"),
+        ("much memory", web("{ name = \"web\", port = 80, memory_mib = 4096 }"), "max=10000;"),
     ];
-    each(sites.map(|(name, site, expected)| (name, (site, expected))), |(site, expected)| {
+    each(cases.map(|(name, site, expected)| (name, (site, expected))), |(site, expected)| {
         let host = SimHost::debian(13);
         site.converge(&host)?;
         assert!(host.file(CONFIGURATION).text().contains(expected));

@@ -114,8 +114,9 @@ fn is_installed(host: &SimHost, name: &str) -> Result<()> {
     if !host.available_versions(name)?.is_empty() {
         return Err(error.with_hint(format!("say `packages = [{name:?}]` as well")));
     }
-    let packages = host.packages()?;
-    Err(match did_you_mean(name, packages.keys().map(String::as_str)) {
+    let catalogue = host.catalogue();
+    let near = catalogue.as_ref().and_then(|catalogue| did_you_mean(name, catalogue.names()));
+    Err(match near {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint("no package source has it either"),
     })

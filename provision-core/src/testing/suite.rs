@@ -161,18 +161,20 @@ impl Suite {
         beside: Option<&Path>,
     ) -> Result<(), Failure> {
         let name = format!("Debian {release}, test {}", test.name);
+        let named_test = format!("the test `{}`", test.name);
         let state = &test.case.host;
         let (begin, named) = match &state.fixture {
             Some(_) => (&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, NamedBy::Test),
             None => (test_host, NamedBy::TestHost),
         };
-        let host = starting_or_unfit(begin, release, beside, named).map_err(|unfit| unfit_beginning(unfit, test))?;
+        let host = starting_or_unfit(begin, release, beside, named)
+            .map_err(|unfit| unfit_beginning(unfit, test).in_case(&named_test))?;
         // A typo in it is told before anything is tried. What a site that has converged before may have brought is not
         // there yet, so what needs that is told when the test is tried.
         let (begun, mut found) = furnish_leniently(host.clone(), state);
         found.retain(|unfit| !test.case.converged || unfit.path == ["packages"]);
         if !found.is_empty() {
-            return Err(unfit_beginning(found.remove(0), test));
+            return Err(unfit_beginning(found.remove(0), test).in_case(&named_test));
         }
         let facts = test.case.facts.over(Facts::gather(&begun)?);
         let site = Site::of(registry, input.clone()).facts(facts);
@@ -207,7 +209,7 @@ impl Suite {
 /// A test whose host cannot begin as it says.
 fn unfit_beginning(Unfit { path, error }: Unfit, test: &SiteTest) -> Failure {
     let path: Vec<&str> = std::iter::once("host").chain(path.iter().map(String::as_str)).collect();
-    Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &path)
+    Failure::from(error).said_by(test, &path)
 }
 
 /// The same for what all tests begin with.
