@@ -100,16 +100,22 @@ impl Site {
     }
 
     /// The same site with more values for fields.
-    pub(super) fn overridden(&self, overrides: &[(String, String)]) -> Site {
+    pub(super) fn overridden(&self, overrides: &[(String, String)]) -> Result<Site, Failure> {
         match &self.made {
             #[cfg(feature = "nickel")]
             Made::From(registry, input) => {
                 let mut input = input.clone();
                 input.overrides.extend_from_slice(overrides);
                 let site = Site::of(registry, input);
-                Site { facts: self.facts.clone(), secrets: self.secrets.clone(), ..site }
+                Ok(Site { facts: self.facts.clone(), secrets: self.secrets.clone(), ..site })
             }
-            Made::By(_) => panic!("a program declares this site, so it has no field {:?} to set", overrides[0].0),
+            Made::By(_) => {
+                let fields: Vec<&str> = overrides.iter().map(|(path, _)| path.as_str()).collect();
+                Err(Failure::new(format!(
+                    "a program declares this site, so it has no field to set: {}",
+                    fields.join(", ")
+                )))
+            }
         }
     }
 

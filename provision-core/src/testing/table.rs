@@ -22,10 +22,12 @@ use super::{Failure, RELEASES, Run, Site};
 pub struct Row<E = ()> {
     name: String,
     host: SimHost,
-    facts: Vec<Box<dyn Fn(&mut Facts)>>,
+    facts: Vec<Box<ChangeOfFacts>>,
     overrides: Vec<(String, String)>,
     expected: E,
 }
+
+type ChangeOfFacts = dyn Fn(&mut Facts);
 
 impl Row {
     /// This host, and nothing else.
@@ -66,10 +68,7 @@ impl Site {
     ///
     /// # Errors
     /// What went wrong in each row, by its name. All rows are tried first. A panic, such as that of an assertion, is one row
-    /// that went wrong.
-    ///
-    /// # Panics
-    /// A row sets a field of a site that a Rust program declares.
+    /// that went wrong; so is a row that sets a field of a site that a Rust program declares.
     pub fn on_each<E>(
         &self,
         rows: impl IntoIterator<Item = Row<E>>,
@@ -80,7 +79,7 @@ impl Site {
             row.facts.iter().for_each(|change| change(&mut facts));
             let graph = match row.overrides.as_slice() {
                 [] => self.graph_for(facts)?,
-                overrides => self.overridden(overrides).graph_for(facts)?,
+                overrides => self.overridden(overrides)?.graph_for(facts)?,
             };
             let run = Run::of_site(&graph, &row.host)?.succeeded()?;
             check(&run, &row.host, &row.expected)
