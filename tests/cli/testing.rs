@@ -387,7 +387,20 @@ fn the_name_of_an_unknown_field_is_marked_and_not_what_it_holds() {
     assert_eq!(marked("expect.fils.\"/etc/motd\".text = \"hello\""), "fils");
     assert_eq!(marked("expect = { files.\"/etc/motd\" = { txt = \"hello\" } }"), "txt");
     assert_eq!(marked("facts.memory_mb = 512"), "memory_mb");
+    assert_eq!(marked("host.files.\"/srv/x\" = { txt = \"\" }"), "txt");
     assert_eq!(marked("hst.packages = [\"nginx\"]"), "hst");
+}
+
+#[test]
+fn a_file_that_a_host_begins_with_says_which_of_its_fields_is_wrong() {
+    let file = |says: &str| beginning(&format!("host.files.\"/srv/x\" = {says}"));
+    assert_seen!(
+        "file_field",
+        with_test("host.files.\"/srv/x\" = { text = \"\", mod = \"0600\" }").run("test site.ncl")
+    );
+    assert!(file("{ owner = \"root\" }").contains("missing field `text`"), "{}", file("{ owner = \"root\" }"));
+    assert!(file("3").contains("expected a text, or a record with a `text`"), "{}", file("3"));
+    assert!(file("{ text = \"\", mode = \"0600\" }").starts_with("exit code 0"));
 }
 
 #[test]
