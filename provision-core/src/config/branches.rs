@@ -87,6 +87,7 @@ impl Branches {
     }
 
     /// Takes over which branches there are, and not which were taken.
+    #[cfg(feature = "testing")]
     pub(crate) fn know(&self, others: &Branches) {
         let (known, unwatched) = (others.all(), others.unwatched());
         known.into_iter().for_each(|branch| self.note(branch, false));

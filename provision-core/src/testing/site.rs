@@ -1,8 +1,7 @@
 //! A site under test.
 
-use std::path::Path;
 #[cfg(feature = "nickel")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "nickel")]
@@ -13,6 +12,7 @@ use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::{HostView, SimHost};
 use crate::journal::HostKey;
+#[cfg(feature = "nickel")]
 use crate::registry::Registry;
 use crate::secret::{MemorySecrets, SecretStore};
 
