@@ -196,5 +196,5 @@ pub fn input(arguments: &SiteArguments) -> Result<Input, Failure> {
     if arguments.sites.iter().any(|site| site.as_os_str() == "-") {
         import_paths.push(".".into());
     }
-    Ok(Input { sources, overrides, import_paths })
+    Ok(Input { sources, overrides, import_paths, branches: None })
 }

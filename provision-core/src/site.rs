@@ -66,6 +66,7 @@ pub struct Site {
     tests: Vec<SiteTest>,
     /// What simulated hosts have beside their installation, in all tests.
     test_host: StartingState,
+    test_host_spans: Spans,
 }
 
 /// A resource and what is common to all resources.
@@ -307,8 +308,8 @@ impl Site {
     }
 
     #[cfg(feature = "nickel")]
-    pub(crate) fn with_tests(self, tests: Vec<SiteTest>, test_host: StartingState) -> Site {
-        Site { tests, test_host, ..self }
+    pub(crate) fn with_tests(self, tests: Vec<SiteTest>, (test_host, test_host_spans): (StartingState, Spans)) -> Site {
+        Site { tests, test_host, test_host_spans, ..self }
     }
 
     /// The tests that it brings along.
@@ -319,6 +320,11 @@ impl Site {
     /// What simulated hosts have beside their installation, in all tests of this site.
     pub fn test_host(&self) -> &StartingState {
         &self.test_host
+    }
+
+    /// Where that was written.
+    pub fn test_host_spans(&self) -> &Spans {
+        &self.test_host_spans
     }
 
     /// How many resources are declared.

@@ -36,11 +36,15 @@
 //! ```
 
 mod checks;
+#[cfg(feature = "nickel")]
+mod coverage;
 mod drift;
 #[cfg(feature = "nickel")]
 mod expect;
 mod failure;
 mod faults;
+#[cfg(feature = "nickel")]
+mod furnish;
 mod laws;
 
 mod run;
@@ -49,18 +53,27 @@ mod site;
 mod start;
 #[cfg(feature = "nickel")]
 mod suite;
+mod table;
 
 pub use checks::{idempotent, in_any_order, rolls_back};
+#[cfg(feature = "nickel")]
+pub use coverage::Coverage;
 pub use drift::drift;
 pub use failure::Failure;
 pub use faults::{Survived, survives_every_fault};
+#[cfg(feature = "nickel")]
+pub use furnish::furnish;
 pub use laws::{Case, Law, Laws, Verdict, Verdicts, laws};
 pub use run::Run;
 pub use site::Site;
 #[cfg(feature = "nickel")]
-pub use start::{facts_of, furnish, starting};
+pub use start::{facts_of, starting};
 #[cfg(feature = "nickel")]
-pub use suite::{Check, Coverage, RELEASES, Suite, SuiteOptions};
+pub use suite::{Check, Suite, SuiteOptions};
+pub use table::{Row, each};
+
+/// The releases of Debian that were recorded.
+pub const RELEASES: [u32; 2] = [12, 13];
 
 /// Asserts that a second converge has nothing to do: `assert_idempotent!(site, host)`.
 ///

@@ -89,6 +89,61 @@ fn a_release_that_was_not_recorded_is_refused() {
     assert_seen!("no_release", Place::with(GOOD).run("test site.ncl --release 11"));
 }
 
+/// A site whose decisions are here and in a role.
+fn branching() -> Place {
+    let site = r#"let greeting = import "roles/greeting.ncl" in
+{
+  resources.file = greeting { loud = false }
+    & (if facts.cpus > 64 then { "/etc/large".content = "" } else {}),
+  tests."a large host is marked" = {
+    facts.cpus = 128,
+    expect.files."/etc/large".exists = true,
+  },
+}
+"#;
+    let role = r#"fun settings => {
+  "/etc/motd".content =
+    'Debian
+    |> match {
+      'Debian if settings.loud => "DEBIAN\n",
+      'Debian => "debian\n",
+      _ =>
+        if settings.loud then
+          "?!\n"
+        else
+          "?\n",
+    },
+}
+"#;
+    Place::with(site).file("roles/greeting.ncl", role)
+}
+
+#[test]
+fn branches_that_no_check_takes_are_shown() {
+    assert_seen!("branches", branching().run("test site.ncl --release 13 --filter test"));
+}
+
+#[test]
+fn a_branch_counts_that_a_check_takes_and_not_one_that_was_only_looked_at() {
+    let untaken = |arguments: &str| {
+        let document = json(&branching().run(&format!("test site.ncl --release 13 --format json {arguments}")));
+        assert_eq!(document["coverage"]["branches"], 7);
+        assert_eq!(document["coverage"]["unwatched"], Value::Array(Vec::new()));
+        let lines = |branch: &Value| format!("{}:{}", text(&branch["at"]["file"]), branch["at"]["line"]);
+        document["coverage"]["untaken"].as_array().unwrap().iter().map(lines).collect::<Vec<_>>()
+    };
+    let role = [5, 7, 9, 11].map(|line| format!("roles/greeting.ncl:{line}"));
+    assert_eq!(untaken("--drifted 0"), role);
+    let only_test = untaken("--filter test");
+    assert_eq!((&only_test[..4], only_test[4].as_str()), (&role[..], "site.ncl:4"));
+}
+
+#[test]
+fn programs_read_the_branches_that_no_check_takes() {
+    let document = json(&branching().run("test site.ncl --release 13 --drifted 0 --format json"));
+    insta::assert_json_snapshot!("branches_json", document["coverage"]["untaken"][0]);
+}
+
 #[test]
 fn programs_read_what_a_test_came_to() {
     let ran = Place::with(BAD).run("test site.ncl --filter test --release 13 --format json");
@@ -243,6 +298,109 @@ fn a_fixture_of_another_release_is_refused() {
     let ran = place.run("test site.ncl");
     assert_eq!(ran.code, 3);
     assert_seen!("fixture_of_another_release", ran);
+}
+
+/// A site whose hosts all begin with a record, which is changed before.
+fn with_fixture_for_all(change: impl Fn(&str) -> String) -> Place {
+    let place = Place::with(
+        "{\n  resources.file.\"/etc/motd\".content = \"hello\\n\",\n  test_host = {\n    \
+        fixture = \"web1.host\",\n  },\n}\n",
+    );
+    let record = place.run("record host --simulate").out;
+    place.file("web1.host", &change(&record))
+}
+
+#[test]
+fn a_fixture_for_all_tests_of_another_release_is_told_at_its_line_with_what_helps() {
+    let place = with_fixture_for_all(str::to_owned);
+    assert_seen!("fixture_for_all_of_another_release", place.run("test site.ncl --release 13"));
+    assert_eq!(place.run("test site.ncl --release 12 --drifted 0 --filter bare:").code, 0);
+}
+
+#[test]
+fn a_fixture_without_a_release_is_told_at_its_line_with_what_helps() {
+    let place = with_fixture_for_all(|record| record.replacen("\"version\": \"12\"", "\"version\": \"\"", 1));
+    assert_seen!("fixture_without_release", place.run("test site.ncl"));
+}
+
+/// What is said of a test whose host begins like this.
+fn beginning(says: &str) -> String {
+    with_test(says).run("test site.ncl --filter test --release 13").seen()
+}
+
+#[test]
+fn what_is_not_installed_cannot_be_held() {
+    assert_seen!("held_unknown", with_test("host.held = [\"nginks\"]").run("test site.ncl"));
+    assert_seen!("held_not_installed", with_test("host = { held = [\"curl\"] }").run("test site.ncl"));
+    let well = beginning("host = { packages = [\"nginx\"], held = [\"nginx\"] }");
+    assert!(well.starts_with("exit code 0"), "{well}");
+}
+
+#[test]
+fn nothing_can_begin_below_a_file() {
+    let below = "host.files = { \"/srv/a\" = \"x\", \"/srv/a/below\" = \"y\" }";
+    assert_seen!("file_below_a_file", with_test(below).run("test site.ncl"));
+    for (says, wrong) in [
+        ("host.directories = [\"/etc/hostname/x\"]", "/etc/hostname is a file, so there can be no /etc/hostname/x"),
+        ("host = { links.\"/etc/hostname/l\" = \"/x\" }", "/etc/hostname is a file, so there can be no"),
+        ("host.files.\"/etc\" = \"x\"", "/etc is a directory that is not empty, so nothing else can be there"),
+    ] {
+        let seen = beginning(says);
+        assert!(seen.starts_with("exit code 3") && seen.contains(wrong) && seen.contains("--> site.ncl:3:"), "{seen}");
+    }
+    let behind_a_link = beginning("host.files.\"/var/run/x\" = \"\"");
+    assert!(behind_a_link.starts_with("exit code 0"), "{behind_a_link}");
+}
+
+#[test]
+fn a_name_that_no_account_can_have_is_refused() {
+    assert_seen!("bad_user_name", with_test("host.users = [\"web master\"]").run("test site.ncl"));
+    let seen = beginning("host.users = { deploy = { shell = \"/bin/sh\" } }");
+    assert!(seen.starts_with("exit code 3") && seen.contains("`host.users`: "), "{seen}");
+}
+
+#[test]
+fn a_host_that_has_converged_may_hold_and_own_what_the_site_brought() {
+    let site = |says: &str| {
+        Place::with(&format!(
+            "{{\n  resources = {{ package.nginx = {{}}, user.deploy = {{}} }},\n  tests.t = {{ converged = true, {says} }},\n}}\n"
+        ))
+    };
+    let well = "host = { held = [\"nginx\"], files.\"/srv/x\" = { text = \"\", owner = \"deploy\" } }";
+    let ran = site(well).run("test site.ncl --filter test");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_seen!(
+        "converged_without_it",
+        site("host = { held = [\"curl\"] }").run("test site.ncl --filter test --release 13")
+    );
+}
+
+#[test]
+fn the_name_of_an_unknown_field_is_marked_and_not_what_it_holds() {
+    let marked = |says: &str| {
+        let seen = with_test(says).run("test site.ncl").seen();
+        let carets = seen.lines().find(|line| line.contains('^')).unwrap_or_default().to_owned();
+        let source = seen.lines().find(|line| line.contains("tests.greets")).unwrap_or_default().to_owned();
+        let start = carets.find('^').unwrap_or_else(|| panic!("{seen}"));
+        source[start..=carets.rfind('^').unwrap()].to_owned()
+    };
+    assert_eq!(marked("expect.fils.\"/etc/motd\".text = \"hello\""), "fils");
+    assert_eq!(marked("expect = { files.\"/etc/motd\" = { txt = \"hello\" } }"), "txt");
+    assert_eq!(marked("facts.memory_mb = 512"), "memory_mb");
+    assert_eq!(marked("host.files.\"/srv/x\" = { txt = \"\" }"), "txt");
+    assert_eq!(marked("hst.packages = [\"nginx\"]"), "hst");
+}
+
+#[test]
+fn a_file_that_a_host_begins_with_says_which_of_its_fields_is_wrong() {
+    let file = |says: &str| beginning(&format!("host.files.\"/srv/x\" = {says}"));
+    assert_seen!(
+        "file_field",
+        with_test("host.files.\"/srv/x\" = { text = \"\", mod = \"0600\" }").run("test site.ncl")
+    );
+    assert!(file("{ owner = \"root\" }").contains("missing field `text`"), "{}", file("{ owner = \"root\" }"));
+    assert!(file("3").contains("expected a text, or a record with a `text`"), "{}", file("3"));
+    assert!(file("{ text = \"\", mode = \"0600\" }").starts_with("exit code 0"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn tests_in(document: &str) -> Vec<&str> {
 fn the_tests_of_the_documents_pass() {
     let guide = include_str!("../../../docs/testing-a-site.md");
     let tests = [tests_in(guide), tests_in(include_str!("../../../README.md"))].concat();
-    assert_eq!(tests.len(), 3);
+    assert_eq!(tests.len(), 4);
 
     let here = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let web1 = SimHost::debian(13).with_package("nginx").with_user("webmaster");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use provision_core::host::SimHost;
 use provision_core::report::Outcome;
-use provision_core::testing::{Failure, RELEASES, Site};
+use provision_core::testing::{Failure, Row, Site, each};
 use provision_core::{assert_idempotent, assert_order_does_not_matter, assert_rolls_back, assert_survives_every_fault};
 use provision_resources::registry;
 
@@ -59,14 +59,18 @@ fn the_plan_for_a_bare_host() -> Result<(), Failure> {
 
 #[test]
 fn memory_decides_how_many_files_are_remembered() -> Result<(), Failure> {
-    let site = site();
-    for (mib, files) in [(512, "max=1000;"), (4095, "max=1000;"), (4096, "max=10000;"), (65536, "max=10000;")] {
-        let host = host_with_memory(13, mib);
-        site.converge(&host)?;
-        let text = host.file(CONFIGURATION).text();
-        assert!(text.contains(files), "{mib} MiB: {text}");
-    }
-    Ok(())
+    let host_of = |mib| Row::new(format!("{mib} MiB"), host_with_memory(13, mib));
+    let rows = [
+        host_of(512).expecting("max=1000;"),
+        host_of(4095).expecting("max=1000;"),
+        host_of(4096).expecting("max=10000;"),
+        host_of(65536).expecting("max=10000;"),
+        Row::new("a fact", SimHost::debian(12)).facts(|facts| facts.memory_mib = Some(8192)).expecting("max=10000;"),
+    ];
+    site().on_each(rows, |_, host, expected| {
+        assert!(host.file(CONFIGURATION).text().contains(expected));
+        Ok(())
+    })
 }
 
 #[test]
@@ -110,24 +114,39 @@ fn nginx_that_does_not_start_is_told() -> Result<(), Failure> {
 
 #[test]
 fn every_host_of_every_release_gets_there() -> Result<(), Failure> {
+    let rows = [
+        Row::on_each_release("bare", |bare| bare),
+        Row::on_each_release("with nginx", |bare| bare.with_package("nginx")),
+        Row::on_each_release("with a user", |bare| bare.with_user("deploy").with_directory("/srv/www")),
+        Row::on_each_release("with a link", |bare| bare.with_link("/srv/www/index.html", "/etc/motd")),
+        Row::on_each_release("much memory", |bare| bare.with_file("/proc/meminfo", "MemTotal: 8388608 kB\n")),
+    ];
     let site = site();
-    for release in RELEASES {
-        let bare = SimHost::debian(release);
-        let hosts = [
-            ("bare", bare.clone()),
-            ("with nginx", bare.clone().with_package("nginx")),
-            ("with a user", bare.clone().with_user("deploy").with_directory("/srv/www")),
-            ("with a link", bare.clone().with_link("/srv/www/index.html", "/etc/motd")),
-            ("much memory", host_with_memory(release, 8192)),
-        ];
-        for (name, host) in hosts {
-            site.converge(&host)?;
-            let unit = host.unit("nginx");
-            assert!(unit.is_active() && unit.is_enabled(), "Debian {release}, {name}");
-            assert!(site.converge(&host)?.is_quiet(), "Debian {release}, {name}");
-        }
-    }
-    Ok(())
+    site.on_each(rows.into_iter().flatten(), |_, host, ()| {
+        let unit = host.unit("nginx");
+        assert!(unit.is_active() && unit.is_enabled());
+        assert!(site.converge(host)?.is_quiet());
+        Ok(())
+    })
+}
+
+#[test]
+fn the_role_serves_where_it_is_told_to() -> Result<(), Failure> {
+    let web = |settings: &str| {
+        let role = Path::new(env!("CARGO_MANIFEST_DIR")).join("roles/web.ncl");
+        Site::text(&registry(), &format!("(import {role:?}) {settings}"))
+    };
+    let cases = [
+        ("a name", web("{ name = \"www.example.org\", port = 80, memory_mib = 512 }"), "server_name www.example.org;"),
+        ("a port", web("{ name = \"web\", port = 8443, memory_mib = 512 }"), "listen 8443;"),
+        ("much memory", web("{ name = \"web\", port = 80, memory_mib = 4096 }"), "max=10000;"),
+    ];
+    each(cases.map(|(name, site, expected)| (name, (site, expected))), |(site, expected)| {
+        let host = SimHost::debian(13);
+        site.converge(&host)?;
+        assert!(host.file(CONFIGURATION).text().contains(expected));
+        Ok(())
+    })
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use provision_core::config::Branch;
 use provision_core::testing::Coverage;
 use serde_json::json;
 
@@ -78,16 +79,40 @@ pub fn show(outcomes: &[Outcome], coverage: &Coverage, took: Duration, options: 
             writeln!(out, "  {id}{faint}{place}{faint:#}")?;
         }
     }
+    let untaken = coverage.untaken_branches();
+    if !options.quiet {
+        show_branches(&mut out, &untaken, coverage)?;
+    }
     let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     let passed = outcomes.len() - failed;
-    let covered = coverage.resources() - untouched.len();
-    writeln!(
-        out,
-        "\n{passed} passed, {failed} failed; {covered} of {} resources exercised ({:.1} s)",
-        coverage.resources(),
-        took.as_secs_f64()
-    )?;
+    let resources = exercised(coverage.resources(), untouched.len(), "resources");
+    let branches = match coverage.branches() {
+        0 => String::new(),
+        all => format!(", {}", exercised(all, untaken.len(), "branches")),
+    };
+    let seconds = took.as_secs_f64();
+    writeln!(out, "\n{passed} passed, {failed} failed; {resources}{branches} exercised ({seconds:.1} s)")?;
     Ok(())
+}
+
+fn exercised(all: usize, left_out: usize, what: &str) -> String {
+    format!("{} of {all} {what}", all - left_out)
+}
+
+/// Shows the branches that no check has taken, and what could not be watched.
+fn show_branches(out: &mut impl Write, untaken: &[Branch], coverage: &Coverage) -> std::io::Result<()> {
+    let faint = style::FAINT;
+    if !untaken.is_empty() {
+        writeln!(out, "\nNo check has taken:")?;
+    }
+    for branch in untaken {
+        writeln!(out, "  {branch}{faint}  {}{faint:#}", branch.at)?;
+    }
+    let unwatched = coverage.unwatched();
+    if !unwatched.is_empty() {
+        writeln!(out, "\nBranches that were not watched:")?;
+    }
+    unwatched.iter().try_for_each(|why| writeln!(out, "  {why}"))
 }
 
 fn document(outcomes: &[Outcome], coverage: &Coverage) -> serde_json::Value {
@@ -114,7 +139,13 @@ fn document(outcomes: &[Outcome], coverage: &Coverage) -> serde_json::Value {
         "passed": outcomes.iter().filter(|outcome| outcome.result.is_ok()).count(),
         "failed": outcomes.iter().filter(|outcome| outcome.result.is_err()).count(),
         "checks": checks,
-        "coverage": { "resources": coverage.resources(), "untouched": untouched },
+        "coverage": {
+            "resources": coverage.resources(),
+            "untouched": untouched,
+            "branches": coverage.branches(),
+            "untaken": coverage.untaken_branches(),
+            "unwatched": coverage.unwatched(),
+        },
     })
 }
 

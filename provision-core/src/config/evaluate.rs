@@ -12,7 +12,8 @@ use super::files::{self, Loaded};
 use super::prepare::{Prepared, StandIns};
 use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
-use super::{Evaluation, Located, Request, SiteSource, TypeDescription, contracts, overrides, shape};
+use super::watch::Watch;
+use super::{Branches, Evaluation, Located, Request, SiteSource, TypeDescription, contracts, overrides, shape};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
 /// Sizes of stack to ask for, in bytes. Nickel recurses once per level of nesting, of text and of values. Only what is
@@ -21,12 +22,36 @@ const STACKS: [usize; 3] = [512 << 20, 64 << 20, 8 << 20];
 
 /// Reads, merges and evaluates a site. Never fails as such: what is wrong is in the answer.
 pub fn evaluate(request: &Request<'_>) -> Evaluation {
+    evaluate_apart(request, None)
+}
+
+/// The same, and takes note of the branches of the site and of those that the evaluation took.
+///
+/// A site that is refused is evaluated again without that, so the mistakes are told as ever.
+pub fn evaluate_noting(request: &Request<'_>, branches: &Branches) -> Evaluation {
+    let noted = evaluate_apart(request, Some(branches));
+    if noted.is_sound() {
+        return noted;
+    }
+    let plain = evaluate_apart(request, None);
+    if plain.is_sound() {
+        let why = noted.diagnostics.iter().chain(&noted.contract_failure).map(|found| found.message.clone()).next();
+        branches.note_unwatched(format!(
+            "an evaluation failed only while it was watched: {}",
+            why.unwrap_or_else(|| "it gave nothing".to_owned())
+        ));
+    }
+    plain
+}
+
+/// The evaluation itself; with `branches`, watched.
+pub(super) fn evaluate_apart(request: &Request<'_>, branches: Option<&Branches>) -> Evaluation {
     // A thread of its own has the stack that deep nesting takes, and confines a panic of the evaluator.
     let outcome = std::thread::scope(|scope| {
         let mut refusal = None;
         for size in STACKS {
             let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(size);
-            match thread.spawn_scoped(scope, || evaluate_here(request)) {
+            match thread.spawn_scoped(scope, || evaluate_here(request, branches)) {
                 Ok(handle) => {
                     return handle.join().map_err(|panic| failure(request, &*panic));
                 }
@@ -52,9 +77,9 @@ fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
     Diagnostic::error("the evaluator failed; this is a bug in it")
 }
 
-fn evaluate_here(request: &Request<'_>) -> Evaluation {
+fn evaluate_here(request: &Request<'_>, branches: Option<&Branches>) -> Evaluation {
     let (loaded, unreadable) = files::load(&request.sources);
-    let mut opened = open(request, &loaded, unreadable.is_empty());
+    let mut opened = open(request, &loaded, unreadable.is_empty(), branches.is_some());
     opened.fatal.extend(unreadable);
     let mut evaluation = if opened.fatal.is_empty() {
         evaluate_prepared(&mut opened.session, opened.mild, request.types)
@@ -62,6 +87,9 @@ fn evaluate_here(request: &Request<'_>) -> Evaluation {
         opened.fatal.extend(opened.mild);
         Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
     };
+    if let (Some(branches), Some(watch)) = (branches, opened.session.watch()) {
+        opened.session.tell_branches(&watch, branches);
+    }
     evaluation.sources = opened.sources;
     evaluation.files = opened.files;
     finish(opened.session, evaluation)
@@ -79,14 +107,15 @@ struct Opened {
 }
 
 /// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
-fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool) -> Opened {
+fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool, watched: bool) -> Opened {
     let library = contracts::lenient_library(request.types);
     let mut stand_ins = StandIns::default();
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut sources = Sources::default();
     let mut files = Vec::new();
     loop {
-        let mut session = Session::open(request, loaded, &library, &stand_ins);
+        let watch = watched.then(Watch::default);
+        let mut session = Session::open(request, loaded, &library, &stand_ins, watch);
         let mut fatal = overrides::add(&mut session, &request.overrides);
         fatal.extend(session.parse());
         if !complete || !fatal.is_empty() {

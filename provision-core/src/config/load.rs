@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use semver::{Version, VersionReq};
 use serde_json::Map;
 
-use super::{Data, Evaluation, Field, Located, Request, SiteSource, evaluate, tests_of_site};
+use super::{
+    Branches, Data, Evaluation, Field, Located, Request, SiteSource, evaluate, evaluate_noting, tests_of_site,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
 use crate::registry::{Registry, SitePolicy};
@@ -22,6 +24,8 @@ pub struct Input {
     pub overrides: Vec<(String, String)>,
     /// Directories to look for imports in, after the one of the importing file.
     pub import_paths: Vec<PathBuf>,
+    /// Takes note of the branches of the site, and of those that each evaluation takes.
+    pub branches: Option<Branches>,
 }
 
 /// Evaluates a site for a host of which these facts are known, and builds its resources.
@@ -31,9 +35,13 @@ pub struct Input {
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
     let types = registry.descriptions();
     let facts = serde_json::to_value(facts).unwrap_or_default();
-    let Input { sources, overrides, import_paths } = input;
+    let Input { sources, overrides, import_paths, branches } = input;
     let request = Request { sources, overrides, import_paths, facts: &facts, types: &types };
-    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluate(&request);
+    let evaluation = match &branches {
+        Some(branches) => evaluate_noting(&request, branches),
+        None => evaluate(&request),
+    };
+    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });
     };

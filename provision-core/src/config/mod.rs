@@ -7,6 +7,7 @@
 //!
 //! No type of Nickel appears in an interface outside of this module.
 
+mod branches;
 mod contracts;
 mod data;
 mod errors;
@@ -25,14 +26,16 @@ mod shape;
 mod tests;
 mod tests_of_site;
 mod walk;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Sources};
 
+pub use branches::{Branch, BranchKind, Branches};
 pub use contracts::contract_library;
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_noting};
 pub use load::{Input, load};
 pub use located::{Data, Field, Located, Step};
 

@@ -140,6 +140,11 @@ impl Places {
         Some(self.span(files, raw).0)
     }
 
+    /// Whether a file is one of the site's, or one that these import: neither of ours nor an override.
+    pub(super) fn is_site_file(&self, files: &Files, file: FileId) -> bool {
+        !self.overrides.contains_key(&file) && self.origin(files, file) == Origin::User
+    }
+
     fn origin(&self, files: &Files, file: FileId) -> Origin {
         match self.by_file.get(&file) {
             Some(&(_, origin)) => origin,

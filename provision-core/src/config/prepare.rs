@@ -75,7 +75,11 @@ impl Session {
     pub(super) fn prepare(&mut self) -> Prepared {
         let mut prepared = Prepared::default();
         for file in self.parts.clone() {
-            let Err(mut error) = self.context.prepare_eval(file) else { continue };
+            let prepared_file = match self.watch() {
+                Some(watch) => self.prepare_watched(&watch, file),
+                None => self.context.prepare_eval(file).map(drop),
+            };
+            let Err(mut error) = prepared_file else { continue };
             let import = errors::import_error(&error);
             if import.is_none() && matches!(error, Error::TypecheckError(_)) {
                 prepared.mild.extend(self.describe(error));

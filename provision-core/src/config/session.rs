@@ -20,6 +20,7 @@ use crate::diagnostic::Diagnostic;
 use super::files::{Loaded, NOWHERE, working_directory};
 use super::places::{Origin, Places};
 use super::prepare::StandIns;
+use super::watch::Watch;
 use super::{Request, data, errors};
 
 /// The name by which a site imports the contract library.
@@ -39,11 +40,18 @@ pub(super) struct Session {
     /// The parts of the site in the order they merge: files, then overrides.
     pub(super) parts: Vec<FileId>,
     on_disk: Vec<PathBuf>,
+    watch: Option<Watch>,
 }
 
 impl Session {
     /// A machine that knows the sources, the library and the facts; nothing is parsed yet.
-    pub(super) fn open(request: &Request<'_>, loaded: &[Loaded], library: &str, stand_ins: &StandIns) -> Session {
+    pub(super) fn open(
+        request: &Request<'_>,
+        loaded: &[Loaded],
+        library: &str,
+        stand_ins: &StandIns,
+        watch: Option<Watch>,
+    ) -> Session {
         let relative = loaded.iter().any(|source| source.on_disk && !Path::new(&source.name).is_absolute());
         let mut places = Places::relative_to(if relative { working_directory() } else { None });
         let mut cache = CacheHub::new();
@@ -72,7 +80,11 @@ impl Session {
         }
         let import_paths = request.import_paths.iter().cloned();
         cache.sources.add_import_paths(import_paths.chain([nowhere.to_owned()]));
-        let mut context = VmContext::new(cache, std::io::sink(), NullReporter {});
+        let trace: Box<dyn std::io::Write> = match &watch {
+            Some(watch) => Box::new(watch.clone()),
+            None => Box::new(std::io::sink()),
+        };
+        let mut context = VmContext::new(cache, trace, NullReporter {});
         let facts = (Ident::new("facts"), data::from_json(&mut context.cache, request.facts));
         let on_disk = loaded.iter().filter(|source| source.on_disk).map(|source| source.path.clone()).collect();
         Session {
@@ -81,12 +93,18 @@ impl Session {
             places,
             parts,
             on_disk,
+            watch,
         }
     }
 
     /// The machinery of files and positions, for what adds sources of its own.
     pub(super) fn cache(&mut self) -> &mut CacheHub {
         &mut self.context.import_resolver
+    }
+
+    /// What notices the branches that are taken, if that is asked for.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        self.watch.clone()
     }
 
     /// Merges one more Nickel text over the site.

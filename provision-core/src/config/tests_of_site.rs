@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::registry::explain;
-use crate::site::{SiteTest, StartingState, TestCase};
+use crate::site::{SiteTest, Spans, StartingState, TestCase};
 
 use super::load::spans_of;
 use super::located::{Data, Field, Located, Step};
@@ -45,9 +45,11 @@ pub(super) fn check<T: DeserializeOwned>(
     let mut diagnostic = Diagnostic::error(format!("{what}{place}: {}", first_part(&message))).at(span.cloned(), "");
     if let Some((unknown, known)) = unknown_field(&message) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        // The name is wrong, and not what it holds.
-        let names = [path.as_slice(), std::slice::from_ref(&unknown)].concat();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        // The name is wrong, and not what it holds. It is the last of the path, but for the fields at the top.
+        let mut names: Vec<&str> = path.iter().map(String::as_str).collect();
+        if names.last() != Some(&unknown.as_str()) {
+            names.push(&unknown);
+        }
         if let Some(span) = value.name_span_at(&names) {
             diagnostic = Diagnostic::error(diagnostic.message).at(Some(span.clone()), "");
         }
@@ -83,12 +85,15 @@ fn unknown_field(message: &str) -> Option<(String, BTreeSet<String>)> {
 }
 
 /// The tests of a site that was checked, with their places.
-pub(super) fn of(tree: &Located) -> (Vec<SiteTest>, StartingState) {
+pub(super) fn of(tree: &Located) -> (Vec<SiteTest>, (StartingState, Spans)) {
     let tests = tree.get("tests").map(Located::fields).unwrap_or_default();
     let tests = tests.iter().filter_map(|test| {
         let case = serde_json::from_value(test.value.to_json()).ok()?;
         Some(SiteTest { name: test.name.clone(), case, spans: spans_of(test) })
     });
-    let host = tree.get("test_host").and_then(|host| serde_json::from_value(host.to_json()).ok());
+    let host = tree.field("test_host").and_then(|host| {
+        let state = serde_json::from_value(host.value.to_json()).ok()?;
+        Some((state, spans_of(host)))
+    });
     (tests.collect(), host.unwrap_or_default())
 }

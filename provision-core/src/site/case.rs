@@ -1,9 +1,12 @@
 //! Tests that a site brings along: what a host begins with, and how it should be after a converge.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::facts::{Addresses, Facts};
 use crate::path::{HostPath, Mode};
@@ -105,13 +108,36 @@ pub struct StartingState {
 }
 
 /// A file that a host begins with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum StartingFile {
     /// One that belongs to root and that all may read.
     Text(String),
     /// One with an owner, a group and a mode.
     Full(FullFile),
+}
+
+/// By hand, because what is derived does not say which field of a file is wrong.
+impl<'de> Deserialize<'de> for StartingFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StartingFile, D::Error> {
+        struct File;
+        impl<'de> Visitor<'de> for File {
+            type Value = StartingFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a record with a `text`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<StartingFile, E> {
+                Ok(StartingFile::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<StartingFile, A::Error> {
+                FullFile::deserialize(MapAccessDeserializer::new(fields)).map(StartingFile::Full)
+            }
+        }
+        deserializer.deserialize_any(File)
+    }
 }
 
 /// A file with an owner, a group and a mode.

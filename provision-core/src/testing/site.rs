@@ -1,8 +1,7 @@
 //! A site under test.
 
-use std::path::Path;
 #[cfg(feature = "nickel")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "nickel")]
@@ -13,6 +12,7 @@ use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::{HostView, SimHost};
 use crate::journal::HostKey;
+#[cfg(feature = "nickel")]
 use crate::registry::Registry;
 use crate::secret::{MemorySecrets, SecretStore};
 
@@ -99,6 +99,26 @@ impl Site {
         self.forget()
     }
 
+    /// The same site with more values for fields.
+    pub(super) fn overridden(&self, overrides: &[(String, String)]) -> Result<Site, Failure> {
+        match &self.made {
+            #[cfg(feature = "nickel")]
+            Made::From(registry, input) => {
+                let mut input = input.clone();
+                input.overrides.extend_from_slice(overrides);
+                let site = Site::of(registry, input);
+                Ok(Site { facts: self.facts.clone(), secrets: self.secrets.clone(), ..site })
+            }
+            Made::By(_) => {
+                let fields: Vec<&str> = overrides.iter().map(|(path, _)| path.as_str()).collect();
+                Err(Failure::new(format!(
+                    "a program declares this site, so it has no field to set: {}",
+                    fields.join(", ")
+                )))
+            }
+        }
+    }
+
     fn forget(self) -> Site {
         Site { graphs: Mutex::default(), ..self }
     }
@@ -108,10 +128,19 @@ impl Site {
     /// # Errors
     /// The site is invalid.
     pub fn graph(&self, host: &dyn HostView) -> Result<Arc<Graph>, Failure> {
-        let facts = match &self.facts {
-            Some(facts) => facts.clone(),
-            None => Facts::gather(host)?,
-        };
+        self.graph_for(self.facts_for(host)?)
+    }
+
+    /// What the site is told of a host.
+    pub(super) fn facts_for(&self, host: &dyn HostView) -> Result<Facts, Failure> {
+        match &self.facts {
+            Some(facts) => Ok(facts.clone()),
+            None => Ok(Facts::gather(host)?),
+        }
+    }
+
+    /// The ordered resources for a host of these facts.
+    pub(super) fn graph_for(&self, facts: Facts) -> Result<Arc<Graph>, Failure> {
         let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, graph)) = graphs.iter().find(|(known, _)| *known == facts) {
             return Ok(Arc::clone(graph));

@@ -1,25 +1,18 @@
 //! All that is tried with a site: what holds for every site, and the tests that it brings along.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::config::Input;
-use crate::diagnostic::Span;
-use crate::error::Error;
+use crate::config::{Branches, Input};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::SimHost;
-use crate::plan::Verdict;
 use crate::registry::Registry;
-use crate::resource::ResourceId;
-use crate::site::{SiteTest, StartingState};
+use crate::site::{SiteTest, Spans, StartingState};
 
-use super::start::{facts_of, furnish, starting};
-use super::{Failure, Run, Site, checks, drift, expect, faults};
-
-/// The releases of Debian that were recorded.
-pub const RELEASES: [u32; 2] = [12, 13];
+use super::furnish::{Unfit, furnish_leniently};
+use super::start::{NamedBy, facts_of, starting_or_unfit};
+use super::{Coverage, Failure, RELEASES, Run, Site, checks, drift, expect, faults};
 
 /// What is tried.
 #[derive(Clone, Debug)]
@@ -65,61 +58,25 @@ impl Check {
     }
 }
 
-/// The resources of a site, and those that a check has changed.
-#[derive(Default)]
-pub struct Coverage(Mutex<Covered>);
-
-#[derive(Default)]
-struct Covered {
-    known: BTreeSet<(ResourceId, Option<Span>)>,
-    changed: BTreeSet<ResourceId>,
-}
-
-impl Coverage {
-    fn note(&self, run: &Run) {
-        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for step in &run.plan().steps {
-            covered.known.insert((step.id.clone(), step.declared_at.clone()));
-            if step.verdict != Verdict::InSync {
-                covered.changed.insert(step.id.clone());
-            }
-        }
-    }
-
-    fn declared(&self, graph: &Graph) {
-        let mut covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for vertex in graph.vertices() {
-            covered.known.insert((vertex.id.clone(), vertex.declared_at.cloned()));
-        }
-    }
-
-    /// The resources that no check has changed, with where they were declared.
-    pub fn untouched(&self) -> Vec<(ResourceId, Option<Span>)> {
-        let covered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        covered.known.iter().filter(|(id, span)| span.is_some() && !covered.changed.contains(id)).cloned().collect()
-    }
-
-    /// How many resources there are.
-    pub fn resources(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.iter().filter(|(_, span)| span.is_some()).count()
-    }
-}
-
 impl Suite {
     /// Everything that is to be tried with a site.
     ///
     /// # Errors
     /// The site is invalid on every release, or what its tests begin with cannot be.
     pub fn new(registry: &Registry, input: &Input, options: &SuiteOptions) -> Result<Suite, Failure> {
-        let coverage = Arc::new(Coverage::default());
-        let mut suite = Suite { checks: Vec::new(), coverage };
         let beside = beside(input);
         let newest = options.releases.last().copied().unwrap_or(RELEASES[1]);
-        let declared = crate::config::load(registry, &facts_of(newest)?, input.clone())?;
+        let known = Branches::new();
+        let noting = Input { branches: Some(known.clone()), ..input.clone() };
+        let declared = crate::config::load(registry, &facts_of(newest)?, noting)?;
+        let coverage = Arc::new(Coverage::of_site_with(&known));
+        let input = &Input { branches: Some(coverage.noting()), ..input.clone() };
+        let mut suite = Suite { checks: Vec::new(), coverage };
         let tests: Vec<SiteTest> = declared.tests().to_vec();
         let test_host = declared.test_host().clone();
         for release in &options.releases {
-            let bare = starting(&test_host, *release, beside.as_deref())?;
+            let bare = starting_or_unfit(&test_host, *release, beside.as_deref(), NamedBy::TestHost);
+            let bare = bare.map_err(|unfit| unfit_test_host(unfit, declared.test_host_spans()))?;
             let site = Arc::new(Site::of(registry, input.clone()).facts(Facts::gather(&bare)?));
             suite.add_sweeps(&site, *release, &bare, options.drifted);
         }
@@ -147,7 +104,7 @@ impl Suite {
         &self.checks
     }
 
-    /// What was changed so far.
+    /// What was exercised so far.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
     }
@@ -204,18 +161,21 @@ impl Suite {
         beside: Option<&Path>,
     ) -> Result<(), Failure> {
         let name = format!("Debian {release}, test {}", test.name);
+        let named_test = format!("the test `{}`", test.name);
         let state = &test.case.host;
-        let begin = || match &state.fixture {
-            Some(_) => {
-                starting(&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, release, beside)
-            }
-            None => starting(test_host, release, beside),
+        let (begin, named) = match &state.fixture {
+            Some(_) => (&StartingState { fixture: state.fixture.clone(), ..test_host.clone() }, NamedBy::Test),
+            None => (test_host, NamedBy::TestHost),
         };
-        let unfit =
-            |error: Error| Failure::from(error).in_case(format!("the test `{}`", test.name)).said_by(test, &["host"]);
-        let host = begin().map_err(unfit)?;
-        // A typo in it is told before anything is tried.
-        let begun = furnish(host.clone(), state).map_err(unfit)?;
+        let host = starting_or_unfit(begin, release, beside, named)
+            .map_err(|unfit| unfit_beginning(unfit, test).in_case(&named_test))?;
+        // A typo in it is told before anything is tried. What a site that has converged before may have brought is not
+        // there yet, so what needs that is told when the test is tried.
+        let (begun, mut found) = furnish_leniently(host.clone(), state);
+        found.retain(|unfit| !test.case.converged || unfit.path == ["packages"]);
+        if !found.is_empty() {
+            return Err(unfit_beginning(found.remove(0), test).in_case(&named_test));
+        }
         let facts = test.case.facts.over(Facts::gather(&begun)?);
         let site = Site::of(registry, input.clone()).facts(facts);
         let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
@@ -232,7 +192,10 @@ impl Suite {
             if test.case.converged {
                 site.converge(&host)?;
             }
-            let host = furnish(host, &test.case.host)?;
+            let (host, mut found) = furnish_leniently(host, &test.case.host);
+            if !found.is_empty() {
+                return Err(unfit_beginning(found.remove(0), &test));
+            }
             host.forget_counts();
             let run = Run::of_site(&graph, &host)?;
             coverage.note(&run);
@@ -240,6 +203,21 @@ impl Suite {
             Ok(String::new())
         });
         Ok(())
+    }
+}
+
+/// A test whose host cannot begin as it says.
+fn unfit_beginning(Unfit { path, error }: Unfit, test: &SiteTest) -> Failure {
+    let path: Vec<&str> = std::iter::once("host").chain(path.iter().map(String::as_str)).collect();
+    Failure::from(error).said_by(test, &path)
+}
+
+/// The same for what all tests begin with.
+fn unfit_test_host(Unfit { path, error }: Unfit, spans: &Spans) -> Failure {
+    let failure = Failure::from(error).in_case("test_host");
+    match spans.at(&path) {
+        Some(span) => failure.said_at(span),
+        None => failure,
     }
 }
 

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{Path, PathBuf, Site, SiteSource, wrong};
 
-fn directory(files: &[(&str, &str)]) -> TempDir {
+pub(super) fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = directory.path().join(name);
@@ -19,7 +19,7 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 }
 
 /// The text without the name of the directory, which is another each time.
-fn without(directory: &TempDir, text: &str) -> String {
+pub(super) fn without(directory: &TempDir, text: &str) -> String {
     text.replace(&directory.path().display().to_string(), "DIR")
 }
 

@@ -1,5 +1,6 @@
 //! What the module does, end to end.
 
+mod branches;
 mod errors;
 mod imports;
 mod library;
@@ -81,14 +82,18 @@ impl Site {
         self
     }
 
-    fn run(&self) -> Evaluation {
-        evaluate(&Request {
+    fn request(&self) -> Request<'_> {
+        Request {
             sources: self.sources.clone(),
             overrides: self.overrides.clone(),
             import_paths: self.import_paths.clone(),
             facts: &self.facts,
             types: &self.types,
-        })
+        }
+    }
+
+    fn run(&self) -> Evaluation {
+        evaluate(&self.request())
     }
 
     /// The tree of a site with nothing wrong.
