@@ -41,7 +41,7 @@ impl Coverage {
         let mut covered = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
         for step in &run.plan().steps {
             covered.known.insert((step.id.clone(), step.declared_at.clone()));
-            if step.verdict != Verdict::InSync {
+            if step.verdict != Verdict::InSync || step.reaction.is_some() {
                 covered.changed.insert(step.id.clone());
             }
         }

@@ -85,15 +85,13 @@ impl Model {
 
     /// Puts something into the table of paths.
     pub(super) fn enter(&mut self, path: HostPath, node: Option<Node>) {
-        let is_link = |node: &Option<Node>| node.as_ref().is_some_and(|node| node.kind == FileKind::Symlink);
+        let is_link = node.as_ref().is_some_and(|node| node.kind == FileKind::Symlink);
         let leads_to_units = DIRECTORIES.iter().any(|directory| directory.starts_with(path.as_str()));
-        let (is_new_link, is_gone) = (is_link(&node), node.is_none());
-        self.has_linked_units |= is_new_link && leads_to_units;
-        let holds_units = leads_to_units || is_in_unit_directory(&path);
-        let was_link = self.nodes.insert(path, node).is_some_and(|old| is_link(&old));
-        if holds_units || is_gone || is_new_link || was_link || self.has_linked_units {
+        self.has_linked_units |= is_link && leads_to_units;
+        if leads_to_units || is_in_unit_directory(&path) || self.has_linked_units {
             self.forget_definitions();
         }
+        self.nodes.insert(path, node);
     }
 
     pub(super) fn forget_definitions(&mut self) {
