@@ -148,7 +148,9 @@ fn lines(of: &HostRecord, other: &HostRecord) -> BTreeMap<String, String> {
     // Targets come and go with what wants them, and some services with the time of the day.
     lines.retain(|what, _| {
         let unit = what.strip_prefix("unit ");
-        unit.is_none_or(|unit| ["app.", "cron.", "apt-daily.", "atd."].iter().any(|known| unit.starts_with(known)))
+        unit.is_none_or(|unit| {
+            ["app.", "app-", "cron.", "apt-daily.", "atd."].iter().any(|known| unit.starts_with(known))
+        })
     });
     lines
 }

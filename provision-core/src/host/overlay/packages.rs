@@ -196,7 +196,14 @@ impl<H: HostView> Overlay<H> {
         };
         let links: Vec<HostPath> = changes.paths.iter().filter(enables).map(|(path, _)| path.clone()).collect();
         for link in links {
-            // A unit that somebody has masked is not enabled either.
+            // A unit that somebody has masked is not enabled either, nor one that a preset speaks against.
+            let target = match changes.paths.get(&link) {
+                Some(PathKind::Symlink(target)) => target.rsplit('/').next().unwrap_or_default().to_owned(),
+                _ => continue,
+            };
+            if !self.preset_enables(&target)? {
+                changes.paths.remove(&link);
+            }
             let mask = mask_of(link.name())?;
             let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
                 && self.read_link(&mask)?.as_deref() == Some("/dev/null");
@@ -287,9 +294,17 @@ impl<H: HostView> Overlay<H> {
                     "stop" => UnitAction::Stop,
                     _ => continue,
                 };
+                let state = self.unit_state(unit)?;
+                // deb-systemd-invoke(1p) leaves what is disabled alone, unless it runs and is to be restarted.
+                let is_off = matches!(state.file_state.as_str(), "disabled" | "masked");
+                let stays = match verb.as_str() {
+                    "start" => is_off,
+                    "restart" => is_off && !state.is_active(),
+                    "try-restart" => !state.is_active(),
+                    _ => false,
+                };
                 // They go on if a unit does not start.
-                let exists = self.unit_state(unit)?.exists();
-                if exists || action == UnitAction::Stop {
+                if !stays && (state.exists() || action == UnitAction::Stop) {
                     let _ = self.change_unit(unit, action);
                 }
             }

@@ -34,7 +34,12 @@ impl<H: HostView> Overlay<H> {
         let runtime = self.model().units.get(&definition.id).cloned().unwrap_or_default();
         let base = self.base.unit(&definition.id)?;
         let state = UnitState {
-            load: if definition.is_masked() { "masked" } else { "loaded" }.to_owned(),
+            load: match () {
+                () if definition.is_masked() => "masked",
+                () if definition.is_bad() => "bad-setting",
+                () => "loaded",
+            }
+            .to_owned(),
             active: base.active.clone().or(Some("inactive".into())),
             sub: base.sub.clone().or(Some("dead".into())),
             file_state: units::file_state(self, &definition)?.to_owned(),
@@ -44,7 +49,10 @@ impl<H: HostView> Overlay<H> {
             starts: runtime.starts,
             started_micros: base.started_micros,
         };
-        let state = runtime.over(state);
+        let mut state = runtime.over(state);
+        if let Some(sub) = self.sub_of_trigger(&definition, &state)? {
+            state.sub = Some(sub.to_owned());
+        }
         Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(&definition.id, &state), ..state }))
     }
 
@@ -125,9 +133,15 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn set_activity(&self, name: &str, active: &str, sub: &str) {
-        self.note(name, |runtime| match &mut runtime.given {
-            Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
-            None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
+        let now = self.now().monotonic_micros;
+        self.note(name, |runtime| {
+            if active != "active" {
+                runtime.ended_micros = Some(now);
+            }
+            match &mut runtime.given {
+                Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
+                None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
+            }
         });
     }
 }
