@@ -458,3 +458,55 @@ fn a_package_does_not_start_a_unit_that_was_disabled() {
     packages(&host, |transaction| transaction.remove = vec!["cron".into()]);
     assert!(!host.with_package("cron").unit("cron").is_active());
 }
+
+/// `dpkg(1)`, `--force-confold` and `--force-confnew`: seen on both releases.
+#[test]
+fn a_configuration_file_that_dpkg_does_not_know_stays_beside_the_new_one() {
+    use provision_core::effect::{Conffiles, PackageOptions, PackageRequest};
+    let install = |host: &SimHost, conffiles| {
+        packages(host, |transaction| {
+            transaction.install = vec![PackageRequest { name: "cron".into(), version: None }];
+            transaction.options = PackageOptions { conffiles, ..PackageOptions::default() };
+        });
+    };
+    let at = "/etc/default/cron";
+    let own = || SimHost::debian(13).with_file(at, "ours\n").with_access(at, "root", "daemon", 0o600);
+    let host = own();
+    install(&host, Conffiles::Keep);
+    assert_eq!(host.file(at).text(), "ours\n");
+    let new = host.file("/etc/default/cron.dpkg-dist");
+    assert_eq!((new.mode(), new.group()), (0o600, "daemon".into()), "as the one that is there");
+    let packaged = new.text();
+    packages(&host, |transaction| transaction.purge = vec!["cron".into()]);
+    assert!(!host.file(at).exists() && !host.file("/etc/default/cron.dpkg-dist").exists());
+
+    let host = own();
+    install(&host, Conffiles::New);
+    assert_eq!((host.file(at).text(), host.file(at).mode()), (packaged.clone(), 0o600));
+    assert_eq!(host.file("/etc/default/cron.dpkg-old").text(), "ours\n");
+
+    let same = SimHost::debian(13).with_file(at, packaged.as_str());
+    install(&same, Conffiles::Keep);
+    assert!(!same.file("/etc/default/cron.dpkg-dist").exists());
+}
+
+#[test]
+fn a_configuration_file_that_dpkg_knows_stays_as_it_is_or_away() {
+    let (changed, gone) = ("/etc/default/cron", "/etc/pam.d/cron");
+    let host = SimHost::debian(13).with_package("cron").with_file(changed, "ours\n");
+    host.perform(&Effect::Remove { path: path(gone), what: provision_core::effect::Removal::File }).unwrap();
+    packages(&host, |transaction| transaction.remove = vec!["cron".into()]);
+    assert_eq!(host.file(changed).text(), "ours\n");
+    let host = host.with_package("cron");
+    assert_eq!(host.file(changed).text(), "ours\n");
+    assert!(!host.file(gone).exists());
+    assert!(!host.file("/etc/default/cron.dpkg-dist").exists());
+}
+
+#[test]
+fn in_a_root_directory_a_unit_that_is_not_there_is_disabled_already() {
+    let host = SimHost::debian(13).switched_off();
+    act(&host, "nowhere.service", UnitAction::Disable);
+    assert_eq!(try_to(&host, "nowhere.service", UnitAction::Enable), Err(ErrorKind::NotFound));
+    assert_eq!(try_to(&SimHost::debian(13), "nowhere.service", UnitAction::Disable), Err(ErrorKind::NotFound));
+}

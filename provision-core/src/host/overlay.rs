@@ -5,6 +5,7 @@
 mod accounts;
 mod attributes;
 mod commands;
+mod conffiles;
 mod effects;
 mod model;
 mod packages;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::conffiles::Conffile;
 use super::model::Node;
 
 use crate::effect::{Conffiles, PackageTransaction, UnitAction};
@@ -155,13 +156,7 @@ impl<H: HostView> Overlay<H> {
         for (path, kind) in package.paths.iter() {
             let there = self.metadata(path)?;
             if package.conffiles.contains(path) {
-                // dpkg keeps a configuration file that was changed here, or taken away, unless it comes anew itself.
-                let own = there.is_some() || known;
-                match conffiles {
-                    Conffiles::New if changes => {}
-                    _ if own => continue,
-                    _ => {}
-                }
+                continue;
             }
             match (kind, there) {
                 // A directory that is there keeps its owner and mode.
@@ -176,6 +171,10 @@ impl<H: HostView> Overlay<H> {
             ..PackageState::default()
         };
         self.model().packages.insert(package.name.clone(), state);
+        for (path, kind) in package.paths.iter().filter(|(path, _)| package.conffiles.contains(path)) {
+            let text = package.texts.get(path);
+            self.unpack_conffile(&Conffile { path, kind, text, known, changes }, conffiles)?;
+        }
         Ok(())
     }
 
@@ -347,9 +346,7 @@ impl<H: HostView> Overlay<H> {
         }
         if let Some(package) = catalogue.get(name) {
             for path in &package.conffiles {
-                if self.metadata(path)?.is_some() {
-                    self.take_away(path)?;
-                }
+                self.purge_conffile(path)?;
             }
             self.run_scripts(&package.purge)?;
             let directories =

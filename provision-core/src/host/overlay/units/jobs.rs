@@ -15,6 +15,11 @@ impl<H: HostView> Overlay<H> {
                 .with_hint("in a root directory units can be enabled, disabled and masked"));
         }
         let unit = self.unit(name)?;
+        // `systemctl --root` finds nothing to take away, and says so with success.
+        let offline = action == UnitAction::Disable && !self.is_running();
+        if offline && !unit.exists() {
+            return Ok(());
+        }
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
         if !unit.exists() && !lasting {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")));
