@@ -510,3 +510,35 @@ fn in_a_root_directory_a_unit_that_is_not_there_is_disabled_already() {
     assert_eq!(try_to(&host, "nowhere.service", UnitAction::Enable), Err(ErrorKind::NotFound));
     assert_eq!(try_to(&SimHost::debian(13), "nowhere.service", UnitAction::Disable), Err(ErrorKind::NotFound));
 }
+
+/// `apt_preferences(5)`.
+#[test]
+fn pins_choose_among_versions_and_speak_against_packages() {
+    let pin = |package: &str, wanted: &str, priority: i32| {
+        format!("Package: {package}\nPin: {wanted}\nPin-Priority: {priority}\n")
+    };
+    let install = |host: &SimHost, name: &str, allow_downgrade| {
+        let mut transaction = PackageTransaction::default();
+        transaction.install = vec![provision_core::effect::PackageRequest { name: name.into(), version: None }];
+        transaction.options.allow_downgrade = allow_downgrade;
+        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+    };
+    let at = "/etc/apt/preferences.d/ours";
+    let host = SimHost::debian(13).with_file(at, pin("hello", "release *", -1));
+    assert_eq!(host.available_versions("hello").unwrap(), Vec::<String>::new());
+    assert_eq!(install(&host, "hello", false), Err(ErrorKind::NotFound));
+    let host = SimHost::debian(13).with_file(at, pin("cron-daemon-common", "release *", -1));
+    assert!(install(&host, "cron", false).is_err(), "what it depends on cannot come");
+
+    let host = SimHost::debian(13).with_available_versions("hello", &["9.0", "2.0"]);
+    install(&host, "hello", false).unwrap();
+    let host = host.with_file(at, pin("hello", "version 2.*", 999));
+    assert_eq!(host.available_versions("hello").unwrap(), ["9.0", "2.0"]);
+    let host = host.with_file(at, pin("hello", "version 2.*", 1001));
+    assert_eq!(host.available_versions("hello").unwrap(), ["2.0", "9.0"]);
+    assert_eq!(install(&host, "hello", false), Err(ErrorKind::Refused), "apt-get wants to be told");
+    install(&host, "hello", true).unwrap();
+    assert_eq!(host.package("hello").unwrap().version.as_deref(), Some("2.0"));
+    let host = SimHost::debian(13).with_file(at, "Package: hello\nPin: release *\n");
+    assert_eq!(install(&host, "hello", false), Err(ErrorKind::Invalid), "apt-get stops at a pin without a priority");
+}

@@ -100,6 +100,12 @@ fn before() -> impl Strategy<Value = Vec<Effect>> {
         }),
         1 => Just([unit_file("/etc/systemd/system/app.socket", SOCKET), unit_file("/etc/systemd/system/app.service", APP)].concat()),
         2 => configured(),
+        1 => (select(&["hello", "bc", "*"][..]), select(&["release *", "version 0*", "release n=trixie"][..]), select(&[-1, 700][..]))
+            .prop_map(|(package, wanted, priority)| {
+                let text = format!("Package: {package}\nPin: {wanted}\nPin-Priority: {priority}\n");
+                let access = Access { mode: Mode::new(0o644), ..root() };
+                vec![Effect::WriteFile(WriteFile::new(path("/etc/apt/preferences.d/parity"), text, access))]
+            }),
         1 => (select(CONFIGURED), any::<bool>()).prop_map(|(name, all)| {
             let text = if all { "disable *\n".to_owned() } else { format!("disable {name}.service\n") };
             let at = path("/etc/systemd/system-preset/00-parity.preset");

@@ -3,6 +3,7 @@
 mod catalogue;
 mod looks;
 mod package;
+pub(in crate::host) mod pins;
 mod relations;
 pub(in crate::host) mod resolver;
 mod start;
