@@ -542,3 +542,13 @@ fn pins_choose_among_versions_and_speak_against_packages() {
     let host = SimHost::debian(13).with_file(at, "Package: hello\nPin: release *\n");
     assert_eq!(install(&host, "hello", false), Err(ErrorKind::Invalid), "apt-get stops at a pin without a priority");
 }
+
+#[test]
+fn a_wanted_unit_whose_file_is_gone_is_known_until_the_service_manager_reads() {
+    let host = SimHost::debian(12).with_package("at");
+    packages(&host, |transaction| transaction.remove = vec!["at".into()]);
+    let unit = || HostView::unit(&host, "atd.service").unwrap();
+    assert_eq!((unit().load.as_str(), unit().file_state.as_str(), unit().is_active()), ("loaded", "enabled", false));
+    host.perform(&Effect::ReloadUnits).unwrap();
+    assert_eq!(unit().load, "not-found");
+}

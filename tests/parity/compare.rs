@@ -16,7 +16,12 @@ use super::scenario::Scenario;
 fn scope() -> Scope {
     Scope::comparison().without(&[
         "/etc/alternatives",
-        "/etc/apt",
+        "/etc/apt/apt.conf.d",
+        "/etc/apt/auth.conf.d",
+        "/etc/apt/keyrings",
+        "/etc/apt/sources.list",
+        "/etc/apt/sources.list.d",
+        "/etc/apt/trusted.gpg.d",
         "/etc/init.d",
         "/etc/rc0.d",
         "/etc/rc1.d",

@@ -25,6 +25,14 @@ impl<H: HostView> Overlay<H> {
                         UnitState { load: load.to_owned(), needs_reload: load == "loaded", ..UnitState::not_found() };
                     runtime.over(state)
                 }
+                _ if gone && self.is_remembered(name)? => UnitState {
+                    load: "loaded".to_owned(),
+                    active: Some("inactive".into()),
+                    sub: Some("dead".into()),
+                    file_state: "enabled".to_owned(),
+                    needs_reload: true,
+                    ..UnitState::not_found()
+                },
                 _ if gone => UnitState { active: Some("inactive".into()), ..UnitState::not_found() },
                 Some(runtime) => runtime.over(base),
                 None => base,
@@ -54,6 +62,20 @@ impl<H: HostView> Overlay<H> {
             state.sub = Some(sub.to_owned());
         }
         Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(&definition.id, &state), ..state }))
+    }
+
+    /// Whether the service manager has not read yet that the file of a unit is gone, and something still wants the unit:
+    /// what nobody refers to is forgotten at once; see `systemd.unit(5)`, `CollectMode=`.
+    fn is_remembered(&self, name: &str) -> Result<bool> {
+        let is_unread = {
+            let model = self.model();
+            let is_file = |path: &HostPath| path.parent().is_some_and(|parent| !parent.as_str().ends_with(".wants"));
+            let mut changes = model.unit_changes.iter();
+            changes.any(|(path, change)| path.name() == name && is_file(path) && *change > model.units_read)
+        };
+        Ok(is_unread
+            && self.is_running()
+            && !units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, name)?.is_empty())
     }
 
     /// Whether unit files have changed since the service manager read them.
