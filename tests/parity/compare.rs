@@ -16,7 +16,12 @@ use super::scenario::Scenario;
 fn scope() -> Scope {
     Scope::comparison().without(&[
         "/etc/alternatives",
-        "/etc/apt",
+        "/etc/apt/apt.conf.d",
+        "/etc/apt/auth.conf.d",
+        "/etc/apt/keyrings",
+        "/etc/apt/sources.list",
+        "/etc/apt/sources.list.d",
+        "/etc/apt/trusted.gpg.d",
         "/etc/init.d",
         "/etc/rc0.d",
         "/etc/rc1.d",
@@ -148,7 +153,9 @@ fn lines(of: &HostRecord, other: &HostRecord) -> BTreeMap<String, String> {
     // Targets come and go with what wants them, and some services with the time of the day.
     lines.retain(|what, _| {
         let unit = what.strip_prefix("unit ");
-        unit.is_none_or(|unit| ["app.", "cron.", "apt-daily.", "atd."].iter().any(|known| unit.starts_with(known)))
+        unit.is_none_or(|unit| {
+            ["app.", "app-", "cron.", "apt-daily.", "atd."].iter().any(|known| unit.starts_with(known))
+        })
     });
     lines
 }

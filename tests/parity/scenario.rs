@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use provision_core::effect::{
-    Access, AttributeChanges, CreateUser, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
+    Access, AttributeChanges, CreateUser, Effect, PackageOptions, PackageRequest, PackageTransaction, Removal,
+    UnitAction, UserChanges, WriteFile,
 };
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::ResourceId;
@@ -27,12 +28,24 @@ const LINKS: &[&str] = &["/srv/link", "/srv/a/link", "/srv/b", "/opt/current"];
 const USERS: &[&str] = &["anna", "bert", "daemonized"];
 const GROUPS: &[&str] = &["media", "staffers", "anna"];
 const PACKAGES: &[&str] = &["hello", "less", "tree", "cron", "bc", "time", "at"];
-const UNITS: &[&str] = &["app", "cron", "app.timer", "apt-daily.timer", "atd"];
+/// Packages with configuration files, and those.
+const CONFIGURED: &[&str] = &["at", "cron"];
+const CONFFILES: &[&str] = &["/etc/at.deny", "/etc/pam.d/atd", "/etc/default/cron", "/etc/pam.d/cron", "/etc/crontab"];
+const UNITS: &[&str] =
+    &["app", "cron", "app.timer", "apt-daily.timer", "atd", "app.socket", "app-part", "app-needs", "app-asks"];
 const MODES: &[&str] = &["0644", "0600", "0755", "2775", "0640", "1777", "4755"];
 
 const APP: &str =
     "[Unit]\nDescription=A test\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
 const TIMER: &str = "[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n";
+const SOCKET: &str = "[Socket]\nListenStream=/run/app.sock\n[Install]\nWantedBy=sockets.target\n";
+
+/// Units that depend on `app.service`, each in its own way.
+const TIED: &[(&str, &str)] = &[
+    ("/etc/systemd/system/app-part.service", "PartOf=app.service"),
+    ("/etc/systemd/system/app-needs.service", "BindsTo=app.service\nAfter=app.service"),
+    ("/etc/systemd/system/app-asks.service", "Requisite=app.service\nAfter=app.service"),
+];
 
 pub fn scenarios() -> impl Strategy<Value = Scenario> {
     (vec(before(), 0..6), vec(resource(), 1..8)).prop_map(|(before, mut resources)| {
@@ -62,7 +75,6 @@ fn access() -> impl Strategy<Value = Access> {
 
 /// What was done to a host before; some of it only works after something else.
 fn before() -> impl Strategy<Value = Vec<Effect>> {
-    let root = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) };
     prop_oneof![
         3 => (select(FILES), texts(), access()).prop_map(|(at, text, access)| {
             vec![Effect::WriteFile(WriteFile::new(path(at), text, access))]
@@ -83,14 +95,85 @@ fn before() -> impl Strategy<Value = Vec<Effect>> {
             Effect::WriteFile(WriteFile::new(path("/etc/systemd/system/app.service"), APP, Access { mode: Mode::new(0o644), ..root() })),
             Effect::ReloadUnits,
         ]),
-        1 => (select(&["app.service", "apt-daily.timer"][..]), select(&[
-            UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Start, UnitAction::Stop,
+        2 => select(TIED).prop_map(|(at, relation)| {
+            [unit_file("/etc/systemd/system/app.service", APP), unit_file(at, &tied(relation))].concat()
+        }),
+        1 => Just([unit_file("/etc/systemd/system/app.socket", SOCKET), unit_file("/etc/systemd/system/app.service", APP)].concat()),
+        2 => configured(),
+        1 => (select(&["hello", "bc", "*"][..]), select(&["release *", "version 0*", "release n=trixie"][..]), select(&[-1, 700][..]))
+            .prop_map(|(package, wanted, priority)| {
+                let text = format!("Package: {package}\nPin: {wanted}\nPin-Priority: {priority}\n");
+                let access = Access { mode: Mode::new(0o644), ..root() };
+                vec![Effect::WriteFile(WriteFile::new(path("/etc/apt/preferences.d/parity"), text, access))]
+            }),
+        1 => (select(CONFIGURED), any::<bool>()).prop_map(|(name, all)| {
+            let text = if all { "disable *\n".to_owned() } else { format!("disable {name}.service\n") };
+            let at = path("/etc/systemd/system-preset/00-parity.preset");
+            vec![
+                Effect::CreateDirectory { path: path("/etc/systemd/system-preset"), access: root(), attributes: AttributeChanges::default() },
+                Effect::WriteFile(WriteFile::new(at, text, Access { mode: Mode::new(0o644), ..root() })),
+            ]
+        }),
+        3 => (select(&["app.service", "apt-daily.timer", "app.socket", "app-part.service", "app-needs.service", "app-asks.service", "cron.service"][..]), select(&[
+            UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Start, UnitAction::Start,
+            UnitAction::Start, UnitAction::Stop, UnitAction::Restart,
         ][..])).prop_map(|(unit, action)| vec![Effect::Unit { unit: unit.into(), action }]),
-        1 => select(&["bash", "apt"][..]).prop_map(|name| {
+        1 => select(&["bash", "apt", "cron", "hello"][..]).prop_map(|name| {
             vec![Effect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() })]
         }),
         1 => select(FILES).prop_map(|at| vec![Effect::Remove { path: path(at), what: Removal::File }]),
     ]
+}
+
+fn root() -> Access {
+    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) }
+}
+
+fn install(name: &str) -> Effect {
+    let request = PackageRequest { name: name.into(), version: None };
+    // Not all that they recommend was recorded.
+    let options = PackageOptions { recommends: false, ..PackageOptions::default() };
+    Effect::Packages(PackageTransaction { install: vec![request], options, ..PackageTransaction::default() })
+}
+
+/// What happened to packages and their configuration files before.
+fn configured() -> impl Strategy<Value = Vec<Effect>> {
+    let take = |name: &str, purge: bool| {
+        let (gone, none) = (vec![name.to_owned()], Vec::new());
+        let (remove, purge) = if purge { (none, gone) } else { (gone, none) };
+        Effect::Packages(PackageTransaction { remove, purge, ..PackageTransaction::default() })
+    };
+    let hold =
+        |name: &str| Effect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() });
+    let edits = vec((select(CONFFILES), texts(), access(), gone()), 0..3);
+    (select(CONFIGURED), 0u8..6, edits, 0u8..5).prop_map(move |(name, kind, edits, after)| {
+        let mut effects = Vec::new();
+        if kind > 0 {
+            effects.push(install(name));
+        }
+        effects.extend(edits.into_iter().map(|(at, text, access, gone)| match gone {
+            true => Effect::Remove { path: path(at), what: Removal::File },
+            false => Effect::WriteFile(WriteFile::new(path(at), text, access)),
+        }));
+        match after {
+            0 => effects.push(take(name, false)),
+            1 => effects.push(take(name, true)),
+            2 => effects.extend([take(name, false), install(name)]),
+            3 => effects.push(hold(name)),
+            _ => {}
+        }
+        effects
+    })
+}
+
+/// A unit file, read by the service manager.
+fn unit_file(at: &str, text: &str) -> Vec<Effect> {
+    let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+    vec![Effect::WriteFile(WriteFile::new(path(at), text, access)), Effect::ReloadUnits]
+}
+
+fn tied(relation: &str) -> String {
+    format!("[Unit]\n{relation}\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
 }
 
 type Declared = (&'static str, &'static str, Value);
@@ -102,10 +185,13 @@ fn resource() -> impl Strategy<Value = Declared> {
         2 => symlink(),
         3 => user(),
         2 => group(),
-        1 => package(),
+        2 => package(),
         2 => service(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
+        1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
+        1 => select(TIED).prop_map(|(at, relation)| ("file", at, json!({ "content": tied(relation) }))),
+        2 => conffile(),
     ]
 }
 
@@ -124,6 +210,16 @@ fn file() -> impl Strategy<Value = Declared> {
             ("file", name, attributes)
         },
     )
+}
+
+fn conffile() -> impl Strategy<Value = Declared> {
+    (select(CONFFILES), texts(), select(MODES), gone()).prop_map(|(name, text, mode, gone)| {
+        let attributes = match gone {
+            true => json!({ "ensure": "absent" }),
+            false => json!({ "content": text, "mode": mode }),
+        };
+        ("file", name, attributes)
+    })
 }
 
 fn directory() -> impl Strategy<Value = Declared> {
@@ -184,8 +280,9 @@ fn group() -> impl Strategy<Value = Declared> {
 }
 
 fn package() -> impl Strategy<Value = Declared> {
-    (select(PACKAGES), 0u8..5).prop_map(|(name, kind)| {
+    (select(PACKAGES), 0u8..6).prop_map(|(name, kind)| {
         let attributes = match kind {
+            3 => json!({ "recommends": false, "conffiles": "new" }),
             0 => json!({ "ensure": "absent" }),
             1 => json!({ "ensure": "purged" }),
             2 => json!({ "recommends": false, "hold": true }),

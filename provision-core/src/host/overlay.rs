@@ -5,6 +5,7 @@
 mod accounts;
 mod attributes;
 mod commands;
+mod conffiles;
 mod dpkg;
 mod effects;
 mod model;
@@ -200,10 +201,8 @@ impl<H: HostView> HostView for Overlay<H> {
         if self.model().lists_refreshed && self.catalogue().is_none() {
             return Err(Error::unknown("the package lists are refreshed first"));
         }
-        if let Some(versions) = self.model().available.get(name) {
-            return Ok(versions.clone());
-        }
-        self.base.available_versions(name)
+        let offered = self.model().available.get(name).cloned();
+        self.pinned(name, offered.map_or_else(|| self.base.available_versions(name), Ok)?)
     }
 
     fn package_manager(&self) -> Result<PackageManager> {

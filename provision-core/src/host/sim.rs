@@ -3,6 +3,7 @@
 mod catalogue;
 mod looks;
 mod package;
+pub(in crate::host) mod pins;
 mod relations;
 pub(in crate::host) mod resolver;
 mod start;
@@ -150,9 +151,52 @@ impl SimHost {
         self.host.forget_counts();
     }
 
-    /// Lets time pass, in seconds.
+    /// Lets time pass, in seconds. Timers elapse in it, and start what they are there for; see `systemd.timer(5)`.
+    /// Random delays are none, and calendar events with `~` or a time zone never elapse by themselves.
     pub fn pass_time(&self, seconds: u64) {
-        self.host.base().pass(seconds * 1_000_000);
+        let base = self.host.base();
+        let now = || base.clock.load(Ordering::Relaxed);
+        let end = now() + seconds * 1_000_000;
+        let timers = if self.host.is_running() { self.host.timers().unwrap_or_default() } else { Vec::new() };
+        while let Ok(Some((at, timer))) = self.host.next_timer(&timers, end) {
+            base.pass(at.saturating_sub(now()));
+            // That its unit does not run is no mistake of the timer.
+            let _ = self.host.trigger(&timer);
+            // A timer never elapses twice at once.
+            base.pass(1);
+        }
+        base.pass(end.saturating_sub(now()));
+    }
+
+    /// Lets happen what a socket, a timer or a path waits for: somebody connects, the time comes, the file is there. It
+    /// starts its unit, unless that runs. A name without a suffix is that of a socket.
+    ///
+    /// ```
+    /// use provision_core::host::SimHost;
+    ///
+    /// let host = SimHost::debian(13)
+    ///     .with_file("/etc/systemd/system/app.socket", "[Socket]\nListenStream=/run/app.sock\n")
+    ///     .with_file("/etc/systemd/system/app.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+    ///     .with_started_unit("app.socket");
+    /// assert!(!host.unit("app").is_active());
+    /// host.trigger("app.socket")?;
+    /// assert!(host.unit("app").is_active());
+    /// # Ok::<(), provision_core::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is no such unit, it does not run, or what it starts does not run.
+    pub fn trigger(&self, unit: &str) -> Result<()> {
+        let name = if unit.contains('.') { unit.to_owned() } else { format!("{unit}.socket") };
+        self.host.trigger(&name)
+    }
+
+    /// The sockets, timers and paths that start a unit.
+    ///
+    /// # Errors
+    /// Unit files contradict one another.
+    pub fn triggers_of(&self, unit: &str) -> Result<Vec<String>> {
+        self.host.triggers_of(&looks::unit_name(unit))
     }
 
     /// The effects performed since the last call, or since the host was made.

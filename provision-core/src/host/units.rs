@@ -1,5 +1,6 @@
 //! Units as their files declare them: `systemd.unit(5)`, read through any host.
 
+mod calendar;
 mod definition;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,7 @@ use crate::error::Result;
 use crate::host::{FileKind, HostView};
 use crate::path::HostPath;
 
+pub(in crate::host) use calendar::{Calendar, time_span};
 pub(in crate::host) use definition::{Definition, Dependency, Fragment, FragmentKind, drop_in_directories};
 
 /// Where unit files lie, the strongest first; see `systemd.unit(5)`, "Unit File Load Path".
@@ -45,6 +47,17 @@ pub(in crate::host) fn names(host: &dyn HostView) -> Result<Vec<String>> {
             let inner = if pulls { host.list(&directory.join(&entry)?)?.unwrap_or_default() } else { vec![entry] };
             names.extend(inner.into_iter().filter(|name| is_unit(name) && !name.contains("@.")));
         }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// The names of all units of a kind that have a file: those that end like this.
+pub(in crate::host) fn names_like(host: &dyn HostView, suffixes: &[&str]) -> Result<Vec<String>> {
+    let mut names = BTreeSet::new();
+    for directory in DIRECTORIES {
+        let entries = host.list(&HostPath::new(directory)?)?.unwrap_or_default();
+        let fits = |name: &String| suffixes.iter().any(|suffix| name.ends_with(suffix)) && !name.contains("@.");
+        names.extend(entries.into_iter().filter(fits));
     }
     Ok(names.into_iter().collect())
 }

@@ -65,6 +65,9 @@ pub(super) fn available_versions(system: &LocalSystem, names: &[String]) -> Resu
         if let Some(first) = preferred.get(plain).and_then(|versions| versions.first()) {
             versions.retain(|version| version != first);
             versions.insert(0, first.clone());
+        } else {
+            // A pin speaks against all of them; see apt_preferences(5).
+            versions.clear();
         }
         found.insert(name.clone(), versions);
     }

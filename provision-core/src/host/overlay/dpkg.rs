@@ -17,17 +17,8 @@ impl<H: HostView> Overlay<H> {
         let before = self.package(&package.name)?;
         let known = before.status != PackageStatus::Absent;
         let changes = known && before.version.as_deref() != Some(version);
-        for Shipped { path, kind, data, is_conffile } in &offer.ships {
+        for Shipped { path, kind, data, .. } in offer.ships.iter().filter(|shipped| !shipped.is_conffile) {
             let there = self.metadata(path)?;
-            if *is_conffile {
-                // dpkg keeps a configuration file that was changed here, or taken away, unless it comes anew itself.
-                let own = there.is_some() || known;
-                match conffiles {
-                    Conffiles::New if changes => {}
-                    _ if own => continue,
-                    _ => {}
-                }
-            }
             match (kind, there) {
                 // A directory that is there keeps its owner and mode.
                 (PathKind::Directory(_), Some(_)) => {}
@@ -41,7 +32,8 @@ impl<H: HostView> Overlay<H> {
             ..PackageState::default()
         };
         self.model().set_package(&package.name, state);
-        Ok(())
+        let mut conffiles_of = offer.ships.iter().filter(|shipped| shipped.is_conffile);
+        conffiles_of.try_for_each(|file| self.unpack_conffile(file, known, changes, conffiles))
     }
 
     fn put_recorded(&self, path: &HostPath, kind: &PathKind, text: Option<&String>) -> Result<()> {
@@ -60,29 +52,27 @@ impl<H: HostView> Overlay<H> {
             path.as_str().starts_with("/etc/systemd/system/") && matches!(kind, PathKind::Symlink(_))
         };
         let mut unwanted = Vec::new();
-        for (link, _) in changes.paths.iter().filter(enables) {
-            // A unit that somebody has masked is not enabled either.
+        for (link, kind) in changes.paths.iter().filter(enables) {
+            // A unit that somebody has masked is not enabled either, nor one that a preset speaks against.
+            let PathKind::Symlink(target) = kind else { continue };
+            let refused = !self.preset_enables(target.rsplit('/').next().unwrap_or_default())?;
             let mask = mask_of(link.name())?;
             let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
                 && self.read_link(&mask)?.as_deref() == Some("/dev/null");
-            if self.metadata(link)?.is_none() && (known || masked) {
+            if refused || (self.metadata(link)?.is_none() && (known || masked)) {
                 unwanted.push(link);
             }
         }
-        self.run_scripts_without(changes, &unwanted)?;
+        self.run_scripts(changes, &unwanted, true)?;
         let before = self.package(&package.name)?;
         let state = PackageState { status: PackageStatus::Installed, ..before };
         self.model().set_package(&package.name, state);
         Ok(())
     }
 
-    /// What maintainer scripts did when the package was recorded.
-    fn run_scripts(&self, changes: &ScriptChanges) -> Result<()> {
-        self.run_scripts_without(changes, &[])
-    }
-
-    /// The same without some of the paths that they make.
-    fn run_scripts_without(&self, changes: &ScriptChanges, unwanted: &[&HostPath]) -> Result<()> {
+    /// What maintainer scripts did when the package was recorded, without some of the paths that they made. Not all tell
+    /// the service manager of what they have done.
+    fn run_scripts(&self, changes: &ScriptChanges, unwanted: &[&HostPath], reloads: bool) -> Result<()> {
         for group in &changes.groups {
             if self.group(&group.name)?.is_none() {
                 self.create_recorded_group(group)?;
@@ -128,7 +118,9 @@ impl<H: HostView> Overlay<H> {
                 self.remove_group(name)?;
             }
         }
-        self.reload_units();
+        if reloads {
+            self.reload_units();
+        }
         if self.is_running() {
             for (verb, unit) in &changes.units {
                 let action = match verb.as_str() {
@@ -137,9 +129,17 @@ impl<H: HostView> Overlay<H> {
                     "stop" => UnitAction::Stop,
                     _ => continue,
                 };
+                let state = self.unit_state(unit)?;
+                // deb-systemd-invoke(1p) leaves what is disabled alone, unless it runs and is to be restarted.
+                let is_off = matches!(state.file_state.as_str(), "disabled" | "masked");
+                let stays = match verb.as_str() {
+                    "start" => is_off,
+                    "restart" => is_off && !state.is_active(),
+                    "try-restart" => !state.is_active(),
+                    _ => false,
+                };
                 // They go on if a unit does not start.
-                let exists = self.unit_state(unit)?.exists();
-                if exists || action == UnitAction::Stop {
+                if !stays && (state.exists() || action == UnitAction::Stop) {
                     let _ = self.change_unit(unit, action);
                 }
             }
@@ -158,7 +158,7 @@ impl<H: HostView> Overlay<H> {
             units: package.remove.units.iter().filter(|(verb, _)| verb == "stop").cloned().collect(),
             ..ScriptChanges::default()
         };
-        self.run_scripts(&stops)?;
+        self.run_scripts(&stops, &[], true)?;
         let mut directories = Vec::new();
         for (path, kind) in package.paths.iter() {
             match kind {
@@ -169,7 +169,8 @@ impl<H: HostView> Overlay<H> {
             }
         }
         self.remove_empty(catalogue, name, directories)?;
-        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() })?;
+        let reloads = package.remove.units.iter().any(|(verb, _)| verb == "daemon-reload");
+        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() }, &[], reloads)?;
         // Without configuration files, and without anything to purge, nothing of it is left.
         let left = !package.conffiles.is_empty() || !package.purge.is_empty();
         self.forget_package(name, !left)
@@ -182,11 +183,9 @@ impl<H: HostView> Overlay<H> {
         }
         if let Some(package) = catalogue.get(name) {
             for path in &package.conffiles {
-                if self.metadata(path)?.is_some() {
-                    self.take_away(path)?;
-                }
+                self.purge_conffile(path)?;
             }
-            self.run_scripts(&package.purge)?;
+            self.run_scripts(&package.purge, &[], true)?;
             let directories =
                 package.paths.iter().filter(|(_, kind)| matches!(kind, PathKind::Directory(_))).map(|(path, _)| path);
             self.remove_empty(catalogue, name, directories.collect())?;

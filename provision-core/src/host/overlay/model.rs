@@ -58,6 +58,7 @@ pub(super) struct Model {
     pub(super) unit_changes: BTreeMap<HostPath, u64>,
     pub(super) change: u64,
     pub(super) units_read: u64,
+    pub(super) booted_micros: u64,
     pub(super) switched_off: bool,
     pub(super) commands: HashMap<String, CommandScript>,
     /// Effects whose consequences nobody can foresee.

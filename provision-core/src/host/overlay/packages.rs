@@ -76,7 +76,7 @@ impl<H: HostView> Overlay<H> {
     pub(in crate::host) fn preview_of(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
         let catalogue = self.catalogue().ok_or_else(|| Error::unknown("no packages were recorded"))?;
         let installed = self.packages()?;
-        let offers = self.model().available.clone();
+        let offers = self.offers(transaction)?;
         Ok(resolve(&catalogue, &installed, &offers, transaction)?.preview(&installed, transaction))
     }
 
@@ -143,7 +143,7 @@ impl<H: HostView> Overlay<H> {
         Err(Error::new(ErrorKind::CommandFailed, "dpkg was killed"))
     }
 
-    /// Versions on offer that are not those of the catalogue; a host beneath may have its own.
+    /// Versions on offer that are not those of the catalogue; a host beneath may have its own, and pins choose others.
     fn offers(&self, transaction: &PackageTransaction) -> Result<std::collections::HashMap<String, Vec<String>>> {
         let mut offers = self.model().available.clone();
         for request in &transaction.install {
@@ -154,6 +154,7 @@ impl<H: HostView> Overlay<H> {
                 }
             }
         }
+        self.pin_all(&mut offers)?;
         Ok(offers)
     }
 

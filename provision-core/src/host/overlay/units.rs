@@ -4,7 +4,10 @@ mod boot;
 mod jobs;
 mod links;
 mod needs;
+mod presets;
 mod state;
+mod timers;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -29,6 +32,13 @@ pub(in crate::host) struct Runtime {
     pub(in crate::host) restarts: u32,
     pub(in crate::host) reloads: u32,
     started_micros: Option<u64>,
+    ended_micros: Option<u64>,
+    /// When a timer, a path or a socket last started something, since it was started itself.
+    triggered_micros: Option<u64>,
+    /// When a persistent timer last elapsed, in microseconds since 1970; it outlasts the timer and a reboot.
+    stamp_micros: Option<i64>,
+    /// How many connections a socket has had a service started for each.
+    connections: u32,
     /// The last change of unit files that it has seen.
     loaded: u64,
     /// When it was started, lately.

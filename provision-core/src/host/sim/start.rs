@@ -260,6 +260,17 @@ impl SimHost {
         self
     }
 
+    /// With a unit that was started, after the service manager has read its files.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn with_started_unit(self, name: &str) -> SimHost {
+        self.begin(Effect::ReloadUnits);
+        self.begin(Effect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start });
+        self
+    }
+
     /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.
     #[must_use]
     pub fn with_unit_script(

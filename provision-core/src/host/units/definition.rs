@@ -46,6 +46,16 @@ pub(in crate::host) enum Dependency {
     Wants,
     /// They cannot run together.
     Conflicts,
+    /// It does not start unless the other runs already.
+    Requisite,
+    /// It goes when the other goes; see `systemd.unit(5)`, "Mapping of unit properties to their inverses".
+    GoesWith,
+    /// It is started whenever the other has stopped.
+    Upholds,
+    /// It comes after it has failed.
+    OnFailure,
+    /// It comes after it has ended well.
+    OnSuccess,
 }
 
 impl Definition {
@@ -147,8 +157,42 @@ impl Definition {
             Dependency::Requires => &["Requires", "BindsTo"],
             Dependency::Wants => &["Wants", "Upholds"],
             Dependency::Conflicts => &["Conflicts"],
+            Dependency::Requisite => &["Requisite"],
+            Dependency::GoesWith => &["Requires", "BindsTo", "Requisite", "PartOf"],
+            Dependency::Upholds => &["Upholds"],
+            Dependency::OnFailure => &["OnFailure"],
+            Dependency::OnSuccess => &["OnSuccess"],
         };
         keys.iter().flat_map(|key| self.words("Unit", key)).collect()
+    }
+
+    /// The unit that a socket, a timer or a path starts; see `systemd.socket(5)`, `systemd.timer(5)`, `systemd.path(5)`.
+    pub(in crate::host) fn triggers(&self) -> Option<String> {
+        let (stem, suffix) = self.id.rsplit_once('.')?;
+        let (section, key) = match suffix {
+            "socket" if self.accepts() => return Some(format!("{stem}@.service")),
+            "socket" => ("Socket", "Service"),
+            "timer" => ("Timer", "Unit"),
+            "path" => ("Path", "Unit"),
+            _ => return None,
+        };
+        Some(self.value(section, key).map_or_else(|| format!("{stem}.service"), str::to_owned))
+    }
+
+    /// Whether a socket starts a service of its own for every connection.
+    pub(in crate::host) fn accepts(&self) -> bool {
+        matches!(self.value("Socket", "Accept"), Some("yes" | "true" | "on" | "1"))
+    }
+
+    /// Whether starting it is done before anybody knows that its program runs; see `systemd.service(5)`, `Type=`.
+    pub(in crate::host) fn starts_blindly(&self) -> bool {
+        self.id.ends_with(".service") && matches!(self.value("Service", "Type"), None | Some("simple" | "idle"))
+    }
+
+    /// Whether its settings make no unit: a timer that never elapses.
+    pub(in crate::host) fn is_bad(&self) -> bool {
+        let elapses = |(section, key, _): &(String, String, String)| section == "Timer" && key.starts_with("On");
+        self.id.ends_with(".timer") && !self.settings.is_empty() && !self.settings.iter().any(elapses)
     }
 
     /// Whether it ends by itself, with nothing left running.

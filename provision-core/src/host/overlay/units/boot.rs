@@ -7,16 +7,19 @@ impl<H: HostView> Overlay<H> {
     /// Starts the host anew: what is enabled runs, and what ran at the recording and has no say in it.
     pub(in crate::host) fn boot(&self, at_boot: &[String]) -> Result<()> {
         let names: Vec<String> = {
+            let now = self.base.now().monotonic_micros;
             let mut model = self.model();
+            model.booted_micros = now;
             for runtime in model.units.values_mut() {
                 runtime.activity = Some(("inactive".into(), "dead".into()));
                 runtime.recent_starts.clear();
-                (runtime.started_micros, runtime.loaded) = (None, 0);
+                (runtime.started_micros, runtime.ended_micros, runtime.triggered_micros) = (None, None, None);
+                runtime.loaded = 0;
                 if let Some(given) = &mut runtime.given {
                     let starts = given.file_state == "enabled" && !given.ends_by_itself;
                     let (active, sub) = if starts { ("active", "running") } else { ("inactive", "dead") };
                     (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned()));
-                    given.started_micros = starts.then_some(self.base.now().monotonic_micros);
+                    given.started_micros = starts.then_some(now);
                     given.needs_reload = false;
                 }
             }
@@ -32,7 +35,7 @@ impl<H: HostView> Overlay<H> {
                 self.note(&name, |runtime| runtime.activity = None);
             }
         }
-        for target in ["multi-user.target", "sockets.target", "timers.target", "graphical.target", "sysinit.target"] {
+        for target in ["sysinit.target", "sockets.target", "timers.target", "multi-user.target", "graphical.target"] {
             if let Some(target) = self.definition(target)? {
                 for unit in self.wanted_by(&target)? {
                     // What was recorded as off after a boot has its reasons, unless something has changed since.

@@ -1,5 +1,7 @@
 //! Starting, stopping, restarting and reloading units, with those that this pulls along.
 
+use std::sync::Arc;
+
 use super::{START_LIMIT, does_not_run};
 use crate::effect::UnitAction;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +17,11 @@ impl<H: HostView> Overlay<H> {
                 .with_hint("in a root directory units can be enabled, disabled and masked"));
         }
         let unit = self.unit(name)?;
+        // `systemctl --root` finds nothing to take away, and says so with success.
+        let offline = action == UnitAction::Disable && !self.is_running();
+        if offline && !unit.exists() {
+            return Ok(());
+        }
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
         // Without a service manager systemctl(1) disables what is not there: it only takes links away.
         let idle = action == UnitAction::Disable && !self.is_running();
@@ -23,16 +30,7 @@ impl<H: HostView> Overlay<H> {
         }
         match action {
             UnitAction::Start => self.start(name, action, &mut Vec::new()),
-            UnitAction::Restart => {
-                self.refuse_masked(name, &unit)?;
-                let ran = unit.is_active();
-                if ran {
-                    self.stop(name, true)?;
-                }
-                self.start(name, action, &mut Vec::new())?;
-                self.note(name, |runtime| runtime.restarts += u32::from(ran));
-                Ok(())
-            }
+            UnitAction::Restart => self.restart(name, &unit),
             UnitAction::Reload if unit.is_active() && unit.can_reload => {
                 self.refuse_masked(name, &unit)?;
                 self.play(name, action)?;
@@ -41,7 +39,7 @@ impl<H: HostView> Overlay<H> {
             }
             // `systemctl reload-or-restart`
             UnitAction::Reload => self.change_unit(name, UnitAction::Restart),
-            UnitAction::Stop => self.stop(name, false),
+            UnitAction::Stop => self.stop(name),
             UnitAction::ResetFailed => {
                 if unit.active.as_deref() == Some("failed") {
                     self.set_activity(name, "inactive", "dead");
@@ -84,15 +82,24 @@ impl<H: HostView> Overlay<H> {
             }
             for other in definition.dependencies(Dependency::Conflicts) {
                 if self.unit_state(other)?.is_active() {
-                    self.stop(other, false)?;
+                    self.stop(other)?;
                 }
             }
-            for other in definition.dependencies(Dependency::Requires) {
-                self.start_needed(other, on_the_way).map_err(|error| {
-                    Error::new(ErrorKind::CommandFailed, format!("{name} does not run: it needs {other}"))
-                        .with_cause(error.to_string())
-                })?;
+            for other in self.required_by(definition)? {
+                if let Err(error) = self.start_needed(&other, on_the_way)
+                    && self.must_wait_for(definition, &other)?
+                {
+                    let message = format!("{name} does not run: it needs {other}");
+                    return Err(Error::new(ErrorKind::CommandFailed, message).with_cause(error.to_string()));
+                }
             }
+            for other in definition.dependencies(Dependency::Requisite) {
+                if !self.unit_state(other)?.is_active() {
+                    let message = format!("{name} does not run: {other} does not run yet");
+                    return Err(Error::new(ErrorKind::CommandFailed, message));
+                }
+            }
+            self.require_triggered(definition)?;
             for other in self.wanted_by(definition)? {
                 // What is only wanted may fail.
                 let _ = self.start_needed(&other, on_the_way);
@@ -119,6 +126,11 @@ impl<H: HostView> Overlay<H> {
             Ok(()) => definition.as_deref().map_or(given, Definition::started),
         };
         self.set_activity(name, active, sub);
+        match (&failed, ends) {
+            (Err(_), _) if !limited => self.follow_up(name, Dependency::OnFailure)?,
+            (Ok(()), true) => self.follow_up(name, Dependency::OnSuccess)?,
+            _ => {}
+        }
         let change = self.model().change;
         self.note(name, |runtime| {
             runtime.loaded = runtime.loaded.max(if unit.file_state.starts_with("enabled") { 0 } else { change });
@@ -131,6 +143,9 @@ impl<H: HostView> Overlay<H> {
                 }
             }
         });
+        if failed.is_ok() && name.ends_with(".timer") {
+            self.begin_timer(name)?;
+        }
         failed
     }
 
@@ -142,11 +157,35 @@ impl<H: HostView> Overlay<H> {
         self.start(name, UnitAction::Start, on_the_way)
     }
 
+    /// Whether a unit that is required, and does not start, keeps this one from starting; see `systemd.unit(5)`,
+    /// `Requires=`: only if it is ordered after it, and if starting the other is not done before its program runs.
+    fn must_wait_for(&self, unit: &Definition, other: &str) -> Result<bool> {
+        let state = self.unit_state(other)?;
+        if !state.exists() || state.is_masked() || unit.words("Unit", "BindsTo").contains(&other) {
+            return Ok(true);
+        }
+        let ordered = unit.words("Unit", "After").contains(&other);
+        let given = self.model().unit_scripts.contains_key(other);
+        let blind = !given && self.definition(other)?.is_some_and(|other| other.starts_blindly());
+        Ok(ordered && !blind)
+    }
+
+    /// The units that one cannot start without: said in its file, or by links.
+    fn required_by(&self, unit: &Definition) -> Result<Vec<String>> {
+        self.pulled_in(unit.dependencies(Dependency::Requires), unit, "requires")
+    }
+
     /// The units that one would like to run: said in its file, or by links.
     pub(super) fn wanted_by(&self, unit: &Definition) -> Result<Vec<String>> {
-        let mut names: Vec<String> = unit.dependencies(Dependency::Wants).into_iter().map(str::to_owned).collect();
+        let mut names = unit.dependencies(Dependency::Wants);
+        names.extend(unit.words("Service", "Sockets"));
+        self.pulled_in(names, unit, "wants")
+    }
+
+    fn pulled_in(&self, named: Vec<&str>, unit: &Definition, pulls: &str) -> Result<Vec<String>> {
+        let mut names: Vec<String> = named.into_iter().map(str::to_owned).collect();
         for directory in units::DIRECTORIES {
-            let directory = HostPath::new(&format!("{directory}/{}.wants", unit.id))?;
+            let directory = HostPath::new(&format!("{directory}/{}.{pulls}", unit.id))?;
             names.extend(self.list(&directory)?.unwrap_or_default());
         }
         names.sort_unstable();
@@ -154,15 +193,109 @@ impl<H: HostView> Overlay<H> {
         Ok(names)
     }
 
-    /// Stops a unit with those that cannot run without it.
-    pub(super) fn stop(&self, name: &str, comes_back: bool) -> Result<()> {
-        let unit = self.unit_state(name)?;
-        if matches!(unit.active.as_deref(), None | Some("inactive" | "failed")) {
+    /// Stops a unit with those that go with it.
+    pub(super) fn stop(&self, name: &str) -> Result<()> {
+        let stopped = self.take_down(name)?;
+        for name in &stopped {
+            self.note(name, |runtime| runtime.stops += 1);
+        }
+        for name in self.upheld(&stopped)? {
+            let _ = self.start_needed(&name, &mut Vec::new());
+        }
+        Ok(())
+    }
+
+    /// Stops a unit and starts it again; those that go with it come back with it, if they ran.
+    fn restart(&self, name: &str, unit: &UnitState) -> Result<()> {
+        self.refuse_masked(name, unit)?;
+        let stopped = self.take_down(name)?;
+        let started = self.start(name, UnitAction::Restart, &mut Vec::new());
+        for other in &stopped {
+            let id = self.id_of(name);
+            if *other == id {
+                if started.is_ok() {
+                    self.note(other, |runtime| runtime.restarts += 1);
+                }
+            } else if self.start(other, UnitAction::Restart, &mut Vec::new()).is_ok() {
+                self.note(other, |runtime| runtime.restarts += 1);
+            }
+        }
+        started
+    }
+
+    /// Takes down a unit and those that run and go with it. All that went, the first one first.
+    fn take_down(&self, name: &str) -> Result<Vec<String>> {
+        let id = self.id_of(name);
+        let going = self.going_with(&id)?;
+        for name in &going {
+            self.set_activity(name, "inactive", "dead");
+        }
+        for name in &going {
+            self.follow_up(name, Dependency::OnSuccess)?;
+        }
+        Ok(going)
+    }
+
+    /// A unit, if it runs, and those that run and go when it goes.
+    fn going_with(&self, id: &str) -> Result<Vec<String>> {
+        let runs = !matches!(self.unit_state(id)?.active.as_deref(), None | Some("inactive" | "failed"));
+        let mut going: Vec<String> = if runs { vec![id.to_owned()] } else { Vec::new() };
+        if !self.is_simulated() {
+            return Ok(going);
+        }
+        let running = self.running_units()?;
+        let mut looked_at = 0;
+        let mut gone = vec![id.to_owned()];
+        while let Some(name) = gone.get(looked_at).cloned() {
+            looked_at += 1;
+            let names = [name.as_str()];
+            for unit in &running {
+                if !gone.contains(&unit.id)
+                    && unit.dependencies(Dependency::GoesWith).iter().any(|other| names.contains(other))
+                {
+                    gone.push(unit.id.clone());
+                    going.push(unit.id.clone());
+                }
+            }
+        }
+        Ok(going)
+    }
+
+    /// The units among those that have stopped which another one starts again, as long as it runs.
+    fn upheld(&self, stopped: &[String]) -> Result<Vec<String>> {
+        if stopped.is_empty() || !self.is_simulated() {
+            return Ok(Vec::new());
+        }
+        let running = self.running_units()?;
+        let upheld =
+            |name: &&String| running.iter().any(|unit| unit.dependencies(Dependency::Upholds).contains(&name.as_str()));
+        Ok(stopped.iter().filter(upheld).cloned().collect())
+    }
+
+    /// All services, sockets and the like that run and have a file.
+    fn running_units(&self) -> Result<Vec<Arc<Definition>>> {
+        let mut running = Vec::new();
+        for name in units::names(self)? {
+            let known = self.model().units.get(&name).and_then(|runtime| runtime.activity.clone());
+            let active = match known {
+                Some((active, _)) => active == "active",
+                None => self.base.unit(&name)?.is_active(),
+            };
+            if active && let Some(unit) = self.definition(&name)? {
+                running.push(unit);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Starts what a unit names for the time after it.
+    fn follow_up(&self, name: &str, when: Dependency) -> Result<()> {
+        if !self.is_simulated() {
             return Ok(());
         }
-        self.set_activity(name, "inactive", "dead");
-        if !comes_back {
-            self.note(name, |runtime| runtime.stops += 1);
+        let Some(unit) = self.definition(name)? else { return Ok(()) };
+        for other in unit.dependencies(when) {
+            let _ = self.start_needed(other, &mut Vec::new());
         }
         Ok(())
     }

@@ -62,6 +62,14 @@ impl<H: HostView> Overlay<H> {
                         UnitState { load: load.to_owned(), needs_reload: load == "loaded", ..UnitState::not_found() };
                     runtime.over(state)
                 }
+                _ if gone && self.is_remembered(name)? => UnitState {
+                    load: "loaded".to_owned(),
+                    active: Some("inactive".into()),
+                    sub: Some("dead".into()),
+                    file_state: "enabled".to_owned(),
+                    needs_reload: true,
+                    ..UnitState::not_found()
+                },
                 _ if gone => UnitState { active: Some("inactive".into()), ..UnitState::not_found() },
                 Some(runtime) => runtime.over(base),
                 None => base,
@@ -71,7 +79,12 @@ impl<H: HostView> Overlay<H> {
         let runtime = self.model().units.get(&definition.id).cloned().unwrap_or_default();
         let base = self.base.unit(&definition.id)?;
         let state = UnitState {
-            load: if definition.is_masked() { "masked" } else { "loaded" }.to_owned(),
+            load: match () {
+                () if definition.is_masked() => "masked",
+                () if definition.is_bad() => "bad-setting",
+                () => "loaded",
+            }
+            .to_owned(),
             active: base.active.clone().or(Some("inactive".into())),
             sub: base.sub.clone().or(Some("dead".into())),
             file_state: self.file_state(&definition)?.to_owned(),
@@ -81,8 +94,25 @@ impl<H: HostView> Overlay<H> {
             starts: runtime.starts,
             started_micros: base.started_micros,
         };
-        let state = runtime.over(state);
+        let mut state = runtime.over(state);
+        if let Some(sub) = self.sub_of_trigger(&definition, &state)? {
+            state.sub = Some(sub.to_owned());
+        }
         Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(&definition.id, &state), ..state }))
+    }
+
+    /// Whether the service manager has not read yet that the file of a unit is gone, and something still wants the unit:
+    /// what nobody refers to is forgotten at once; see `systemd.unit(5)`, `CollectMode=`.
+    fn is_remembered(&self, name: &str) -> Result<bool> {
+        let is_unread = {
+            let model = self.model();
+            let is_file = |path: &HostPath| path.parent().is_some_and(|parent| !parent.as_str().ends_with(".wants"));
+            let mut changes = model.unit_changes.iter();
+            changes.any(|(path, change)| path.name() == name && is_file(path) && *change > model.units_read)
+        };
+        Ok(is_unread
+            && self.is_running()
+            && !units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, name)?.is_empty())
     }
 
     /// Whether unit files have changed since the service manager read them.
@@ -166,9 +196,15 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn set_activity(&self, name: &str, active: &str, sub: &str) {
-        self.note(name, |runtime| match &mut runtime.given {
-            Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
-            None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
+        let now = self.now().monotonic_micros;
+        self.note(name, |runtime| {
+            if active != "active" {
+                runtime.ended_micros = Some(now);
+            }
+            match &mut runtime.given {
+                Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
+                None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
+            }
         });
     }
 }

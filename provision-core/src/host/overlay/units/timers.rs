@@ -1,0 +1,87 @@
+//! When timers elapse: `systemd.timer(5)`.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::host::units::{self, Calendar, Definition, time_span};
+use crate::host::{HostView, Overlay};
+
+impl<H: HostView> Overlay<H> {
+    /// A timer has been started: what is overdue elapses at once.
+    pub(super) fn begin_timer(&self, name: &str) -> Result<()> {
+        if !self.is_simulated() {
+            return Ok(());
+        }
+        let Some(timer) = self.definition(name)? else { return Ok(()) };
+        let now = self.now();
+        self.note(name, |runtime| {
+            runtime.triggered_micros = None;
+            if is_persistent(&timer) {
+                runtime.stamp_micros.get_or_insert(now.unix_micros);
+            }
+        });
+        if self.next_elapse(&timer)?.is_some_and(|at| at <= now.monotonic_micros) {
+            // That its service does not run is no mistake of the timer.
+            let _ = self.trigger(name);
+        }
+        Ok(())
+    }
+
+    /// All timers.
+    pub(in crate::host) fn timers(&self) -> Result<Vec<Arc<Definition>>> {
+        let names = units::names_like(self, &[".timer"])?;
+        names.iter().filter_map(|name| self.definition(name).transpose()).collect()
+    }
+
+    /// The running timer that elapses first, until a time on the clock of `Moment::monotonic_micros`.
+    pub(in crate::host) fn next_timer(&self, timers: &[Arc<Definition>], until: u64) -> Result<Option<(u64, String)>> {
+        let mut first: Option<(u64, String)> = None;
+        for timer in timers {
+            let state = self.unit_state(&timer.id)?;
+            if !state.is_active() || state.sub.as_deref() == Some("running") {
+                continue;
+            }
+            if let Some(at) = self.next_elapse(timer)?
+                && at <= until
+                && first.as_ref().is_none_or(|(earliest, _)| at < *earliest)
+            {
+                first = Some((at, timer.id.clone()));
+            }
+        }
+        Ok(first)
+    }
+
+    /// When a timer that runs and waits elapses next.
+    pub(super) fn next_elapse(&self, timer: &Definition) -> Result<Option<u64>> {
+        let now = self.now();
+        let booted = self.model().booted_micros;
+        let own = self.runtime(&timer.id);
+        let unit = timer.triggers().map(|triggered| self.runtime(&self.id_of(&triggered))).unwrap_or_default();
+        let began = own.started_micros.unwrap_or(booted);
+        let mut all = Vec::new();
+        // These elapse once.
+        for (key, from) in [("OnActiveSec", began), ("OnBootSec", booted), ("OnStartupSec", booted)] {
+            let spans = timer.values("Timer", key).into_iter().filter_map(time_span);
+            all.extend(spans.map(|span| from + span).filter(|at| own.triggered_micros.is_none_or(|last| *at > last)));
+        }
+        for (key, since) in [("OnUnitActiveSec", unit.started_micros), ("OnUnitInactiveSec", unit.ended_micros)] {
+            let Some(from) = since.max(own.triggered_micros) else { continue };
+            all.extend(timer.values("Timer", key).into_iter().filter_map(time_span).map(|span| from + span));
+        }
+        let unix = |micros: u64| now.unix_micros - i64::try_from(now.monotonic_micros - micros).unwrap_or_default();
+        let last = own.triggered_micros.map(unix).or(own.stamp_micros.filter(|_| is_persistent(timer)));
+        for text in timer.values("Timer", "OnCalendar") {
+            let after = last.unwrap_or_else(|| unix(began));
+            if let Some(next) = Calendar::parse(text).and_then(|calendar| calendar.next(after / 1_000_000)) {
+                let left = (next * 1_000_000).saturating_sub(now.unix_micros).max(0);
+                all.push(now.monotonic_micros + u64::try_from(left).unwrap_or_default());
+            }
+        }
+        Ok(all.into_iter().min())
+    }
+}
+
+/// Whether a timer remembers when it last elapsed; see `systemd.timer(5)`, `Persistent=`.
+fn is_persistent(timer: &Definition) -> bool {
+    matches!(timer.value("Timer", "Persistent"), Some("yes" | "true" | "on" | "1"))
+}
