@@ -211,7 +211,7 @@ impl<H: HostView> Overlay<H> {
                 changes.paths.remove(&link);
             }
         }
-        self.run_scripts(&changes)?;
+        self.run_scripts(&changes, true)?;
         let before = self.package(&package.name)?;
         let state = PackageState { status: PackageStatus::Installed, ..before };
         self.model().packages.insert(package.name.clone(), state);
@@ -239,7 +239,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// What maintainer scripts did when the package was recorded.
-    fn run_scripts(&self, changes: &ScriptChanges) -> Result<()> {
+    fn run_scripts(&self, changes: &ScriptChanges, reloads: bool) -> Result<()> {
         for group in &changes.groups {
             if self.group(&group.name)?.is_none() {
                 self.create_recorded_group(group)?;
@@ -285,7 +285,9 @@ impl<H: HostView> Overlay<H> {
                 self.remove_group(name)?;
             }
         }
-        self.reload_units();
+        if reloads {
+            self.reload_units();
+        }
         if self.is_running() {
             for (verb, unit) in &changes.units {
                 let action = match verb.as_str() {
@@ -323,7 +325,7 @@ impl<H: HostView> Overlay<H> {
             units: package.remove.units.iter().filter(|(verb, _)| verb == "stop").cloned().collect(),
             ..ScriptChanges::default()
         };
-        self.run_scripts(&stops)?;
+        self.run_scripts(&stops, true)?;
         let mut directories = Vec::new();
         for (path, kind) in package.paths.iter() {
             match kind {
@@ -334,7 +336,9 @@ impl<H: HostView> Overlay<H> {
             }
         }
         self.remove_empty(catalogue, name, directories)?;
-        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() })?;
+        // Not all packages tell the service manager that their units are gone.
+        let reloads = package.remove.units.iter().any(|(verb, _)| verb == "daemon-reload");
+        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() }, reloads)?;
         // Without configuration files, and without anything to purge, nothing of it is left.
         let left = !package.conffiles.is_empty() || !package.purge.is_empty();
         self.forget_package(name, !left)
@@ -349,7 +353,7 @@ impl<H: HostView> Overlay<H> {
             for path in &package.conffiles {
                 self.purge_conffile(path)?;
             }
-            self.run_scripts(&package.purge)?;
+            self.run_scripts(&package.purge, true)?;
             let directories =
                 package.paths.iter().filter(|(_, kind)| matches!(kind, PathKind::Directory(_))).map(|(path, _)| path);
             self.remove_empty(catalogue, name, directories.collect())?;
