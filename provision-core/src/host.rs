@@ -4,6 +4,7 @@ mod accounts;
 mod attributes;
 mod faulty;
 mod forward;
+mod glob;
 mod lines;
 mod local;
 mod overlay;

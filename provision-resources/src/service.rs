@@ -58,7 +58,6 @@ pub struct State {
     /// `None` where no units run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activity: Option<Activity>,
-    /// `None` if it is to be masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +125,7 @@ impl Resource for Service {
         }
         Ok(State {
             activity: host.is_running().then(|| self.activity(&unit)),
-            enabled: (self.masked != Some(true)).then(|| self.is_enabled(&unit)),
+            enabled: Some(self.is_enabled(&unit)),
             masked: self.wants_masked().map(|_| unit.is_masked()),
             outdated: unit.needs_reload && host.is_running(),
         })
@@ -138,8 +137,7 @@ impl Resource for Service {
             (false, Activity::Failed) => Activity::Failed,
             (false, _) => Activity::Stopped,
         });
-        let enabled = (self.masked != Some(true)).then(|| self.wants_enabled());
-        Ok(State { activity, enabled, masked: self.wants_masked(), outdated: false })
+        Ok(State { activity, enabled: Some(self.wants_enabled()), masked: self.wants_masked(), outdated: false })
     }
 
     fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
@@ -165,6 +163,7 @@ impl Resource for Service {
         // What the mask hid is seen only now.
         let enabled = if unmasks { Some(self.is_enabled(&host.unit(&name)?)) } else { now.enabled };
         match want.enabled {
+            _ if want.masked == Some(true) => {}
             Some(true) if enabled != want.enabled => act(UnitAction::Enable)?,
             Some(false) if enabled != want.enabled => act(UnitAction::Disable)?,
             _ => {}

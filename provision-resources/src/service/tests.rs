@@ -97,7 +97,7 @@ fn a_mask_is_put_on_last_and_taken_off_first() {
     let host = with(active("active", "enabled"));
     let done = converge::<Service>(&host, "app", json!({ "masked": true }));
     assert_eq!(done.words(), ["stop app.service", "disable app.service", "mask app.service"]);
-    assert_eq!(done.want, json!({ "activity": "stopped", "masked": true, "outdated": false }));
+    assert_eq!(done.want, json!({ "activity": "stopped", "enabled": false, "masked": true, "outdated": false }));
     assert_eq!(converge::<Service>(&host, "app", json!({ "masked": true })).words(), [""; 0]);
     // A mask that nobody speaks of stays.
     assert_eq!(converge::<Service>(&host, "app", json!({ "running": false, "enabled": false })).words(), [""; 0]);
@@ -214,4 +214,13 @@ fn packages_and_unit_files_come_first() {
             path("/etc/systemd/system/wg-quick@.service"),
         ]
     );
+}
+
+/// A plan that was made before a package had brought the unit would otherwise still hold, and its links would stay.
+#[test]
+fn whether_a_unit_is_enabled_counts_for_one_that_is_to_be_masked() {
+    let host = SimHost::debian(13).with_package("at");
+    let done = converge::<Service>(&host, "atd", json!({ "masked": true }));
+    assert_eq!(done.now, json!({ "activity": "running", "enabled": true, "masked": false, "outdated": false }));
+    assert!(!host.file("/etc/systemd/system/multi-user.target.wants/atd.service").exists());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
+use crate::host::glob::fits;
 use crate::host::{HostView, Overlay};
 use crate::path::HostPath;
 
@@ -47,19 +48,8 @@ fn said_of(text: &str, unit: &str) -> Option<bool> {
             "disable" => false,
             _ => return None,
         };
-        words.next().filter(|pattern| fits(pattern.as_bytes(), unit.as_bytes())).map(|_| enables)
+        words.next().filter(|pattern| fits(pattern, unit)).map(|_| enables)
     })
-}
-
-/// Whether a name fits a pattern with `*` and `?`; see `fnmatch(3)`.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => fits(rest, name) || name.split_first().is_some_and(|(_, name)| fits(pattern, name)),
-        (Some((b'?', rest)), Some((_, name))) => fits(rest, name),
-        (Some((one, rest)), Some((other, name))) => one == other && fits(rest, name),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
