@@ -38,6 +38,8 @@ pub use record::{
     HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,
 };
 pub use sim::{Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
+#[doc(hidden)]
+pub use units::ModelledUnits;
 
 /// A host that can be looked at and not changed.
 ///
@@ -173,6 +175,12 @@ pub trait HostView: Send + Sync {
 
     /// What a package would bring, where that is known beforehand: only simulated hosts know it.
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        None
+    }
+
+    /// What a simulated host has read of its units already.
+    #[doc(hidden)]
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
         None
     }
 

@@ -553,8 +553,8 @@ fn pins_choose_among_versions_and_speak_against_packages() {
         format!("Package: {package}\nPin: {wanted}\nPin-Priority: {priority}\n")
     };
     let install = |host: &SimHost, name: &str, allow_downgrade| {
-        let mut transaction = PackageTransaction::default();
-        transaction.install = vec![provision_core::effect::PackageRequest { name: name.into(), version: None }];
+        let request = provision_core::effect::PackageRequest { name: name.into(), version: None };
+        let mut transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
         transaction.options.allow_downgrade = allow_downgrade;
         host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
     };

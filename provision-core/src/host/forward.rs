@@ -71,6 +71,9 @@ macro_rules! forward_view {
         fn catalogue(&$me) -> Option<::std::sync::Arc<$crate::host::Catalogue>> {
             ($other).catalogue()
         }
+        fn modelled_units(&$me) -> Option<&dyn $crate::host::ModelledUnits> {
+            ($other).modelled_units()
+        }
         fn prefetch(&$me, claims: &[$crate::resource::Claim]) {
             ($other).prefetch(claims)
         }

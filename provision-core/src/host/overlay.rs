@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
+use crate::host::units::ModelledUnits;
 use crate::host::{
     Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
     PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
@@ -301,6 +302,10 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.base.catalogue()
+    }
+
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        if self.is_simulated() { Some(self) } else { None }
     }
 
     fn prefetch(&self, claims: &[Claim]) {

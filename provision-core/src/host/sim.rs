@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::RecordedHost;
+use crate::host::units::{Definition, ModelledUnits};
 use crate::host::{
     Accounts, FileAttributes, FileMetadata, Group, Host, HostRecord, HostView, Overlay, PackageManager, PackageState,
     PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
@@ -285,6 +286,18 @@ impl HostView for Base {
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         Some(Arc::clone(&self.catalogue))
     }
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        Some(self)
+    }
+}
+
+impl ModelledUnits for Base {
+    fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        self.recorded.units().definition(self, name)
+    }
+    fn referrers(&self, name: &str) -> Result<Vec<String>> {
+        self.recorded.units().referrers(self, name)
+    }
 }
 
 impl HostView for SimHost {
@@ -358,6 +371,9 @@ impl HostView for SimHost {
     }
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.host.catalogue()
+    }
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        self.host.modelled_units()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod definition;
+mod modelled;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,8 @@ use crate::path::HostPath;
 
 pub(in crate::host) use calendar::{Calendar, time_span};
 pub(in crate::host) use definition::{Definition, Dependency, Fragment, FragmentKind, drop_in_directories};
+pub use modelled::ModelledUnits;
+pub(in crate::host) use modelled::UnitCache;
 
 /// Where unit files lie, the strongest first; see `systemd.unit(5)`, "Unit File Load Path".
 pub(in crate::host) const DIRECTORIES: [&str; 5] = [

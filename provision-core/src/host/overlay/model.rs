@@ -18,7 +18,7 @@ pub(super) struct Model {
     pub(super) is_host: bool,
     pub(super) nodes: BTreeMap<HostPath, Option<Node>>,
     pub(super) any_removed: bool,
-    /// Whether files of units may lie outside of the directories for them.
+    /// Whether a change may be about units that its path does not name: their files may lie elsewhere.
     pub(super) has_linked_units: bool,
     /// Directories that are there.
     pub(super) known_directories: HashSet<HostPath>,
@@ -86,10 +86,15 @@ impl Model {
 
     /// Puts something into the table of paths.
     pub(super) fn enter(&mut self, path: HostPath, node: Option<Node>) {
-        let is_link = node.as_ref().is_some_and(|node| node.kind == FileKind::Symlink);
+        let is_directory = node.as_ref().is_some_and(|node| node.kind == FileKind::Directory);
         let leads_to_units = DIRECTORIES.iter().any(|directory| directory.starts_with(path.as_str()));
-        self.has_linked_units |= is_link && leads_to_units;
-        if leads_to_units || is_in_unit_directory(&path) || self.has_linked_units {
+        // `service.d` and `app-.service.d` are about more than one unit.
+        let is_about_many =
+            |part: &str| part.strip_suffix(".d").is_some_and(|name| !name.contains('.') || name.contains("-."));
+        let in_unit_directory = is_in_unit_directory(&path);
+        self.has_linked_units |=
+            (leads_to_units && !is_directory) || (in_unit_directory && path.as_str().split('/').any(is_about_many));
+        if leads_to_units || in_unit_directory || self.has_linked_units {
             self.forget_definitions();
         }
         self.nodes.insert(path, node);

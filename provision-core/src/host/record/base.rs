@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{HostRecord, PathKind};
 use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::units::UnitCache;
 use crate::host::{Accounts, FileAttributes, FileKind, FileMetadata, PackageTable, Shadow};
 use crate::path::HostPath;
 
@@ -18,6 +19,7 @@ struct Inner {
     paths: HashMap<HostPath, Entry>,
     accounts: Arc<Accounts>,
     packages: Arc<PackageTable>,
+    units: UnitCache,
 }
 
 /// What is known of a path.
@@ -58,7 +60,8 @@ impl RecordedHost {
             groups: record.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
         };
         let packages = Arc::new(std::mem::take(&mut record.packages));
-        RecordedHost(Arc::new(Inner { record, paths, accounts: Arc::new(accounts), packages }))
+        let (accounts, units) = (Arc::new(accounts), UnitCache::default());
+        RecordedHost(Arc::new(Inner { record, paths, accounts, packages, units }))
     }
 
     pub(in crate::host) fn record(&self) -> &HostRecord {
@@ -101,6 +104,10 @@ impl RecordedHost {
 
     pub(in crate::host) fn accounts(&self) -> Arc<Accounts> {
         Arc::clone(&self.0.accounts)
+    }
+
+    pub(in crate::host) fn units(&self) -> &UnitCache {
+        &self.0.units
     }
 
     pub(in crate::host) fn packages(&self) -> Arc<PackageTable> {

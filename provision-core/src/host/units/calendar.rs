@@ -126,8 +126,9 @@ impl Calendar {
             let seconds = (0..60).filter(|second| has(&self.seconds, *second));
             seconds.map(move |second| minute * 60 + second).find(|time| *time >= from)
         };
-        let minutes = (from / 60..24 * 60).filter(|at| has(&self.hours, at / 60) && has(&self.minutes, at % 60));
-        minutes.into_iter().find_map(minute)
+        let hours = (from / 3600..24).filter(|hour| has(&self.hours, *hour));
+        let minutes = hours.flat_map(|hour| (0..60).map(move |minute| hour * 60 + minute));
+        minutes.filter(|at| *at >= from / 60 && has(&self.minutes, at % 60)).find_map(minute)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{DIRECTORIES, template_of};
 
 /// A unit as its files declare it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::host) struct Definition {
+pub struct Definition {
     /// The name that its file has: an alias stands for another.
     pub(in crate::host) id: String,
     /// Its file; none if only others extend it.
@@ -19,7 +19,7 @@ pub(in crate::host) struct Definition {
 
 /// Where the file of a unit lies.
 #[derive(Clone, Debug)]
-pub(in crate::host) struct Fragment {
+pub struct Fragment {
     /// The file that is found by its name; a link may stand there.
     pub(in crate::host) path: HostPath,
     /// What is at its end.
@@ -28,7 +28,7 @@ pub(in crate::host) struct Fragment {
 
 /// What stands where the file of a unit is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::host) enum FragmentKind {
+pub enum FragmentKind {
     /// The file itself.
     Own,
     /// A link to a file that lies elsewhere, with the same name.
@@ -164,6 +164,12 @@ impl Definition {
             Dependency::OnSuccess => &["OnSuccess"],
         };
         keys.iter().flat_map(|key| self.words("Unit", key)).collect()
+    }
+
+    /// All units that it names in its `[Unit]` section.
+    pub(super) fn all_named(&self) -> impl Iterator<Item = &str> {
+        let of_unit = self.settings.iter().filter(|(section, ..)| section == "Unit");
+        of_unit.flat_map(|(_, _, value)| value.split_whitespace()).filter(|word| super::is_unit(word))
     }
 
     /// The unit that a socket, a timer or a path starts; see `systemd.socket(5)`, `systemd.timer(5)`, `systemd.path(5)`.

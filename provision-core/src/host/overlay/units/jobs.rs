@@ -1,11 +1,9 @@
 //! Starting, stopping, restarting and reloading units, with those that this pulls along.
 
-use std::sync::Arc;
-
 use super::{START_LIMIT, does_not_run};
 use crate::effect::UnitAction;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::units::{self, Definition, Dependency};
+use crate::host::units::{self, Definition, Dependency, ModelledUnits};
 use crate::host::{HostView, Overlay, UnitState};
 use crate::path::HostPath;
 
@@ -17,11 +15,6 @@ impl<H: HostView> Overlay<H> {
                 .with_hint("in a root directory units can be enabled, disabled and masked"));
         }
         let unit = self.unit(name)?;
-        // `systemctl --root` finds nothing to take away, and says so with success.
-        let offline = action == UnitAction::Disable && !self.is_running();
-        if offline && !unit.exists() {
-            return Ok(());
-        }
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
         // Without a service manager systemctl(1) disables what is not there: it only takes links away.
         let idle = action == UnitAction::Disable && !self.is_running();
@@ -243,18 +236,14 @@ impl<H: HostView> Overlay<H> {
         if !self.is_simulated() {
             return Ok(going);
         }
-        let running = self.running_units()?;
         let mut looked_at = 0;
         let mut gone = vec![id.to_owned()];
         while let Some(name) = gone.get(looked_at).cloned() {
             looked_at += 1;
-            let names = [name.as_str()];
-            for unit in &running {
-                if !gone.contains(&unit.id)
-                    && unit.dependencies(Dependency::GoesWith).iter().any(|other| names.contains(other))
-                {
-                    gone.push(unit.id.clone());
-                    going.push(unit.id.clone());
+            for unit in self.running_referrers(&name, Dependency::GoesWith)? {
+                if !gone.contains(&unit) {
+                    gone.push(unit.clone());
+                    going.push(unit);
                 }
             }
         }
@@ -263,26 +252,22 @@ impl<H: HostView> Overlay<H> {
 
     /// The units among those that have stopped which another one starts again, as long as it runs.
     fn upheld(&self, stopped: &[String]) -> Result<Vec<String>> {
-        if stopped.is_empty() || !self.is_simulated() {
-            return Ok(Vec::new());
+        let mut upheld = Vec::new();
+        for name in stopped.iter().filter(|_| self.is_simulated()) {
+            if !self.running_referrers(name, Dependency::Upholds)?.is_empty() {
+                upheld.push(name.clone());
+            }
         }
-        let running = self.running_units()?;
-        let upheld =
-            |name: &&String| running.iter().any(|unit| unit.dependencies(Dependency::Upholds).contains(&name.as_str()));
-        Ok(stopped.iter().filter(upheld).cloned().collect())
+        Ok(upheld)
     }
 
-    /// All services, sockets and the like that run and have a file.
-    fn running_units(&self) -> Result<Vec<Arc<Definition>>> {
+    /// The units that run and name another one in this way.
+    fn running_referrers(&self, name: &str, dependency: Dependency) -> Result<Vec<String>> {
         let mut running = Vec::new();
-        for name in units::names(self)? {
-            let known = self.model().units.get(&name).and_then(|runtime| runtime.activity.clone());
-            let active = match known {
-                Some((active, _)) => active == "active",
-                None => self.base.unit(&name)?.is_active(),
-            };
-            if active && let Some(unit) = self.definition(&name)? {
-                running.push(unit);
+        for unit in self.referrers(name)? {
+            let Some(definition) = self.definition(&unit)? else { continue };
+            if definition.dependencies(dependency).contains(&name) && self.runs(&definition.id)? {
+                running.push(definition.id.clone());
             }
         }
         Ok(running)

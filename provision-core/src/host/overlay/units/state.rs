@@ -1,16 +1,27 @@
 //! How units are: what their files say, and what they have done since.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::Result;
-use crate::host::units::{self, Definition, FragmentKind, drop_in_directories, template_of};
+use crate::host::units::{self, Definition, FragmentKind, ModelledUnits, drop_in_directories, template_of};
 use crate::host::{HostView, Overlay, UnitState};
 use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {
     /// A unit as its files declare it; read once until files of units change.
     pub(super) fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        if let Some(units) = self.base.modelled_units()
+            && !self.has_changed(name)
+        {
+            let known = units.definition(name)?;
+            let is_linked =
+                |unit: &Arc<Definition>| unit.fragment.as_ref().is_some_and(|file| file.kind == FragmentKind::Linked);
+            if known.as_ref().is_none_or(|unit| !is_linked(unit) && !self.has_changed(&unit.id)) {
+                return Ok(known);
+            }
+        }
         let changes = {
             let model = self.model();
             if let Some(known) = model.definitions.get(name) {
@@ -115,6 +126,18 @@ impl<H: HostView> Overlay<H> {
             && !units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, name)?.is_empty())
     }
 
+    /// Whether a unit runs, by the name of its file.
+    pub(super) fn runs(&self, id: &str) -> Result<bool> {
+        let known = self.model().units.get(id).and_then(|runtime| match (&runtime.given, &runtime.activity) {
+            (Some(given), _) => Some(given.is_active()),
+            (None, activity) => activity.as_ref().map(|(active, _)| active == "active"),
+        });
+        match known {
+            Some(runs) => Ok(runs),
+            None => Ok(self.base.unit(id)?.is_active()),
+        }
+    }
+
     /// Whether unit files have changed since the service manager read them.
     pub(super) fn has_unread_units(&self) -> bool {
         let model = self.model();
@@ -135,6 +158,10 @@ impl<H: HostView> Overlay<H> {
 
     /// Whether effects have changed the files of a unit, or the links to it.
     pub(super) fn has_changed(&self, name: &str) -> bool {
+        let model = self.model();
+        if model.unit_changes.is_empty() && !model.has_linked_units {
+            return false;
+        }
         let template = template_of(name);
         let about = |path: &HostPath| {
             let is_it = |part: &str| {
@@ -143,7 +170,7 @@ impl<H: HostView> Overlay<H> {
             };
             is_it(path.name()) || path.parent().is_some_and(|parent| is_it(parent.name()))
         };
-        self.model().unit_changes.keys().any(about)
+        model.has_linked_units || model.unit_changes.keys().any(about)
     }
 
     /// Whether a recorded unit never had a file, as those that are made at boot.
@@ -206,5 +233,24 @@ impl<H: HostView> Overlay<H> {
                 None => runtime.activity = Some((active.to_owned(), sub.to_owned())),
             }
         });
+    }
+}
+
+impl<H: HostView> ModelledUnits for Overlay<H> {
+    fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        Overlay::definition(self, name)
+    }
+
+    fn referrers(&self, name: &str) -> Result<Vec<String>> {
+        let known = self.base.modelled_units().map(|units| units.referrers(name)).transpose()?;
+        let mut names: BTreeSet<String> = known.unwrap_or_default().into_iter().collect();
+        let model = self.model();
+        for path in model.unit_changes.keys() {
+            let parent = path.parent().unwrap_or_else(HostPath::root);
+            let extended = parent.name().strip_suffix(".d").filter(|name| units::is_unit(name));
+            let unit = Some(path.name()).filter(|name| units::is_unit(name));
+            names.extend(extended.or(unit).filter(|name| !name.contains("@.")).map(str::to_owned));
+        }
+        Ok(names.into_iter().collect())
     }
 }

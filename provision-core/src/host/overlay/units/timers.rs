@@ -37,8 +37,12 @@ impl<H: HostView> Overlay<H> {
     pub(in crate::host) fn next_timer(&self, timers: &[Arc<Definition>], until: u64) -> Result<Option<(u64, String)>> {
         let mut first: Option<(u64, String)> = None;
         for timer in timers {
-            let state = self.unit_state(&timer.id)?;
-            if !state.is_active() || state.sub.as_deref() == Some("running") {
+            if !self.runs(&timer.id)? {
+                continue;
+            }
+            // One that has started a service waits for that to end.
+            let has_elapsed = self.runtime(&timer.id).triggered_micros.is_some();
+            if has_elapsed && self.unit_state(&timer.id)?.sub.as_deref() == Some("running") {
                 continue;
             }
             if let Some(at) = self.next_elapse(timer)?
