@@ -87,6 +87,10 @@ impl<H: HostView> Overlay<H> {
                 let old = self.gid_of(name)?;
                 self.change_group(name, |group| group.gid = *gid)?;
                 let mut model = self.model();
+                // Whoever has it as primary group keeps it; see groupmod(8), -g.
+                for user in self.accounts_of(&mut model)?.users.values_mut().filter(|user| user.gid == old) {
+                    user.gid = *gid;
+                }
                 model.rename_group(name, &old.to_string());
                 model.rename_group(&gid.to_string(), name);
             }
