@@ -584,6 +584,18 @@ fn a_wanted_unit_whose_file_is_gone_is_known_until_the_service_manager_reads() {
     packages(&host, |transaction| transaction.remove = vec!["at".into()]);
     let unit = || HostView::unit(&host, "atd.service").unwrap();
     assert_eq!((unit().load.as_str(), unit().file_state.as_str(), unit().is_active()), ("loaded", "enabled", false));
-    host.perform(&Effect::ReloadUnits).unwrap();
-    assert_eq!(unit().load, "not-found");
+    let again = SimHost::from_record(host.record().unwrap()).unwrap();
+    for host in [&host, &again] {
+        host.perform(&Effect::ReloadUnits).unwrap();
+        assert_eq!(HostView::unit(host, "atd.service").unwrap().load, "not-found");
+    }
+}
+
+/// `groupmod(8)`, `-g`.
+#[test]
+fn a_group_with_another_number_stays_the_primary_group_of_its_users() {
+    let host = SimHost::debian(12).with_user("anna");
+    host.perform(&Effect::ChangeGroup { name: "anna".into(), gid: 4711 }).unwrap();
+    assert_eq!(host.user("anna").unwrap().unwrap().gid, 4711);
+    assert_eq!(host.file("/home/anna").group(), "1000", "files keep the number");
 }

@@ -86,13 +86,11 @@ impl<H: HostView> Overlay<H> {
                     return Err(Error::new(ErrorKind::CommandFailed, message).with_cause(error.to_string()));
                 }
             }
-            for other in definition.dependencies(Dependency::Requisite) {
-                if !self.unit_state(other)?.is_active() {
-                    let message = format!("{name} does not run: {other} does not run yet");
-                    return Err(Error::new(ErrorKind::CommandFailed, message));
-                }
+            // A plan does not foresee these: it does not for a real host, and what comes before may still fail.
+            if self.model().is_host {
+                self.require_running(definition)?;
+                self.require_triggered(definition)?;
             }
-            self.require_triggered(definition)?;
             for other in self.wanted_by(definition)? {
                 // What is only wanted may fail.
                 let _ = self.start_needed(&other, on_the_way);
@@ -161,6 +159,17 @@ impl<H: HostView> Overlay<H> {
         let given = self.model().unit_scripts.contains_key(other);
         let blind = !given && self.definition(other)?.is_some_and(|other| other.starts_blindly());
         Ok(ordered && !blind)
+    }
+
+    /// Fails if a unit that has to run already does not; see `systemd.unit(5)`, `Requisite=`.
+    fn require_running(&self, unit: &Definition) -> Result<()> {
+        for other in unit.dependencies(Dependency::Requisite) {
+            if !self.unit_state(other)?.is_active() {
+                let message = format!("{} does not run: {other} does not run yet", unit.id);
+                return Err(Error::new(ErrorKind::CommandFailed, message));
+            }
+        }
+        Ok(())
     }
 
     /// The units that one cannot start without: said in its file, or by links.

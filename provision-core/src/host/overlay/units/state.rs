@@ -175,7 +175,10 @@ impl<H: HostView> Overlay<H> {
 
     /// Whether a recorded unit never had a file, as those that are made at boot.
     pub(super) fn is_recorded_alone(&self, name: &str) -> Result<bool> {
-        Ok(self.base.unit(name)?.exists() && Definition::load(&self.base, name)?.is_none())
+        let recorded = self.base.unit(name)?;
+        // One that can be enabled had a file; the service manager had not read that it is gone.
+        let is_forgotten = recorded.file_state == "enabled" && self.model().units_read > 0;
+        Ok(recorded.exists() && !is_forgotten && Definition::load(&self.base, name)?.is_none())
     }
 
     /// Whether the files of a unit that is in memory have changed since they were read.
