@@ -49,18 +49,20 @@ mod site;
 mod start;
 #[cfg(feature = "nickel")]
 mod suite;
+mod tried;
 
 pub use checks::{idempotent, in_any_order, rolls_back};
 pub use drift::drift;
 pub use failure::Failure;
 pub use faults::{Survived, survives_every_fault};
-pub use laws::{Case, Law, Laws, Verdict, Verdicts, laws};
+pub use laws::{Case, Extent, Ground, Law, Laws, Part, Verdict, Verdicts, laws};
 pub use run::Run;
 pub use site::Site;
 #[cfg(feature = "nickel")]
 pub use start::{facts_of, furnish, starting};
 #[cfg(feature = "nickel")]
 pub use suite::{Check, Coverage, RELEASES, Suite, SuiteOptions};
+pub use tried::{Observed, Tried, Watched};
 
 /// Asserts that a second converge has nothing to do: `assert_idempotent!(site, host)`.
 ///

@@ -1,0 +1,104 @@
+//! The laws that are about a host, on hosts that take their time: several laws on one, and some of the faults.
+
+use std::collections::BTreeMap;
+
+use crate::host::Fault;
+use crate::testing::Failure;
+use crate::testing::faults::{Shown, Sweep, Well};
+
+use super::case::{ErasedCase, TypeCases};
+use super::ground::{Ground, Part};
+use super::life::Life;
+use super::verdicts::{Notes, Verdicts};
+use super::{Law, acting, looking, secrets};
+
+/// The laws that say nothing of a host.
+const OF_DECLARATIONS: [Law; 2] = [Law::ContractAndTypeAgree, Law::RoundTripAndClosed];
+
+/// Tries the laws with a type.
+pub(super) fn try_type(
+    name: &'static str,
+    cases: &TypeCases,
+    part: Part,
+    ground: &dyn Ground,
+    verdicts: &mut Verdicts,
+) {
+    let mut trials = Trials::default();
+    let mut left_out = 0;
+    for case in &cases.cases {
+        match case.host.only_simulated() {
+            Some(_) => left_out += 1,
+            None => trials.try_case(case, part, ground),
+        }
+    }
+    trials.of(Law::OrderDoesNotMatter).note("pairs", acting::in_some_orders(cases, part.orders, ground));
+    verdicts.simulated_alone.insert(name, left_out);
+    let about_hosts = Law::ALL.into_iter().filter(|law| !OF_DECLARATIONS.contains(law));
+    verdicts.entries.extend(about_hosts.map(|law| trials.0.remove(&law).unwrap_or_default().verdict(name, law)));
+}
+
+#[derive(Default)]
+struct Trials(BTreeMap<Law, Notes>);
+
+impl Trials {
+    fn of(&mut self, law: Law) -> &mut Notes {
+        self.0.entry(law).or_default()
+    }
+
+    fn try_case(&mut self, case: &ErasedCase, part: Part, ground: &dyn Ground) {
+        let mut law = Law::LookingNeverWrites;
+        match self.live(case, ground, &mut law) {
+            Ok(Some(well)) => {
+                law = Law::ACrashIsSurvived;
+                if let Err(failure) = self.meet_faults(case, part, &well, ground) {
+                    self.of(law).note(&case.name, Err(failure));
+                }
+            }
+            Ok(None) => {}
+            Err(failure) => self.of(law).note(&case.name, Err(failure)),
+        }
+        let points = points(case, part).unwrap_or_default();
+        self.of(Law::SecretsStayIn).note(&case.name, secrets::stay_in(case, points, ground));
+        self.of(Law::AnEmptyWorldIsSurvived).note(&case.name, looking::an_empty_world_is_survived(case, ground));
+    }
+
+    /// Tries on one host what it can show one after another; gives the run on it. `at` is the law that is being tried.
+    fn live(&mut self, case: &ErasedCase, ground: &dyn Ground, at: &mut Law) -> Result<Option<Well>, Failure> {
+        let graph = case.graph()?;
+        let mut well = None;
+        ground.try_on(&case.host, &mut |host| {
+            let mut life = Life::new(case, &graph, host)?;
+            for law in Life::LAWS {
+                *at = law;
+                let count = life.step(law)?;
+                self.of(law).note(&case.name, Ok(count));
+            }
+            well = life.into_well();
+            Ok(())
+        })?;
+        Ok(well)
+    }
+
+    fn meet_faults(&mut self, case: &ErasedCase, part: Part, well: &Well, ground: &dyn Ground) -> Result<(), Failure> {
+        let graph = case.graph()?;
+        let sweep = Sweep { faults: part.faults, points: points(case, part)?, power: false, looks_at_files: true };
+        sweep.over(&graph, well, &|attempt| ground.try_on(&case.host, attempt), &mut |(fault, shown), result| {
+            let law = match (&result, shown) {
+                (Err(_), Shown::Silence) => Law::FailuresAreReported,
+                (Err(_), Shown::Torn) => Law::NoTornFiles,
+                (Err(_), Shown::Lost) => Law::ACrashIsSurvived,
+                (Ok(()), _) if matches!(fault, Fault::Fails(_)) => Law::FailuresAreReported,
+                (Ok(()), _) => {
+                    self.of(Law::NoTornFiles).note(&case.name, Ok(1));
+                    Law::ACrashIsSurvived
+                }
+            };
+            self.of(law).note(&case.name, result.map(|()| 1));
+            Ok(())
+        })
+    }
+}
+
+fn points(case: &ErasedCase, part: Part) -> Result<usize, Failure> {
+    Ok(if case.has_packages()? { part.crash_points_with_packages } else { part.crash_points })
+}
