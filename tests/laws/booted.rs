@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, Output};
-use provision_core::host::{Host, HostView, LocalHost, SimHost};
+use provision_core::host::{Beginning, Fault, Host, HostView, LocalHost, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Recorder, RollbackOptions, RunInfo};
 use provision_core::report::Counts;
 use provision_core::resource::ResourceId;
@@ -13,21 +13,59 @@ use provision_resources::Debian;
 
 use super::root_directory::scope;
 
-/// What is tried at most.
-const PART: Part = Part { crash_points: 1, crash_points_with_packages: 0, faults: &Part::FEW_FAULTS, orders: 1 };
+/// What is tried at most: the first effect of a run meets a death, which leaves the power on, and a failure.
+const PART: Part = Part { crash_points: 1, deaths: &[Fault::DiesAfter], deaths_with_packages: &[], orders: 1 };
 
 /// The host that this program runs on.
 pub struct Booted {
     host: Watched<LocalHost>,
-    /// How it is between two trials.
-    between: Mutex<Observed>,
+    /// How it was before anything was tried.
+    untouched: Observed,
+    /// The beginning that it was brought to; the next trial often begins alike.
+    begun: Mutex<Begun>,
+}
+
+/// A beginning, how the host is with it, and what takes that back.
+struct Begun {
+    beginnings: Vec<Beginning>,
+    observed: Observed,
+    back: Option<TakesBack>,
 }
 
 impl Booted {
     pub fn running() -> Result<Booted, Failure> {
         let host = Watched::new(LocalHost::running(Debian::new())?, scope());
-        let between = Mutex::new(observed(&host)?);
-        Ok(Booted { host, between })
+        let untouched = observed(&host)?;
+        let begun = Mutex::new(Begun { beginnings: Vec::new(), observed: untouched.clone(), back: None });
+        Ok(Booted { host, untouched, begun })
+    }
+
+    /// Takes the last beginning back.
+    pub fn finish(&self) -> Result<(), Failure> {
+        self.begin(&mut self.begun.lock().unwrap_or_else(PoisonError::into_inner), &[])
+    }
+
+    /// Brings the host to a beginning, from the one that it was brought to before.
+    fn begin(&self, begun: &mut Begun, beginnings: &[Beginning]) -> Result<(), Failure> {
+        if begun.beginnings == beginnings {
+            return Ok(());
+        }
+        for given in std::mem::take(&mut begun.beginnings).iter().rev() {
+            given.take_away(&self.host)?;
+        }
+        if let Some(back) = begun.back.take() {
+            back.take_back(&self.host)?;
+        }
+        begun.observed = observed(&self.host)?;
+        self.is_as("after a case the host is not as it was before", &self.untouched, &begun.observed)?;
+        let (brought, back) = self
+            .written_down(&mut |host| Ok(beginnings.iter().try_for_each(|beginning| beginning.bring_about(host))?))?;
+        *begun = Begun { beginnings: beginnings.to_vec(), observed: observed(&self.host)?, back: Some(back) };
+        brought.map_err(|failure| failure.in_case("bringing the host to its beginning"))
+    }
+
+    fn is_as(&self, what: &str, expected: &Observed, found: &Observed) -> Result<(), Failure> {
+        if found == expected { Ok(()) } else { Err(Failure::of_hosts(what, &expected.lines, &found.lines)) }
     }
 
     /// Lets something work on the host, and gives what takes that back.
@@ -46,27 +84,17 @@ impl Booted {
 
 impl Ground for Booted {
     fn try_on(&self, like: &SimHost, trial: &mut dyn FnMut(&dyn Tried) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut between = self.between.lock().unwrap_or_else(PoisonError::into_inner);
-        let (begun, beginning) = self.written_down(&mut |host| {
-            Ok(like.beginnings().iter().try_for_each(|beginning| beginning.bring_about(host))?)
-        })?;
-        let began = if like.beginnings().is_empty() { between.clone() } else { observed(&self.host)? };
-        let (tried, done) = match begun {
-            Ok(()) => self.written_down(&mut |host| trial(host))?,
-            Err(failure) => (Err(failure.in_case("bringing it to its beginning")), TakesBack::nothing(self)?),
-        };
-        let after = observed(&self.host)?;
-        let mut back = if after == began { Ok(()) } else { done.take_back(&self.host) };
-        for given in like.beginnings().iter().rev() {
-            back = back.and(given.take_away(&self.host).map_err(Failure::from));
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        self.begin(&mut begun, like.beginnings())?;
+        let (tried, done) = self.written_down(&mut |host| trial(host))?;
+        let mut found = observed(&self.host)?;
+        if found == begun.observed {
+            return tried;
         }
-        back = back.and(beginning.take_back(&self.host));
-        let found = observed(&self.host)?;
-        let as_before = match found == *between {
-            true => Ok(()),
-            false => Err(Failure::of_hosts("after the trial the host is not as it was", &between.lines, &found.lines)),
-        };
-        *between = found;
+        let back = done.take_back(&self.host);
+        found = observed(&self.host)?;
+        let as_before = self.is_as("after the trial the host is not as it was", &begun.observed, &found);
+        begun.observed = found;
         tried.and(back).and(as_before)
     }
 
@@ -89,10 +117,6 @@ struct TakesBack {
 }
 
 impl TakesBack {
-    fn nothing(of: &Booted) -> Result<TakesBack, Failure> {
-        Ok(of.written_down(&mut |_| Ok(()))?.1)
-    }
-
     fn take_back(&self, host: &dyn Host) -> Result<(), Failure> {
         let Some(run) = self.recorder.run() else { return Ok(()) };
         let rollback = self.journal.rollback(run, &host, RollbackOptions { keep_changed: true })?;

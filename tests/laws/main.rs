@@ -92,9 +92,13 @@ fn booted(release: u32, name: &str) -> Result<Column> {
 }
 
 fn inside_of(release: u32) -> ExitCode {
-    match booted::Booted::running() {
-        Ok(ground) => {
-            println!("{}", Column::of("booted", &laws(release).try_on(&ground)).to_json());
+    let tried = booted::Booted::running().and_then(|ground| {
+        let verdicts = laws(release).try_on(&ground);
+        ground.finish().map(|()| verdicts).map_err(|failure| failure.in_case("the last case"))
+    });
+    match tried {
+        Ok(verdicts) => {
+            println!("{}", Column::of("booted", &verdicts).to_json());
             ExitCode::SUCCESS
         }
         Err(failure) => {

@@ -2,15 +2,21 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use provision_core::host::{Beginning, HostView, LocalHost, Scope, SimHost};
+use provision_core::host::{Beginning, Fault, HostView, LocalHost, Scope, SimHost};
+use provision_core::path::HostPath;
 use provision_core::testing::{Extent, Failure, Ground, Part, Tried, Watched};
 use provision_resources::Debian;
 
 use super::fresh::Fresh;
 use super::host::{Directory, Result};
 
-/// What is tried at most.
-const PART: Part = Part { crash_points: 2, crash_points_with_packages: 1, faults: &Part::FAULTS, orders: 1 };
+/// What is tried at most: the first two effects of a run meet two deaths each, which leave the power on, and a failure.
+const PART: Part = Part {
+    crash_points: 2,
+    deaths: &[Fault::DiesBefore, Fault::DiesAfter],
+    deaths_with_packages: &[Fault::DiesAfter],
+    orders: 1,
+};
 
 /// Root directories of a release.
 pub struct RootDirectories {
@@ -35,9 +41,12 @@ pub fn prepare(inside: &dyn Fn(&[&str]) -> Result) -> Result {
     inside(&["apt-get", "install", "-q", "-y", "--download-only", "--no-install-recommends", "nginx"])
 }
 
-/// What is compared of real hosts.
+/// What is looked at, often: not where packages alone write, of which the package database tells.
 pub fn scope() -> Scope {
-    Scope::comparison().without(&["/var/backups"])
+    let texts = ["/etc", "/home", "/opt", "/root", "/srv", "/usr/local", "/var/mail"];
+    let texts = texts.iter().filter_map(|path| HostPath::new(path).ok()).collect();
+    let packages = ["/usr/bin", "/usr/games", "/usr/lib", "/usr/libexec", "/usr/sbin", "/usr/share", "/var/backups"];
+    Scope { texts, digests: false, ..Scope::comparison().without(&packages) }
 }
 
 fn open(root: &std::path::Path) -> std::result::Result<LocalHost, Failure> {

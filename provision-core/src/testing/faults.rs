@@ -80,7 +80,7 @@ impl Sweep<'_> {
         graph: &Graph,
         well: &Well,
         fresh: &Fresh<'_>,
-        tell: &mut dyn FnMut((Fault, Shown), Result<(), Failure>) -> Result<(), Failure>,
+        tell: &mut dyn FnMut(Shown, Result<(), Failure>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for (at, effect) in well.effects.iter().enumerate().take(self.points) {
             for fault in self.faults {
@@ -92,7 +92,7 @@ impl Sweep<'_> {
                     let mut shown = Shown::Lost;
                     let result = fresh(&mut |host| case.meet(host, &mut shown));
                     let place = format!("after {fault:?}{what} at `{effect}`");
-                    tell((*fault, shown), result.map_err(|failure| failure.in_case(place)))?;
+                    tell(shown, result.map_err(|failure| failure.in_case(place)))?;
                 }
             }
         }

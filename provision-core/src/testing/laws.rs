@@ -199,7 +199,9 @@ impl Laws {
                         let result = match law {
                             Law::ACrashIsSurvived => acting::a_crash_is_survived(case),
                             Law::NoTornFiles => acting::no_torn_files(case),
-                            Law::FailuresAreReported => acting::failures_are_reported(case),
+                            Law::FailuresAreReported => {
+                                acting::failures_are_reported(case, &acting::FAILURES, usize::MAX, ground)
+                            }
                             Law::AnEmptyWorldIsSurvived => looking::an_empty_world_is_survived(case, ground),
                             Law::SecretsStayIn => secrets::stay_in(case, usize::MAX, ground),
                             _ => life::step(case, law, ground),

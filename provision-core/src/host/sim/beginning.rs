@@ -68,11 +68,6 @@ impl Beginning {
             Beginning::Effect(_) | Beginning::Simulated(_) => Ok(()),
         }
     }
-
-    /// Whether packages are installed or removed for it.
-    pub fn is_of_packages(&self) -> bool {
-        matches!(self, Beginning::InterruptedPackage(_) | Beginning::Effect(Effect::Packages(_)))
-    }
 }
 
 impl SimHost {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::effect::{Content, Effect};
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::host::{Beginning, SimHost};
+use crate::host::SimHost;
 use crate::journal::HostKey;
 use crate::plan::PlanOptions;
 use crate::registry::Common;
@@ -108,14 +108,12 @@ impl ErasedCase {
         })
     }
 
-    /// Whether it begins with packages, or brings them about.
-    pub(super) fn has_packages(&self) -> Result<bool, Failure> {
-        let host = self.host();
+    /// Whether packages are installed or removed to bring it about.
+    pub(super) fn brings_packages(&self) -> Result<bool, Failure> {
         let graph = self.graph()?;
-        let planned = graph.plan(&host, &PlanOptions::default())?;
+        let planned = graph.plan(&self.host(), &PlanOptions::default())?;
         let mut effects = planned.plan().steps.iter().flat_map(|step| &step.effects);
-        let brings = effects.any(|effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages));
-        Ok(brings || host.beginnings().iter().any(Beginning::is_of_packages))
+        Ok(effects.any(|effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages)))
     }
 
     /// The resource alone on a site.

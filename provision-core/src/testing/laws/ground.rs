@@ -1,6 +1,5 @@
 //! What the laws are tried on: simulated hosts, and whatever else can be brought to how a case begins.
 
-use crate::error::ErrorKind;
 use crate::host::{Fault, HostRecord, HostView, PathAccess, PathKind, SimHost};
 use crate::path::HostPath;
 use crate::testing::{Failure, Tried};
@@ -44,22 +43,14 @@ pub enum Extent {
 /// A part of the trials, for hosts that take their time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// At how many effects of a run, from the first, it meets faults.
+    /// At how many effects of a run, from the first, it dies, or one fails.
     pub crash_points: usize,
-    /// The same for a case with packages, which it begins with or brings about.
-    pub crash_points_with_packages: usize,
-    /// What happens at each.
-    pub faults: &'static [Fault],
+    /// The deaths that it dies at each.
+    pub deaths: &'static [Fault],
+    /// Those that it dies at its first effect, and at no other, if it installs or removes packages.
+    pub deaths_with_packages: &'static [Fault],
     /// In how many orders two cases are brought about together.
     pub orders: u64,
-}
-
-impl Part {
-    /// What a run meets at an effect of a real host: deaths that leave the power on, and a failure.
-    pub const FAULTS: [Fault; 3] = [Fault::DiesBefore, Fault::DiesAfter, Fault::Fails(ErrorKind::Io)];
-
-    /// What happens after an effect, and instead of one: a death before an effect is one after the last.
-    pub const FEW_FAULTS: [Fault; 2] = [Fault::DiesAfter, Fault::Fails(ErrorKind::Io)];
 }
 
 /// Simulated hosts: a copy of that of the case for each trial.
