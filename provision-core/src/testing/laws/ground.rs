@@ -47,7 +47,7 @@ pub struct Part {
     pub crash_points: usize,
     /// The deaths that it dies at each.
     pub deaths: &'static [Fault],
-    /// Those that it dies at its first effect, and at no other, if it installs or removes packages.
+    /// Those that the first case of a type that installs or removes packages dies, at its first effect; others do not die.
     pub deaths_with_packages: &'static [Fault],
     /// In how many orders two cases are brought about together.
     pub orders: u64,
