@@ -21,6 +21,8 @@ mod fresh;
 #[path = "../real/host.rs"]
 #[allow(dead_code, reason = "it serves other tests as well")]
 mod host;
+#[path = "../real/inside.rs"]
+mod inside;
 mod root_directory;
 mod table;
 
@@ -87,7 +89,7 @@ fn root_directory(release: u32, name: &str) -> Result<Column> {
 fn booted(release: u32, name: &str) -> Result<Column> {
     let host = host::Booted::new(name)?;
     root_directory::prepare(&|argv| host.inside(argv)?.expect(0).map(drop))?;
-    let said = host.run_this_program(&[&release.to_string()])?.expect(0)?;
+    let said = inside::run_this_program(&host, &[&release.to_string()])?.expect(0)?;
     Column::from_json(&format!("booted {release}"), said.out.trim())
 }
 

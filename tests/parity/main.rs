@@ -17,11 +17,14 @@
 
 mod compare;
 #[path = "../real/fresh.rs"]
+#[allow(dead_code, reason = "it serves other tests as well")]
 mod fresh;
 mod ground;
 #[path = "../real/host.rs"]
 #[allow(dead_code, reason = "it serves other tests as well")]
 mod host;
+#[path = "../real/inside.rs"]
+mod inside;
 mod scenario;
 
 use std::process::ExitCode;
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
 fn on_a_booted_host(release: &'static str, seed: u64, count: u32) -> Result {
     let host = host::Booted::new(release)?;
     host.inside(&["apt-get", "update", "-q"])?.expect(0)?;
-    let said = host.run_this_program(&[&seed.to_string(), &count.to_string()])?.expect(0)?;
+    let said = inside::run_this_program(&host, &[&seed.to_string(), &count.to_string()])?.expect(0)?;
     println!("{release}, booted: {}", said.out.trim());
     Ok(())
 }

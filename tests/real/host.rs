@@ -182,16 +182,6 @@ impl Booted {
         self.inside(&argv)
     }
 
-    /// Runs the program that this is itself inside, with `--inside` and more words, to work there without the command line.
-    pub fn run_this_program(&self, words: &[&str]) -> Result<Said> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let inside = self.directory().root().join("usr/local/bin/inside");
-        std::fs::copy(program, &inside).map_err(|error| error.to_string())?;
-        let mut argv = vec!["/usr/local/bin/inside", "--inside"];
-        argv.extend(words);
-        self.inside(&argv)
-    }
-
     /// As [`provision`](Booted::provision), without waiting for it: the program is the child of the one that is given.
     pub fn start(&self, arguments: &[&str]) -> Result<Child> {
         let inside = ["-t", &self.init, "-m", "-u", "-i", "-p", "-r", "-w", "--", "/usr/local/bin/provision"];

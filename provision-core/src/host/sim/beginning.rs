@@ -11,7 +11,7 @@ use crate::path::HostPath;
 #[non_exhaustive]
 pub enum Beginning {
     /// What an effect does.
-    Effect(Effect),
+    Effect(Box<Effect>),
     /// One more name for a file.
     HardLink {
         /// The new name.
@@ -26,13 +26,17 @@ pub enum Beginning {
 }
 
 impl Beginning {
+    pub(super) fn of(effect: Effect) -> Beginning {
+        Beginning::Effect(Box::new(effect))
+    }
+
     /// Brings it about on another host.
     ///
     /// # Errors
     /// It cannot be had there; always so for what only a simulated host can be given.
     pub fn bring_about(&self, host: &dyn Host) -> Result<()> {
         let effect = match self {
-            Beginning::Effect(effect) => effect.clone(),
+            Beginning::Effect(effect) => (**effect).clone(),
             Beginning::HardLink { at, of } => Effect::Run(Command::new(["ln", of.as_str(), at.as_str()])),
             Beginning::InterruptedPackage(name) => {
                 // What apt-get(8) does before the moment at which it is interrupted.
@@ -96,21 +100,21 @@ impl SimHost {
         let paths: Vec<HostPath> = made.into_iter().rev().chain([at.clone()]).collect();
         paths.iter().for_each(|path| self.note_image(path, true));
         if at.as_str().contains("/systemd/") {
-            self.beginnings.push(Beginning::Effect(Effect::ReloadUnits));
+            self.beginnings.push(Beginning::of(Effect::ReloadUnits));
         }
     }
 
     /// Notes how a path is now, with what it holds or without it.
     pub(super) fn note_image(&mut self, path: &HostPath, with_content: bool) {
         let image = self.image(path, with_content).expect("it was just put there");
-        self.beginnings.push(Beginning::Effect(Effect::Restore(Box::new(image))));
+        self.beginnings.push(Beginning::of(Effect::Restore(Box::new(image))));
     }
 
     /// Notes what its author did to it after it was made.
     #[cfg(feature = "testing")]
     pub(crate) fn note_effects(&mut self) {
         let performed = self.take_effects();
-        self.beginnings.extend(performed.into_iter().map(Beginning::Effect));
+        self.beginnings.extend(performed.into_iter().map(Beginning::of));
     }
 
     /// The directories above a path that are not there, the lowest first.

@@ -55,7 +55,7 @@ impl SimHost {
             panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default());
         }
         self.take_effects();
-        self.noting(Beginning::Effect(effect))
+        self.noting(Beginning::of(effect))
     }
 
     /// With a file that belongs to root (`0644`), and the directories above it.
