@@ -1,5 +1,6 @@
 //! The laws on a booted host: one for all trials, which after each is brought back to how it was.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use provision_core::apply::ApplyOptions;
@@ -76,7 +77,12 @@ impl Booted {
         let journal = Journal::new(MemoryStore::new());
         let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "trial".into(), site_digest: None };
         let recorder = journal.begin(info)?;
-        let worked = work(&WrittenDown { host: &self.host, recorder: Arc::clone(&recorder) });
+        let worked = work(&WrittenDown {
+            host: &self.host,
+            recorder: Arc::clone(&recorder),
+            known: Mutex::default(),
+            one_way: AtomicBool::default(),
+        });
         recorder.finish(Ending::Done, Counts::default(), &self.host)?;
         Ok((worked, TakesBack { journal, recorder }))
     }
@@ -86,15 +92,30 @@ impl Ground for Booted {
     fn try_on(&self, like: &SimHost, trial: &mut dyn FnMut(&dyn Tried) -> Result<(), Failure>) -> Result<(), Failure> {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         self.begin(&mut begun, like.beginnings())?;
-        let (tried, done) = self.written_down(&mut |host| trial(host))?;
-        let mut found = observed(&self.host)?;
+        let (mut known, mut one_way) = (None, false);
+        let (tried, done) = self.written_down(&mut |host| {
+            host.remember(begun.observed.clone());
+            let tried = trial(host);
+            (known, one_way) = (host.known(), host.one_way.load(Ordering::Relaxed));
+            tried
+        })?;
+        let mut found = match known {
+            Some(known) => known,
+            None => observed(&self.host)?,
+        };
         if found == begun.observed {
             return tried;
         }
         let back = done.take_back(&self.host);
         found = observed(&self.host)?;
-        let as_before = self.is_as("after the trial the host is not as it was", &begun.observed, &found);
-        begun.observed = found;
+        let as_before = match one_way {
+            // What nobody can undo ends with the beginning that it came from.
+            true => self.begin(&mut begun, &[]),
+            false => self.is_as("after the trial the host is not as it was", &begun.observed, &found),
+        };
+        if !one_way {
+            begun.observed = found;
+        }
         tried.and(back).and(as_before)
     }
 
@@ -133,11 +154,35 @@ impl TakesBack {
 struct WrittenDown<'a> {
     host: &'a Watched<LocalHost>,
     recorder: Arc<Recorder>,
+    /// How it is, until something is done to it or somebody has asked.
+    known: Mutex<Option<Observed>>,
+    /// Whether something was done to it that nobody can undo.
+    one_way: AtomicBool,
+}
+
+impl WrittenDown<'_> {
+    fn remember(&self, observed: Observed) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
+    }
+
+    fn known(&self) -> Option<Observed> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Tried for WrittenDown<'_> {
+    /// The first time nothing can have changed; from then on it is really looked at.
     fn observed(&self) -> Result<Observed, Failure> {
-        self.host.observed()
+        if self.recorder.run().is_none()
+            && let Some(known) = self.known()
+        {
+            return Ok(known);
+        }
+        let found = observed(self.host)?;
+        if self.recorder.run().is_some() {
+            self.remember(found.clone());
+        }
+        Ok(found)
     }
 
     fn take_effects(&self) -> Vec<Effect> {
@@ -148,6 +193,10 @@ impl Tried for WrittenDown<'_> {
 impl Host for WrittenDown<'_> {
     fn perform(&self, effect: &Effect) -> provision_core::error::Result<Output> {
         let id = ResourceId::new("trial", "it");
+        self.known();
+        // What was interrupted nobody interrupts again.
+        let one_way = effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages);
+        self.one_way.fetch_or(one_way, Ordering::Relaxed);
         let entry = self.recorder.intend(&[&id], effect, self.host)?;
         let result = self.host.perform(effect);
         self.recorder.conclude(&entry, effect, result.as_ref().err(), self.host);

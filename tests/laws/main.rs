@@ -41,6 +41,9 @@ static TRIED: Mutex<Vec<Column>> = Mutex::new(Vec::new());
 /// The releases: number and name.
 const RELEASES: [(u32, &str); 2] = [(12, "bookworm"), (13, "trixie")];
 
+/// Tries the laws on hosts of a release.
+type Attempt = fn(u32, &str) -> Result<Column>;
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     if let [_, inside, release] = words.as_slice()
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         eprintln!("real hosts are required, but there is no {}", missing.join(", no "));
         return ExitCode::FAILURE;
     }
-    let grounds: [(&str, fn(u32, &str) -> Result<Column>); 3] =
+    let grounds: [(&str, Attempt); 3] =
         [("simulated", simulated), ("root directory", root_directory), ("booted", booted)];
     let mut trials = Vec::new();
     for (ground, attempt) in grounds {
