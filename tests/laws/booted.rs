@@ -106,6 +106,7 @@ impl Ground for Booted {
         if found == begun.observed {
             return tried;
         }
+        one_way &= !begun.beginnings.is_empty();
         let back = done.take_back(&self.host);
         found = observed(&self.host)?;
         let as_before = match one_way {
