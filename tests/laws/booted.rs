@@ -20,14 +20,14 @@ const PART: Part = Part { crash_points: 1, deaths: &[Fault::DiesAfter], deaths_w
 /// The host that this program runs on.
 pub struct Booted {
     host: Watched<LocalHost>,
-    /// How it was before anything was tried.
-    untouched: Observed,
     /// The beginning that it was brought to; the next trial often begins alike.
     begun: Mutex<Begun>,
 }
 
 /// A beginning, how the host is with it, and what takes that back.
 struct Begun {
+    /// How it is without a beginning.
+    untouched: Observed,
     beginnings: Vec<Beginning>,
     observed: Observed,
     back: Option<TakesBack>,
@@ -37,8 +37,8 @@ impl Booted {
     pub fn running() -> Result<Booted, Failure> {
         let host = Watched::new(LocalHost::running(Debian::new())?, scope());
         let untouched = observed(&host)?;
-        let begun = Mutex::new(Begun { beginnings: Vec::new(), observed: untouched.clone(), back: None });
-        Ok(Booted { host, untouched, begun })
+        let observed = untouched.clone();
+        Ok(Booted { host, begun: Mutex::new(Begun { untouched, beginnings: Vec::new(), observed, back: None }) })
     }
 
     /// Takes the last beginning back.
@@ -58,15 +58,14 @@ impl Booted {
             back.take_back(&self.host)?;
         }
         begun.observed = observed(&self.host)?;
-        self.is_as("after a case the host is not as it was before", &self.untouched, &begun.observed)?;
+        // It is told once, and the next cases begin with what is there now.
+        let untouched = std::mem::replace(&mut begun.untouched, begun.observed.clone());
+        is_as("after a case the host is not as it was before", &untouched, &begun.observed)?;
         let (brought, back) = self
             .written_down(&mut |host| Ok(beginnings.iter().try_for_each(|beginning| beginning.bring_about(host))?))?;
-        *begun = Begun { beginnings: beginnings.to_vec(), observed: observed(&self.host)?, back: Some(back) };
+        (begun.beginnings, begun.back) = (beginnings.to_vec(), Some(back));
+        begun.observed = observed(&self.host)?;
         brought.map_err(|failure| failure.in_case("bringing the host to its beginning"))
-    }
-
-    fn is_as(&self, what: &str, expected: &Observed, found: &Observed) -> Result<(), Failure> {
-        if found == expected { Ok(()) } else { Err(Failure::of_hosts(what, &expected.lines, &found.lines)) }
     }
 
     /// Lets something work on the host, and gives what takes that back.
@@ -112,7 +111,7 @@ impl Ground for Booted {
         let as_before = match one_way {
             // What nobody can undo ends with the beginning that it came from.
             true => self.begin(&mut begun, &[]),
-            false => self.is_as("after the trial the host is not as it was", &begun.observed, &found),
+            false => is_as("after the trial the host is not as it was", &begun.observed, &found),
         };
         if !one_way {
             begun.observed = found;
@@ -125,7 +124,11 @@ impl Ground for Booted {
     }
 }
 
-/// What a host is between trials: targets stay up, and what a trial reads for the first time is read.
+fn is_as(what: &str, expected: &Observed, found: &Observed) -> Result<(), Failure> {
+    if found == expected { Ok(()) } else { Err(Failure::of_hosts(what, &expected.lines, &found.lines)) }
+}
+
+/// How a host is, but for targets: those that a start has pulled in stay up.
 fn observed(host: &dyn Tried) -> Result<Observed, Failure> {
     let mut observed = host.observed()?;
     observed.lines.retain(|what, _| !what.ends_with(".target"));
