@@ -37,7 +37,7 @@ pub use packages::{
 pub use record::{
     HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,
 };
-pub use sim::{Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
+pub use sim::{Beginning, Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
 #[doc(hidden)]
 pub use units::ModelledUnits;
 

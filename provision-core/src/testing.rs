@@ -54,6 +54,7 @@ mod start;
 #[cfg(feature = "nickel")]
 mod suite;
 mod table;
+mod tried;
 
 pub use checks::{idempotent, in_any_order, rolls_back};
 #[cfg(feature = "nickel")]
@@ -63,7 +64,7 @@ pub use failure::Failure;
 pub use faults::{Survived, survives_every_fault};
 #[cfg(feature = "nickel")]
 pub use furnish::furnish;
-pub use laws::{Case, Law, Laws, Verdict, Verdicts, laws};
+pub use laws::{Case, Extent, Ground, Law, Laws, Part, Verdict, Verdicts, laws};
 pub use run::Run;
 pub use site::Site;
 #[cfg(feature = "nickel")]
@@ -71,6 +72,7 @@ pub use start::{facts_of, starting};
 #[cfg(feature = "nickel")]
 pub use suite::{Check, Suite, SuiteOptions};
 pub use table::{Row, each};
+pub use tried::{Observed, Tried, Watched};
 
 /// The releases of Debian that were recorded.
 pub const RELEASES: [u32; 2] = [12, 13];

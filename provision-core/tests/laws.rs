@@ -4,14 +4,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Effect, WriteFile};
+use provision_core::effect::{Access, Effect, FileFlags, WriteFile};
 use provision_core::error::Result;
-use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
 use provision_core::registry::Registry;
 use provision_core::resource::{Claim, Resource, ResourceId, Target};
 use provision_core::secret::Text;
-use provision_core::testing::{Case, Law, Laws, Verdict};
+use provision_core::testing::{Case, Extent, Failure, Ground, Law, Laws, Part, Tried, Verdict, Watched};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,12 +81,45 @@ macro_rules! motd {
     };
 }
 
+/// What a trial comes to.
+type Tested = std::result::Result<(), Failure>;
+
+/// A ground on which not everything is tried, as on real hosts.
+struct Partly;
+
+impl Ground for Partly {
+    fn try_on(&self, like: &SimHost, trial: &mut dyn FnMut(&dyn Tried) -> Tested) -> Tested {
+        let host = SimHost::debian(13);
+        like.beginnings().iter().try_for_each(|beginning| beginning.bring_about(&host))?;
+        trial(&Watched::new(host, Scope::comparison()))
+    }
+
+    fn try_on_empty(&self, _: &SimHost, trial: &mut dyn FnMut(&dyn HostView) -> Tested) -> Tested {
+        let mut record = HostRecord { format: HostRecord::FORMAT.to_owned(), ..HostRecord::default() };
+        record.os.version = "13".to_owned();
+        trial(&SimHost::from_record(record)?)
+    }
+
+    fn extent(&self) -> Extent {
+        let deaths = &[Fault::DiesAfter];
+        Extent::Part(Part { crash_points: 1, deaths, deaths_with_packages: &[], orders: 1 })
+    }
+}
+
 /// The laws that a type breaks.
 fn broken<R: Resource>(make: fn(Text) -> R) -> Vec<Law> {
     let case = |(name, host)| Case::new(name, host, "greeting", make("hello\n".into()));
-    let verdicts = Laws::new(Registry::new().with::<R>()).of(hosts().map(case)).try_all();
+    let laws = Laws::new(Registry::new().with::<R>()).of(hosts().map(case));
+    let verdicts = laws.try_all();
     assert_eq!(verdicts.entries().len(), Law::ALL.len(), "{verdicts}");
-    verdicts.broken()
+    let broken = verdicts.broken();
+    // Where hosts are few, the first law that is broken ends the trials with a host.
+    let partly = laws.try_on(&Partly);
+    let of_hosts = |law: &&Law| !matches!(law, Law::ContractAndTypeAgree | Law::RoundTripAndClosed);
+    assert_eq!(partly.entries().len(), Law::ALL.len() - 2, "{partly}");
+    let caught = partly.broken().iter().any(|law| broken.contains(law));
+    assert_eq!(caught, broken.iter().any(|law| of_hosts(&law)), "{broken:?}: {partly}");
+    broken
 }
 
 #[test]
@@ -95,6 +128,10 @@ fn a_good_type_keeps_them_all() {
     let case = |(name, host)| Case::new(name, host, "greeting", Good { text: "hello\n".into() });
     let verdicts = Laws::new(Registry::new().with::<Good>()).of(hosts().map(case)).try_all();
     verdicts.assert();
+    let laws = Laws::new(Registry::new().with::<Good>());
+    laws.of(hosts().map(|(name, host)| Case::new(name, host, "greeting", Good { text: "hello\n".into() })))
+        .try_on(&Partly)
+        .assert();
     // The contract needs Nickel.
     let tried = |verdict: &&Verdict| verdict.trials > 0 || verdict.law == Law::ContractAndTypeAgree;
     assert_eq!(verdicts.entries().iter().filter(tried).count(), Law::ALL.len(), "every law was tried: {verdicts}");
@@ -295,4 +332,34 @@ fn an_order_that_matters_is_caught() {
     let verdicts =
         Laws::new(Registry::new().with::<LastWord>()).of([case("one"), case("two"), case("three")]).try_all();
     assert!(verdicts.broken().contains(&Law::OrderDoesNotMatter), "{verdicts}");
+}
+
+/// A case that only a simulated host can begin with is counted, and left out elsewhere.
+#[test]
+fn what_no_real_host_begins_with_is_left_out_there() {
+    motd!(Good { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });
+    let host = SimHost::debian(13).with_failing_unit("app");
+    let case = Case::new("a unit that fails", host, "greeting", Good { text: "hello\n".into() });
+    let verdicts = Laws::new(Registry::new().with::<Good>()).of([case]).try_on(&Partly);
+    assert_eq!((verdicts.simulated_alone("motd"), verdicts.all_kept()), (1, true), "{verdicts}");
+}
+
+/// Every word with which a simulated host is made can be said to another.
+#[test]
+fn a_beginning_can_be_brought_about_on_another_host() {
+    let flags = FileFlags::default();
+    let host = SimHost::debian(13)
+        .with_user("anna")
+        .with_group("media")
+        .with_file("/srv/a/b", "text")
+        .with_access("/srv/a/b", "anna", "media", 0o640)
+        .with_attributes("/srv/a/b", &[("user.note", "mine".into())], flags)
+        .with_directory("/srv/empty")
+        .with_link("/srv/link", "/etc")
+        .with_package("hello")
+        .with_held_package("hello");
+    let other = SimHost::debian(13);
+    host.beginnings().iter().try_for_each(|beginning| beginning.bring_about(&other)).unwrap();
+    assert_eq!(other.differences(), host.differences());
+    assert_eq!(host.only_simulated(), None);
 }

@@ -143,6 +143,7 @@ fn packages(release: u32) -> Vec<Case<Package>> {
         case("gone", hello(), "hello", json!({ "ensure": "absent" })),
         case("gone with its configuration", bare().with_package("cron"), "cron", json!({ "ensure": "purged" })),
         case("held", hello(), "hello", json!({ "hold": true })),
+        case("installed and held", bare(), "hello", json!({ "hold": true })),
         case("no longer held", hello().with_held_package("hello"), "hello", json!({ "hold": false })),
     ]
 }

@@ -1,14 +1,12 @@
 //! Where scenarios are tried.
 
-use std::path::{Path, PathBuf};
-
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use provision_core::host::{Host, LocalHost, SimHost};
 use provision_resources::Debian;
 
 use super::compare::{disagreement, model_of};
+use super::fresh::Fresh;
 use super::host::{Directory, Result};
 use super::scenario::{Scenario, scenarios};
 
@@ -18,37 +16,6 @@ fn runner(seed: u64, cases: u32) -> TestRunner {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
-}
-
-/// A directory with an overlay over it: what is written goes with it.
-struct Fresh {
-    place: tempfile::TempDir,
-}
-
-impl Fresh {
-    fn over(lower: &Path) -> Result<Fresh> {
-        let beside = lower.parent().ok_or("a root has a directory above it")?;
-        let place = tempfile::tempdir_in(beside).map_err(|error| error.to_string())?;
-        for name in ["upper", "work", "merged"] {
-            std::fs::create_dir(place.path().join(name)).map_err(|error| error.to_string())?;
-        }
-        let at = |name: &str| place.path().join(name).display().to_string();
-        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), at("upper"), at("work"));
-        let merged = PathBuf::from(at("merged"));
-        mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-            .map_err(|error| format!("mounting an overlay: {error}"))?;
-        Ok(Fresh { place })
-    }
-
-    fn root(&self) -> PathBuf {
-        self.place.path().join("merged")
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        let _ = umount2(&self.root(), MntFlags::MNT_DETACH);
-    }
 }
 
 /// Tries scenarios on copies of a root directory. One that disagrees is made as small as it can be.

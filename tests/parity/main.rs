@@ -16,10 +16,15 @@
 )]
 
 mod compare;
+#[path = "../real/fresh.rs"]
+#[allow(dead_code, reason = "it serves other tests as well")]
+mod fresh;
 mod ground;
 #[path = "../real/host.rs"]
 #[allow(dead_code, reason = "it serves other tests as well")]
 mod host;
+#[path = "../real/inside.rs"]
+mod inside;
 mod scenario;
 
 use std::process::ExitCode;
@@ -67,12 +72,8 @@ fn main() -> ExitCode {
 /// Runs this program inside of a booted system, where it compares that with the model.
 fn on_a_booted_host(release: &'static str, seed: u64, count: u32) -> Result {
     let host = host::Booted::new(release)?;
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let inside = host.directory().root().join("usr/local/bin/parity");
-    std::fs::copy(program, &inside).map_err(|error| error.to_string())?;
     host.inside(&["apt-get", "update", "-q"])?.expect(0)?;
-    let (seed, count) = (seed.to_string(), count.to_string());
-    let said = host.inside(&["/usr/local/bin/parity", "--inside", &seed, &count])?.expect(0)?;
+    let said = inside::run_this_program(&host, &[&seed.to_string(), &count.to_string()])?.expect(0)?;
     println!("{release}, booted: {}", said.out.trim());
     Ok(())
 }

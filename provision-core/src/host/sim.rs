@@ -1,5 +1,6 @@
 //! A whole simulated Debian, built on the overlay: for tests and for `--simulate`.
 
+mod beginning;
 mod catalogue;
 mod looks;
 mod package;
@@ -22,6 +23,7 @@ use crate::host::{
 use crate::moment::Moment;
 use crate::path::HostPath;
 
+pub use beginning::Beginning;
 pub use catalogue::Catalogue;
 pub(in crate::host) use catalogue::{Offer, Shipped};
 pub use looks::{SimFile, SimUnit};
@@ -53,6 +55,7 @@ const FIRST_INSTANT: i64 = 1_767_225_600_000_000;
 #[derive(Clone)]
 pub struct SimHost {
     host: Overlay<Base>,
+    beginnings: Vec<Beginning>,
 }
 
 /// The recording that a simulated host begins with, and its clock.
@@ -109,7 +112,8 @@ impl SimHost {
     /// It is of a release whose packages were not recorded.
     pub fn from_record(record: HostRecord) -> Result<SimHost> {
         let catalogue = Catalogue::debian(&record.os.version)?;
-        Ok(SimHost::over(RecordedHost::new(record), catalogue))
+        let host = SimHost::over(RecordedHost::new(record), catalogue);
+        Ok(host.noting(Beginning::Simulated("what was recorded of another host")))
     }
 
     fn over(recorded: RecordedHost, catalogue: Arc<Catalogue>) -> SimHost {
@@ -119,7 +123,7 @@ impl SimHost {
         if !runs {
             host.switch_off();
         }
-        SimHost { host }
+        SimHost { host, beginnings: Vec::new() }
     }
 
     /// The release of Debian, such as `13`.

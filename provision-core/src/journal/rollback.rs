@@ -9,7 +9,7 @@ use super::record::{EffectRecord, RunId};
 use super::undo::Undo;
 use super::{HostKey, Journal, Recorder};
 use crate::apply::ApplyOptions;
-use crate::effect::{Effect, UnitAction};
+use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, Overlay};
 use crate::observe::{Event, Observer};
@@ -155,7 +155,7 @@ impl<'a> Undoing<'a> {
         for effect in &effects {
             self.stale_units |= touches_unit_files(effect);
             if let Effect::Packages(transaction) = effect {
-                let preview = self.overlay.base().preview(transaction);
+                let preview = self.overlay.base().preview(&self.with_releases(transaction)?);
                 let unknown = preview.as_ref().err().map(ToString::to_string);
                 if let Some(error) = preview.as_ref().err().filter(|error| error.kind() != ErrorKind::Unknown) {
                     let verdict = Verdict::Failed { error: error.clone() };
@@ -177,6 +177,18 @@ impl<'a> Undoing<'a> {
         }
         self.push(record, Verdict::Change, effects, changes);
         Ok(())
+    }
+
+    /// A transaction as it would be alone: with the releases of held packages that come before it in this plan.
+    fn with_releases(&self, transaction: &PackageTransaction) -> Result<PackageTransaction> {
+        let mut alone = transaction.clone();
+        for name in transaction.names() {
+            let released = self.overlay.base().package(name)?.hold && !self.overlay.package(name)?.hold;
+            if released && !alone.unhold.iter().any(|known| known == name) {
+                alone.unhold.push(name.to_owned());
+            }
+        }
+        Ok(alone)
     }
 
     /// What people see of it: texts that all may read, and kinds.
@@ -377,5 +389,28 @@ impl Rollback {
         let result = host.perform(effect);
         recorder.conclude(&entry, effect, result.as_ref().err(), host);
         result.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SimHost;
+    use crate::journal::MemoryStore;
+
+    /// Asked about its removal, apt knows nothing of the release that comes before it in the same undo.
+    #[test]
+    fn a_package_that_was_installed_and_then_held_can_be_removed_again() -> Result<()> {
+        let names = || vec!["hello".to_owned()];
+        let host = SimHost::debian(13).with_package("hello").with_held_package("hello");
+        let (key, store) = (HostKey::random()?, MemoryStore::new());
+        let store: std::sync::Arc<dyn crate::journal::StateStore> = std::sync::Arc::new(store);
+        let undoing = Undoing::new(Keeper { key: &key, store: &store }, &host, RollbackOptions::default());
+        let purge = PackageTransaction { purge: names(), ..PackageTransaction::default() };
+        assert_eq!(undoing.with_releases(&purge)?.unhold, Vec::<String>::new());
+        let release = PackageTransaction { unhold: names(), ..PackageTransaction::default() };
+        undoing.overlay.perform(&Effect::Packages(release))?;
+        assert_eq!(undoing.with_releases(&purge)?.unhold, names());
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What holds for every site: converging twice does nothing, a run can be undone, independent resources commute.
 
+use std::collections::BTreeMap;
+
 use crate::apply::ApplyOptions;
 use crate::effect::Effect;
 use crate::graph::Graph;
@@ -7,10 +9,11 @@ use crate::host::SimHost;
 use crate::journal::{Journal, MemoryStore, RollbackOptions};
 use crate::plan::PlanOptions;
 
-use super::{Failure, Run};
+use super::tried::Fresh;
+use super::{Failure, Observed, Run, Tried};
 
 /// How many orders are tried.
-const ORDERS: u64 = 8;
+pub(crate) const ORDERS: u64 = 8;
 
 /// Converges a copy of a host, and again: the second time there is nothing to do. Gives the host and the first run.
 ///
@@ -18,12 +21,17 @@ const ORDERS: u64 = 8;
 /// The first run fails, or the second has something to do.
 pub fn idempotent(graph: &Graph, host: &SimHost) -> Result<(SimHost, Run), Failure> {
     let host = host.clone();
-    host.take_effects();
     let journal = Journal::new(MemoryStore::new());
     let first = Run::of(graph, &host, &journal)?.succeeded()?;
+    second_run_is_quiet(graph, &host, &journal)?;
+    Ok((host, first))
+}
+
+/// Converges a host that was converged.
+pub(crate) fn second_run_is_quiet(graph: &Graph, host: &dyn Tried, journal: &Journal) -> Result<(), Failure> {
     host.take_effects();
     host.pass_time(60);
-    let second = Run::of(graph, &host, &journal)?;
+    let second = Run::of(graph, &host, journal)?;
     if !second.plan().is_empty() {
         return Err(Failure::of_plan("the second run has something to do", second.plan()));
     }
@@ -31,7 +39,7 @@ pub fn idempotent(graph: &Graph, host: &SimHost) -> Result<(SimHost, Run), Failu
     if let Some(effect) = host.take_effects().first() {
         return Err(Failure::new(format!("the second run is not quiet: it does `{effect}`")).plan(second.plan()));
     }
-    Ok((host, first))
+    Ok(())
 }
 
 /// Converges a copy of a host and undoes that: the host is then as it was, but for what cannot be undone.
@@ -40,9 +48,13 @@ pub fn idempotent(graph: &Graph, host: &SimHost) -> Result<(SimHost, Run), Failu
 /// A run fails, or something is not as it was.
 pub fn rolls_back(graph: &Graph, host: &SimHost) -> Result<(), Failure> {
     let host = host.clone();
-    let before = host.differences();
-    let journal = Journal::new(MemoryStore::new());
+    let (before, journal) = (host.observed()?, Journal::new(MemoryStore::new()));
     let run = Run::of(graph, &host, &journal)?.succeeded()?;
+    undo_is_exact(&run, &before, &host, &journal)
+}
+
+/// Undoes a run.
+pub(crate) fn undo_is_exact(run: &Run, before: &Observed, host: &dyn Tried, journal: &Journal) -> Result<(), Failure> {
     let Some(number) = run.report().run else { return Ok(()) };
     // What was interrupted nobody interrupts again.
     let one_way =
@@ -55,16 +67,17 @@ pub fn rolls_back(graph: &Graph, host: &SimHost) -> Result<(), Failure> {
     if !report.is_success() {
         return Err(Failure::of_report(&report, &rollback.plan).in_case("undoing the run"));
     }
-    // What a start has pulled in stays up: nobody knows who else needs it.
-    let observed = |mut lines: std::collections::BTreeMap<String, String>| {
-        lines.retain(|what, _| !what.ends_with(".target"));
-        lines
-    };
-    let (before, after) = (observed(before), observed(host.differences()));
+    let (before, after) = (without_targets(before.lines.clone()), without_targets(host.observed()?.lines));
     if after == before || one_way {
         return Ok(());
     }
     Err(Failure::of_hosts("after the undo the host is not as it was", &before, &after).plan(run.plan()))
+}
+
+/// What a start has pulled in stays up: nobody knows who else needs it.
+pub(crate) fn without_targets(mut lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    lines.retain(|what, _| !what.ends_with(".target"));
+    lines
 }
 
 /// Converges copies of a host with independent resources in several orders, and with several at a time: the host is the
@@ -73,20 +86,29 @@ pub fn rolls_back(graph: &Graph, host: &SimHost) -> Result<(), Failure> {
 /// # Errors
 /// A run fails, or a host differs.
 pub fn in_any_order(graph: &Graph, host: &SimHost) -> Result<usize, Failure> {
-    let run = |options: ApplyOptions| -> Result<SimHost, Failure> {
-        let host = host.clone();
-        let journal = Journal::new(MemoryStore::new());
-        Run::with(graph, &host, &journal, PlanOptions::default(), options)?.succeeded()?;
-        Ok(host)
+    order_does_not_matter(graph, ORDERS, &|attempt| attempt(&host.clone()))
+}
+
+/// The same for so many orders, on hosts that are all alike.
+pub(crate) fn order_does_not_matter(graph: &Graph, orders: u64, fresh: &Fresh<'_>) -> Result<usize, Failure> {
+    let run = |options: ApplyOptions| -> Result<BTreeMap<String, String>, Failure> {
+        let mut lines = BTreeMap::new();
+        fresh(&mut |host| {
+            let journal = Journal::new(MemoryStore::new());
+            Run::with(graph, &host, &journal, PlanOptions::default(), options.clone())?.succeeded()?;
+            lines = host.observed()?.lines;
+            Ok(())
+        })?;
+        Ok(lines)
     };
-    let wanted = run(ApplyOptions::default())?.differences();
-    let mut orders: Vec<(String, ApplyOptions)> = (1..=ORDERS)
+    let wanted = run(ApplyOptions::default())?;
+    let mut ways: Vec<(String, ApplyOptions)> = (1..=orders)
         .map(|seed| (format!("in order {seed}"), ApplyOptions { shuffle: Some(seed), ..ApplyOptions::default() }))
         .collect();
-    orders.push(("with 4 at a time".to_owned(), ApplyOptions { jobs: 4, ..ApplyOptions::default() }));
-    let count = orders.len();
-    for (case, options) in orders {
-        let found = run(options).map_err(|failure| failure.in_case(&case))?.differences();
+    ways.push(("with 4 at a time".to_owned(), ApplyOptions { jobs: 4, ..ApplyOptions::default() }));
+    let count = ways.len();
+    for (case, options) in ways {
+        let found = run(options).map_err(|failure| failure.in_case(&case))?;
         if found != wanted {
             return Err(Failure::of_hosts(&format!("{case} the host is another"), &wanted, &found));
         }

@@ -24,7 +24,8 @@ struct Parts {
 }
 
 impl Failure {
-    pub(crate) fn new(what: impl Into<String>) -> Failure {
+    /// One in these words.
+    pub fn new(what: impl Into<String>) -> Failure {
         Failure(Box::new(Parts { what: what.into(), ..Parts::default() }))
     }
 
@@ -62,7 +63,8 @@ impl Failure {
     }
 
     /// Puts something in front of what failed: the case that it was.
-    pub(crate) fn in_case(mut self, case: impl fmt::Display) -> Failure {
+    #[must_use]
+    pub fn in_case(mut self, case: impl fmt::Display) -> Failure {
         self.0.what = format!("{case}: {}", self.0.what);
         self
     }
@@ -125,12 +127,8 @@ impl Failure {
         }
     }
 
-    /// The first thing in which two hosts differ.
-    pub(crate) fn of_hosts(
-        what: &str,
-        expected: &BTreeMap<String, String>,
-        found: &BTreeMap<String, String>,
-    ) -> Failure {
+    /// The first thing in which two hosts differ, each as lines by what they are about.
+    pub fn of_hosts(what: &str, expected: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Failure {
         let line = |lines: &BTreeMap<String, String>, key: &String| lines.get(key).cloned();
         let keys = expected.keys().chain(found.keys());
         let first = keys.filter(|key| line(expected, key) != line(found, key)).min();

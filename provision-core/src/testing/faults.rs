@@ -10,7 +10,8 @@ use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;
 
-use super::{Failure, Run};
+use super::tried::Fresh;
+use super::{Failure, Observed, Run, Tried};
 
 /// What a sweep came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,22 +30,74 @@ pub struct Survived {
 pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, Failure> {
     host.take_effects();
     let well = host.clone();
+    let before = well.observed()?;
     let run = Run::of(graph, &well, &Journal::new(MemoryStore::new()))?.succeeded()?;
-    let (wanted, effects) = (well.differences(), well.take_effects());
-    let mut survived = Survived { effects: effects.len(), faults: 0 };
-    for (at, effect) in effects.iter().enumerate() {
-        for fault in Fault::ALL {
-            let dies = matches!(fault, Fault::DiesBefore | Fault::DiesAfter);
-            for power in if dies { &[false, true][..] } else { &[false][..] } {
-                let case = Case { graph, fault, at, power: *power, after_well: run.report() };
-                let what = if *power { ", and the power with it," } else { "" };
-                case.meet(&host.clone(), &wanted)
-                    .map_err(|failure| failure.in_case(format!("after {fault:?}{what} at `{effect}`")))?;
-                survived.faults += 1;
+    let well = Well { before, after: well.observed()?, effects: well.take_effects(), report: run.report().clone() };
+    let sweep = Sweep { faults: &Fault::ALL, points: usize::MAX, power: true, looks_at_files: false };
+    let mut survived = Survived { effects: well.effects.len(), faults: 0 };
+    sweep.over(graph, &well, &|attempt| attempt(&host.clone()), &mut |_, result| {
+        survived.faults += 1;
+        result
+    })?;
+    Ok(survived)
+}
+
+/// A run that went well, which others are compared with.
+pub(crate) struct Well {
+    pub(crate) before: Observed,
+    pub(crate) after: Observed,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) report: Report,
+}
+
+/// Which faults are met.
+pub(crate) struct Sweep<'a> {
+    /// What happens.
+    pub(crate) faults: &'a [Fault],
+    /// At how many effects, from the first.
+    pub(crate) points: usize,
+    /// Whether a death also takes the power.
+    pub(crate) power: bool,
+    /// Whether files must be whole where the run died.
+    pub(crate) looks_at_files: bool,
+}
+
+/// What a fault has shown to be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It is not told.
+    Silence,
+    /// A file is torn.
+    Torn,
+    /// It is not survived.
+    Lost,
+}
+
+impl Sweep<'_> {
+    /// Lets runs meet the faults, each on a host of its own, and tells what came of each until told to end.
+    pub(crate) fn over(
+        &self,
+        graph: &Graph,
+        well: &Well,
+        fresh: &Fresh<'_>,
+        tell: &mut dyn FnMut(Shown, Result<(), Failure>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for (at, effect) in well.effects.iter().enumerate().take(self.points) {
+            for fault in self.faults {
+                let dies = matches!(fault, Fault::DiesBefore | Fault::DiesAfter);
+                for power in if dies && self.power { &[false, true][..] } else { &[false][..] } {
+                    let files = dies && self.looks_at_files;
+                    let case = Case { graph, fault: *fault, at, power: *power, files, well };
+                    let what = if *power { ", and the power with it," } else { "" };
+                    let mut shown = Shown::Lost;
+                    let result = fresh(&mut |host| case.meet(host, &mut shown));
+                    let place = format!("after {fault:?}{what} at `{effect}`");
+                    tell(shown, result.map_err(|failure| failure.in_case(place)))?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(survived)
 }
 
 struct Case<'a> {
@@ -52,20 +105,26 @@ struct Case<'a> {
     fault: Fault,
     at: usize,
     power: bool,
-    after_well: &'a Report,
+    files: bool,
+    well: &'a Well,
 }
 
 impl Case<'_> {
-    fn meet(&self, host: &SimHost, wanted: &BTreeMap<String, String>) -> Result<(), Failure> {
+    fn meet(&self, host: &dyn Tried, shown: &mut Shown) -> Result<(), Failure> {
+        host.take_effects();
         let store = MemoryStore::new();
-        let faulty = Faulty::new(host, self.at, self.fault);
+        let faulty = Faulty::new(&host, self.at, self.fault);
         let dead = Journal::new(store.clone().switched_by(faulty.death()));
         let planned = self.graph.plan(&faulty, &PlanOptions::default())?;
         let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
         let recorder = Some(dead.begin(info)?);
         let report = planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
         if faulty.has_struck() && report.is_success() && self.graph.has_no_retries() {
+            *shown = Shown::Silence;
             return Err(Failure::new("the run says that all went well").plan(planned.plan()));
+        }
+        if self.files {
+            self.find_torn_file(host).inspect_err(|_| *shown = Shown::Torn)?;
         }
         let mut done: Vec<Option<Effect>> = host.take_effects().into_iter().map(Some).collect();
         if self.power {
@@ -73,10 +132,11 @@ impl Case<'_> {
             done.push(None);
         }
         let journal = Journal::new(store);
-        let next = Run::of(self.graph, host, &journal)?;
+        let next = Run::of(self.graph, &host, &journal)?;
         let next = next.succeeded().map_err(|failure| failure.in_case("the next run"))?;
         done.extend(host.take_effects().into_iter().map(Some));
-        let (wanted, found) = (self.comparable(wanted.clone()), self.comparable(host.differences()));
+        let wanted = self.comparable(self.well.after.lines.clone());
+        let found = self.comparable(host.observed()?.lines);
         if found != wanted {
             return Err(Failure::of_hosts("after the next run the host is another", &wanted, &found).plan(next.plan()));
         }
@@ -84,13 +144,23 @@ impl Case<'_> {
             return Err(Failure::new(format!("{} is still owed because of {}", owed.id, owed.because)));
         }
         self.find_lost_reaction(&done)?;
-        let last = Run::of(self.graph, host, &journal)?;
+        let last = Run::of(self.graph, &host, &journal)?;
         match host.take_effects().first() {
             None => Ok(()),
             Some(effect) => {
                 Err(Failure::new(format!("the run after the next is not quiet: it does `{effect}`")).plan(last.plan()))
             }
         }
+    }
+
+    /// Each file is as it was before the run, or as it is after one that went well.
+    fn find_torn_file(&self, host: &dyn Tried) -> Result<(), Failure> {
+        for (path, held) in host.observed()?.held {
+            if [&self.well.before, &self.well.after].iter().all(|known| known.held.get(&path) != Some(&held)) {
+                return Err(Failure::new(format!("{path} is neither old nor new")).difference(held));
+            }
+        }
+        Ok(())
     }
 
     /// What can be compared: units that nobody declares are after a boot as that makes them.
@@ -104,9 +174,9 @@ impl Case<'_> {
     /// Whoever was to react to a change must have read what is there now: after the last change that it reacts to it was
     /// started, restarted or reloaded, or the host was.
     fn find_lost_reaction(&self, done: &[Option<Effect>]) -> Result<(), Failure> {
-        for step in self.after_well.steps.iter().filter(|step| !step.reacted_to.is_empty()) {
+        for step in self.well.report.steps.iter().filter(|step| !step.reacted_to.is_empty()) {
             let units: Vec<&String> = step.effects.iter().filter_map(unit_that_reads_anew).collect();
-            let causes = self.after_well.steps.iter().filter(|cause| step.reacted_to.contains(&cause.id));
+            let causes = self.well.report.steps.iter().filter(|cause| step.reacted_to.contains(&cause.id));
             let changes: Vec<&Effect> = causes.flat_map(|cause| &cause.effects).collect();
             let last_change =
                 done.iter().rposition(|effect| effect.as_ref().is_some_and(|effect| changes.contains(&effect)));

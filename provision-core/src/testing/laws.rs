@@ -34,11 +34,16 @@
 
 mod acting;
 mod case;
+mod claims;
 #[cfg(feature = "nickel")]
 mod contract;
 mod declaring;
+mod ground;
+mod life;
 mod looking;
+mod part;
 mod secrets;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,7 +54,11 @@ use crate::resource::Resource;
 use super::Failure;
 
 pub use case::Case;
-use case::{Trial, TypeCases};
+use case::TypeCases;
+use ground::Simulated;
+pub use ground::{Extent, Ground, Part};
+use verdicts::Notes;
+pub use verdicts::{Verdict, Verdicts};
 
 /// A law that every resource type keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,142 +163,58 @@ impl Laws {
         self
     }
 
-    /// Tries every law with every type.
+    /// Tries every law with every type, on simulated hosts.
     pub fn try_all(&self) -> Verdicts {
+        self.try_on(&Simulated)
+    }
+
+    /// Tries the laws with every type on other hosts: those laws that are about a host, and as much as the ground says.
+    pub fn try_on(&self, ground: &dyn Ground) -> Verdicts {
         let mut verdicts = Verdicts::default();
         for name in self.registry.names() {
             match self.types.get(name) {
-                Some(cases) => self.try_type(name, cases, &mut verdicts),
                 None => verdicts.untried.push(name),
+                Some(cases) => match ground.extent() {
+                    Extent::Whole => self.try_type(name, cases, ground, &mut verdicts),
+                    Extent::Part(part) => part::try_type(name, cases, part, ground, &mut verdicts),
+                },
             }
         }
         verdicts
     }
 
-    fn try_type(&self, name: &'static str, cases: &TypeCases, verdicts: &mut Verdicts) {
+    fn try_type(&self, name: &'static str, cases: &TypeCases, ground: &dyn Ground, verdicts: &mut Verdicts) {
         for law in Law::ALL {
-            let (mut trials, mut breaches) = (0, Vec::new());
-            let mut note = |case: &str, result: Trial| match result {
-                Ok(count) => trials += count,
-                Err(failure) => breaches.push(failure.in_case(case)),
-            };
+            let mut notes = Notes::default();
             match law {
                 Law::ContractAndTypeAgree => {
                     #[cfg(feature = "nickel")]
-                    note("declarations", contract::agrees(&self.registry, name, cases));
+                    notes.note("declarations", contract::agrees(&self.registry, name, cases));
                 }
-                Law::RoundTripAndClosed => note("declarations", declaring::round_trip_and_closed(cases)),
-                Law::PlanIsIdempotent => note("states", looking::plan_is_idempotent(cases)),
-                Law::OrderDoesNotMatter => note("pairs", acting::order_does_not_matter(cases)),
+                Law::RoundTripAndClosed => notes.note("declarations", declaring::round_trip_and_closed(cases)),
+                Law::PlanIsIdempotent => notes.note("states", looking::plan_is_idempotent(cases)),
+                Law::OrderDoesNotMatter => notes.note("pairs", acting::in_every_order(cases)),
                 _ => {
                     for case in &cases.cases {
                         let result = match law {
-                            Law::LookingNeverWrites => looking::looking_never_writes(case),
-                            Law::ThePlanIsWhatHappens => acting::the_plan_is_what_happens(case),
-                            Law::TheSecondRunIsQuiet => acting::the_second_run_is_quiet(case),
                             Law::ACrashIsSurvived => acting::a_crash_is_survived(case),
                             Law::NoTornFiles => acting::no_torn_files(case),
-                            Law::NothingOutsideItsClaims => acting::nothing_outside_its_claims(case),
-                            Law::FailuresAreReported => acting::failures_are_reported(case),
-                            Law::AnEmptyWorldIsSurvived => looking::an_empty_world_is_survived(case),
-                            Law::SecretsStayIn => secrets::stay_in(case),
-                            _ => acting::undo_is_exact(case),
+                            Law::FailuresAreReported => {
+                                acting::failures_are_reported(case, &acting::FAILURES, usize::MAX, ground)
+                            }
+                            Law::AnEmptyWorldIsSurvived => looking::an_empty_world_is_survived(case, ground),
+                            Law::SecretsStayIn => secrets::stay_in(case, usize::MAX, ground),
+                            _ => life::step(case, law, ground),
                         };
-                        note(&case.name, result);
+                        notes.note(&case.name, result);
                     }
                 }
             }
-            if law == Law::SecretsStayIn && trials == 0 && breaches.is_empty() && secrets::can_be_named(cases) {
-                breaches.push(Failure::new("no case can hold a secret, and an attribute can name one"));
+            if law == Law::SecretsStayIn && notes.is_empty() && secrets::can_be_named(cases) {
+                notes.note("cases", Err(Failure::new("none can hold a secret, and an attribute can name one")));
             }
-            verdicts.entries.push(Verdict { of: name, law, trials, breaches });
+            verdicts.entries.push(notes.verdict(name, law));
         }
-    }
-}
-
-/// What the laws came to.
-#[derive(Default)]
-pub struct Verdicts {
-    entries: Vec<Verdict>,
-    untried: Vec<&'static str>,
-}
-
-/// What a law came to for a type.
-pub struct Verdict {
-    /// The type.
-    pub of: &'static str,
-    /// The law.
-    pub law: Law,
-    /// How often it was tried.
-    pub trials: usize,
-    /// Where it was broken.
-    pub breaches: Vec<Failure>,
-}
-
-impl Verdicts {
-    /// One for each type and law.
-    pub fn entries(&self) -> &[Verdict] {
-        &self.entries
-    }
-
-    /// The types of the registry that have no cases.
-    pub fn untried(&self) -> &[&'static str] {
-        &self.untried
-    }
-
-    /// The laws that are broken.
-    pub fn broken(&self) -> Vec<Law> {
-        let mut laws: Vec<Law> =
-            self.entries.iter().filter(|verdict| !verdict.breaches.is_empty()).map(|verdict| verdict.law).collect();
-        laws.sort_unstable();
-        laws.dedup();
-        laws
-    }
-
-    /// Whether every type keeps every law.
-    pub fn all_kept(&self) -> bool {
-        self.untried.is_empty() && self.broken().is_empty()
-    }
-
-    /// Asserts that every type keeps every law.
-    ///
-    /// # Panics
-    /// With every breach, and the table.
-    pub fn assert(&self) {
-        assert!(self.all_kept(), "{self}");
-    }
-}
-
-/// How often each law was tried for each type; then every breach.
-impl fmt::Display for Verdicts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut types: Vec<&str> = self.entries.iter().map(|verdict| verdict.of).collect();
-        types.dedup();
-        write!(f, "{:36}", "")?;
-        types.iter().try_for_each(|name| write!(f, " {name:>15}"))?;
-        writeln!(f)?;
-        for law in Law::ALL {
-            write!(f, "{:36}", law.to_string())?;
-            for name in &types {
-                let found = self.entries.iter().find(|verdict| verdict.of == *name && verdict.law == law);
-                let cell = match found {
-                    Some(verdict) if !verdict.breaches.is_empty() => "BROKEN".to_owned(),
-                    Some(verdict) => verdict.trials.to_string(),
-                    None => String::new(),
-                };
-                write!(f, " {cell:>15}")?;
-            }
-            writeln!(f)?;
-        }
-        for name in &self.untried {
-            writeln!(f, "\n{name} has no cases: give some with `Laws::of`")?;
-        }
-        for verdict in &self.entries {
-            for breach in &verdict.breaches {
-                writeln!(f, "\n{} breaks the law {}: {breach}", verdict.of, verdict.law)?;
-            }
-        }
-        Ok(())
     }
 }
 

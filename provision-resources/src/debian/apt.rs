@@ -106,7 +106,9 @@ fn arguments(transaction: &PackageTransaction, first: &[&str]) -> Vec<String> {
         argv.push("--allow-downgrades".to_owned());
     }
     let held = |name: &String| transaction.hold.contains(name) || transaction.unhold.contains(name);
-    if transaction.install.iter().any(|request| held(&request.name)) {
+    let removed = transaction.remove.iter().chain(&transaction.purge);
+    // What it releases is still held when apt is asked what would be done.
+    if transaction.install.iter().map(|request| &request.name).chain(removed).any(held) {
         argv.push("--allow-change-held-packages".to_owned());
     }
     // With both kinds of removal, those to purge are removed here and purged afterwards.
@@ -387,6 +389,13 @@ mod tests {
             "-s -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends \
              --purge install -- hello=2.10-3 less-"
         ));
+    }
+
+    #[test]
+    fn a_package_can_be_released_and_removed_in_one_transaction() {
+        let (purge, unhold) = (vec!["hello".to_owned()], vec!["hello".to_owned()]);
+        let transaction = PackageTransaction { purge, unhold, ..PackageTransaction::default() };
+        assert!(arguments(&transaction, &["-s"]).contains(&"--allow-change-held-packages".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::SimHost;
+use super::{Beginning, SimHost};
 use crate::effect::{
     Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, UnitAction, UserChanges,
 };
@@ -38,18 +38,22 @@ fn root(mode: u32) -> Access {
 }
 
 impl SimHost {
-    fn put(&self, at: &str, kind: FileKind, mode: u32, data: Option<Content>) {
+    fn put(mut self, at: &str, kind: FileKind, mode: u32, data: Option<Content>) -> SimHost {
         let at = path(at);
+        let missing = self.missing_above(&at);
         self.host.make_directories(&at).expect("directories can be put there");
         self.host.place(&at, kind, root(mode), data).expect("it can be put there");
+        self.note_path(&at, missing);
+        self
     }
 
     /// Performs an effect that the host begins with.
-    fn begin(&self, effect: Effect) {
+    fn begin(self, effect: Effect) -> SimHost {
         if let Err(error) = self.perform(&effect) {
             panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default());
         }
         self.take_effects();
+        self.noting(Beginning::of(effect))
     }
 
     /// With a file that belongs to root (`0644`), and the directories above it.
@@ -58,8 +62,7 @@ impl SimHost {
     /// If the path is not absolute.
     #[must_use]
     pub fn with_file(self, at: &str, content: impl Into<Content>) -> SimHost {
-        self.put(at, FileKind::File, 0o644, Some(content.into()));
-        self
+        self.put(at, FileKind::File, 0o644, Some(content.into()))
     }
 
     /// With a directory that belongs to root (`0755`).
@@ -68,8 +71,7 @@ impl SimHost {
     /// If the path is not absolute.
     #[must_use]
     pub fn with_directory(self, at: &str) -> SimHost {
-        self.put(at, FileKind::Directory, 0o755, None);
-        self
+        self.put(at, FileKind::Directory, 0o755, None)
     }
 
     /// With a symbolic link.
@@ -78,8 +80,7 @@ impl SimHost {
     /// If the path is not absolute.
     #[must_use]
     pub fn with_link(self, at: &str, target: &str) -> SimHost {
-        self.put(at, FileKind::Symlink, 0o777, Some(target.into()));
-        self
+        self.put(at, FileKind::Symlink, 0o777, Some(target.into()))
     }
 
     /// With one more name for a file that is there.
@@ -87,10 +88,12 @@ impl SimHost {
     /// # Panics
     /// If a path is not absolute.
     #[must_use]
-    pub fn with_hard_link(self, at: &str, of: &str) -> SimHost {
+    pub fn with_hard_link(mut self, at: &str, of: &str) -> SimHost {
+        let missing = self.missing_above(&path(at));
         self.host.make_directories(&path(at)).expect("directories can be put there");
         self.host.place_hard_link(&path(at), &path(of)).expect("the file can have another name");
-        self
+        missing.iter().rev().for_each(|directory| self.note_image(directory, true));
+        self.noting(Beginning::HardLink { at: path(at), of: path(of) })
     }
 
     /// With another owner, group and mode for what is at a path.
@@ -105,8 +108,7 @@ impl SimHost {
             group: Some(group.to_owned()),
             mode: Some(Mode::new(mode)),
             attributes: crate::effect::AttributeChanges::default(),
-        });
-        self
+        })
     }
 
     /// With extended attributes and flags of what is at a path.
@@ -114,8 +116,9 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
-    pub fn with_attributes(self, at: &str, xattrs: &[(&str, Content)], flags: FileFlags) -> SimHost {
+    pub fn with_attributes(mut self, at: &str, xattrs: &[(&str, Content)], flags: FileFlags) -> SimHost {
         self.host.place_attributes(&path(at), xattrs, flags).expect("attributes can be put there");
+        self.note_image(&path(at), false);
         self
     }
 
@@ -127,7 +130,7 @@ impl SimHost {
     pub fn with_mount(self, at: &str) -> SimHost {
         let host = self.with_directory(at);
         host.host.mount(&path(at), false).expect("the directory is there");
-        host
+        host.noting(Beginning::Simulated("a mounted file system"))
     }
 
     /// With a directory that another file system is mounted on, which can only be read.
@@ -138,14 +141,14 @@ impl SimHost {
     pub fn with_read_only_mount(self, at: &str) -> SimHost {
         let host = if self.file(at).exists() { self } else { self.with_directory(at) };
         host.host.mount(&path(at), true).expect("the directory is there");
-        host
+        host.noting(Beginning::Simulated("a mounted file system"))
     }
 
     /// With so many bytes left on the disk.
     #[must_use]
     pub fn with_free_space(self, bytes: u64) -> SimHost {
         self.host.set_free_space(bytes);
-        self
+        self.noting(Beginning::Simulated("a disk with so many bytes left"))
     }
 
     /// With a package of the catalogue installed, and all that it depends on.
@@ -156,15 +159,14 @@ impl SimHost {
     pub fn with_package(self, name: &str) -> SimHost {
         let request = PackageRequest { name: name.to_owned(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        self.begin(Effect::Packages(transaction));
-        self
+        self.begin(Effect::Packages(transaction))
     }
 
     /// With a package in a state, whatever the catalogue says.
     #[must_use]
     pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
         self.host.set_package(name, state);
-        self
+        self.noting(Beginning::Simulated("a package in a given state"))
     }
 
     /// With a package of the catalogue that was unpacked, and whose installation was then interrupted.
@@ -180,17 +182,17 @@ impl SimHost {
             Err(error) => panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default()),
         };
         // All are unpacked, and all but the last one are configured.
-        let host = self.with_dpkg_killed_after((2 * coming).saturating_sub(1));
-        let _ = host.perform(&Effect::Packages(transaction));
-        host.take_effects();
-        host
+        self.host.kill_dpkg_after((2 * coming).saturating_sub(1));
+        let _ = self.perform(&Effect::Packages(transaction));
+        self.take_effects();
+        self.noting(Beginning::InterruptedPackage(name.to_owned()))
     }
 
     /// With a dpkg that is killed in the next transaction, after so many packages were removed, unpacked or configured.
     #[must_use]
     pub fn with_dpkg_killed_after(self, steps: usize) -> SimHost {
         self.host.kill_dpkg_after(steps);
-        self
+        self.noting(Beginning::Simulated("a dpkg that is killed"))
     }
 
     /// With a package that upgrades leave alone.
@@ -199,36 +201,35 @@ impl SimHost {
         self.begin(Effect::Packages(PackageTransaction {
             hold: vec![name.to_owned()],
             ..PackageTransaction::default()
-        }));
-        self
+        }))
     }
 
     /// With these versions of a package on offer, the preferred one first.
     #[must_use]
     pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
         self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
-        self
+        self.noting(Beginning::Simulated("given versions on offer"))
     }
 
     /// With package lists that were fetched so many seconds ago; `None` if they never were.
     #[must_use]
     pub fn with_lists_age(self, lists_age: Option<u64>) -> SimHost {
         self.host.set_lists_age(lists_age);
-        self
+        self.noting(Beginning::Simulated("package lists of a given age"))
     }
 
     /// With another program that holds the lock of the package database for longer than anybody waits.
     #[must_use]
     pub fn with_package_lock(self, holder: &str) -> SimHost {
         self.host.set_package_lock(Some(holder.to_owned()));
-        self
+        self.noting(Beginning::Simulated("a package database that is locked"))
     }
 
     /// As a directory that holds an installation, in which no unit runs. What comes later is as in one.
     #[must_use]
     pub fn switched_off(self) -> SimHost {
         self.host.switch_off();
-        self
+        self.noting(Beginning::Simulated("no unit running"))
     }
 
     /// With a user, its group of the same name and its home directory.
@@ -239,8 +240,7 @@ impl SimHost {
     pub fn with_user(self, name: &str) -> SimHost {
         let user =
             CreateUser { name: name.to_owned(), system: false, create_home: true, attributes: UserChanges::default() };
-        self.begin(Effect::CreateUser(user));
-        self
+        self.begin(Effect::CreateUser(user))
     }
 
     /// With a group.
@@ -249,15 +249,14 @@ impl SimHost {
     /// If the group exists already.
     #[must_use]
     pub fn with_group(self, name: &str) -> SimHost {
-        self.begin(Effect::CreateGroup { name: name.to_owned(), gid: None, system: false });
-        self
+        self.begin(Effect::CreateGroup { name: name.to_owned(), gid: None, system: false })
     }
 
     /// With a unit in a state, whatever its files say.
     #[must_use]
     pub fn with_unit(self, name: &str, state: UnitState) -> SimHost {
         self.host.set_unit(name, state);
-        self
+        self.noting(Beginning::Simulated("a unit in a given state"))
     }
 
     /// With a unit that was started, after the service manager has read its files.
@@ -266,9 +265,8 @@ impl SimHost {
     /// It does not start.
     #[must_use]
     pub fn with_started_unit(self, name: &str) -> SimHost {
-        self.begin(Effect::ReloadUnits);
-        self.begin(Effect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start });
-        self
+        let start = Effect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start };
+        self.begin(Effect::ReloadUnits).begin(start)
     }
 
     /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.
@@ -279,7 +277,7 @@ impl SimHost {
         script: impl Fn(&dyn HostView, UnitAction) -> Result<()> + Send + Sync + 'static,
     ) -> SimHost {
         self.host.set_unit_script(&super::looks::unit_name(name), Arc::new(script));
-        self
+        self.noting(Beginning::Simulated("a unit that follows a script"))
     }
 
     /// With a unit that never starts.
@@ -293,13 +291,13 @@ impl SimHost {
     #[must_use]
     pub fn with_command(self, words: &str, output: Output) -> SimHost {
         self.host.set_command(words, output.into());
-        self
+        self.noting(Beginning::Simulated("a command that gives a certain answer"))
     }
 
     /// With a command that does these things to the host.
     #[must_use]
     pub fn with_command_effects(self, words: &str, effects: Vec<Effect>) -> SimHost {
         self.host.set_command(words, CommandScript { output: Output::default(), effects });
-        self
+        self.noting(Beginning::Simulated("a command that does certain things"))
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::effect::Content;
+use crate::effect::{Content, Effect};
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::host::SimHost;
 use crate::journal::HostKey;
+use crate::plan::PlanOptions;
 use crate::registry::Common;
 use crate::resource::{DynResource, DynState, Resource, ResourceId};
 use crate::secret::MemorySecrets;
@@ -42,8 +43,8 @@ impl<R: Resource> Case<R> {
     }
 
     pub(super) fn erased(self) -> ErasedCase {
-        let Case { name, host, id, want, sources } = self;
-        host.take_effects();
+        let Case { name, mut host, id, want, sources } = self;
+        host.note_effects();
         let attributes = DynResource::all_attributes(&want).unwrap_or_default();
         ErasedCase { name, host, id, attributes, sources, build: build::<R> }
     }
@@ -105,6 +106,14 @@ impl ErasedCase {
         (self.build)(&self.attributes).map_err(|error| {
             Failure::new(format!("a declaration does not survive being written down: {error}")).at(&self.id, None)
         })
+    }
+
+    /// Whether packages are installed or removed to bring it about.
+    pub(super) fn brings_packages(&self) -> Result<bool, Failure> {
+        let graph = self.graph()?;
+        let planned = graph.plan(&self.host(), &PlanOptions::default())?;
+        let mut effects = planned.plan().steps.iter().flat_map(|step| &step.effects);
+        Ok(effects.any(|effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages)))
     }
 
     /// The resource alone on a site.

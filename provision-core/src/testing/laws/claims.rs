@@ -1,0 +1,177 @@
+//! What claims say of what was done, and of what has changed.
+
+use crate::effect::{Effect, PackageTransaction};
+use crate::host::HostView;
+use crate::path::HostPath;
+use crate::resource::{Claim, Hold, Target};
+use crate::testing::Observed;
+
+/// Whether anything is claimed that a question fits.
+type Owned<'a> = dyn Fn(&dyn Fn(&Target) -> bool) -> bool + 'a;
+
+/// What an effect changes that nobody claims.
+pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -> Option<String> {
+    let owned = |is_it: &dyn Fn(&Target) -> bool| {
+        claims.iter().any(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes) && is_it(&claim.target))
+    };
+    let path_is_claimed = |path: &HostPath| {
+        let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
+        // Directories on the way to what it claims may have to be made.
+        let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
+        owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads))
+    };
+    if let Some(path) = effect.path() {
+        return (!path_is_claimed(path)).then(|| path.to_string());
+    }
+    let user = |name: &str| owned(&|target| matches!(target, Target::User(claimed) if claimed == name));
+    let group = |name: &str| owned(&|target| matches!(target, Target::Group(claimed) if claimed == name));
+    match effect {
+        Effect::Packages(transaction) => packages_outside(transaction, &owned),
+        Effect::CreateUser(created) => (!user(&created.name)).then(|| format!("user {}", created.name)),
+        Effect::ChangeUser { name, .. } | Effect::RemoveUser { name, .. } => {
+            (!user(name)).then(|| format!("user {name}"))
+        }
+        Effect::CreateGroup { name, .. }
+        | Effect::ChangeGroup { name, .. }
+        | Effect::RemoveGroup { name }
+        | Effect::SetMembers { group: name, .. } => (!group(name)).then(|| format!("group {name}")),
+        Effect::Unit { unit, .. } => {
+            let claimed = owned(&|target| matches!(target, Target::Unit(claimed) if claimed == unit));
+            (!claimed).then(|| format!("unit {unit}"))
+        }
+        Effect::ReloadUnits => {
+            let about_units = owned(&|target| match target {
+                Target::Unit(_) => true,
+                Target::Path(path) => path.as_str().contains("/systemd/"),
+                _ => false,
+            });
+            (!about_units && effects.len() == 1).then(|| "what the service manager has read".to_owned())
+        }
+        // What a command does only its author knows.
+        _ => None,
+    }
+}
+
+fn packages_outside(transaction: &PackageTransaction, owned: &Owned<'_>) -> Option<String> {
+    let outside = transaction
+        .names()
+        .find(|name| !owned(&|target| matches!(target, Target::Package(claimed) if claimed.as_str() == *name)));
+    outside.map(|name| format!("package {name}"))
+}
+
+/// What may change on a host in a run.
+pub(super) struct Allowed<'a> {
+    claims: Vec<&'a Claim>,
+    /// Groups that a claimed user is put into.
+    joined: Vec<&'a str>,
+    /// Where the claimed users have their home directories, before and after.
+    homes: Vec<HostPath>,
+}
+
+impl<'a> Allowed<'a> {
+    /// What these claims allow.
+    pub(super) fn by(claims: impl IntoIterator<Item = &'a Claim>) -> Allowed<'a> {
+        let is_owned = |claim: &&Claim| matches!(claim.hold, Hold::Owns | Hold::Removes);
+        let (claims, needed): (Vec<_>, Vec<_>) = claims.into_iter().partition(is_owned);
+        let group = |claim: &&'a Claim| match &claim.target {
+            Target::Group(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let has_users = claims.iter().any(|claim| matches!(claim.target, Target::User(_)));
+        let joined = needed.iter().filter(|_| has_users).filter_map(group).collect();
+        Allowed { claims, joined, homes: Vec::new() }
+    }
+
+    /// Notes where claimed users are at home now.
+    pub(super) fn look_at(&mut self, host: &dyn HostView) {
+        let users = self.claims.iter().filter_map(|claim| match &claim.target {
+            Target::User(name) => host.user(name).ok().flatten(),
+            _ => None,
+        });
+        self.homes.extend(users.filter_map(|user| HostPath::new(&user.home).ok()));
+    }
+
+    fn any(&self, is_it: impl Fn(&Target) -> bool) -> bool {
+        self.claims.iter().any(|claim| is_it(&claim.target))
+    }
+
+    fn users(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(|claim| match &claim.target {
+            Target::User(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The first thing that has changed and is covered by no claim, with how it was and is.
+    pub(super) fn exceeded(&self, effects: &[Effect], before: &Observed, after: &Observed) -> Option<[String; 3]> {
+        // What scripts of packages and commands do only their authors know.
+        let scripts = |effect: &Effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages | Effect::Run(_));
+        if effects.iter().any(scripts) {
+            return None;
+        }
+        let line =
+            |of: &Observed, what: &str| of.lines.get(what).map_or_else(|| "nothing".to_owned(), |line| one_name(line));
+        let names = before.lines.keys().chain(after.lines.keys());
+        let mut changed = names.map(|what| (what, line(before, what), line(after, what)));
+        let outside = changed.find(|(what, was, is)| was != is && !self.covers(what, [was, is]))?;
+        Some([outside.0.clone(), outside.1, outside.2])
+    }
+
+    fn covers(&self, what: &str, lines: [&str; 2]) -> bool {
+        match what.split_once(' ') {
+            Some(("path", path)) => HostPath::new(path).is_ok_and(|path| self.covers_path(&path)),
+            Some(("package", name)) => self.any(|target| matches!(target, Target::Package(claimed) if claimed == name)),
+            Some(("user", name)) => self.any(|target| matches!(target, Target::User(claimed) if claimed == name)),
+            // A user comes and goes with its group, and in and out of others.
+            Some(("group", name)) => {
+                let is_it = |target: &Target| matches!(target, Target::Group(claimed) | Target::User(claimed) if claimed == name);
+                self.any(is_it)
+                    || self.joined.contains(&name)
+                    || self.without_users(lines[0]) == self.without_users(lines[1])
+            }
+            // Targets come and go with what wants them.
+            Some(("unit", name)) => name.ends_with(".target") || self.covers_unit(name),
+            _ => false,
+        }
+    }
+
+    fn covers_path(&self, path: &HostPath) -> bool {
+        let under = |directory: &str| path.as_str().starts_with(directory);
+        let by_unit = |unit: &str| {
+            // Enabling and masking are links, and an init script has its own; see systemd-sysv-install(8).
+            let stem = unit.split(['.', '@']).next().unwrap_or_default();
+            under("/etc/systemd/system/") || (under("/etc/rc") && path.as_str().ends_with(stem))
+        };
+        let claimed = self.any(|target| match target {
+            Target::Path(claimed) => path.is_within(claimed) || claimed.is_within(path),
+            Target::Unit(unit) => by_unit(unit),
+            _ => false,
+        });
+        let of_user = || self.users().any(|user| path.as_str() == format!("/var/mail/{user}"));
+        claimed || self.homes.iter().any(|home| path.is_within(home)) || of_user()
+    }
+
+    /// A unit is claimed itself, or with its file.
+    fn covers_unit(&self, name: &str) -> bool {
+        self.any(|target| match target {
+            Target::Unit(unit) => unit == name,
+            Target::Path(path) => path.name() == name,
+            _ => false,
+        })
+    }
+
+    /// A line of a group without the members that are claimed.
+    fn without_users(&self, line: &str) -> String {
+        let without = self.users().fold(line.to_owned(), |line, user| line.replace(&format!("{user:?}"), ""));
+        without.replace(", ", "").replace(',', "")
+    }
+}
+
+/// A line of a file as if it had no other name: that one goes or comes changes the lines of the others.
+fn one_name(line: &str) -> String {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    if let Some(place) = words.iter().position(|word| *word == "names").filter(|place| *place > 0) {
+        words.drain(place - 1..=place);
+    }
+    words.join(" ")
+}
