@@ -90,7 +90,7 @@ fn root_directory(release: u32, name: &str) -> Result<Column> {
 
 /// Runs this program inside of a booted system, where it tries the laws on that.
 fn booted(release: u32, name: &str) -> Result<Column> {
-    let host = host::Booted::new(name)?;
+    let host = host::Booted::in_memory(name)?;
     root_directory::prepare(&|argv| host.inside(argv)?.expect(0).map(drop))?;
     let said = inside::run_this_program(&host, &[&release.to_string()])?.expect(0)?;
     Column::from_json(&format!("booted {release}"), said.out.trim())

@@ -74,8 +74,12 @@ pub struct Directory {
 
 impl Directory {
     pub fn new(release: &str) -> Result<Directory> {
+        Directory::below(&cache(), release)
+    }
+
+    fn below(directory: &Path, release: &str) -> Result<Directory> {
         let base = pristine(release)?;
-        let place = tempfile::tempdir_in(cache()).map_err(|error| error.to_string())?;
+        let place = tempfile::tempdir_in(directory).map_err(|error| error.to_string())?;
         let root = place.path().join("root");
         run(&["cp", "-a", "--reflink=auto", text(&base), text(&root)])?.expect(0)?;
         let host = Directory { place };
@@ -140,7 +144,16 @@ pub struct Booted {
 
 impl Booted {
     pub fn new(release: &str) -> Result<Booted> {
-        let directory = Directory::new(release)?;
+        Booted::from(Directory::new(release)?)
+    }
+
+    /// One whose files lie in memory, so that nobody waits for the disk.
+    #[allow(dead_code, reason = "not every test has so much to do")]
+    pub fn in_memory(release: &str) -> Result<Booted> {
+        Booted::from(Directory::below(Path::new("/dev/shm"), release)?)
+    }
+
+    fn from(directory: Directory) -> Result<Booted> {
         let nspawn = Command::new("systemd-nspawn")
             .args(["-q", "--register=no", "--keep-unit", "--console=pipe", "-b", "-D", text(&directory.root())])
             .stdin(Stdio::null())
@@ -162,7 +175,7 @@ impl Booted {
                 return Ok(host);
             }
         }
-        Err(format!("Debian {release} did not boot within 60 seconds"))
+        Err(format!("{} did not boot within 60 seconds", host.directory.root().display()))
     }
 
     pub fn directory(&self) -> &Directory {

@@ -49,7 +49,7 @@ pub struct Part {
     pub deaths: &'static [Fault],
     /// Those that the first case of a type that installs or removes packages dies, at its first effect; others do not die.
     pub deaths_with_packages: &'static [Fault],
-    /// In how many orders two cases are brought about together.
+    /// In how many other orders two cases are brought about together, beside their own and at the same time.
     pub orders: u64,
 }
 
