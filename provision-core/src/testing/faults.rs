@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::apply::ApplyOptions;
 use crate::effect::{Effect, UnitAction};
 use crate::graph::Graph;
-use crate::host::{Fault, Faulty, SimHost};
+use crate::host::{Fault, Faulty, HostView, SimHost};
 use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;
@@ -22,7 +22,8 @@ pub struct Survived {
     pub faults: usize,
 }
 
-/// Lets a run on copies of a host meet each fault at each of its effects; a death also takes the power.
+/// Lets a run on copies of a host meet each fault at each of its effects; a death also takes the power, or comes in the
+/// middle of a package transaction.
 ///
 /// # Errors
 /// A fault that is not reported; a next run that fails or leaves the host otherwise than a run without a fault; a
@@ -39,7 +40,29 @@ pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, F
         survived.faults += 1;
         result
     })?;
+    survived.faults += survives_a_killed_dpkg(graph, host, &well)?;
     Ok(survived)
+}
+
+/// Lets dpkg be killed in the first transaction of a run, and the run with it: at its beginning, in its middle, and
+/// before its last package is configured.
+fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<usize, Failure> {
+    let transactions = well.effects.iter().enumerate().filter_map(|(at, effect)| match effect {
+        Effect::Packages(transaction) => Some((at, transaction)),
+        _ => None,
+    });
+    let Some((at, transaction)) = transactions.into_iter().next() else { return Ok(0) };
+    let packages = host.preview(transaction)?.changes.len();
+    let mut places = vec![1, packages, (2 * packages).saturating_sub(1)];
+    places.retain(|steps| (1..2 * packages).contains(steps));
+    places.dedup();
+    for steps in &places {
+        let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well };
+        let killed = host.clone().with_dpkg_killed_after(*steps);
+        let because = || format!("after dpkg was killed at step {steps} of `{}`", well.effects[at]);
+        case.meet(&killed, &mut Shown::Lost).map_err(|failure| failure.in_case(because()))?;
+    }
+    Ok(places.len())
 }
 
 /// A run that went well, which others are compared with.

@@ -16,6 +16,7 @@ use crate::path::HostPath;
 pub struct Catalogue {
     header: CatalogueHeader,
     lines: BTreeMap<&'static str, &'static str>,
+    versions: HashMap<&'static str, &'static str>,
     read: Mutex<HashMap<&'static str, Arc<Offer>>>,
     providers: OnceLock<Providers>,
     opponents: OnceLock<Namers>,
@@ -107,16 +108,18 @@ impl Catalogue {
                 format!("it says that it is {:?}, and this program reads {:?}", header.format, CatalogueHeader::FORMAT);
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint("record the packages again"));
         }
-        let mut by_name = BTreeMap::new();
+        let (mut by_name, mut versions) = (BTreeMap::new(), HashMap::new());
         for line in lines {
             let name = between(line, "\"name\":\"").ok_or_else(|| {
                 Error::new(ErrorKind::Damaged, "a line of recorded packages does not begin with a name")
             })?;
             by_name.insert(name, line);
+            versions.extend(between(line, "\"version\":\"").map(|version| (name, version)));
         }
         Ok(Catalogue {
             header,
             lines: by_name,
+            versions,
             read: Mutex::default(),
             providers: OnceLock::new(),
             opponents: OnceLock::new(),
@@ -154,7 +157,7 @@ impl Catalogue {
 
     /// The version of a package.
     pub fn version(&self, name: &str) -> Option<&str> {
-        between(self.lines.get(plain(name))?, "\"version\":\"")
+        self.versions.get(plain(name)).copied()
     }
 
     /// The packages that stand for a name, with the version that they give it; sorted.
