@@ -68,11 +68,10 @@ fn nothing_is_beneath_a_file() {
 #[test]
 fn links_on_the_way_are_followed() {
     let host = SimHost::debian(13).with_link("/srv/current", "/etc").with_file("/srv/current/made", "x");
+    let host = host.with_package("cron");
     assert_eq!(host.file("/etc/made").text(), "x");
-    assert!(
-        host.file("/lib/systemd/system/cron.service").exists()
-            == host.file("/usr/lib/systemd/system/cron.service").exists()
-    );
+    assert!(host.file("/lib/systemd/system/cron.service").exists());
+    assert!(host.file("/usr/lib/systemd/system/cron.service").exists());
     let host =
         host.with_user("anna").with_link("/home/anna/link", "/etc").with_access("/home/anna", "anna", "anna", 0o755);
     assert_eq!(host.write_text("/home/anna/link/motd", "x").unwrap_err().kind(), ErrorKind::Refused);
@@ -145,11 +144,15 @@ fn a_service_without_its_program_or_user_does_not_start() {
 fn a_unit_that_is_started_too_often_stays_down() {
     let unit = "[Service]\nExecStart=/bin/sleep infinity\n";
     let host = SimHost::debian(13).with_file("/etc/systemd/system/app.service", unit);
-    let restart =
-        |host: &SimHost| host.perform(&Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart });
+    let restart = Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart };
     // A start takes a while, so five of them do not come within ten seconds.
-    (0..8).for_each(|_| drop(restart(&host).unwrap()));
+    (0..8).for_each(|_| drop(host.perform(&restart).unwrap()));
     assert_eq!((host.unit("app").starts(), host.unit("app").restarts()), (8, 7));
+    // What a command does takes no time.
+    let host = host.with_command_effects("hurry", vec![restart; 6]);
+    let error = host.perform(&Effect::Run(Command::new(["hurry"]))).unwrap_err();
+    assert!(format!("{error}").contains("start-limit-hit"), "{error}");
+    assert!(host.unit("app").has_failed());
 }
 
 #[test]
@@ -598,4 +601,44 @@ fn a_group_with_another_number_stays_the_primary_group_of_its_users() {
     host.perform(&Effect::ChangeGroup { name: "anna".into(), gid: 4711 }).unwrap();
     assert_eq!(host.user("anna").unwrap().unwrap().gid, 4711);
     assert_eq!(host.file("/home/anna").group(), "1000", "files keep the number");
+}
+
+#[test]
+fn a_directory_that_is_there_is_not_emptied_by_naming_it() {
+    let host = SimHost::debian(13).with_access("/etc", "daemon", "root", 0o700).with_directory("/etc");
+    assert!(host.file("/etc/os-release").exists());
+    assert_eq!((host.file("/etc").owner().as_str(), host.file("/etc").mode()), ("root", 0o755));
+}
+
+#[test]
+fn a_killing_of_dpkg_is_for_one_transaction() {
+    let host = SimHost::debian(13).with_dpkg_killed_after(99);
+    packages(&host, |transaction| {
+        transaction.install = vec![provision_core::effect::PackageRequest { name: "hello".into(), version: None }];
+    });
+    let all_of_them = SimHost::debian(13).with_dpkg_killed_after(2);
+    for host in [host, all_of_them] {
+        for name in ["hello", "tree"] {
+            packages(&host, |transaction| {
+                transaction.install = vec![provision_core::effect::PackageRequest { name: name.into(), version: None }];
+            });
+        }
+        assert!(host.has_package("tree"));
+    }
+}
+
+#[test]
+fn a_timer_that_elapses_at_once_takes_no_endless_time() {
+    let timer = "[Timer]\nOnActiveSec=0\nOnUnitActiveSec=0\n";
+    let service = "[Service]\nType=oneshot\nExecStart=/bin/true\n";
+    let host = SimHost::debian(13)
+        .with_file("/etc/systemd/system/app.timer", timer)
+        .with_file("/etc/systemd/system/app.service", service)
+        .with_started_unit("app.timer");
+    host.pass_time(60);
+    // Once a second, and five times in ten seconds.
+    assert!((25..=61).contains(&host.unit("app").starts()), "{}", host.unit("app").starts());
+    host.with_file("/etc/systemd/system/other.timer", "[Timer]\nOnActiveSec=999999999y\nUnit=app.service\n")
+        .with_started_unit("other.timer")
+        .pass_time(60);
 }

@@ -161,12 +161,16 @@ impl SimHost {
     pub fn pass_time(&self, seconds: u64) {
         let base = self.host.base();
         let now = || base.clock.load(Ordering::Relaxed);
-        let end = now() + seconds * 1_000_000;
-        let timers = if self.host.is_running() { self.host.timers().unwrap_or_default() } else { Vec::new() };
+        let end = now().saturating_add(seconds.saturating_mul(1_000_000));
+        let mut timers = if self.host.is_running() { self.host.timers().unwrap_or_default() } else { Vec::new() };
         while let Ok(Some((at, timer))) = self.host.next_timer(&timers, end) {
             base.pass(at.saturating_sub(now()));
+            let last = self.host.runtime(&timer).triggered_micros;
             // That its unit does not run is no mistake of the timer.
             let _ = self.host.trigger(&timer);
+            if self.host.runtime(&timer).triggered_micros == last {
+                timers.retain(|other| other.id != timer);
+            }
             // A timer never elapses twice at once.
             base.pass(1);
         }

@@ -52,9 +52,9 @@ fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<
         _ => None,
     });
     let Some((at, transaction)) = transactions.into_iter().next() else { return Ok(0) };
-    let packages = host.preview(transaction)?.changes.len();
-    let mut places = vec![1, packages, (2 * packages).saturating_sub(1)];
-    places.retain(|steps| (1..2 * packages).contains(steps));
+    let all = host.preview(transaction)?.steps_of_dpkg();
+    let mut places = vec![1, all / 2, all.saturating_sub(1)];
+    places.retain(|steps| (1..all).contains(steps));
     places.dedup();
     for steps in &places {
         let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well };

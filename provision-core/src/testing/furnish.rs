@@ -124,7 +124,7 @@ fn is_installed(host: &SimHost, name: &str) -> Result<()> {
 
 fn furnish_files(mut host: SimHost, state: &StartingState, unfit: &mut Unfits) -> SimHost {
     for (index, directory) in state.directories.iter().enumerate() {
-        if unfit.admits(&["directories", &index.to_string()], can_lie(&host, directory)) {
+        if unfit.admits(&["directories", &index.to_string()], can_be_directory(&host, directory)) {
             host = host.with_directory(directory.as_str());
         }
     }
@@ -173,6 +173,15 @@ fn can_lie(host: &SimHost, path: &HostPath) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same, and a file does not go by itself.
+fn can_be_directory(host: &SimHost, path: &HostPath) -> Result<()> {
+    can_lie(host, path)?;
+    match leads_to(host, path.clone())? {
+        None | Some(FileKind::Directory) => Ok(()),
+        Some(kind) => Err(Error::new(ErrorKind::Invalid, format!("{path} is {}, and no directory", kind.noun()))),
+    }
 }
 
 /// The same, and what lies in a directory does not go by itself.

@@ -31,6 +31,9 @@ impl<H: HostView> Overlay<H> {
             hold: before.hold,
             ..PackageState::default()
         };
+        if !known {
+            self.model().new_packages.insert(package.name.clone());
+        }
         self.model().set_package(&package.name, state);
         let mut conffiles_of = offer.ships.iter().filter(|shipped| shipped.is_conffile);
         conffiles_of.try_for_each(|file| self.unpack_conffile(file, known, changes, conffiles))
@@ -46,7 +49,8 @@ impl<H: HostView> Overlay<H> {
 
     /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
     /// were; see deb-systemd-helper(1p), was-enabled.
-    pub(super) fn configure(&self, package: &RecordedPackage, known: bool) -> Result<()> {
+    pub(super) fn configure(&self, package: &RecordedPackage) -> Result<()> {
+        let known = !self.model().new_packages.remove(&package.name);
         let changes = &package.configure;
         let enables = |(path, kind): &(&HostPath, &PathKind)| {
             path.as_str().starts_with("/etc/systemd/system/") && matches!(kind, PathKind::Symlink(_))

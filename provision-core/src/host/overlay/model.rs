@@ -44,6 +44,8 @@ pub(super) struct Model {
     pub(super) repaired: bool,
     /// Who holds the lock of the package database.
     pub(super) package_lock: Option<String>,
+    /// Packages that dpkg has unpacked, has not configured, and did not know before.
+    pub(super) new_packages: HashSet<String>,
     /// How many packages dpkg still unpacks, configures or removes before it is killed.
     pub(super) steps_until_killed: Option<usize>,
     pub(super) units: HashMap<String, Runtime>,
@@ -97,6 +99,10 @@ impl Model {
         if leads_to_units || in_unit_directory || self.has_linked_units {
             self.forget_definitions();
         }
+        if in_unit_directory {
+            self.change += 1;
+            self.unit_changes.insert(path.clone(), self.change);
+        }
         self.nodes.insert(path, node);
     }
 
@@ -144,7 +150,6 @@ impl Model {
         } else {
             self.known_directories.remove(path);
         }
-        self.note_unit_file(path);
         self.enter(path.clone(), Some(node));
     }
 
@@ -157,9 +162,8 @@ impl Model {
             }
         }
         if node.kind == FileKind::Directory {
-            self.directories.retain(|directory, _| !directory.is_within(path));
+            self.directories.retain(|known, at| !known.is_within(path) && !at.path.is_within(path));
         }
-        self.note_unit_file(path);
         self.enter(path.clone(), Some(node));
     }
 
@@ -233,17 +237,8 @@ impl Model {
         };
     }
 
-    /// What the service manager has read is no longer what is there.
-    fn note_unit_file(&mut self, path: &HostPath) {
-        if is_in_unit_directory(path) {
-            self.change += 1;
-            self.unit_changes.insert(path.clone(), self.change);
-        }
-    }
-
     pub(super) fn remove(&mut self, path: &HostPath) {
         self.leave_names(path);
-        self.note_unit_file(path);
         self.any_removed = true;
         self.known_directories.retain(|directory| !directory.is_within(path));
         self.directories.clear();

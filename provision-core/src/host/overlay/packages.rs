@@ -49,6 +49,7 @@ impl<H: HostView> Overlay<H> {
         let status = if purge { PackageStatus::Absent } else { PackageStatus::ConfigFiles };
         let version = before.version.filter(|_| !purge);
         let mut model = self.model();
+        model.new_packages.remove(name);
         model.set_package(name, PackageState { status, version, ..PackageState::default() });
         model.set_automatic(name, false);
         Ok(())
@@ -81,6 +82,13 @@ impl<H: HostView> Overlay<H> {
     }
 
     fn transact(&self, catalogue: &Arc<Catalogue>, transaction: &PackageTransaction) -> Result<()> {
+        let done = self.transact_step_by_step(catalogue, transaction);
+        // Whoever wanted dpkg to be killed meant this transaction.
+        self.model().steps_until_killed = None;
+        done
+    }
+
+    fn transact_step_by_step(&self, catalogue: &Arc<Catalogue>, transaction: &PackageTransaction) -> Result<()> {
         let installed = self.packages()?;
         let offers = self.offers(transaction)?;
         let solution = resolve(catalogue, &installed, &offers, transaction)?;
@@ -93,17 +101,12 @@ impl<H: HostView> Overlay<H> {
         }
         let bytes = solution.install.iter().map(|(offer, _)| offer.package.installed_size * 1024).sum();
         self.take_space(bytes)?;
-        let statuses: Vec<PackageStatus> = solution
-            .install
-            .iter()
-            .map(|(offer, _)| Ok(self.package(&offer.package.name)?.status))
-            .collect::<Result<_>>()?;
         // apt writes down what comes along before dpkg begins. What is asked for by name is wanted for itself; see
         // apt-get(8), install.
         let wanted: Vec<&str> = transaction.install.iter().map(|request| request.name.as_str()).collect();
-        for ((offer, _), status) in solution.install.iter().zip(&statuses) {
+        for (offer, _) in &solution.install {
             let name = offer.package.name.as_str();
-            if *status != PackageStatus::Installed && !wanted.contains(&name) {
+            if self.package(name)?.status != PackageStatus::Installed && !wanted.contains(&name) {
                 self.model().set_automatic(name, true);
             }
         }
@@ -118,9 +121,9 @@ impl<H: HostView> Overlay<H> {
             self.step_of_dpkg()?;
             self.unpack(offer, version, transaction.options.conffiles)?;
         }
-        for ((offer, _), status) in solution.install.iter().zip(&statuses) {
+        for (offer, _) in &solution.install {
             self.step_of_dpkg()?;
-            self.configure(&offer.package, *status != PackageStatus::Absent)?;
+            self.configure(&offer.package)?;
         }
         for name in &transaction.purge {
             self.step_of_dpkg()?;
@@ -133,14 +136,13 @@ impl<H: HostView> Overlay<H> {
     fn step_of_dpkg(&self) -> Result<()> {
         let mut model = self.model();
         match model.steps_until_killed.as_mut() {
-            None => return Ok(()),
-            Some(0) => model.steps_until_killed = None,
+            None => Ok(()),
+            Some(0) => Err(Error::new(ErrorKind::CommandFailed, "dpkg was killed")),
             Some(steps) => {
                 *steps -= 1;
-                return Ok(());
+                Ok(())
             }
         }
-        Err(Error::new(ErrorKind::CommandFailed, "dpkg was killed"))
     }
 
     /// Versions on offer that are not those of the catalogue; a host beneath may have its own, and pins choose others.
@@ -165,7 +167,7 @@ impl<H: HostView> Overlay<H> {
         let interrupted: Vec<String> = self.package_manager()?.interrupted;
         for name in &interrupted {
             if let Some(package) = catalogue.as_ref().and_then(|catalogue| catalogue.get(name)) {
-                self.configure(&package, false)?;
+                self.configure(&package)?;
             } else if catalogue.is_some() {
                 let before = self.package(name)?;
                 let state = PackageState { status: PackageStatus::Installed, ..before };

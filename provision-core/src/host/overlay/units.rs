@@ -34,7 +34,7 @@ pub(in crate::host) struct Runtime {
     started_micros: Option<u64>,
     ended_micros: Option<u64>,
     /// When a timer, a path or a socket last started something, since it was started itself.
-    triggered_micros: Option<u64>,
+    pub(in crate::host) triggered_micros: Option<u64>,
     /// When a persistent timer last elapsed, in microseconds since 1970; it outlasts the timer and a reboot.
     stamp_micros: Option<i64>,
     /// How many connections a socket has had a service started for each.

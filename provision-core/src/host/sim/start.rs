@@ -65,12 +65,16 @@ impl SimHost {
         self.put(at, FileKind::File, 0o644, Some(content.into()))
     }
 
-    /// With a directory that belongs to root (`0755`).
+    /// With a directory that belongs to root (`0755`). What lies in one that is there stays.
     ///
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
     pub fn with_directory(self, at: &str) -> SimHost {
+        let is_there = self.metadata(&path(at)).ok().flatten().is_some_and(|found| found.kind == FileKind::Directory);
+        if is_there {
+            return self.with_access(at, "root", "root", 0o755);
+        }
         self.put(at, FileKind::Directory, 0o755, None)
     }
 
@@ -172,17 +176,18 @@ impl SimHost {
     /// With a package of the catalogue that was unpacked, and whose installation was then interrupted.
     ///
     /// # Panics
-    /// If the catalogue does not have it.
+    /// If the catalogue does not have it, or it is installed.
     #[must_use]
     pub fn with_interrupted_package(self, name: &str) -> SimHost {
         let request = PackageRequest { name: name.to_owned(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        let coming = match self.preview(&transaction) {
-            Ok(preview) => preview.changes.len(),
+        let steps = match self.preview(&transaction) {
+            Ok(preview) => preview.steps_of_dpkg(),
             Err(error) => panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default()),
         };
+        assert!(steps > 0, "the host cannot begin like that: {name} is installed");
         // All are unpacked, and all but the last one are configured.
-        self.host.kill_dpkg_after((2 * coming).saturating_sub(1));
+        self.host.kill_dpkg_after(steps - 1);
         let _ = self.perform(&Effect::Packages(transaction));
         self.take_effects();
         self.noting(Beginning::InterruptedPackage(name.to_owned()))

@@ -61,7 +61,8 @@ const DAY: i64 = 86_400;
 impl Calendar {
     /// Reads a calendar event. `None` if it is of a form that is not known here.
     pub(in crate::host) fn parse(text: &str) -> Option<Calendar> {
-        let text = match text.trim() {
+        let text = text.trim();
+        let text = match text.strip_suffix(" UTC").unwrap_or(text) {
             "minutely" => "*-*-* *:*:00",
             "hourly" => "*-*-* *:00:00",
             "daily" => "*-*-* 00:00:00",
@@ -70,7 +71,7 @@ impl Calendar {
             "quarterly" => "*-01,04,07,10-01 00:00:00",
             "semiannually" => "*-01,07-01 00:00:00",
             "yearly" | "annually" => "*-01-01 00:00:00",
-            text => text.strip_suffix(" UTC").unwrap_or(text),
+            text => text,
         };
         let mut words: Vec<&str> = text.split_whitespace().collect();
         let weekdays = match words.first() {

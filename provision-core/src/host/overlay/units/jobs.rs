@@ -101,7 +101,9 @@ impl<H: HostView> Overlay<H> {
         self.note(name, |runtime| {
             runtime.recent_starts.retain(|start| now.saturating_sub(*start) < START_LIMIT.1);
             limited = runtime.recent_starts.len() >= START_LIMIT.0;
-            runtime.recent_starts.push(now);
+            if !limited {
+                runtime.recent_starts.push(now);
+            }
         });
         let limited = limited && self.is_simulated();
         let failed = match (limited, &definition) {

@@ -248,6 +248,8 @@ impl<H: HostView> ModelledUnits for Overlay<H> {
         let known = self.base.modelled_units().map(|units| units.referrers(name)).transpose()?;
         let mut names: BTreeSet<String> = known.unwrap_or_default().into_iter().collect();
         let model = self.model();
+        // Instances run without a file of their own.
+        names.extend(model.units.keys().cloned());
         for path in model.unit_changes.keys() {
             let parent = path.parent().unwrap_or_else(HostPath::root);
             let extended = parent.name().strip_suffix(".d").filter(|name| units::is_unit(name));

@@ -66,11 +66,17 @@ impl<H: HostView> Overlay<H> {
         // These elapse once.
         for (key, from) in [("OnActiveSec", began), ("OnBootSec", booted), ("OnStartupSec", booted)] {
             let spans = timer.values("Timer", key).into_iter().filter_map(time_span);
-            all.extend(spans.map(|span| from + span).filter(|at| own.triggered_micros.is_none_or(|last| *at > last)));
+            all.extend(
+                spans
+                    .map(|span| from.saturating_add(span))
+                    .filter(|at| own.triggered_micros.is_none_or(|last| *at > last)),
+            );
         }
         for (key, since) in [("OnUnitActiveSec", unit.started_micros), ("OnUnitInactiveSec", unit.ended_micros)] {
             let Some(from) = since.max(own.triggered_micros) else { continue };
-            all.extend(timer.values("Timer", key).into_iter().filter_map(time_span).map(|span| from + span));
+            // No shorter than a second: the accuracy of timers is a minute, see `AccuracySec=`.
+            let spans = timer.values("Timer", key).into_iter().filter_map(time_span);
+            all.extend(spans.map(|span| from.saturating_add(span.max(SHORTEST_MICROS))));
         }
         let unix = |micros: u64| now.unix_micros - i64::try_from(now.monotonic_micros - micros).unwrap_or_default();
         let last = own.triggered_micros.map(unix).or(own.stamp_micros.filter(|_| is_persistent(timer)));
@@ -84,6 +90,9 @@ impl<H: HostView> Overlay<H> {
         Ok(all.into_iter().min())
     }
 }
+
+/// How long a timer waits at least before it elapses again.
+const SHORTEST_MICROS: u64 = 1_000_000;
 
 /// Whether a timer remembers when it last elapsed; see `systemd.timer(5)`, `Persistent=`.
 fn is_persistent(timer: &Definition) -> bool {
