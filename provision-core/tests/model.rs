@@ -642,3 +642,15 @@ fn a_timer_that_elapses_at_once_takes_no_endless_time() {
         .with_started_unit("other.timer")
         .pass_time(60);
 }
+
+#[test]
+fn a_held_package_is_not_removed_unless_it_is_released() {
+    let remove = |unhold: &[&str]| {
+        let host = SimHost::debian(12).with_package("hello").with_held_package("hello");
+        let unhold = unhold.iter().map(|name| (*name).to_owned()).collect();
+        let transaction = PackageTransaction { remove: vec!["hello".into()], unhold, ..PackageTransaction::default() };
+        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+    };
+    assert_eq!(remove(&[]), Err(ErrorKind::Refused));
+    assert_eq!(remove(&["hello"]), Ok(()));
+}

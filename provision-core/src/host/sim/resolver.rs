@@ -83,7 +83,13 @@ pub(in crate::host) fn resolve(
     let Resolver { mut coming, order, going, .. } = resolver;
     let install = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
     let there = |name: &String| installed.get(name).is_some_and(|state| state.status != PackageStatus::Absent);
-    Ok(Solution { install, remove: going.into_iter().filter(there).collect() })
+    let remove: BTreeSet<String> = going.into_iter().filter(there).collect();
+    // apt-get(8), --allow-change-held-packages.
+    let may = |name: &String| transaction.hold.contains(name) || transaction.unhold.contains(name);
+    if let Some(held) = remove.iter().find(|name| installed.get(*name).is_some_and(|entry| entry.hold) && !may(name)) {
+        return Err(Error::new(ErrorKind::Refused, format!("{held} is held, and would be removed")));
+    }
+    Ok(Solution { install, remove })
 }
 
 impl Resolver<'_> {
