@@ -52,17 +52,16 @@ fn main() -> ExitCode {
         return inside_of(release.parse().unwrap_or_default());
     }
     let arguments = Arguments::from_args();
-    let missing = host::missing_tools();
-    if !missing.is_empty() && std::env::var("PROVISION_REAL_TESTS").is_ok_and(|value| value == "required") {
-        eprintln!("real hosts are required, but there is no {}", missing.join(", no "));
-        return ExitCode::FAILURE;
-    }
+    let can_be_had = match host::can_be_had() {
+        Ok(can_be_had) => can_be_had,
+        Err(failure) => return failure,
+    };
     let grounds: [(&str, Attempt); 3] =
         [("simulated", simulated), ("root directory", root_directory), ("booted", booted)];
     let mut trials = Vec::new();
     for (ground, attempt) in grounds {
         for (release, name) in RELEASES {
-            let ignored = ground != "simulated" && !missing.is_empty();
+            let ignored = ground != "simulated" && !can_be_had;
             let attempt = move || keep(attempt(release, name)?).map_err(Into::into);
             let name = format!("{name}::{}", ground.replace(' ', "_"));
             trials.push(Trial::test(name, attempt).with_ignored_flag(ignored));

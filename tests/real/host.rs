@@ -1,7 +1,7 @@
 //! A Debian system to work on: in a directory, or booted from it. It is gone when it is dropped.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 pub type Result<T = ()> = std::result::Result<T, String>;
@@ -38,7 +38,17 @@ pub fn run(argv: &[&str]) -> Result<Said> {
     })
 }
 
-pub fn missing_tools() -> Vec<&'static str> {
+/// Whether real hosts can be had here; a failure if they cannot and `PROVISION_REAL_TESTS=required`.
+pub fn can_be_had() -> std::result::Result<bool, ExitCode> {
+    let missing = missing_tools();
+    if !missing.is_empty() && std::env::var("PROVISION_REAL_TESTS").is_ok_and(|value| value == "required") {
+        eprintln!("real hosts are required, but there is no {}", missing.join(", no "));
+        return Err(ExitCode::FAILURE);
+    }
+    Ok(missing.is_empty())
+}
+
+fn missing_tools() -> Vec<&'static str> {
     let mut missing = Vec::new();
     if !nix::unistd::geteuid().is_root() {
         missing.push("root user");

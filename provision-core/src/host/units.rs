@@ -11,7 +11,7 @@ use crate::host::{FileKind, HostView};
 use crate::path::HostPath;
 
 pub(in crate::host) use calendar::{Calendar, time_span};
-pub(in crate::host) use definition::{Definition, Dependency, Fragment, FragmentKind, drop_in_directories};
+pub(in crate::host) use definition::{Definition, Dependency, Fragment, drop_in_directories};
 pub use modelled::ModelledUnits;
 pub(in crate::host) use modelled::UnitCache;
 
@@ -42,25 +42,24 @@ pub(in crate::host) fn template_of(unit: &str) -> Option<String> {
 
 /// The names of all units that have a file, or that something is linked to want; templates are none.
 pub(in crate::host) fn names(host: &dyn HostView) -> Result<Vec<String>> {
-    let mut names = BTreeSet::new();
-    for directory in DIRECTORIES {
-        let directory = HostPath::new(directory)?;
-        for entry in host.list(&directory)?.unwrap_or_default() {
-            let pulls = entry.ends_with(".wants") || entry.ends_with(".requires");
-            let inner = if pulls { host.list(&directory.join(&entry)?)?.unwrap_or_default() } else { vec![entry] };
-            names.extend(inner.into_iter().filter(|name| is_unit(name) && !name.contains("@.")));
-        }
-    }
-    Ok(names.into_iter().collect())
+    names_among(host, &SUFFIXES, true)
 }
 
 /// The names of all units of a kind that have a file: those that end like this.
 pub(in crate::host) fn names_like(host: &dyn HostView, suffixes: &[&str]) -> Result<Vec<String>> {
+    names_among(host, suffixes, false)
+}
+
+fn names_among(host: &dyn HostView, suffixes: &[&str], with_wanted: bool) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for directory in DIRECTORIES {
-        let entries = host.list(&HostPath::new(directory)?)?.unwrap_or_default();
-        let fits = |name: &String| suffixes.iter().any(|suffix| name.ends_with(suffix)) && !name.contains("@.");
-        names.extend(entries.into_iter().filter(fits));
+        let directory = HostPath::new(directory)?;
+        for entry in host.list(&directory)?.unwrap_or_default() {
+            let pulls = with_wanted && (entry.ends_with(".wants") || entry.ends_with(".requires"));
+            let inner = if pulls { host.list(&directory.join(&entry)?)?.unwrap_or_default() } else { vec![entry] };
+            let fits = |name: &String| suffixes.iter().any(|suffix| name.ends_with(suffix)) && !name.contains("@.");
+            names.extend(inner.into_iter().filter(fits));
+        }
     }
     Ok(names.into_iter().collect())
 }
@@ -81,7 +80,7 @@ pub(in crate::host) fn file_state(host: &dyn HostView, unit: &Definition) -> Res
         }
     }
     Ok(match () {
-        () if fragment.is_some_and(|fragment| fragment.kind == FragmentKind::Linked) => "linked",
+        () if unit.is_linked() => "linked",
         () if unit.can_be_enabled() => "disabled",
         () if !unit.values("Install", "Also").is_empty() => "indirect",
         () => "static",

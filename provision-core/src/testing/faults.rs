@@ -47,11 +47,11 @@ pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, F
 /// Lets dpkg be killed in the first transaction of a run, and the run with it: at its beginning, in its middle, and
 /// before its last package is configured.
 fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<usize, Failure> {
-    let transactions = well.effects.iter().enumerate().filter_map(|(at, effect)| match effect {
+    let first = well.effects.iter().enumerate().find_map(|(at, effect)| match effect {
         Effect::Packages(transaction) => Some((at, transaction)),
         _ => None,
     });
-    let Some((at, transaction)) = transactions.into_iter().next() else { return Ok(0) };
+    let Some((at, transaction)) = first else { return Ok(0) };
     let all = host.preview(transaction)?.steps_of_dpkg();
     let mut places = vec![1, all / 2, all.saturating_sub(1)];
     places.retain(|steps| (1..all).contains(steps));
@@ -178,12 +178,10 @@ impl Case<'_> {
 
     /// Each file is as it was before the run, or as it is after one that went well.
     fn find_torn_file(&self, host: &dyn Tried) -> Result<(), Failure> {
-        for (path, held) in host.observed()?.held {
-            if [&self.well.before, &self.well.after].iter().all(|known| known.held.get(&path) != Some(&held)) {
-                return Err(Failure::new(format!("{path} is neither old nor new")).difference(held));
-            }
+        match host.observed()?.torn(&self.well.before, &self.well.after) {
+            Some((path, held)) => Err(Failure::new(format!("{path} is neither old nor new")).difference(held)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What can be compared: units that nobody declares are after a boot as that makes them.

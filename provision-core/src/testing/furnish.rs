@@ -163,7 +163,7 @@ fn content<'a>(path: &HostPath, file: &'a StartingFile) -> (&'a str, Effect) {
 /// Nothing lies beneath a file.
 fn can_lie(host: &SimHost, path: &HostPath) -> Result<()> {
     for above in path.ancestors() {
-        match leads_to(host, above.clone())? {
+        match host.leads_to(&above)? {
             None => {}
             Some(FileKind::Directory) => break,
             Some(kind) => {
@@ -178,7 +178,7 @@ fn can_lie(host: &SimHost, path: &HostPath) -> Result<()> {
 /// The same, and a file does not go by itself.
 fn can_be_directory(host: &SimHost, path: &HostPath) -> Result<()> {
     can_lie(host, path)?;
-    match leads_to(host, path.clone())? {
+    match host.leads_to(path)? {
         None | Some(FileKind::Directory) => Ok(()),
         Some(kind) => Err(Error::new(ErrorKind::Invalid, format!("{path} is {}, and no directory", kind.noun()))),
     }
@@ -193,20 +193,4 @@ fn can_replace(host: &SimHost, path: &HostPath) -> Result<()> {
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok(())
-}
-
-/// How many links lead to one another before it is a ring, as for the kernel.
-const MOST_LINKS: usize = 40;
-
-/// What lies at a path once all links are followed.
-fn leads_to(host: &SimHost, mut path: HostPath) -> Result<Option<FileKind>> {
-    for _ in 0..MOST_LINKS {
-        let kind = host.metadata(&path)?.map(|found| found.kind);
-        if kind != Some(FileKind::Symlink) {
-            return Ok(kind);
-        }
-        let target = host.read_link(&path)?.unwrap_or_default();
-        path = path.parent().unwrap_or_else(HostPath::root).linked(&target)?;
-    }
-    Ok(None)
 }

@@ -19,6 +19,15 @@ pub struct Observed {
     pub held: BTreeMap<HostPath, String>,
 }
 
+impl Observed {
+    /// A file that is neither as it was before nor as it is to be, with what it holds.
+    pub(crate) fn torn(self, before: &Observed, after: &Observed) -> Option<(HostPath, String)> {
+        let is_torn =
+            |(path, held): &(HostPath, String)| [before, after].iter().all(|known| known.held.get(path) != Some(held));
+        self.held.into_iter().find(is_torn)
+    }
+}
+
 /// A host that something is tried on.
 pub trait Tried: Host {
     /// Looks at all of it.

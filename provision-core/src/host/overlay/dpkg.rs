@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::host::record::PathKind;
 use crate::host::sim::{Catalogue, Offer, RecordedPackage, ScriptChanges, Shipped};
 use crate::host::units::mask_of;
-use crate::host::{FileKind, HostView, Overlay, PackageState, PackageStatus};
+use crate::host::{FileKind, HostView, Overlay, PackageEntry, PackageState, PackageStatus};
 use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {
@@ -39,14 +39,6 @@ impl<H: HostView> Overlay<H> {
         conffiles_of.try_for_each(|file| self.unpack_conffile(file, known, changes, conffiles))
     }
 
-    fn put_recorded(&self, path: &HostPath, kind: &PathKind, text: Option<&String>) -> Result<()> {
-        let data = match kind {
-            PathKind::Symlink(target) => Some(target.into()),
-            _ => text.map(Into::into),
-        };
-        self.put_beside(path, Node::new(kind.kind(), kind.access(), data))
-    }
-
     /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
     /// were; see deb-systemd-helper(1p), was-enabled.
     pub(super) fn configure(&self, package: &RecordedPackage) -> Result<()> {
@@ -61,21 +53,20 @@ impl<H: HostView> Overlay<H> {
             let PathKind::Symlink(target) = kind else { continue };
             let refused = !self.preset_enables(target.rsplit('/').next().unwrap_or_default())?;
             let mask = mask_of(link.name())?;
-            let masked = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
-                && self.read_link(&mask)?.as_deref() == Some("/dev/null");
-            if refused || (self.metadata(link)?.is_none() && (known || masked)) {
+            if refused || (self.metadata(link)?.is_none() && (known || self.is_masked_by(&mask)?)) {
                 unwanted.push(link);
             }
         }
         self.run_scripts(changes, &unwanted, true)?;
+        self.act_on_units(changes.units.iter())?;
         let before = self.package(&package.name)?;
         let state = PackageState { status: PackageStatus::Installed, ..before };
         self.model().set_package(&package.name, state);
         Ok(())
     }
 
-    /// What maintainer scripts did when the package was recorded, without some of the paths that they made. Not all tell
-    /// the service manager of what they have done.
+    /// What maintainer scripts did to accounts and paths when the package was recorded, without some of the paths that
+    /// they made. Not all tell the service manager of what they have done.
     fn run_scripts(&self, changes: &ScriptChanges, unwanted: &[&HostPath], reloads: bool) -> Result<()> {
         for group in &changes.groups {
             if self.group(&group.name)?.is_none() {
@@ -108,7 +99,8 @@ impl<H: HostView> Overlay<H> {
                 }
                 _ => {
                     self.make_directories(path)?;
-                    self.put_recorded(path, kind, changes.texts.get(path))?;
+                    let data = kind.holds(changes.texts.get(path));
+                    self.put_beside(path, Node::new(kind.kind(), kind.access(), data))?;
                 }
             }
         }
@@ -125,27 +117,30 @@ impl<H: HostView> Overlay<H> {
         if reloads {
             self.reload_units();
         }
-        if self.is_running() {
-            for (verb, unit) in &changes.units {
-                let action = match verb.as_str() {
-                    "start" => UnitAction::Start,
-                    "restart" | "try-restart" => UnitAction::Restart,
-                    "stop" => UnitAction::Stop,
-                    _ => continue,
-                };
-                let state = self.unit_state(unit)?;
-                // deb-systemd-invoke(1p) leaves what is disabled alone, unless it runs and is to be restarted.
-                let is_off = matches!(state.file_state.as_str(), "disabled" | "masked");
-                let stays = match verb.as_str() {
-                    "start" => is_off,
-                    "restart" => is_off && !state.is_active(),
-                    "try-restart" => !state.is_active(),
-                    _ => false,
-                };
-                // They go on if a unit does not start.
-                if !stays && (state.exists() || action == UnitAction::Stop) {
-                    let _ = self.change_unit(unit, action);
-                }
+        Ok(())
+    }
+
+    /// What maintainer scripts asked the service manager for.
+    fn act_on_units<'c>(&self, asked: impl Iterator<Item = &'c (String, String)>) -> Result<()> {
+        for (verb, unit) in asked.filter(|_| self.is_running()) {
+            let action = match verb.as_str() {
+                "start" => UnitAction::Start,
+                "restart" | "try-restart" => UnitAction::Restart,
+                "stop" => UnitAction::Stop,
+                _ => continue,
+            };
+            let state = self.unit_state(unit)?;
+            // deb-systemd-invoke(1p) leaves what is disabled alone, unless it runs and is to be restarted.
+            let is_off = matches!(state.file_state.as_str(), "disabled" | "masked");
+            let stays = match verb.as_str() {
+                "start" => is_off,
+                "restart" => is_off && !state.is_active(),
+                "try-restart" => !state.is_active(),
+                _ => false,
+            };
+            // They go on if a unit does not start.
+            if !stays && (state.exists() || action == UnitAction::Stop) {
+                let _ = self.change_unit(unit, action);
             }
         }
         Ok(())
@@ -158,11 +153,8 @@ impl<H: HostView> Overlay<H> {
             return Ok(());
         }
         let Some(package) = catalogue.get(name) else { return self.forget_package(name, true) };
-        let stops = ScriptChanges {
-            units: package.remove.units.iter().filter(|(verb, _)| verb == "stop").cloned().collect(),
-            ..ScriptChanges::default()
-        };
-        self.run_scripts(&stops, &[], true)?;
+        self.reload_units();
+        self.act_on_units(package.remove.units.iter().filter(|(verb, _)| verb == "stop"))?;
         let mut directories = Vec::new();
         for (path, kind) in package.paths.iter() {
             match kind {
@@ -174,7 +166,7 @@ impl<H: HostView> Overlay<H> {
         }
         self.remove_empty(catalogue, name, directories)?;
         let reloads = package.remove.units.iter().any(|(verb, _)| verb == "daemon-reload");
-        self.run_scripts(&ScriptChanges { units: Vec::new(), ..package.remove.clone() }, &[], reloads)?;
+        self.run_scripts(&package.remove, &[], reloads)?;
         // Without configuration files, and without anything to purge, nothing of it is left.
         let left = !package.conffiles.is_empty() || !package.purge.is_empty();
         self.forget_package(name, !left)
@@ -190,6 +182,7 @@ impl<H: HostView> Overlay<H> {
                 self.purge_conffile(path)?;
             }
             self.run_scripts(&package.purge, &[], true)?;
+            self.act_on_units(package.purge.units.iter())?;
             let directories =
                 package.paths.iter().filter(|(_, kind)| matches!(kind, PathKind::Directory(_))).map(|(path, _)| path);
             self.remove_empty(catalogue, name, directories.collect())?;
@@ -205,12 +198,7 @@ impl<H: HostView> Overlay<H> {
             if !empty {
                 continue;
             }
-            let has = |(other, entry): (&String, &crate::host::PackageEntry)| {
-                other != name
-                    && entry.status == PackageStatus::Installed
-                    && catalogue.get(other).is_some_and(|package| package.paths.get(path).is_some())
-            };
-            if !self.packages()?.iter().any(has) {
+            if self.shipper(catalogue, path, Some(name))?.is_none() {
                 self.take_away(path)?;
             }
         }
@@ -220,10 +208,15 @@ impl<H: HostView> Overlay<H> {
     /// The installed package that ships a path.
     pub(in crate::host) fn owner_of(&self, path: &HostPath) -> Result<Option<String>> {
         let Some(catalogue) = self.catalogue() else { return self.base.package_of(path) };
-        let path = self.real(path)?;
-        let ships = |(name, entry): &(&String, &crate::host::PackageEntry)| {
-            entry.status == PackageStatus::Installed
-                && catalogue.get(name).is_some_and(|package| package.paths.get(&path).is_some())
+        self.shipper(&catalogue, &self.real(path)?, None)
+    }
+
+    /// The first installed package that ships a path, apart from one.
+    fn shipper(&self, catalogue: &Catalogue, path: &HostPath, but: Option<&str>) -> Result<Option<String>> {
+        let ships = |(name, entry): &(&String, &PackageEntry)| {
+            but != Some(name.as_str())
+                && entry.status == PackageStatus::Installed
+                && catalogue.get(name).is_some_and(|package| package.paths.get(path).is_some())
         };
         Ok(self.packages()?.iter().find(ships).map(|(name, _)| name.clone()))
     }

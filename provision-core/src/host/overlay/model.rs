@@ -106,6 +106,12 @@ impl Model {
         self.nodes.insert(path, node);
     }
 
+    /// A directory that is known was gone through as well, so both are forgotten together.
+    pub(super) fn forget_directories(&mut self) {
+        self.directories.clear();
+        self.known_directories.clear();
+    }
+
     pub(super) fn forget_definitions(&mut self) {
         self.unit_file_changes += 1;
         self.definitions.clear();
@@ -136,19 +142,10 @@ impl Model {
     /// Puts something at a path. Other names of a file that was there keep it.
     pub(super) fn put(&mut self, path: &HostPath, node: Node) {
         self.leave_names(path);
-        let was_link = match self.nodes.get(path) {
-            Some(old) => old.as_ref().is_some_and(|old| old.kind == FileKind::Symlink),
-            // On the host beneath it may have been one.
-            None => self.directories.contains_key(path),
-        };
-        if was_link {
-            self.directories.clear();
-            self.known_directories.clear();
-        } else if node.kind == FileKind::Symlink {
-            self.directories.retain(|known, at| !known.is_within(path) && !at.path.is_within(path));
-            self.known_directories.retain(|known| !known.is_within(path));
-        } else {
-            self.known_directories.remove(path);
+        let was_link = self.nodes.get(path).is_some_and(|old| is_link(old.as_ref()));
+        // What nobody has gone through leads nowhere that is known.
+        if was_link || self.directories.contains_key(path) || self.known_directories.contains(path) {
+            self.forget_directories();
         }
         self.enter(path.clone(), Some(node));
     }
@@ -162,7 +159,7 @@ impl Model {
             }
         }
         if node.kind == FileKind::Directory {
-            self.directories.retain(|known, at| !known.is_within(path) && !at.path.is_within(path));
+            self.forget_directories();
         }
         self.enter(path.clone(), Some(node));
     }
@@ -240,11 +237,14 @@ impl Model {
     pub(super) fn remove(&mut self, path: &HostPath) {
         self.leave_names(path);
         self.any_removed = true;
-        self.known_directories.retain(|directory| !directory.is_within(path));
-        self.directories.clear();
+        self.forget_directories();
         self.nodes.retain(|other, _| !other.is_within(path));
         self.enter(path.clone(), None);
     }
+}
+
+fn is_link(node: Option<&Node>) -> bool {
+    node.is_some_and(|node| node.kind == FileKind::Symlink)
 }
 
 fn is_in_unit_directory(path: &HostPath) -> bool {

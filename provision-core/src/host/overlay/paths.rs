@@ -130,7 +130,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The kind of what a path leads to, all links followed; `None` if that is nowhere.
-    pub(super) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
+    pub(in crate::host) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
         let mut path = self.real(path)?;
         for _ in 0..MOST_LINKS {
             let Some(node) = self.at(&path)? else { return Ok(None) };

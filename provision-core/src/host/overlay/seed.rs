@@ -232,8 +232,7 @@ impl<H: HostView> Overlay<H> {
                 None => drop(model.nodes.remove(&path)),
             }
         }
-        model.directories.clear();
-        model.known_directories.clear();
+        model.forget_directories();
         model.forget_definitions();
     }
 }

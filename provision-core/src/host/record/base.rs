@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{HostRecord, PathKind};
+use super::HostRecord;
 use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::units::UnitCache;
@@ -36,10 +36,7 @@ impl RecordedHost {
         let mut texts = std::mem::take(&mut record.texts);
         let mut paths: HashMap<HostPath, Entry> = HashMap::new();
         for (path, kind) in record.paths.iter() {
-            let data: Option<Content> = match kind {
-                PathKind::Symlink(target) => Some(target.into()),
-                _ => texts.remove(path).map(Content::from),
-            };
+            let data = kind.holds(texts.remove(path));
             let mounted = record.mounts.iter().rposition(|mount| path.is_within(mount));
             let metadata = FileMetadata {
                 kind: kind.kind(),

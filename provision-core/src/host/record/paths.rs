@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::effect::Access;
+use crate::effect::{Access, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FileKind;
 use crate::path::{HostPath, Mode};
@@ -97,6 +97,14 @@ impl PathKind {
             PathKind::Directory(_) => FileKind::Directory,
             PathKind::Symlink(_) => FileKind::Symlink,
             PathKind::Other(_) => FileKind::Other,
+        }
+    }
+
+    /// The text of a link, or the content of a file whose text is known.
+    pub(in crate::host) fn holds(&self, text: Option<impl Into<Content>>) -> Option<Content> {
+        match self {
+            PathKind::Symlink(target) => Some(target.into()),
+            _ => text.map(Into::into),
         }
     }
 

@@ -54,10 +54,7 @@ impl Offer {
         let shipped = |(path, kind): (&HostPath, &PathKind)| Shipped {
             path: path.clone(),
             kind: kind.clone(),
-            data: match kind {
-                PathKind::Symlink(target) => Some(target.into()),
-                _ => package.texts.get(path).map(Into::into),
-            },
+            data: kind.holds(package.texts.get(path)),
             is_conffile: package.conffiles.contains(path),
         };
         let ships = package.paths.iter().map(shipped).collect();

@@ -35,6 +35,13 @@ impl SimHost {
         SimFile { host: self, path: HostPath::new(path).expect("an absolute path") }
     }
 
+    /// What a path leads to, all links followed; nothing if that is nowhere.
+    #[cfg(feature = "testing")]
+    pub(crate) fn leads_to(&self, path: &HostPath) -> Result<Option<FileKind>> {
+        let Some(end) = self.host.leads_to(path)? else { return Ok(None) };
+        Ok(self.metadata(&end)?.map(|found| found.kind))
+    }
+
     /// A unit, to be looked at; a name without a suffix is that of a service.
     ///
     /// # Panics

@@ -118,6 +118,11 @@ impl Definition {
         Ok(())
     }
 
+    /// Whether its file lies elsewhere, and only a link to it where files of units are looked for.
+    pub(in crate::host) fn is_linked(&self) -> bool {
+        self.fragment.as_ref().is_some_and(|fragment| fragment.kind == FragmentKind::Linked)
+    }
+
     /// Whether it can only be unmasked.
     pub(in crate::host) fn is_masked(&self) -> bool {
         self.fragment.as_ref().is_some_and(|fragment| fragment.kind == FragmentKind::Masked)
@@ -144,6 +149,11 @@ impl Definition {
     /// The value of a setting: the last one.
     pub(in crate::host) fn value(&self, section: &str, key: &str) -> Option<&str> {
         self.values(section, key).pop()
+    }
+
+    /// Whether a setting is on; see `systemd.syntax(7)`, on boolean arguments.
+    pub(in crate::host) fn is_on(&self, section: &str, key: &str) -> bool {
+        matches!(self.value(section, key), Some("yes" | "true" | "on" | "1"))
     }
 
     /// Whether it can be enabled.
@@ -187,7 +197,7 @@ impl Definition {
 
     /// Whether a socket starts a service of its own for every connection.
     pub(in crate::host) fn accepts(&self) -> bool {
-        matches!(self.value("Socket", "Accept"), Some("yes" | "true" | "on" | "1"))
+        self.is_on("Socket", "Accept")
     }
 
     /// Whether starting it is done before anybody knows that its program runs; see `systemd.service(5)`, `Type=`.
@@ -207,7 +217,7 @@ impl Definition {
     }
 
     fn remains(&self) -> bool {
-        matches!(self.value("Service", "RemainAfterExit"), Some("yes" | "true" | "on" | "1"))
+        self.is_on("Service", "RemainAfterExit")
     }
 
     /// Whether it can read its configuration anew.

@@ -25,10 +25,10 @@ pub(super) fn no_torn_files(case: &ErasedCase) -> Trial {
     let (graph, host) = (case.graph()?, case.host());
     let planned = graph.plan(&host, &PlanOptions::default())?;
     let effects: Vec<Effect> = planned.plan().steps.iter().flat_map(|step| step.effects.clone()).collect();
-    let old = host.observed()?.held;
+    let old = host.observed()?;
     let done = case.host();
     effects.iter().try_for_each(|effect| done.perform(effect).map(drop))?;
-    let new = done.observed()?.held;
+    let new = done.observed()?;
     let mut trials = 0;
     for count in 0..=effects.len() {
         for power in [false, true] {
@@ -37,14 +37,11 @@ pub(super) fn no_torn_files(case: &ErasedCase) -> Trial {
             if power {
                 crashed.lose_power();
             }
-            for (path, content) in crashed.observed()?.held {
-                let whole = [&old, &new].iter().any(|files| files.get(&path) == Some(&content));
-                if !whole {
-                    let after = effects[..count].last().map_or_else(|| "nothing".to_owned(), Effect::to_string);
-                    let lost = if power { " and a loss of power" } else { "" };
-                    return Err(Failure::new(format!("after `{after}`{lost}, {path} is neither old nor new"))
-                        .difference(format!("{content:?}")));
-                }
+            if let Some((path, content)) = crashed.observed()?.torn(&old, &new) {
+                let after = effects[..count].last().map_or_else(|| "nothing".to_owned(), Effect::to_string);
+                let lost = if power { " and a loss of power" } else { "" };
+                return Err(Failure::new(format!("after `{after}`{lost}, {path} is neither old nor new"))
+                    .difference(format!("{content:?}")));
             }
             trials += 1;
         }

@@ -23,10 +23,10 @@ impl<H: HostView> Overlay<H> {
             }
             (UnitAction::Disable, Some(unit)) => self.disable(&unit, &mut Vec::new()),
             (UnitAction::Mask, definition) => {
-                if let Some(found) = self.metadata(&mask)? {
-                    if found.kind == FileKind::Symlink && self.read_link(&mask)?.as_deref() == Some("/dev/null") {
-                        return Ok(());
-                    }
+                if self.is_masked_by(&mask)? {
+                    return Ok(());
+                }
+                if self.metadata(&mask)?.is_some() {
                     return Err(Error::new(ErrorKind::Conflict, format!("{mask} is there already")));
                 }
                 self.keep_given(name, definition.is_some(), |given| {
@@ -44,9 +44,7 @@ impl<H: HostView> Overlay<H> {
                     "loaded".clone_into(&mut given.load);
                     "disabled".clone_into(&mut given.file_state);
                 });
-                let masks = self.metadata(&mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
-                    && self.read_link(&mask)?.as_deref() == Some("/dev/null");
-                if masks { self.put_unsynced(&mask, None) } else { Ok(()) }
+                if self.is_masked_by(&mask)? { self.put_unsynced(&mask, None) } else { Ok(()) }
             }
             (UnitAction::Disable, None) if !self.unit_state(name)?.exists() => self.remove_links_to(name),
             // A unit without a file that the model can read.
@@ -58,6 +56,12 @@ impl<H: HostView> Overlay<H> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the link that masks a unit is at a path.
+    pub(in crate::host::overlay) fn is_masked_by(&self, mask: &HostPath) -> Result<bool> {
+        Ok(self.metadata(mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
+            && self.read_link(mask)?.as_deref() == Some("/dev/null"))
     }
 
     pub(super) fn keep_given(&self, name: &str, has_file: bool, change: impl FnOnce(&mut UnitState)) {

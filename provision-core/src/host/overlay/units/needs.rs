@@ -44,7 +44,7 @@ impl<H: HostView> Overlay<H> {
         }
         for (key, what) in [("User", "user"), ("Group", "group")] {
             let Some(value) = unit.value("Service", key).filter(|value| !value.contains('%')) else { continue };
-            let dynamic = matches!(unit.value("Service", "DynamicUser"), Some("yes" | "true" | "1" | "on"));
+            let dynamic = unit.is_on("Service", "DynamicUser");
             let known = value == "root"
                 || value.parse::<u32>().is_ok()
                 || match what {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Runtime;
 use crate::error::Result;
-use crate::host::units::{self, Definition, FragmentKind, ModelledUnits, drop_in_directories, template_of};
+use crate::host::units::{self, Definition, ModelledUnits, drop_in_directories, template_of};
 use crate::host::{HostView, Overlay, UnitState};
 use crate::path::HostPath;
 
@@ -15,11 +15,12 @@ impl<H: HostView> Overlay<H> {
         if let Some(units) = self.base.modelled_units()
             && !self.has_changed(name)
         {
-            let known = units.definition(name)?;
-            let is_linked =
-                |unit: &Arc<Definition>| unit.fragment.as_ref().is_some_and(|file| file.kind == FragmentKind::Linked);
-            if known.as_ref().is_none_or(|unit| !is_linked(unit) && !self.has_changed(&unit.id)) {
-                return Ok(known);
+            // What it does not know may be a link that leads somewhere by now.
+            if let Some(known) = units.definition(name)?
+                && !known.is_linked()
+                && !self.has_changed(&known.id)
+            {
+                return Ok(Some(known));
             }
         }
         let changes = {
@@ -31,7 +32,7 @@ impl<H: HostView> Overlay<H> {
         };
         let Some(read) = Definition::load(self, name)?.map(Arc::new) else { return Ok(None) };
         let mut model = self.model();
-        model.has_linked_units |= read.fragment.as_ref().is_some_and(|file| file.kind == FragmentKind::Linked);
+        model.has_linked_units |= read.is_linked();
         if model.unit_file_changes == changes {
             model.definitions.insert(name.to_owned(), Arc::clone(&read));
         }
@@ -178,7 +179,11 @@ impl<H: HostView> Overlay<H> {
         let recorded = self.base.unit(name)?;
         // One that can be enabled had a file; the service manager had not read that it is gone.
         let is_forgotten = recorded.file_state == "enabled" && self.model().units_read > 0;
-        Ok(recorded.exists() && !is_forgotten && Definition::load(&self.base, name)?.is_none())
+        let had_file = match self.base.modelled_units() {
+            Some(units) => units.definition(name)?.is_some(),
+            None => Definition::load(&self.base, name)?.is_some(),
+        };
+        Ok(recorded.exists() && !is_forgotten && !had_file)
     }
 
     /// Whether the files of a unit that is in memory have changed since they were read.

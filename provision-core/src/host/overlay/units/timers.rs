@@ -96,5 +96,5 @@ const SHORTEST_MICROS: u64 = 1_000_000;
 
 /// Whether a timer remembers when it last elapsed; see `systemd.timer(5)`, `Persistent=`.
 fn is_persistent(timer: &Definition) -> bool {
-    matches!(timer.value("Timer", "Persistent"), Some("yes" | "true" | "on" | "1"))
+    timer.is_on("Timer", "Persistent")
 }
