@@ -103,6 +103,7 @@ fn groups(release: u32) -> Vec<Case<Group>> {
         case("system", bare(), "media", json!({ "system": true })),
         case("a number", bare(), "numbered", json!({ "gid": 4711 })),
         case("another number", bare().with_group("media"), "media", json!({ "gid": 4712 })),
+        case("another number for a user's own", bare().with_user("anna"), "anna", json!({ "gid": 4712 })),
         case(
             "members",
             bare().with_group("media").with_user("anna").with_user("bert"),

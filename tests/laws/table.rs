@@ -27,9 +27,16 @@ impl Column {
         Column { host: host.to_owned(), counts, kept: verdicts.all_kept(), told: verdicts.to_string() }
     }
 
-    /// Fails if a law is broken.
+    /// Fails if a law is broken, or if no law was tried for a type.
     pub fn assert(&self) -> Result<(), String> {
-        if self.kept { Ok(()) } else { Err(format!("{}\n{}", self.host, self.told)) }
+        if !self.kept {
+            return Err(format!("{}\n{}", self.host, self.told));
+        }
+        match self.counts.iter().find(|(_, (trials, _))| *trials == 0) {
+            Some((name, _)) => Err(format!("{}: no law was tried for the type {name}", self.host)),
+            None if self.counts.is_empty() => Err(format!("{}: no law was tried", self.host)),
+            None => Ok(()),
+        }
     }
 
     /// For the program outside of a booted host.

@@ -154,6 +154,25 @@ fn what_is_upheld_comes_back() {
 }
 
 #[test]
+fn links_tie_units_together_as_their_files_do() {
+    let tied = "[Install]\nRequiredBy=app.service\n[Service]\nExecStart=/bin/sleep infinity\n";
+    let host = with_units(
+        &[("app.service", "")],
+        &[("db.service", tied), ("up.service", &tied.replace("Required", "Upheld"))],
+    );
+    let running = || ["app", "db", "up"].map(|name| host.unit(name).is_active());
+    act(&host, "db.service", UnitAction::Enable);
+    act(&host, "up.service", UnitAction::Enable);
+    host.perform(&Effect::ReloadUnits).unwrap();
+    act(&host, "app.service", UnitAction::Start);
+    assert_eq!(running(), [true; 3]);
+    act(&host, "up.service", UnitAction::Stop);
+    assert_eq!(running(), [true; 3], "it is upheld");
+    act(&host, "db.service", UnitAction::Stop);
+    assert_eq!(running(), [false, false, true], "what requires it goes with it");
+}
+
+#[test]
 fn in_a_root_directory_a_unit_that_is_not_there_is_disabled_already() {
     let host = SimHost::debian(13).switched_off();
     act(&host, "nowhere.service", UnitAction::Disable);

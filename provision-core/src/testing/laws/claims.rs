@@ -1,5 +1,7 @@
 //! What claims say of what was done, and of what has changed.
 
+use std::collections::BTreeSet;
+
 use crate::effect::{Effect, PackageTransaction};
 use crate::host::HostView;
 use crate::path::HostPath;
@@ -66,6 +68,8 @@ pub(super) struct Allowed<'a> {
     joined: Vec<&'a str>,
     /// Where the claimed users have their home directories, before and after.
     homes: Vec<HostPath>,
+    /// The names and numbers of claimed users and groups, before and after.
+    accounts: BTreeSet<String>,
 }
 
 impl<'a> Allowed<'a> {
@@ -79,16 +83,38 @@ impl<'a> Allowed<'a> {
         };
         let has_users = claims.iter().any(|claim| matches!(claim.target, Target::User(_)));
         let joined = needed.iter().filter(|_| has_users).filter_map(group).collect();
-        Allowed { claims, joined, homes: Vec::new() }
+        Allowed { claims, joined, homes: Vec::new(), accounts: BTreeSet::new() }
     }
 
-    /// Notes where claimed users are at home now.
+    /// Notes where claimed users are at home now, and which numbers claimed accounts have.
     pub(super) fn look_at(&mut self, host: &dyn HostView) {
-        let users = self.claims.iter().filter_map(|claim| match &claim.target {
-            Target::User(name) => host.user(name).ok().flatten(),
-            _ => None,
+        for claim in &self.claims {
+            match &claim.target {
+                Target::User(name) => {
+                    let Some(user) = host.user(name).ok().flatten() else { continue };
+                    self.homes.extend(HostPath::new(&user.home));
+                    self.accounts.extend([user.name, user.uid.to_string()]);
+                }
+                Target::Group(name) => {
+                    let Some(group) = host.group(name).ok().flatten() else { continue };
+                    self.accounts.extend([group.name, group.gid.to_string()]);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether lines differ only in what claimed accounts are called: files and users have numbers, and keep them.
+    fn differ_in_accounts(&self, lines: [&str; 2]) -> bool {
+        let is_between = |letter: char| !letter.is_alphanumeric() && !"-_".contains(letter);
+        let [was, is] = lines.map(|line| {
+            let others = line.split_inclusive(is_between).map(|part| match part.trim_end_matches(is_between) {
+                word if self.accounts.contains(word) => &part[word.len()..],
+                _ => part,
+            });
+            others.collect::<String>()
         });
-        self.homes.extend(users.filter_map(|user| HostPath::new(&user.home).ok()));
+        was == is
     }
 
     fn any(&self, is_it: impl Fn(&Target) -> bool) -> bool {
@@ -118,8 +144,11 @@ impl<'a> Allowed<'a> {
     }
 
     fn covers(&self, what: &str, lines: [&str; 2]) -> bool {
+        if self.differ_in_accounts(lines) {
+            return true;
+        }
         match what.split_once(' ') {
-            Some(("path", path)) => HostPath::new(path).is_ok_and(|path| self.covers_path(&path)),
+            Some(("path", path)) => HostPath::new(path).is_ok_and(|path| self.covers_path(&path, lines)),
             Some(("package", name)) => self.any(|target| matches!(target, Target::Package(claimed) if claimed == name)),
             Some(("user", name)) => self.any(|target| matches!(target, Target::User(claimed) if claimed == name)),
             // A user comes and goes with its group, and in and out of others.
@@ -135,12 +164,18 @@ impl<'a> Allowed<'a> {
         }
     }
 
-    fn covers_path(&self, path: &HostPath) -> bool {
+    fn covers_path(&self, path: &HostPath, lines: [&str; 2]) -> bool {
         let under = |directory: &str| path.as_str().starts_with(directory);
+        let pulls = |name: &str| [".wants", ".requires", ".upholds"].iter().any(|pulls| name.ends_with(pulls));
         let by_unit = |unit: &str| {
-            // Enabling and masking are links, and an init script has its own; see systemd-sysv-install(8).
+            // Enabling and masking are links, some of them other names; and an init script has its own, see
+            // systemd-sysv-install(8).
             let stem = unit.split(['.', '@']).next().unwrap_or_default();
-            under("/etc/systemd/system/") || (under("/etc/rc") && path.as_str().ends_with(stem))
+            let is_link = path.name() == unit
+                || pulls(path.name())
+                || path.parent().is_some_and(|parent| pulls(parent.name()))
+                || lines.iter().any(|line| line.contains(unit));
+            (under("/etc/systemd/system/") && is_link) || (under("/etc/rc") && path.as_str().ends_with(stem))
         };
         let claimed = self.any(|target| match target {
             Target::Path(claimed) => path.is_within(claimed) || claimed.is_within(path),

@@ -176,21 +176,23 @@ impl<H: HostView> Overlay<H> {
 
     /// The units that one cannot start without: said in its file, or by links.
     fn required_by(&self, unit: &Definition) -> Result<Vec<String>> {
-        self.pulled_in(unit.dependencies(Dependency::Requires), unit, "requires")
+        self.pulled_in(unit.dependencies(Dependency::Requires), unit, &["requires"])
     }
 
     /// The units that one would like to run: said in its file, or by links.
     pub(super) fn wanted_by(&self, unit: &Definition) -> Result<Vec<String>> {
         let mut names = unit.dependencies(Dependency::Wants);
         names.extend(unit.words("Service", "Sockets"));
-        self.pulled_in(names, unit, "wants")
+        self.pulled_in(names, unit, &["wants", "upholds"])
     }
 
-    fn pulled_in(&self, named: Vec<&str>, unit: &Definition, pulls: &str) -> Result<Vec<String>> {
+    fn pulled_in(&self, named: Vec<&str>, unit: &Definition, links: &[&str]) -> Result<Vec<String>> {
         let mut names: Vec<String> = named.into_iter().map(str::to_owned).collect();
         for directory in units::DIRECTORIES {
-            let directory = HostPath::new(&format!("{directory}/{}.{pulls}", unit.id))?;
-            names.extend(self.list(&directory)?.unwrap_or_default());
+            for pulls in links {
+                let directory = HostPath::new(&format!("{directory}/{}.{pulls}", unit.id))?;
+                names.extend(self.list(&directory)?.unwrap_or_default());
+            }
         }
         names.sort_unstable();
         names.dedup();
@@ -251,7 +253,7 @@ impl<H: HostView> Overlay<H> {
         let mut gone = vec![id.to_owned()];
         while let Some(name) = gone.get(looked_at).cloned() {
             looked_at += 1;
-            for unit in self.running_referrers(&name, Dependency::GoesWith)? {
+            for unit in self.running_referrers(&name, Dependency::GoesWith, "requires")? {
                 if !gone.contains(&unit) {
                     gone.push(unit.clone());
                     going.push(unit);
@@ -265,23 +267,47 @@ impl<H: HostView> Overlay<H> {
     fn upheld(&self, stopped: &[String]) -> Result<Vec<String>> {
         let mut upheld = Vec::new();
         for name in stopped.iter().filter(|_| self.is_simulated()) {
-            if !self.running_referrers(name, Dependency::Upholds)?.is_empty() {
+            if !self.running_referrers(name, Dependency::Upholds, "upholds")?.is_empty() {
                 upheld.push(name.clone());
             }
         }
         Ok(upheld)
     }
 
-    /// The units that run and name another one in this way.
-    fn running_referrers(&self, name: &str, dependency: Dependency) -> Result<Vec<String>> {
+    /// The units that run and name another one in this way: in their files, or by links in a directory of this kind.
+    fn running_referrers(&self, name: &str, dependency: Dependency, pulls: &str) -> Result<Vec<String>> {
         let mut running = Vec::new();
+        for unit in self.linked_from(name, pulls)? {
+            if self.runs(&unit)? {
+                running.push(unit);
+            }
+        }
         for unit in self.referrers(name)? {
             let Some(definition) = self.definition(&unit)? else { continue };
             if definition.dependencies(dependency).contains(&name) && self.runs(&definition.id)? {
                 running.push(definition.id.clone());
             }
         }
+        running.sort_unstable();
+        running.dedup();
         Ok(running)
+    }
+
+    /// The units that have a link to another one in their directory of this kind, as `app.service.requires`.
+    fn linked_from(&self, name: &str, pulls: &str) -> Result<Vec<String>> {
+        let mut units = Vec::new();
+        for directory in units::DIRECTORIES {
+            let directory = HostPath::new(directory)?;
+            for entry in self.list(&directory)?.unwrap_or_default() {
+                let unit = entry.strip_suffix(pulls).and_then(|unit| unit.strip_suffix('.'));
+                if let Some(unit) = unit
+                    && self.metadata(&directory.join(&entry)?.join(name)?)?.is_some()
+                {
+                    units.push(unit.to_owned());
+                }
+            }
+        }
+        Ok(units)
     }
 
     /// Starts what a unit names for the time after it.
