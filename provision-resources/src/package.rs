@@ -152,7 +152,7 @@ impl Resource for Package {
             false => None,
         };
         let state = State { presence, version, candidate, hold: self.hold.map(|_| found.hold) };
-        if found.hold && self.hold.is_none() && presence == Presence::Installed {
+        if found.hold && self.hold.is_none() && matches!(presence, Presence::Installed | Presence::Absent) {
             let want = self.plan(id, &state)?;
             if want != state {
                 return Err(Error::new(

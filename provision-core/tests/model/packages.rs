@@ -4,7 +4,7 @@ use provision_core::effect::{
     Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction, Removal, UnitAction,
 };
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostView, PackageStatus, SimHost};
+use provision_core::host::{Host, HostView, PackageState, PackageStatus, SimHost};
 
 use super::{act, packages, path};
 
@@ -192,4 +192,26 @@ fn a_held_package_is_not_removed_unless_it_is_released() {
     };
     assert_eq!(remove(&[]), Err(ErrorKind::Refused));
     assert_eq!(remove(&["hello"]), Ok(()));
+}
+
+/// Seen on both releases: apt-get(8), `--allow-change-held-packages`.
+#[test]
+fn a_package_that_is_held_before_it_comes_does_not_come() {
+    let held = |status| {
+        let state = PackageState { status, hold: true, ..PackageState::default() };
+        SimHost::debian(12).with_package_state("cron", state)
+    };
+    let perform = |host: &SimHost, transaction: PackageTransaction| {
+        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+    };
+    let install = |name: &str| {
+        let request = PackageRequest { name: name.into(), version: None };
+        PackageTransaction { install: vec![request], ..PackageTransaction::default() }
+    };
+    let host = held(PackageStatus::Absent);
+    assert_eq!(perform(&host, install("cron")), Err(ErrorKind::Refused));
+    let unhold = vec!["cron".to_owned()];
+    assert_eq!(perform(&host, PackageTransaction { unhold, ..install("cron") }), Ok(()));
+    let purge = PackageTransaction { purge: vec!["cron".into()], ..PackageTransaction::default() };
+    assert_eq!(perform(&held(PackageStatus::ConfigFiles), purge), Ok(()), "what is left of it may go");
 }

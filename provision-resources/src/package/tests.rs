@@ -165,6 +165,12 @@ fn a_hold_is_kept_released_or_in_the_way() {
             (ErrorKind::Refused, "package hello is held, so it is not changed")
         );
     }
+    let absent =
+        || SimHost::debian(12).with_package_state("hello", PackageState { hold: true, ..PackageState::default() });
+    let error = fails::<Package>(&absent(), "hello", json!({}));
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Refused, "package hello is held, so it is not changed"));
+    let done = converge::<Package>(&absent(), "hello", json!({ "hold": false }));
+    assert_eq!(done.words(), ["install hello, unhold hello"]);
     let done = converge::<Package>(&held(), "hello", json!({ "version": "2.10-3", "hold": true }));
     assert_eq!(done.words(), ["install hello=2.10-3, hold hello, unhold hello"]);
     let done = converge::<Package>(&held(), "hello", json!({ "ensure": "latest", "hold": false }));

@@ -81,13 +81,18 @@ pub(in crate::host) fn resolve(
     }
     resolver.remove_what_is_left_alone()?;
     let Resolver { mut coming, order, going, .. } = resolver;
-    let install = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
-    let there = |name: &String| installed.get(name).is_some_and(|state| state.status != PackageStatus::Absent);
-    let remove: BTreeSet<String> = going.into_iter().filter(there).collect();
-    // apt-get(8), --allow-change-held-packages.
-    let may = |name: &String| transaction.hold.contains(name) || transaction.unhold.contains(name);
-    if let Some(held) = remove.iter().find(|name| installed.get(*name).is_some_and(|entry| entry.hold) && !may(name)) {
-        return Err(Error::new(ErrorKind::Refused, format!("{held} is held, and would be removed")));
+    let install: Vec<_> = order.into_iter().filter_map(|name| coming.remove(&name)).collect();
+    let status = |name: &String| installed.get(name).map_or(PackageStatus::Absent, |state| state.status);
+    let remove: BTreeSet<String> = going.into_iter().filter(|name| status(name) != PackageStatus::Absent).collect();
+    // apt-get(8), --allow-change-held-packages. What of a package is left may go.
+    let is_held = |name: &&String| {
+        let is_named = |other: &String| other.split(':').next() == Some(name);
+        installed.get(*name).is_some_and(|state| state.hold)
+            && !transaction.hold.iter().chain(&transaction.unhold).any(is_named)
+    };
+    let removed = remove.iter().filter(|name| status(name) != PackageStatus::ConfigFiles);
+    if let Some(held) = install.iter().map(|(offer, _)| &offer.package.name).chain(removed).find(is_held) {
+        return Err(Error::new(ErrorKind::Refused, format!("{held} is held, and would be changed")));
     }
     Ok(Solution { install, remove })
 }

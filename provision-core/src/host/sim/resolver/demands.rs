@@ -29,11 +29,6 @@ impl Resolver<'_> {
         };
         if let Some(now) = self.version_now(plain) {
             let (now, then) = (Version::new(now), Version::new(&version));
-            let held = self.installed.get(plain).is_some_and(|state| state.hold);
-            let may = transaction.hold.iter().chain(&transaction.unhold).any(|other| other == name);
-            if now != then && held && !may {
-                return Err(Error::new(ErrorKind::Refused, format!("{name} is held, and would be changed")));
-            }
             if then < now && !transaction.options.allow_downgrade {
                 return Err(Error::new(ErrorKind::Refused, format!("{name} would be downgraded")));
             }
