@@ -23,6 +23,9 @@ impl HostPath {
     /// # Errors
     /// The path is not absolute, has a `..` component or a NUL byte.
     pub fn new(path: &str) -> Result<HostPath, Error> {
+        if is_normal(path) {
+            return Ok(HostPath(path.into()));
+        }
         let refuse =
             |why: &str, hint: &str| Err(Error::new(ErrorKind::Invalid, format!("{path:?} {why}")).with_hint(hint));
         if !path.starts_with('/') {
@@ -33,10 +36,6 @@ impl HostPath {
         }
         if path.split('/').any(|component| component == "..") {
             return refuse("has a `..` component", "write the path without it");
-        }
-        let normal = !path.contains("//") && !path.contains("/./") && !path.ends_with("/.");
-        if normal && (path == "/" || !path.ends_with('/')) {
-            return Ok(HostPath(path.into()));
         }
         let mut normalised = String::with_capacity(path.len());
         for component in path.split('/').filter(|component| !component.is_empty() && *component != ".") {
@@ -88,7 +87,8 @@ impl HostPath {
     /// # Errors
     /// The name is not a plain relative path.
     pub fn join(&self, name: &str) -> Result<HostPath, Error> {
-        HostPath::new(&format!("{}/{name}", self.0))
+        let above = if self.0.as_ref() == "/" { "" } else { &self.0 };
+        HostPath::new(&[above, "/", name].concat())
     }
 
     /// Where a link in this directory leads to: its text, absolute or relative. What cannot be a path is an error.
@@ -110,6 +110,13 @@ impl HostPath {
         directory.0.as_ref() == "/"
             || self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Whether a text is a path as it is kept; looked at once, because paths are made all the time.
+fn is_normal(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return false };
+    let is_name = |component: &[u8]| !matches!(component, b"" | b"." | b"..") && !component.contains(&0);
+    rest.is_empty() || rest.as_bytes().split(|byte| *byte == b'/').all(is_name)
 }
 
 impl Borrow<str> for HostPath {

@@ -306,6 +306,12 @@ impl ModelledUnits for Base {
     fn referrers(&self, name: &str) -> Result<Vec<String>> {
         self.recorded.units().referrers(self, name)
     }
+    fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>> {
+        self.recorded.units().link_directories(self, fits)
+    }
+    fn timer_names(&self) -> Result<Vec<String>> {
+        self.recorded.units().timer_names(self)
+    }
 }
 
 impl HostView for SimHost {

@@ -55,13 +55,35 @@ fn names_among(host: &dyn HostView, suffixes: &[&str], with_wanted: bool) -> Res
     for directory in DIRECTORIES {
         let directory = HostPath::new(directory)?;
         for entry in host.list(&directory)?.unwrap_or_default() {
-            let pulls = with_wanted && (entry.ends_with(".wants") || entry.ends_with(".requires"));
-            let inner = if pulls { host.list(&directory.join(&entry)?)?.unwrap_or_default() } else { vec![entry] };
+            let inner = if with_wanted && pulls(&entry) {
+                host.list(&directory.join(&entry)?)?.unwrap_or_default()
+            } else {
+                vec![entry]
+            };
             let fits = |name: &String| suffixes.iter().any(|suffix| name.ends_with(suffix)) && !name.contains("@.");
             names.extend(inner.into_iter().filter(fits));
         }
     }
     Ok(names.into_iter().collect())
+}
+
+/// The directories whose links make units pull in others.
+fn link_directories(host: &dyn HostView) -> Result<Vec<HostPath>> {
+    let mut all = Vec::new();
+    for directory in DIRECTORIES {
+        let directory = HostPath::new(directory)?;
+        for entry in host.list(&directory)?.unwrap_or_default() {
+            if pulls(&entry) {
+                all.push(directory.join(&entry)?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Whether a directory of this name has links to what a unit pulls in.
+pub(in crate::host) fn pulls(directory: &str) -> bool {
+    [".wants", ".requires", ".upholds"].iter().any(|pulls| directory.ends_with(pulls))
 }
 
 /// Where an administrator enables and masks units.
@@ -92,7 +114,7 @@ pub(in crate::host) fn links_to(host: &dyn HostView, directory: &HostPath, unit:
     let mut links = Vec::new();
     for entry in host.list(directory)?.unwrap_or_default() {
         let path = directory.join(&entry)?;
-        if [".wants", ".requires", ".upholds"].iter().any(|pulls| entry.ends_with(pulls)) {
+        if pulls(&entry) {
             let link = path.join(unit)?;
             if host.metadata(&link)?.is_some() {
                 links.push(link);

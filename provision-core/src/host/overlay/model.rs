@@ -7,7 +7,7 @@ use super::commands::CommandScript;
 use super::node::{Directory, Node, Unsynced};
 use super::units::{Runtime, UnitScript};
 use crate::effect::Effect;
-use crate::host::units::{DIRECTORIES, Definition};
+use crate::host::units::{self, DIRECTORIES, Definition};
 use crate::host::{Accounts, Doubt, FileKind, FileMetadata, PackageEntry, PackageState, PackageTable, Shadow};
 use crate::path::HostPath;
 
@@ -96,8 +96,12 @@ impl Model {
         let in_unit_directory = is_in_unit_directory(&path);
         self.has_linked_units |=
             (leads_to_units && !is_directory) || (in_unit_directory && path.as_str().split('/').any(is_about_many));
-        if leads_to_units || in_unit_directory || self.has_linked_units {
+        // What pulls a unit in is no part of its definition.
+        let pulls = || path.parent_text().is_some_and(|parent| units::pulls(parent));
+        if leads_to_units || self.has_linked_units || (in_unit_directory && !pulls()) {
             self.forget_definitions();
+        } else if in_unit_directory {
+            self.forget_file_states();
         }
         if in_unit_directory {
             self.change += 1;
@@ -106,15 +110,25 @@ impl Model {
         self.nodes.insert(path, node);
     }
 
-    /// A directory that is known was gone through as well, so both are forgotten together.
+    /// What is at a path changes: one that nobody has gone through leads nowhere that is known.
+    fn forget_directory(&mut self, path: &HostPath) {
+        if self.directories.contains_key(path) {
+            self.forget_directories();
+        }
+    }
+
     pub(super) fn forget_directories(&mut self) {
         self.directories.clear();
         self.known_directories.clear();
     }
 
     pub(super) fn forget_definitions(&mut self) {
-        self.unit_file_changes += 1;
         self.definitions.clear();
+        self.forget_file_states();
+    }
+
+    fn forget_file_states(&mut self) {
+        self.unit_file_changes += 1;
         self.file_states.clear();
     }
 
@@ -142,11 +156,7 @@ impl Model {
     /// Puts something at a path. Other names of a file that was there keep it.
     pub(super) fn put(&mut self, path: &HostPath, node: Node) {
         self.leave_names(path);
-        let was_link = self.nodes.get(path).is_some_and(|old| is_link(old.as_ref()));
-        // What nobody has gone through leads nowhere that is known.
-        if was_link || self.directories.contains_key(path) || self.known_directories.contains(path) {
-            self.forget_directories();
-        }
+        self.forget_directory(path);
         self.enter(path.clone(), Some(node));
     }
 
@@ -158,9 +168,7 @@ impl Model {
                 *other = Node { links, ..node.clone() };
             }
         }
-        if node.kind == FileKind::Directory {
-            self.forget_directories();
-        }
+        self.forget_directory(path);
         self.enter(path.clone(), Some(node));
     }
 
@@ -237,14 +245,10 @@ impl Model {
     pub(super) fn remove(&mut self, path: &HostPath) {
         self.leave_names(path);
         self.any_removed = true;
-        self.forget_directories();
+        self.forget_directory(path);
         self.nodes.retain(|other, _| !other.is_within(path));
         self.enter(path.clone(), None);
     }
-}
-
-fn is_link(node: Option<&Node>) -> bool {
-    node.is_some_and(|node| node.kind == FileKind::Symlink)
 }
 
 fn is_in_unit_directory(path: &HostPath) -> bool {

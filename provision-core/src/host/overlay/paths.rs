@@ -12,13 +12,19 @@ const MOST_LINKS: u32 = 40;
 impl<H: HostView> Overlay<H> {
     /// The path by which the model knows something: without links on the way.
     pub(super) fn real(&self, path: &HostPath) -> Result<HostPath> {
-        let Some(parent) = path.parent_text() else { return Ok(path.clone()) };
-        let known = self.model().directories.get(parent).map(|known| known.path.clone());
+        Ok(self.placed(path)?.0)
+    }
+
+    /// The same, with the file system of the directory that it lies in.
+    fn placed(&self, path: &HostPath) -> Result<(HostPath, u64)> {
+        let Some(parent) = path.parent_text() else { return Ok((path.clone(), 0)) };
+        let known = self.model().directories.get(parent).cloned();
         let directory = match known {
             Some(known) => known,
-            None => self.directory(&path.parent().unwrap_or_else(HostPath::root), 0)?.path,
+            None => self.directory(&path.parent().unwrap_or_else(HostPath::root), 0)?,
         };
-        if directory.as_str() == parent { Ok(path.clone()) } else { directory.join(path.name()) }
+        let real = if directory.path.as_str() == parent { path.clone() } else { directory.path.join(path.name())? };
+        Ok((real, directory.device))
     }
 
     /// Where a directory really is, and whether only root can change what its path leads to.
@@ -26,10 +32,14 @@ impl<H: HostView> Overlay<H> {
         if let Some(known) = self.model().directories.get(path) {
             return Ok(known.clone());
         }
-        let Some(above) = path.parent() else { return Ok(Directory { path: path.clone(), is_private: true }) };
-        let above = self.directory(&above, links)?;
-        let here =
-            if path.parent().as_ref() == Some(&above.path) { path.clone() } else { above.path.join(path.name())? };
+        let (above, here) = match path.parent() {
+            Some(parent) => {
+                let above = self.directory(&parent, links)?;
+                let here = if parent == above.path { path.clone() } else { above.path.join(path.name())? };
+                (above, here)
+            }
+            None => (Directory { path: path.clone(), is_private: true, device: 0 }, path.clone()),
+        };
         // What cannot be looked at is left to the host beneath to complain of.
         let found = match self.modelled(&here, Node::metadata) {
             Some(found) => found,
@@ -46,7 +56,7 @@ impl<H: HostView> Overlay<H> {
                         let parent = above.path.linked(&target)?;
                         self.directory(&parent, links + 1)?
                     }
-                    None => Directory { path: here, is_private: false },
+                    None => Directory { path: here.clone(), is_private: false, device: found.device },
                 }
             }
             Some(found) if found.kind != FileKind::Directory => {
@@ -55,11 +65,14 @@ impl<H: HostView> Overlay<H> {
             }
             Some(found) => {
                 let is_ours = found.access.owner == "root" && found.access.mode.bits() & 0o022 == 0;
-                Directory { path: here, is_private: above.is_private && is_ours }
+                Directory { path: here.clone(), is_private: above.is_private && is_ours, device: found.device }
             }
-            None => return Ok(Directory { path: here, is_private: above.is_private }),
+            None => return Ok(Directory { path: here, is_private: above.is_private, device: 0 }),
         };
-        self.model().directories.insert(path.clone(), directory.clone());
+        let mut model = self.model();
+        model.directories.insert(path.clone(), directory.clone());
+        // By its real name as well, by which it is forgotten.
+        model.directories.insert(here, directory.clone());
         Ok(directory)
     }
 
@@ -121,14 +134,6 @@ impl<H: HostView> Overlay<H> {
         }))
     }
 
-    /// The file system of a path without links on the way.
-    fn device_of(&self, path: &HostPath) -> Result<Option<u64>> {
-        match self.modelled(path, |node| node.device) {
-            Some(device) => Ok(device),
-            None => Ok(self.base.metadata(path)?.map(|found| found.device)),
-        }
-    }
-
     /// The kind of what a path leads to, all links followed; `None` if that is nowhere.
     pub(in crate::host) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
         let mut path = self.real(path)?;
@@ -166,9 +171,8 @@ impl<H: HostView> Overlay<H> {
 
     /// Puts something at a path, on the file system that its directory lies on.
     pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
-        let path = self.real(path)?;
+        let (path, device) = self.placed(path)?;
         self.require_writable(&path)?;
-        let device = path.parent().map(|parent| self.device_of(&parent)).transpose()?.flatten().unwrap_or(0);
         self.model().put(&path, Node { device, ..node });
         Ok(())
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{Definition, names};
+use super::{Definition, link_directories, names, names_like};
 use crate::error::Result;
 use crate::host::HostView;
+use crate::path::HostPath;
 
 /// A simulated host that has read its units.
 pub trait ModelledUnits {
@@ -20,6 +21,18 @@ pub trait ModelledUnits {
     /// # Errors
     /// Files of units cannot be read.
     fn referrers(&self, name: &str) -> Result<Vec<String>>;
+
+    /// The directories with links to what units pull in, such as `app.service.requires`, with a name that fits.
+    ///
+    /// # Errors
+    /// Directories cannot be read.
+    fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>>;
+
+    /// The names of all timers that may have a file.
+    ///
+    /// # Errors
+    /// Directories cannot be read.
+    fn timer_names(&self) -> Result<Vec<String>>;
 }
 
 /// The units of a host that does not change.
@@ -27,6 +40,8 @@ pub trait ModelledUnits {
 pub(in crate::host) struct UnitCache {
     definitions: Mutex<HashMap<String, Option<Arc<Definition>>>>,
     referrers: OnceLock<HashMap<String, Vec<String>>>,
+    link_directories: OnceLock<Vec<HostPath>>,
+    timers: OnceLock<Vec<String>>,
 }
 
 impl UnitCache {
@@ -56,5 +71,28 @@ impl UnitCache {
             referrers.dedup();
         }
         Ok(self.referrers.get_or_init(|| all).get(name).cloned().unwrap_or_default())
+    }
+
+    pub(in crate::host) fn link_directories(
+        &self,
+        host: &dyn HostView,
+        fits: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<HostPath>> {
+        let all = match self.link_directories.get() {
+            Some(all) => all,
+            None => {
+                let found = link_directories(host)?;
+                self.link_directories.get_or_init(|| found)
+            }
+        };
+        Ok(all.iter().filter(|directory| fits(directory.name())).cloned().collect())
+    }
+
+    pub(in crate::host) fn timer_names(&self, host: &dyn HostView) -> Result<Vec<String>> {
+        if let Some(all) = self.timers.get() {
+            return Ok(all.clone());
+        }
+        let all = names_like(host, &[".timer"])?;
+        Ok(self.timers.get_or_init(|| all).clone())
     }
 }

@@ -3,9 +3,8 @@
 use super::{START_LIMIT, does_not_run};
 use crate::effect::UnitAction;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::units::{self, Definition, Dependency, ModelledUnits};
+use crate::host::units::{Definition, Dependency, ModelledUnits};
 use crate::host::{HostView, Overlay, UnitState};
-use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {
     pub(in crate::host::overlay) fn change_unit(&self, name: &str, action: UnitAction) -> Result<()> {
@@ -188,11 +187,11 @@ impl<H: HostView> Overlay<H> {
 
     fn pulled_in(&self, named: Vec<&str>, unit: &Definition, links: &[&str]) -> Result<Vec<String>> {
         let mut names: Vec<String> = named.into_iter().map(str::to_owned).collect();
-        for directory in units::DIRECTORIES {
-            for pulls in links {
-                let directory = HostPath::new(&format!("{directory}/{}.{pulls}", unit.id))?;
-                names.extend(self.list(&directory)?.unwrap_or_default());
-            }
+        let of_unit = |directory: &str| {
+            directory.rsplit_once('.').is_some_and(|(stem, pulls)| stem == unit.id && links.contains(&pulls))
+        };
+        for directory in self.link_directories(&of_unit)? {
+            names.extend(self.list(&directory)?.unwrap_or_default());
         }
         names.sort_unstable();
         names.dedup();
@@ -296,15 +295,9 @@ impl<H: HostView> Overlay<H> {
     /// The units that have a link to another one in their directory of this kind, as `app.service.requires`.
     fn linked_from(&self, name: &str, pulls: &str) -> Result<Vec<String>> {
         let mut units = Vec::new();
-        for directory in units::DIRECTORIES {
-            let directory = HostPath::new(directory)?;
-            for entry in self.list(&directory)?.unwrap_or_default() {
-                let unit = entry.strip_suffix(pulls).and_then(|unit| unit.strip_suffix('.'));
-                if let Some(unit) = unit
-                    && self.metadata(&directory.join(&entry)?.join(name)?)?.is_some()
-                {
-                    units.push(unit.to_owned());
-                }
+        for directory in self.link_directories(&|directory| directory.ends_with(pulls))? {
+            if self.metadata(&directory.join(name)?)?.is_some() {
+                units.extend(directory.name().rsplit_once('.').map(|(unit, _)| unit.to_owned()));
             }
         }
         Ok(units)

@@ -118,7 +118,7 @@ impl<H: HostView> Overlay<H> {
     fn is_remembered(&self, name: &str) -> Result<bool> {
         let is_unread = {
             let model = self.model();
-            let is_file = |path: &HostPath| path.parent().is_some_and(|parent| !parent.as_str().ends_with(".wants"));
+            let is_file = |path: &HostPath| path.parent().is_some_and(|parent| !units::pulls(parent.name()));
             let mut changes = model.unit_changes.iter();
             changes.any(|(path, change)| path.name() == name && is_file(path) && *change > model.units_read)
         };
@@ -262,5 +262,33 @@ impl<H: HostView> ModelledUnits for Overlay<H> {
             names.extend(extended.or(unit).filter(|name| !name.contains("@.")).map(str::to_owned));
         }
         Ok(names.into_iter().collect())
+    }
+
+    fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>> {
+        let mut directories = match self.base.modelled_units() {
+            Some(units) => units.link_directories(fits)?,
+            None => Vec::new(),
+        };
+        let model = self.model();
+        let parents = model.unit_changes.keys().filter_map(HostPath::parent);
+        for parent in parents.filter(|parent| units::pulls(parent.name()) && fits(parent.name())) {
+            if !directories.contains(&parent) {
+                directories.push(parent);
+            }
+        }
+        Ok(directories)
+    }
+
+    fn timer_names(&self) -> Result<Vec<String>> {
+        let mut names = match self.base.modelled_units() {
+            Some(units) if !self.model().has_linked_units => units.timer_names()?,
+            _ => return units::names_like(self, &[".timer"]),
+        };
+        let model = self.model();
+        let changed = model.unit_changes.keys().map(HostPath::name);
+        names.extend(changed.filter(|name| name.ends_with(".timer") && !name.contains("@.")).map(str::to_owned));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 }

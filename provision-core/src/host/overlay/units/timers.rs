@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::host::units::{self, Calendar, Definition, time_span};
+use crate::host::units::{Calendar, Definition, ModelledUnits, time_span};
 use crate::host::{HostView, Overlay};
 
 impl<H: HostView> Overlay<H> {
@@ -29,7 +29,7 @@ impl<H: HostView> Overlay<H> {
 
     /// All timers.
     pub(in crate::host) fn timers(&self) -> Result<Vec<Arc<Definition>>> {
-        let names = units::names_like(self, &[".timer"])?;
+        let names = self.timer_names()?;
         names.iter().filter_map(|name| self.definition(name).transpose()).collect()
     }
 
