@@ -25,19 +25,17 @@ impl<H: HostView> Overlay<H> {
         };
         let gid = match &attributes.primary_group {
             Some(group) => self.gid_of(group)?,
-            None => match self.accounts()?.groups.get(&user.name) {
-                // useradd(8) refuses as well
-                Some(_) => {
-                    return Err(Error::new(ErrorKind::Conflict, format!("group {} exists already", user.name))
-                        .with_hint(format!("say `primary_group = \"{}\"` to use it", user.name)));
-                }
-                None => {
-                    // It gets the number of the user where nobody has that.
-                    let is_free = self.accounts()?.group_name(uid).is_none();
-                    self.create_group(&user.name, is_free.then_some(uid), user.system)?;
-                    self.gid_of(&user.name)?
-                }
-            },
+            // useradd(8) refuses as well
+            None if self.group(&user.name)?.is_some() => {
+                return Err(Error::new(ErrorKind::Conflict, format!("group {} exists already", user.name))
+                    .with_hint(format!("say `primary_group = \"{}\"` to use it", user.name)));
+            }
+            None => {
+                // It gets the number of the user where nobody has that.
+                let is_free = self.accounts()?.group_name(uid).is_none();
+                self.create_group(&user.name, is_free.then_some(uid), user.system)?;
+                self.gid_of(&user.name)?
+            }
         };
         let home = attributes.home.as_ref().map_or_else(|| format!("/home/{}", user.name), ToString::to_string);
         {
@@ -205,6 +203,8 @@ impl<H: HostView> Overlay<H> {
             true if recorded.uid == recorded.gid && !BTreeSet::contains(&taken, &gid) => gid,
             _ => number_like(recorded.uid, &taken)?,
         };
+        // Held any longer, they would be copied to be changed.
+        drop(accounts);
         let mut model = self.model();
         let user = User { uid, gid, ..recorded.clone() };
         self.accounts_of(&mut model)?.users.insert(user.name.clone(), user);

@@ -112,8 +112,11 @@ impl Model {
 
     /// What is at a path changes: one that nobody has gone through leads nowhere that is known.
     fn forget_directory(&mut self, path: &HostPath) {
-        if self.directories.contains_key(path) {
-            self.forget_directories();
+        match self.directories.get(path) {
+            Some(known) if known.device.is_some() => self.forget_directories(),
+            // Where nothing was, only what would be beneath it changes.
+            Some(_) => self.directories.retain(|_, known| known.device.is_some()),
+            None => {}
         }
     }
 

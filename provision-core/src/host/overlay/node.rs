@@ -17,8 +17,8 @@ pub(super) struct Directory {
     pub(super) path: HostPath,
     /// Whether only root can change what its path leads to.
     pub(super) is_private: bool,
-    /// Its file system; 0 if it is not there.
-    pub(super) device: u64,
+    /// Its file system; none if it is not there.
+    pub(super) device: Option<u64>,
 }
 
 /// Something at a path.

@@ -16,8 +16,8 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The same, with the file system of the directory that it lies in.
-    fn placed(&self, path: &HostPath) -> Result<(HostPath, u64)> {
-        let Some(parent) = path.parent_text() else { return Ok((path.clone(), 0)) };
+    fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
+        let Some(parent) = path.parent_text() else { return Ok((path.clone(), None)) };
         let known = self.model().directories.get(parent).cloned();
         let directory = match known {
             Some(known) => known,
@@ -38,7 +38,7 @@ impl<H: HostView> Overlay<H> {
                 let here = if parent == above.path { path.clone() } else { above.path.join(path.name())? };
                 (above, here)
             }
-            None => (Directory { path: path.clone(), is_private: true, device: 0 }, path.clone()),
+            None => (Directory { path: path.clone(), is_private: true, device: None }, path.clone()),
         };
         // What cannot be looked at is left to the host beneath to complain of.
         let found = match self.modelled(&here, Node::metadata) {
@@ -56,7 +56,7 @@ impl<H: HostView> Overlay<H> {
                         let parent = above.path.linked(&target)?;
                         self.directory(&parent, links + 1)?
                     }
-                    None => Directory { path: here.clone(), is_private: false, device: found.device },
+                    None => Directory { path: here.clone(), is_private: false, device: Some(found.device) },
                 }
             }
             Some(found) if found.kind != FileKind::Directory => {
@@ -65,9 +65,9 @@ impl<H: HostView> Overlay<H> {
             }
             Some(found) => {
                 let is_ours = found.access.owner == "root" && found.access.mode.bits() & 0o022 == 0;
-                Directory { path: here.clone(), is_private: above.is_private && is_ours, device: found.device }
+                Directory { path: here.clone(), is_private: above.is_private && is_ours, device: Some(found.device) }
             }
-            None => return Ok(Directory { path: here, is_private: above.is_private, device: 0 }),
+            None => Directory { path: here.clone(), is_private: above.is_private, device: None },
         };
         let mut model = self.model();
         model.directories.insert(path.clone(), directory.clone());
@@ -173,7 +173,7 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
         let (path, device) = self.placed(path)?;
         self.require_writable(&path)?;
-        self.model().put(&path, Node { device, ..node });
+        self.model().put(&path, Node { device: device.unwrap_or_default(), ..node });
         Ok(())
     }
 
