@@ -41,6 +41,23 @@ pub fn copy_programs(place: &Place, programs: &[&str]) {
 }
 
 #[test]
+fn a_unit_that_is_not_behind_its_mask_cannot_be_enabled() {
+    let Some(place) = place("{ resources.service.app = { running = false, enabled = true } }") else { return };
+    let units = place.path("root/etc/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    symlink("/dev/null", units.join("app.service")).unwrap();
+    let plan = place.run("plan --root root site.ncl");
+    assert_eq!(plan.code, 1, "{}", plan.seen());
+    assert!(plan.out.contains("there is no unit app.service"), "{}", plan.seen());
+    // It is only hidden.
+    let file = place.path("root/usr/lib/systemd/system");
+    fs::create_dir_all(&file).unwrap();
+    fs::write(file.join("app.service"), "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n")
+        .unwrap();
+    assert_eq!(place.run("plan --root root site.ncl").code, 0);
+}
+
+#[test]
 fn files_converge_drift_and_are_mended() {
     let Some(place) = place(SITE) else { return };
     let first = place.run("apply --root root site.ncl");

@@ -149,6 +149,18 @@ pub(in crate::host) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(
     Ok(links)
 }
 
+/// Whether something may make a unit at boot: a generator, see `systemd.generator(7)`, or from an init script.
+pub(in crate::host) fn is_generated(host: &dyn HostView, unit: &str) -> Result<bool> {
+    let stem = unit.split('.').next().unwrap_or_default();
+    let made = ["generator.early", "generator", "generator.late"].map(|kind| format!("/run/systemd/{kind}/{unit}"));
+    for path in made.into_iter().chain([format!("/etc/init.d/{stem}")]) {
+        if host.metadata(&HostPath::new(&path)?)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The path by which a unit is masked.
 pub(in crate::host) fn mask_of(unit: &str) -> Result<HostPath> {
     HostPath::new(&format!("{ETC}/{unit}"))

@@ -65,7 +65,11 @@ impl<H: HostView> Overlay<H> {
         let definition = if self.declares(name) { self.definition(name)? } else { None };
         let Some(definition) = definition else {
             let base = self.base.unit(name)?;
-            let gone = self.is_simulated() && !self.is_recorded_alone(name)?;
+            let gone = match self.is_simulated() {
+                true => !self.is_recorded_alone(name)?,
+                // Nothing was behind the mask that is taken away.
+                false => base.is_masked() && self.has_changed(name) && !units::is_generated(self, name)?,
+            };
             let state = match known {
                 // Its file is gone, and it still runs.
                 Some(runtime) if gone && runtime.runs() => {
