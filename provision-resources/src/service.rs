@@ -58,8 +58,7 @@ pub struct State {
     /// `None` where no units run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activity: Option<Activity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    enabled: Option<bool>,
+    enabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     masked: Option<bool>,
     /// Whether its file has changed since systemd read it.
@@ -125,7 +124,7 @@ impl Resource for Service {
         }
         Ok(State {
             activity: host.is_running().then(|| self.activity(&unit)),
-            enabled: Some(self.is_enabled(&unit)),
+            enabled: self.is_enabled(&unit),
             masked: self.wants_masked().map(|_| unit.is_masked()),
             outdated: unit.needs_reload && host.is_running(),
         })
@@ -137,7 +136,7 @@ impl Resource for Service {
             (false, Activity::Failed) => Activity::Failed,
             (false, _) => Activity::Stopped,
         });
-        Ok(State { activity, enabled: Some(self.wants_enabled()), masked: self.wants_masked(), outdated: false })
+        Ok(State { activity, enabled: self.wants_enabled(), masked: self.wants_masked(), outdated: false })
     }
 
     fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
@@ -161,11 +160,11 @@ impl Resource for Service {
             act(UnitAction::Mask)?;
         }
         // What the mask hid is seen only now.
-        let enabled = if unmasks { Some(self.is_enabled(&host.unit(&name)?)) } else { now.enabled };
+        let enabled = if unmasks { self.is_enabled(&host.unit(&name)?) } else { now.enabled };
         match want.enabled {
             _ if want.masked == Some(true) => {}
-            Some(true) if enabled != want.enabled => act(UnitAction::Enable)?,
-            Some(false) if enabled != want.enabled => act(UnitAction::Disable)?,
+            true if !enabled => act(UnitAction::Enable)?,
+            false if enabled => act(UnitAction::Disable)?,
             _ => {}
         }
         if want.activity == Some(Activity::Running) && now.activity != want.activity {

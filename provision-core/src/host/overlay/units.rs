@@ -3,9 +3,11 @@
 mod boot;
 mod jobs;
 mod links;
+mod modelled;
 mod needs;
 mod presets;
 mod state;
+mod stops;
 mod timers;
 mod triggers;
 
