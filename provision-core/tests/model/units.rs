@@ -154,6 +154,20 @@ fn what_is_upheld_comes_back() {
 }
 
 #[test]
+fn a_unit_goes_with_another_that_it_names_by_an_alias() {
+    let app = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nAlias=web.service\n";
+    let host = with_units(&[("part.service", "PartOf=web.service")], &[("app.service", app)]);
+    act(&host, "app.service", UnitAction::Enable);
+    // As part of the model, and of what it began with.
+    for host in [SimHost::from_record(host.record().unwrap()).unwrap(), host] {
+        act(&host, "app.service", UnitAction::Start);
+        act(&host, "part.service", UnitAction::Start);
+        act(&host, "app.service", UnitAction::Stop);
+        assert!(!host.unit("part").is_active());
+    }
+}
+
+#[test]
 fn links_tie_units_together_as_their_files_do() {
     let tied = "[Install]\nRequiredBy=app.service\n[Service]\nExecStart=/bin/sleep infinity\n";
     let host = with_units(

@@ -63,7 +63,9 @@ impl UnitCache {
         for unit in names(host)? {
             let Some(definition) = self.definition(host, &unit)? else { continue };
             for other in definition.all_named() {
-                all.entry(other.to_owned()).or_default().push(definition.id.clone());
+                // By its own name, if this is an alias.
+                let named = self.definition(host, other)?.map_or_else(|| other.to_owned(), |named| named.id.clone());
+                all.entry(named).or_default().push(definition.id.clone());
             }
         }
         for referrers in all.values_mut() {

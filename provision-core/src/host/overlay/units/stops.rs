@@ -91,7 +91,8 @@ impl<H: HostView> Overlay<H> {
         }
         for unit in self.referrers(name)? {
             let Some(definition) = self.definition(&unit)? else { continue };
-            if definition.dependencies(dependency).contains(&name) && self.runs(&definition.id)? {
+            let names_it = |other: &&str| *other == name || self.id_of(other) == name;
+            if definition.dependencies(dependency).iter().any(names_it) && self.runs(&definition.id)? {
                 running.push(definition.id.clone());
             }
         }
