@@ -1,0 +1,147 @@
+//! What a simulated host begins with, which does not change, and its clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::effect::{Command, Content, Output, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::record::RecordedHost;
+use crate::host::units::{Definition, ModelledUnits};
+use crate::host::{
+    Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
+    TransactionPreview, UnitState, User,
+};
+use crate::moment::Moment;
+use crate::path::HostPath;
+
+use super::Catalogue;
+
+/// When simulated hosts were switched on: 2026-01-01 00:00 UTC, in microseconds.
+const FIRST_INSTANT: i64 = 1_767_225_600_000_000;
+
+/// The recording that a simulated host begins with, and its clock.
+pub(in crate::host) struct Base {
+    pub(super) recorded: RecordedHost,
+    pub(super) catalogue: Arc<Catalogue>,
+    /// Microseconds that have passed; every effect takes some.
+    pub(super) clock: AtomicU64,
+    /// How often the host was started.
+    pub(super) boots: AtomicU64,
+}
+
+impl Clone for Base {
+    fn clone(&self) -> Base {
+        Base {
+            recorded: self.recorded.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            clock: self.clock.load(Ordering::Relaxed).into(),
+            boots: self.boots.load(Ordering::Relaxed).into(),
+        }
+    }
+}
+
+impl Base {
+    pub(super) fn pass(&self, micros: u64) {
+        self.clock.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+impl HostView for Base {
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        Ok(self.recorded.metadata(path))
+    }
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        Ok(self.recorded.attributes(path))
+    }
+    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        self.recorded.read(path)
+    }
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        self.recorded.read_link(path)
+    }
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
+        self.recorded.list(path)
+    }
+    fn package(&self, name: &str) -> Result<PackageState> {
+        let packages = self.recorded.packages();
+        let Some(entry) = packages.get(name) else { return Ok(PackageState::default()) };
+        let (status, version, hold) = (entry.status, entry.version.clone(), entry.hold);
+        Ok(PackageState { status, version, hold, provided_by: Vec::new() })
+    }
+    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
+        Ok(self.catalogue.version(name).map(str::to_owned).into_iter().collect())
+    }
+    fn package_manager(&self) -> Result<PackageManager> {
+        let recorded = self.recorded.record().package_manager.clone();
+        let age = recorded.lists_age.map(|age| age + self.clock.load(Ordering::Relaxed) / 1_000_000);
+        Ok(PackageManager { lists_age: age, ..recorded })
+    }
+    fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
+        Ok(TransactionPreview::default())
+    }
+    fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
+        Ok(None)
+    }
+    fn unit(&self, name: &str) -> Result<UnitState> {
+        let recorded = self.recorded.record().units.get(name);
+        let inactive = UnitState { active: Some("inactive".into()), ..UnitState::not_found() };
+        Ok(recorded.map_or(inactive, |unit| UnitState {
+            load: unit.load.clone(),
+            active: unit.active.clone(),
+            sub: unit.sub.clone(),
+            file_state: unit.file.clone(),
+            ..UnitState::not_found()
+        }))
+    }
+    fn user(&self, name: &str) -> Result<Option<User>> {
+        Ok(self.recorded.accounts().users.get(name).cloned())
+    }
+    fn group(&self, name: &str) -> Result<Option<Group>> {
+        Ok(self.recorded.accounts().groups.get(name).cloned())
+    }
+    fn accounts(&self) -> Result<Arc<Accounts>> {
+        Ok(self.recorded.accounts())
+    }
+    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+        Ok(self.recorded.shadow(user))
+    }
+    fn query(&self, command: &Command) -> Result<Output> {
+        Err(Error::new(ErrorKind::Unsupported, format!("nobody has recorded what `{command}` says")))
+    }
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        Ok(self.recorded.packages())
+    }
+    fn is_running(&self) -> bool {
+        self.recorded.record().is_running
+    }
+    fn now(&self) -> Moment {
+        let micros = self.clock.load(Ordering::Relaxed);
+        let boot = format!("boot-{}", self.boots.load(Ordering::Relaxed)).into();
+        Moment {
+            unix_micros: FIRST_INSTANT + i64::try_from(micros).unwrap_or(i64::MAX),
+            boot,
+            monotonic_micros: micros,
+        }
+    }
+    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        Some(Arc::clone(&self.catalogue))
+    }
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        Some(self)
+    }
+}
+
+impl ModelledUnits for Base {
+    fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        self.recorded.units().definition(self, name)
+    }
+    fn referrers(&self, name: &str) -> Result<Vec<String>> {
+        self.recorded.units().referrers(self, name)
+    }
+    fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>> {
+        self.recorded.units().link_directories(self, fits)
+    }
+    fn timer_names(&self) -> Result<Vec<String>> {
+        self.recorded.units().timer_names(self)
+    }
+}
