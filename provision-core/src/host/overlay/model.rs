@@ -97,7 +97,7 @@ impl Model {
         self.has_linked_units |=
             (leads_to_units && !is_directory) || (in_unit_directory && path.as_str().split('/').any(is_about_many));
         // What pulls a unit in is no part of its definition.
-        let pulls = || path.parent_text().is_some_and(|parent| units::pulls(parent));
+        let pulls = || path.parent_text().is_some_and(units::pulls);
         if leads_to_units || self.has_linked_units || (in_unit_directory && !pulls()) {
             self.forget_definitions();
         } else if in_unit_directory {
