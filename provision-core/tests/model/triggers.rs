@@ -1,10 +1,10 @@
 //! Sockets, timers and paths: what starts services.
 
-use provision_core::effect::UnitAction;
+use provision_core::effect::{Effect, Removal, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{HostView, SimHost};
+use provision_core::host::{Host, HostView, SimHost};
 
-use super::{act, sub, try_to, with_units};
+use super::{act, path, sub, try_to, with_units};
 
 /// `systemd.socket(5)`; each line was seen on booted Debian 12 and 13.
 #[test]
@@ -156,4 +156,29 @@ fn a_timer_that_elapses_at_once_takes_no_endless_time() {
     host.with_file("/etc/systemd/system/other.timer", "[Timer]\nOnActiveSec=999999999y\nUnit=app.service\n")
         .with_started_unit("other.timer")
         .pass_time(60);
+}
+
+/// Seen on both releases: "Unit to trigger vanished".
+#[test]
+fn a_timer_fails_when_it_is_masked_or_its_file_goes_while_it_waits() {
+    let host = SimHost::debian(12);
+    act(&host, "apt-daily.timer", UnitAction::Mask);
+    let timer = || HostView::unit(&host, "apt-daily.timer").unwrap();
+    assert_eq!((timer().load.as_str(), timer().active.as_deref()), ("masked", Some("failed")));
+    act(&host, "apt-daily.timer", UnitAction::Unmask);
+    assert_eq!((timer().load.as_str(), timer().active.as_deref()), ("loaded", Some("failed")));
+    act(&host, "apt-daily.timer", UnitAction::Start);
+    assert!(timer().is_active());
+
+    let files = [("x.timer", "[Timer]\nOnCalendar=yearly\n"), ("y.socket", "[Socket]\nListenStream=/run/y\n")];
+    let host = with_units(&[("x.service", ""), ("y.service", "")], &files);
+    for (unit, active) in [("x.timer", "failed"), ("y.socket", "active")] {
+        act(&host, unit, UnitAction::Start);
+        let file = path(&format!("/etc/systemd/system/{unit}"));
+        host.perform(&Effect::Remove { path: file, what: Removal::File }).unwrap();
+        assert!(host.unit(unit).is_active(), "{unit} is not read yet");
+        host.perform(&Effect::ReloadUnits).unwrap();
+        let found = HostView::unit(&host, unit).unwrap();
+        assert_eq!((found.load.as_str(), found.active.as_deref()), ("not-found", Some(active)), "{unit}");
+    }
 }

@@ -115,7 +115,7 @@ impl<H: HostView> Overlay<H> {
             }
         }
         if reloads {
-            self.reload_units();
+            self.reload_units()?;
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ impl<H: HostView> Overlay<H> {
             return Ok(());
         }
         let Some(package) = catalogue.get(name) else { return self.forget_package(name, true) };
-        self.reload_units();
+        self.reload_units()?;
         self.act_on_units(package.remove.units.iter().filter(|(verb, _)| verb == "stop"))?;
         let mut directories = Vec::new();
         for (path, kind) in package.paths.iter() {

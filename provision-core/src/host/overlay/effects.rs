@@ -102,7 +102,7 @@ impl<H: HostView> Overlay<H> {
             Effect::RemoveGroup { name } => self.remove_group(name)?,
             Effect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
             Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
-            Effect::ReloadUnits => self.reload_units(),
+            Effect::ReloadUnits => self.reload_units()?,
             Effect::Run(_) => {}
         }
         Ok(())

@@ -60,6 +60,10 @@ impl Runtime {
         self.activity.as_ref().is_some_and(|(active, _)| active == "active")
     }
 
+    fn has_failed(&self) -> bool {
+        self.activity.as_ref().is_some_and(|(active, _)| active == "failed")
+    }
+
     /// A state with what was done since.
     fn over(&self, state: UnitState) -> UnitState {
         let mut state = UnitState { starts: self.starts, ..state };

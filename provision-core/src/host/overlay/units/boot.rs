@@ -25,7 +25,7 @@ impl<H: HostView> Overlay<H> {
             }
             at_boot.to_vec()
         };
-        self.reload_units();
+        self.reload_units()?;
         for name in names {
             let unit = self.unit_state(&name)?;
             let can_be_off = matches!(unit.file_state.as_str(), "disabled" | "masked");

@@ -41,8 +41,7 @@ impl<H: HostView> Overlay<H> {
             }
             UnitAction::Enable | UnitAction::Disable | UnitAction::Mask | UnitAction::Unmask => {
                 self.link_unit(name, action)?;
-                self.reload_units();
-                Ok(())
+                self.reload_units()
             }
         }
     }

@@ -70,8 +70,8 @@ impl<H: HostView> Overlay<H> {
                 false => base.is_masked() && self.has_changed(name) && !units::is_generated(self, name)?,
             };
             let state = match known {
-                // Its file is gone, and it still runs.
-                Some(runtime) if gone && runtime.runs() => {
+                // Its file is gone, and it still runs, or has failed.
+                Some(runtime) if gone && (runtime.runs() || runtime.has_failed()) => {
                     let load = if self.has_unread_units() { "loaded" } else { "not-found" };
                     let state =
                         UnitState { load: load.to_owned(), needs_reload: load == "loaded", ..UnitState::not_found() };
@@ -210,7 +210,8 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The service manager reads all unit files.
-    pub(in crate::host::overlay) fn reload_units(&self) {
+    pub(in crate::host::overlay) fn reload_units(&self) -> Result<()> {
+        self.fail_lost_timers()?;
         let mut model = self.model();
         model.change += 1;
         model.units_read = model.change;
@@ -219,6 +220,7 @@ impl<H: HostView> Overlay<H> {
                 given.needs_reload = false;
             }
         }
+        Ok(())
     }
 
     /// The name that the state of a unit is kept under.

@@ -27,6 +27,25 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
+    /// Timers that wait and whose files are gone or masked have nothing to start any more: they fail when the service
+    /// manager reads. Sockets and paths go on.
+    pub(super) fn fail_lost_timers(&self) -> Result<()> {
+        if !self.is_simulated() {
+            return Ok(());
+        }
+        let changed: Vec<String> = {
+            let model = self.model();
+            let changes = model.unit_changes.iter().filter(|(_, change)| **change > model.units_read);
+            changes.map(|(path, _)| path.name()).filter(|name| name.ends_with(".timer")).map(str::to_owned).collect()
+        };
+        for name in changed {
+            if self.runs(&name)? && self.definition(&name)?.is_none_or(|timer| timer.is_masked()) {
+                self.set_activity(&name, "failed", "failed");
+            }
+        }
+        Ok(())
+    }
+
     /// All timers.
     pub(in crate::host) fn timers(&self) -> Result<Vec<Arc<Definition>>> {
         let names = self.timer_names()?;
