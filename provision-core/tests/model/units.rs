@@ -167,6 +167,16 @@ fn a_unit_goes_with_another_that_it_names_by_an_alias() {
     }
 }
 
+/// "Unit … is masked, ignoring": seen on both releases.
+#[test]
+fn disabling_a_masked_unit_leaves_its_links() {
+    let host = SimHost::debian(12);
+    act(&host, "apt-daily.timer", UnitAction::Mask);
+    act(&host, "apt-daily.timer", UnitAction::Disable);
+    act(&host, "apt-daily.timer", UnitAction::Unmask);
+    assert!(host.unit("apt-daily.timer").is_enabled());
+}
+
 #[test]
 fn links_tie_units_together_as_their_files_do() {
     let tied = "[Install]\nRequiredBy=app.service\n[Service]\nExecStart=/bin/sleep infinity\n";

@@ -90,6 +90,10 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn disable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
+        // systemctl(1) says that it ignores it, and ends well.
+        if unit.is_masked() {
+            return Ok(());
+        }
         done.push(unit.id.clone());
         self.remove_links_to(&unit.id)?;
         for other in unit.words("Install", "Also") {
