@@ -199,7 +199,7 @@ mod tests {
         };
         let members = [member("/etc/x", MemberKind::Directory), member("/etc/x/conf", MemberKind::File)];
         let members: BTreeMap<_, _> = members.into_iter().map(|member| (member.path.clone(), member)).collect();
-        Deb { members, conffiles: vec!["/etc/x/conf".into()], acts: true }
+        Deb { members, conffiles: vec!["/etc/x/conf".into()], has_postrm: false, acts: true }
     }
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n";

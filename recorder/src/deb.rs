@@ -19,6 +19,8 @@ pub struct Deb {
     pub members: BTreeMap<String, Member>,
     /// Its configuration files.
     pub conffiles: Vec<String>,
+    /// Whether it has a script that is run after its removal.
+    pub has_postrm: bool,
     /// Whether it does more than shipping files: it has maintainer scripts, or ships what others act upon.
     pub acts: bool,
 }
@@ -31,6 +33,7 @@ impl Deb {
         for member in control {
             match member.path.as_str() {
                 "/preinst" | "/postinst" | "/prerm" | "/postrm" => {
+                    deb.has_postrm |= member.path == "/postrm";
                     deb.acts |= !idle(&String::from_utf8_lossy(&member.data.unwrap_or_default()));
                 }
                 "/triggers" => {
@@ -98,6 +101,7 @@ impl Deb {
         record.paths = PathTable::from_iter(paths);
         record.conffiles = self.conffiles.iter().map(|name| path(name)).collect::<Result<_, _>>()?;
         record.conffiles.sort();
+        record.has_postrm = self.has_postrm;
         Ok(record)
     }
 }

@@ -100,7 +100,8 @@ fn before() -> impl Strategy<Value = Vec<Effect>> {
         }),
         1 => Just([unit_file("/etc/systemd/system/app.socket", SOCKET), unit_file("/etc/systemd/system/app.service", APP)].concat()),
         2 => configured(),
-        1 => (select(&["hello", "bc", "*"][..]), select(&["release *", "version 0*", "release n=trixie"][..]), select(&[-1, 700][..]))
+        // `hello-traditional` stands for `hello`, and was not recorded.
+        1 => (select(&["time", "tree", "*"][..]), select(&["release *", "version 0*", "release n=trixie"][..]), select(&[-1, 700][..]))
             .prop_map(|(package, wanted, priority)| {
                 let text = format!("Package: {package}\nPin: {wanted}\nPin-Priority: {priority}\n");
                 let access = Access { mode: Mode::new(0o644), ..root() };

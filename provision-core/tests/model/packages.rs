@@ -215,3 +215,25 @@ fn a_package_that_is_held_before_it_comes_does_not_come() {
     let purge = PackageTransaction { purge: vec!["cron".into()], ..PackageTransaction::default() };
     assert_eq!(perform(&held(PackageStatus::ConfigFiles), purge), Ok(()), "what is left of it may go");
 }
+
+/// invoke-rc.d(8): `at` asks it to start its service. Seen on both releases.
+#[test]
+fn an_init_script_starts_what_is_disabled() {
+    for release in [12, 13] {
+        let host = SimHost::debian(release).with_file("/etc/systemd/system-preset/00-none.preset", "disable *\n");
+        let host = host.with_package("at");
+        assert!(host.unit("atd").is_active() && !host.unit("atd").is_enabled(), "on Debian {release}");
+    }
+}
+
+/// `dpkg(1)`, `config-files`; `bc` has a script that is run when it is purged, and `hello` has none.
+#[test]
+fn dpkg_remembers_a_removed_package_that_has_a_script_for_its_purge() {
+    for (name, left) in [("bc", PackageStatus::ConfigFiles), ("hello", PackageStatus::Absent)] {
+        let host = SimHost::debian(13).with_package(name);
+        packages(&host, |transaction| transaction.remove = vec![name.into()]);
+        assert_eq!(host.package(name).unwrap().status, left, "{name}");
+        packages(&host, |transaction| transaction.purge = vec![name.into()]);
+        assert_eq!(host.package(name).unwrap().status, PackageStatus::Absent, "{name}");
+    }
+}

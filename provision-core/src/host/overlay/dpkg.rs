@@ -123,7 +123,12 @@ impl<H: HostView> Overlay<H> {
     /// What maintainer scripts asked the service manager for.
     fn act_on_units<'c>(&self, asked: impl Iterator<Item = &'c (String, String)>) -> Result<()> {
         for (verb, unit) in asked.filter(|_| self.is_running()) {
-            let action = match verb.as_str() {
+            // invoke-rc.d(8) starts what is disabled as well.
+            let (verb, by_init) = match verb.strip_prefix("invoke-rc.d ") {
+                Some(verb) => (verb, true),
+                None => (verb.as_str(), false),
+            };
+            let action = match verb {
                 "start" => UnitAction::Start,
                 "restart" | "try-restart" => UnitAction::Restart,
                 "stop" => UnitAction::Stop,
@@ -131,8 +136,8 @@ impl<H: HostView> Overlay<H> {
             };
             let state = self.unit_state(unit)?;
             // deb-systemd-invoke(1p) leaves what is disabled alone, unless it runs and is to be restarted.
-            let is_off = matches!(state.file_state.as_str(), "disabled" | "masked");
-            let stays = match verb.as_str() {
+            let is_off = !by_init && matches!(state.file_state.as_str(), "disabled" | "masked");
+            let stays = match verb {
                 "start" => is_off,
                 "restart" => is_off && !state.is_active(),
                 "try-restart" => !state.is_active(),
@@ -167,8 +172,8 @@ impl<H: HostView> Overlay<H> {
         self.remove_empty(catalogue, name, directories)?;
         let reloads = package.remove.units.iter().any(|(verb, _)| verb == "daemon-reload");
         self.run_scripts(&package.remove, &[], reloads)?;
-        // Without configuration files, and without anything to purge, nothing of it is left.
-        let left = !package.conffiles.is_empty() || !package.purge.is_empty();
+        // Without configuration files, and without a script to purge it, dpkg forgets it.
+        let left = !package.conffiles.is_empty() || package.has_postrm;
         self.forget_package(name, !left)
     }
 

@@ -73,6 +73,9 @@ pub struct RecordedPackage {
     /// Its configuration files, see `deb-conffiles(5)`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conffiles: Vec<HostPath>,
+    /// Whether it has a `postrm` script, see `deb-postrm(5)`: then dpkg does not forget it when it is removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_postrm: bool,
     /// The texts of those shipped files that something may want to read: configuration, units, system users.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<HostPath, String>,
@@ -116,6 +119,7 @@ pub struct ScriptChanges {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paths_gone: Vec<HostPath>,
     /// What the scripts asked the service manager for, in order: a verb of `systemctl(1)`, and a unit or nothing.
+    /// `invoke-rc.d` before the verb says that invoke-rc.d(8) was the one who asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<(String, String)>,
 }
