@@ -46,6 +46,7 @@ mod faults;
 #[cfg(feature = "nickel")]
 mod furnish;
 mod laws;
+mod packages_alone;
 
 mod run;
 mod site;

@@ -4,14 +4,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Effect, FileFlags, WriteFile};
+use provision_core::effect::{Access, Effect, FileFlags, Removal, WriteFile};
 use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
 use provision_core::registry::Registry;
 use provision_core::resource::{Claim, Resource, ResourceId, Target};
 use provision_core::secret::Text;
-use provision_core::testing::{Case, Extent, Failure, Ground, Law, Laws, Part, Tried, Verdict, Watched};
+use provision_core::testing::{Case, Extent, Failure, Ground, Law, Laws, Part, Tried, Verdict, Verdicts, Watched};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,32 @@ fn broken<R: Resource>(make: fn(Text) -> R) -> Vec<Law> {
     let caught = partly.broken().iter().any(|law| broken.contains(law));
     assert_eq!(caught, broken.iter().any(|law| of_hosts(&law)), "{broken:?}: {partly}");
     broken
+}
+
+#[test]
+fn no_cases_are_no_success() {
+    motd!(Good { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });
+    assert!(!Laws::new(Registry::new().with::<Good>()).of::<Good>([]).try_all().all_kept());
+    // Cases add up, and bring their type with them.
+    let case = |(name, host)| Case::new(name, host, "greeting", Good { text: "hello\n".into() });
+    let once = Laws::new(Registry::new()).of(hosts().map(case)).try_all();
+    let twice = Laws::new(Registry::new()).of(hosts().map(case)).of(hosts().map(case)).try_all();
+    let trials = |verdicts: &Verdicts| verdicts.entries().iter().map(|verdict| verdict.trials).sum::<usize>();
+    assert!(trials(&once) > 0 && trials(&twice) > trials(&once));
+}
+
+#[test]
+fn a_type_that_panics_breaks_a_law_and_not_the_report() {
+    motd!(Hasty {
+        check |text, host| look(text, host).map(|found| Some(found.unwrap())),
+        plan |text, _| want(text),
+        apply |text, _, host| write(text, host)
+    });
+    let host = SimHost::debian(13);
+    host.perform(&Effect::Remove { path: path(MOTD), what: Removal::File }).unwrap();
+    let gone = Case::new("gone", host, "greeting", Hasty { text: "hello\n".into() });
+    let verdicts = Laws::new(Registry::new()).of([gone]).try_all();
+    assert!(!verdicts.all_kept() && verdicts.to_string().contains("panic"), "{verdicts}");
 }
 
 #[test]

@@ -234,7 +234,11 @@ fn an_unknown_package_is_refused_before_anything_is_tried() {
 #[test]
 fn a_test_of_a_resource_that_is_not_there_fails() {
     let ran = with_test("expect.plan.\"file:/etc/mot\" = 'change").run("test site.ncl --filter test --release 13");
-    assert!(ran.code == 1 && ran.out.contains("the site has no resource file:/etc/mot\n"), "{}", ran.seen());
+    assert!(
+        ran.code == 1 && ran.out.contains("the site has no resource file:/etc/mot; did you mean file:/etc/motd?\n"),
+        "{}",
+        ran.seen()
+    );
 }
 
 #[test]
@@ -414,4 +418,31 @@ fn a_fixture_that_is_none_is_refused() {
 #[test]
 fn recording_what_is_not_there_is_an_error() {
     assert_seen!("record_nowhere", Place::new().run("record host --root nowhere"));
+}
+
+#[test]
+fn an_expectation_of_what_is_not_there_is_no_success() {
+    for (says, told) in [
+        ("expect.units.ngnix = { active = false, restarts = 0 }", "there is no unit ngnix; say `exists = false`"),
+        ("expect.files.\"/etc/passwd\".exists = false", "/etc/passwd is no file of a simulated host"),
+        ("expect.files.\"/nope\" = { exists = false, mode = \"0644\" }", "nothing else can be expected"),
+        ("expect.changes = [\"file:/etc/mtod\"]", "no resource file:/etc/mtod; did you mean file:/etc/motd?"),
+        ("expect.plan.\"file:/etc/mtod\" = 'in_sync", "no resource file:/etc/mtod; did you mean file:/etc/motd?"),
+    ] {
+        let ran = with_test(says).run("test site.ncl --filter greets");
+        assert_eq!(ran.code, 1, "{says}: {}", ran.seen());
+        assert!(ran.out.contains(told) && ran.out.contains("site.ncl:3"), "{says}: {}", ran.seen());
+    }
+    let ran = with_test("expect.units.ngnix.exists = false").run("test site.ncl --filter greets");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+}
+
+#[test]
+fn what_packages_leave_by_themselves_is_no_failure_of_a_site() {
+    // One restarts a unit of another, one leaves a directory below /run, one has scripts that go by the order.
+    for package in ["cron", "nsd", "mariadb-server", "postfix"] {
+        let place = Place::with(&format!("{{ resources.package.{package} = {{}} }}"));
+        let ran = place.run("test site.ncl --filter bare");
+        assert_eq!(ran.code, 0, "{package}: {}", ran.seen());
+    }
 }

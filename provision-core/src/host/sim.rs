@@ -57,6 +57,7 @@ impl SimHost {
     ///
     /// # Panics
     /// No other release was recorded.
+    #[track_caller]
     pub fn debian(release: u32) -> SimHost {
         match SimHost::release(&release.to_string()) {
             Ok(host) => host,

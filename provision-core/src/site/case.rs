@@ -243,6 +243,8 @@ pub struct FileExpectation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnitExpectation {
+    /// Whether there is such a unit; so if anything else is expected of it.
+    pub exists: Option<bool>,
     /// Whether it runs.
     pub active: Option<bool>,
     /// Whether it starts at boot.

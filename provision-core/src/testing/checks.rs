@@ -9,6 +9,7 @@ use crate::host::SimHost;
 use crate::journal::{Journal, MemoryStore, RollbackOptions};
 use crate::plan::PlanOptions;
 
+use super::packages_alone::{but_for_packages, packages_alone};
 use super::tried::Fresh;
 use super::{Failure, Observed, Run, Tried};
 
@@ -47,14 +48,22 @@ pub(crate) fn second_run_is_quiet(graph: &Graph, host: &dyn Tried, journal: &Jou
 /// # Errors
 /// A run fails, or something is not as it was.
 pub fn rolls_back(graph: &Graph, host: &SimHost) -> Result<(), Failure> {
+    host.take_effects();
+    let begin = host;
     let host = host.clone();
     let (before, journal) = (host.observed()?, Journal::new(MemoryStore::new()));
     let run = Run::of(graph, &host, &journal)?.succeeded()?;
-    undo_is_exact(&run, &before, &host, &journal)
+    undo_is_exact(&run, &before, &host, &journal, Some(begin))
 }
 
-/// Undoes a run.
-pub(crate) fn undo_is_exact(run: &Run, before: &Observed, host: &dyn Tried, journal: &Journal) -> Result<(), Failure> {
+/// Undoes a run. What packages leave behind by themselves is told from a copy of the host as it began, if there is one.
+pub(crate) fn undo_is_exact(
+    run: &Run,
+    before: &Observed,
+    host: &dyn Tried,
+    journal: &Journal,
+    begin: Option<&SimHost>,
+) -> Result<(), Failure> {
     let Some(number) = run.report().run else { return Ok(()) };
     // What was interrupted nobody interrupts again.
     let one_way =
@@ -67,9 +76,17 @@ pub(crate) fn undo_is_exact(run: &Run, before: &Observed, host: &dyn Tried, jour
     if !report.is_success() {
         return Err(Failure::of_report(&report, &rollback.plan).in_case("undoing the run"));
     }
-    let (before, after) = (without_targets(before.lines.clone()), without_targets(host.observed()?.lines));
+    let (mut before, mut after) = (without_targets(before.lines.clone()), without_targets(host.observed()?.lines));
     if after == before || one_way {
         return Ok(());
+    }
+    if let Some(begin) = begin {
+        let effects = host.take_effects();
+        let alone = [packages_alone(begin, [])?, packages_alone(begin, effects.iter().map(Some))?];
+        [before, after] = but_for_packages([before, after], &alone);
+        if after == before {
+            return Ok(());
+        }
     }
     Err(Failure::of_hosts("after the undo the host is not as it was", &before, &after).plan(run.plan()))
 }

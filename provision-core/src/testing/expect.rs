@@ -1,5 +1,6 @@
 //! What a test of a site expects, compared with what became of the host.
 
+use crate::diagnostic::did_you_mean;
 use crate::host::{FileKind, HostView, SimHost};
 use crate::path::HostPath;
 use crate::plan::Verdict;
@@ -7,6 +8,9 @@ use crate::report::Outcome;
 use crate::site::{Expectations, FileExpectation, PlanWord, SiteTest, UnitExpectation};
 
 use super::{Failure, Run};
+
+/// Accounts are not in the file tree of a simulated host.
+const ACCOUNT_FILES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
 /// Something that is not as expected, and where the test says it.
 struct Mismatch {
@@ -40,6 +44,7 @@ pub(super) fn compare(test: &SiteTest, run: &Run, host: &SimHost) -> Result<(), 
 }
 
 fn all(expect: &Expectations, run: &Run, host: &SimHost) -> Compared {
+    known_resources(expect, run)?;
     outcomes(expect, run)?;
     for (path, file) in &expect.files {
         compare_file(path, file, host)?;
@@ -65,6 +70,30 @@ fn there(path: &[&str], what: &str, wanted: bool, found: bool) -> Compared {
     }
 }
 
+/// What is not to be there has nothing else to be expected of it.
+fn refuse_others(path: &[&str], has_others: bool) -> Compared {
+    if has_others {
+        return Err(mismatch(path, "nothing else can be expected of what is not to be there"));
+    }
+    Ok(())
+}
+
+/// Every resource that is named is one of the site.
+fn known_resources(expect: &Expectations, run: &Run) -> Compared {
+    let ids: Vec<String> = run.plan().steps.iter().map(|step| step.id.to_string()).collect();
+    let known = |path: &[&str], id: &str| {
+        if ids.iter().any(|known| known == id) {
+            return Ok(());
+        }
+        let near = did_you_mean(id, ids.iter().map(String::as_str));
+        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Err(mismatch(path, format!("the site has no resource {id}{hint}")))
+    };
+    expect.fails.iter().try_for_each(|id| known(&["fails"], &id.to_string()))?;
+    expect.changes.iter().flatten().try_for_each(|id| known(&["changes"], &id.to_string()))?;
+    expect.plan.keys().try_for_each(|id| known(&["plan", id], id))
+}
+
 fn outcomes(expect: &Expectations, run: &Run) -> Compared {
     for step in &run.report().steps {
         let id = step.id.to_string();
@@ -87,17 +116,8 @@ fn outcomes(expect: &Expectations, run: &Run) -> Compared {
             }
         }
     }
-    let known = |id: &str| run.plan().steps.iter().any(|step| step.id.to_string() == id);
-    let named = [("fails", Some(&expect.fails)), ("changes", expect.changes.as_ref())];
-    for (field, ids) in named.into_iter().filter_map(|(field, ids)| Some((field, ids?))) {
-        if let Some(id) = ids.iter().map(ToString::to_string).find(|id| !known(id)) {
-            return Err(mismatch(&[field], format!("the site has no resource {id}")));
-        }
-    }
     for (id, wanted) in &expect.plan {
-        let Some(step) = run.plan().steps.iter().find(|step| step.id.to_string() == *id) else {
-            return Err(mismatch(&["plan", id], format!("the site has no resource {id}")));
-        };
+        let Some(step) = run.plan().steps.iter().find(|step| step.id.to_string() == *id) else { continue };
         let (found, says) = match step.verdict {
             Verdict::InSync => (PlanWord::InSync, "in sync"),
             Verdict::Change => (PlanWord::Change, "to be changed"),
@@ -116,6 +136,14 @@ fn compare_file(path: &HostPath, expect: &FileExpectation, host: &SimHost) -> Co
     let at = |field: &'static str| [vec!["files", path.as_str()], vec![field]].concat();
     let found = host.metadata(path).ok().flatten();
     let wants_it = expect.exists != Some(false);
+    if ACCOUNT_FILES.contains(&path.as_str()) {
+        let what = format!("{path} is no file of a simulated host; say what is expected of `users` and `groups`");
+        return Err(mismatch(&["files", path.as_str()], what));
+    }
+    if !wants_it {
+        let others = FileExpectation { exists: None, ..expect.clone() };
+        refuse_others(&at("exists"), others != FileExpectation::default())?;
+    }
     let Some(found) = found else {
         return if wants_it { Err(mismatch(&["files", path.as_str()], format!("there is no {path}"))) } else { Ok(()) };
     };
@@ -161,8 +189,14 @@ fn compare_unit(name: &str, expect: &UnitExpectation, host: &SimHost) -> Compare
         }
         _ => Ok(()),
     };
-    if !unit.exists() && (expect.active == Some(true) || expect.enabled == Some(true)) {
-        return Err(mismatch(&["units", name], format!("there is no unit {name}")));
+    if expect.exists == Some(false) {
+        let others = UnitExpectation { exists: None, ..expect.clone() };
+        refuse_others(&["units", name, "exists"], others != UnitExpectation::default())?;
+        return there(&["units", name, "exists"], &format!("unit {name}"), false, unit.exists());
+    }
+    if !unit.exists() {
+        let hint = "; say `exists = false` if that is meant";
+        return Err(mismatch(&["units", name], format!("there is no unit {name}{hint}")));
     }
     is("active", expect.active, unit.is_active())?;
     is("enabled", expect.enabled, unit.is_enabled())?;

@@ -10,6 +10,7 @@ use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;
 
+use super::packages_alone::{but_for_packages, packages_alone};
 use super::tried::Fresh;
 use super::{Failure, Observed, Run, Tried};
 
@@ -34,7 +35,8 @@ pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, F
     let before = well.observed()?;
     let run = Run::of(graph, &well, &Journal::new(MemoryStore::new()))?.succeeded()?;
     let well = Well { before, after: well.observed()?, effects: well.take_effects(), report: run.report().clone() };
-    let sweep = Sweep { faults: &Fault::ALL, points: usize::MAX, power: true, looks_at_files: false };
+    let sweep =
+        Sweep { faults: &Fault::ALL, points: usize::MAX, power: true, looks_at_files: false, begin: Some(host) };
     let mut survived = Survived { effects: well.effects.len(), faults: 0 };
     sweep.over(graph, &well, &|attempt| attempt(&host.clone()), &mut |_, result| {
         survived.faults += 1;
@@ -57,10 +59,11 @@ fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<
     places.retain(|steps| (1..all).contains(steps));
     places.dedup();
     for steps in &places {
-        let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well };
         let killed = host.clone().with_dpkg_killed_after(*steps);
+        let begin = Some((host, &killed));
+        let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well, begin };
         let because = || format!("after dpkg was killed at step {steps} of `{}`", well.effects[at]);
-        case.meet(&killed, &mut Shown::Lost).map_err(|failure| failure.in_case(because()))?;
+        case.meet(&killed.clone(), &mut Shown::Lost).map_err(|failure| failure.in_case(because()))?;
     }
     Ok(places.len())
 }
@@ -83,6 +86,8 @@ pub(crate) struct Sweep<'a> {
     pub(crate) power: bool,
     /// Whether files must be whole where the run died.
     pub(crate) looks_at_files: bool,
+    /// A copy of the hosts as they begin, if there can be one: it tells what packages do by themselves.
+    pub(crate) begin: Option<&'a SimHost>,
 }
 
 /// What a fault has shown to be broken.
@@ -110,7 +115,8 @@ impl Sweep<'_> {
                 let dies = matches!(fault, Fault::DiesBefore | Fault::DiesAfter);
                 for power in if dies && self.power { &[false, true][..] } else { &[false][..] } {
                     let files = dies && self.looks_at_files;
-                    let case = Case { graph, fault: *fault, at, power: *power, files, well };
+                    let begin = self.begin.map(|host| (host, host));
+                    let case = Case { graph, fault: *fault, at, power: *power, files, well, begin };
                     let what = if *power { ", and the power with it," } else { "" };
                     let mut shown = Shown::Lost;
                     let result = fresh(&mut |host| case.meet(host, &mut shown));
@@ -130,6 +136,8 @@ struct Case<'a> {
     power: bool,
     files: bool,
     well: &'a Well,
+    /// The host of the run that went well as it began, and the one of this run.
+    begin: Option<(&'a SimHost, &'a SimHost)>,
 }
 
 impl Case<'_> {
@@ -158,8 +166,17 @@ impl Case<'_> {
         let next = Run::of(self.graph, &host, &journal)?;
         let next = next.succeeded().map_err(|failure| failure.in_case("the next run"))?;
         done.extend(host.take_effects().into_iter().map(Some));
-        let wanted = self.comparable(self.well.after.lines.clone());
-        let found = self.comparable(host.observed()?.lines);
+        let mut wanted = self.comparable(self.well.after.lines.clone());
+        let mut found = self.comparable(host.observed()?.lines);
+        if found != wanted
+            && let Some((well, begin)) = self.begin
+        {
+            // A transaction in which dpkg was killed is not among what was done.
+            let killed = Some(&self.well.effects[self.at]).filter(|_| !std::ptr::eq(well, begin));
+            let done = killed.into_iter().map(Some).chain(done.iter().map(Option::as_ref));
+            let alone = [packages_alone(well, self.well.effects.iter().map(Some))?, packages_alone(begin, done)?];
+            [wanted, found] = but_for_packages([wanted, found], &alone.map(|lines| self.comparable(lines)));
+        }
         if found != wanted {
             return Err(Failure::of_hosts("after the next run the host is another", &wanted, &found).plan(next.plan()));
         }

@@ -45,16 +45,19 @@ mod part;
 mod secrets;
 mod verdicts;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::registry::Registry;
 use crate::resource::Resource;
 
 use super::Failure;
+use super::table::said;
 
 pub use case::Case;
-use case::TypeCases;
+use case::{Trial, TypeCases};
 use ground::Simulated;
 pub use ground::{Extent, Ground, Part};
 use verdicts::Notes;
@@ -155,11 +158,14 @@ impl Laws {
         Laws { registry, types: BTreeMap::new() }
     }
 
-    /// With cases of a type.
+    /// With cases of a type, beside those that it has already. A type that the registry does not have comes into it.
     #[must_use]
     pub fn of<R: Resource>(mut self, cases: impl IntoIterator<Item = Case<R>>) -> Laws {
-        let cases = cases.into_iter().map(Case::erased).collect();
-        self.types.insert(R::TYPE, TypeCases::new::<R>(cases));
+        if self.registry.stage(R::TYPE).is_none() {
+            self.registry = self.registry.with::<R>();
+        }
+        let known = self.types.entry(R::TYPE).or_insert_with(TypeCases::new::<R>);
+        known.cases.extend(cases.into_iter().map(Case::erased));
         self
     }
 
@@ -174,6 +180,7 @@ impl Laws {
         for name in self.registry.names() {
             match self.types.get(name) {
                 None => verdicts.untried.push(name),
+                Some(cases) if cases.cases.is_empty() => verdicts.untried.push(name),
                 Some(cases) => match ground.extent() {
                     Extent::Whole => self.try_type(name, cases, ground, &mut verdicts),
                     Extent::Part(part) => part::try_type(name, cases, part, ground, &mut verdicts),
@@ -189,14 +196,16 @@ impl Laws {
             match law {
                 Law::ContractAndTypeAgree => {
                     #[cfg(feature = "nickel")]
-                    notes.note("declarations", contract::agrees(&self.registry, name, cases));
+                    notes.note("declarations", caught(|| contract::agrees(&self.registry, name, cases)));
                 }
-                Law::RoundTripAndClosed => notes.note("declarations", declaring::round_trip_and_closed(cases)),
-                Law::PlanIsIdempotent => notes.note("states", looking::plan_is_idempotent(cases)),
-                Law::OrderDoesNotMatter => notes.note("pairs", acting::in_every_order(cases)),
+                Law::RoundTripAndClosed => {
+                    notes.note("declarations", caught(|| declaring::round_trip_and_closed(cases)));
+                }
+                Law::PlanIsIdempotent => notes.note("states", caught(|| looking::plan_is_idempotent(cases))),
+                Law::OrderDoesNotMatter => notes.note("pairs", caught(|| acting::in_every_order(cases))),
                 _ => {
                     for case in &cases.cases {
-                        let result = match law {
+                        let result = caught(|| match law {
                             Law::ACrashIsSurvived => acting::a_crash_is_survived(case),
                             Law::NoTornFiles => acting::no_torn_files(case),
                             Law::FailuresAreReported => {
@@ -205,7 +214,7 @@ impl Laws {
                             Law::AnEmptyWorldIsSurvived => looking::an_empty_world_is_survived(case, ground),
                             Law::SecretsStayIn => secrets::stay_in(case, usize::MAX, ground),
                             _ => life::step(case, law, ground),
-                        };
+                        });
                         notes.note(&case.name, result);
                     }
                 }
@@ -218,10 +227,17 @@ impl Laws {
     }
 }
 
+/// Tries something; a panic breaks the law that is tried.
+fn caught(trial: impl FnOnce() -> Trial) -> Trial {
+    let panics = |panic: Box<dyn Any + Send>| Err(Failure::new(format!("it panics: {}", said(&*panic))));
+    catch_unwind(AssertUnwindSafe(trial)).unwrap_or_else(panics)
+}
+
 /// Tries every law with one type.
 ///
 /// # Panics
 /// It breaks one.
+#[track_caller]
 pub fn laws<R: Resource>(cases: impl IntoIterator<Item = Case<R>>) {
     Laws::new(Registry::new().with::<R>()).of(cases).try_all().assert();
 }

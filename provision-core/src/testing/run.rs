@@ -41,6 +41,7 @@ impl Run {
     ///
     /// # Panics
     /// The site has no such resource.
+    #[track_caller]
     pub fn has_changed(&self, id: &str) -> bool {
         !self.step(id).effects.is_empty()
     }
@@ -49,13 +50,16 @@ impl Run {
     ///
     /// # Panics
     /// The site has no such resource.
+    #[track_caller]
     pub fn outcome(&self, id: &str) -> &Outcome {
         &self.step(id).outcome
     }
 
+    #[track_caller]
     fn step(&self, id: &str) -> &StepReport {
         let found = self.report.steps.iter().find(|step| step.id.to_string() == id);
-        found.unwrap_or_else(|| panic!("the site has no resource {id}; its plan is:\n{}", self.plan))
+        let Some(found) = found else { panic!("the site has no resource {id}; its plan is:\n{}", self.plan) };
+        found
     }
 
     /// Takes up what earlier runs left, plans with what they owe, and applies: what the command line does.

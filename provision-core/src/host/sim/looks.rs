@@ -31,6 +31,7 @@ impl SimHost {
     ///
     /// # Panics
     /// The path is not absolute.
+    #[track_caller]
     pub fn file(&self, path: &str) -> SimFile<'_> {
         SimFile { host: self, path: HostPath::new(path).expect("an absolute path") }
     }
@@ -134,12 +135,15 @@ fn path_line(host: &dyn HostView, path: &HostPath) -> Result<Option<String>> {
 }
 
 impl SimFile<'_> {
+    #[track_caller]
     fn metadata(&self) -> Option<FileMetadata> {
         self.host.metadata(&self.path).expect("it can be looked at")
     }
 
+    #[track_caller]
     fn there(&self) -> FileMetadata {
-        self.metadata().unwrap_or_else(|| panic!("there is no {}", self.path))
+        let Some(found) = self.metadata() else { panic!("there is no {}", self.path) };
+        found
     }
 
     /// Whether something is there.
@@ -151,6 +155,7 @@ impl SimFile<'_> {
     ///
     /// # Panics
     /// Nothing is there, or nothing that has a text.
+    #[track_caller]
     pub fn text(&self) -> String {
         if self.there().kind == FileKind::Symlink {
             return self.host.read_link(&self.path).ok().flatten().unwrap_or_default();
@@ -168,6 +173,7 @@ impl SimFile<'_> {
     ///
     /// # Panics
     /// Nothing is there.
+    #[track_caller]
     pub fn kind(&self) -> FileKind {
         self.there().kind
     }
@@ -176,6 +182,7 @@ impl SimFile<'_> {
     ///
     /// # Panics
     /// Nothing is there.
+    #[track_caller]
     pub fn mode(&self) -> u32 {
         self.there().access.mode.bits()
     }
@@ -184,6 +191,7 @@ impl SimFile<'_> {
     ///
     /// # Panics
     /// Nothing is there.
+    #[track_caller]
     pub fn owner(&self) -> String {
         self.there().access.owner
     }
@@ -192,6 +200,7 @@ impl SimFile<'_> {
     ///
     /// # Panics
     /// Nothing is there.
+    #[track_caller]
     pub fn group(&self) -> String {
         self.there().access.group
     }

@@ -29,8 +29,12 @@ fn recorded(text: &str) -> RecordedHost {
     RecordedHost::new(HostRecord::from_json(text).expect("the built-in record is well-formed"))
 }
 
+#[track_caller]
 fn path(text: &str) -> HostPath {
-    HostPath::new(text).expect("an absolute path")
+    match HostPath::new(text) {
+        Ok(path) => path,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn root(mode: u32) -> Access {
@@ -38,6 +42,7 @@ fn root(mode: u32) -> Access {
 }
 
 impl SimHost {
+    #[track_caller]
     fn put(mut self, at: &str, kind: FileKind, mode: u32, data: Option<Content>) -> SimHost {
         let at = path(at);
         let missing = self.missing_above(&at);
@@ -48,9 +53,11 @@ impl SimHost {
     }
 
     /// Performs an effect that the host begins with.
+    #[track_caller]
     fn begin(self, effect: Effect) -> SimHost {
         if let Err(error) = self.perform(&effect) {
-            panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default());
+            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            panic!("the host cannot begin like that: {error}{hint}");
         }
         self.take_effects();
         self.noting(Beginning::of(effect))
@@ -61,6 +68,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_file(self, at: &str, content: impl Into<Content>) -> SimHost {
         self.put(at, FileKind::File, 0o644, Some(content.into()))
     }
@@ -70,6 +78,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_directory(self, at: &str) -> SimHost {
         let is_there = self.metadata(&path(at)).ok().flatten().is_some_and(|found| found.kind == FileKind::Directory);
         if is_there {
@@ -83,6 +92,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_link(self, at: &str, target: &str) -> SimHost {
         self.put(at, FileKind::Symlink, 0o777, Some(target.into()))
     }
@@ -92,6 +102,7 @@ impl SimHost {
     /// # Panics
     /// If a path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_hard_link(mut self, at: &str, of: &str) -> SimHost {
         let missing = self.missing_above(&path(at));
         self.host.make_directories(&path(at)).expect("directories can be put there");
@@ -105,6 +116,7 @@ impl SimHost {
     /// # Panics
     /// If nothing is there, or nobody has these names.
     #[must_use]
+    #[track_caller]
     pub fn with_access(self, at: &str, owner: &str, group: &str, mode: u32) -> SimHost {
         self.begin(Effect::SetMetadata {
             path: path(at),
@@ -120,6 +132,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_attributes(mut self, at: &str, xattrs: &[(&str, Content)], flags: FileFlags) -> SimHost {
         self.host.place_attributes(&path(at), xattrs, flags).expect("attributes can be put there");
         self.note_image(&path(at), false);
@@ -131,6 +144,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_mount(self, at: &str) -> SimHost {
         let host = self.with_directory(at);
         host.host.mount(&path(at), false).expect("the directory is there");
@@ -142,6 +156,7 @@ impl SimHost {
     /// # Panics
     /// If the path is not absolute.
     #[must_use]
+    #[track_caller]
     pub fn with_read_only_mount(self, at: &str) -> SimHost {
         let host = if self.file(at).exists() { self } else { self.with_directory(at) };
         host.host.mount(&path(at), true).expect("the directory is there");
@@ -150,6 +165,7 @@ impl SimHost {
 
     /// With so many bytes left on the disk.
     #[must_use]
+    #[track_caller]
     pub fn with_free_space(self, bytes: u64) -> SimHost {
         self.host.set_free_space(bytes);
         self.noting(Beginning::Simulated("a disk with so many bytes left"))
@@ -160,6 +176,7 @@ impl SimHost {
     /// # Panics
     /// If the catalogue does not have it.
     #[must_use]
+    #[track_caller]
     pub fn with_package(self, name: &str) -> SimHost {
         let request = PackageRequest { name: name.to_owned(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
@@ -168,6 +185,7 @@ impl SimHost {
 
     /// With a package in a state, whatever the catalogue says.
     #[must_use]
+    #[track_caller]
     pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
         self.host.set_package(name, state);
         self.noting(Beginning::Simulated("a package in a given state"))
@@ -178,6 +196,7 @@ impl SimHost {
     /// # Panics
     /// If the catalogue does not have it, or it is installed.
     #[must_use]
+    #[track_caller]
     pub fn with_interrupted_package(self, name: &str) -> SimHost {
         let request = PackageRequest { name: name.to_owned(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
@@ -195,6 +214,7 @@ impl SimHost {
 
     /// With a dpkg that is killed in the next transaction, after so many packages were removed, unpacked or configured.
     #[must_use]
+    #[track_caller]
     pub fn with_dpkg_killed_after(self, steps: usize) -> SimHost {
         self.host.kill_dpkg_after(steps);
         self.noting(Beginning::Simulated("a dpkg that is killed"))
@@ -202,6 +222,7 @@ impl SimHost {
 
     /// With a package that upgrades leave alone.
     #[must_use]
+    #[track_caller]
     pub fn with_held_package(self, name: &str) -> SimHost {
         self.begin(Effect::Packages(PackageTransaction {
             hold: vec![name.to_owned()],
@@ -211,6 +232,7 @@ impl SimHost {
 
     /// With these versions of a package on offer, the preferred one first.
     #[must_use]
+    #[track_caller]
     pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
         self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
         self.noting(Beginning::Simulated("given versions on offer"))
@@ -218,6 +240,7 @@ impl SimHost {
 
     /// With package lists that were fetched so many seconds ago; `None` if they never were.
     #[must_use]
+    #[track_caller]
     pub fn with_lists_age(self, lists_age: Option<u64>) -> SimHost {
         self.host.set_lists_age(lists_age);
         self.noting(Beginning::Simulated("package lists of a given age"))
@@ -225,6 +248,7 @@ impl SimHost {
 
     /// With another program that holds the lock of the package database for longer than anybody waits.
     #[must_use]
+    #[track_caller]
     pub fn with_package_lock(self, holder: &str) -> SimHost {
         self.host.set_package_lock(Some(holder.to_owned()));
         self.noting(Beginning::Simulated("a package database that is locked"))
@@ -242,6 +266,7 @@ impl SimHost {
     /// # Panics
     /// If the user exists already.
     #[must_use]
+    #[track_caller]
     pub fn with_user(self, name: &str) -> SimHost {
         let user =
             CreateUser { name: name.to_owned(), system: false, create_home: true, attributes: UserChanges::default() };
@@ -253,12 +278,14 @@ impl SimHost {
     /// # Panics
     /// If the group exists already.
     #[must_use]
+    #[track_caller]
     pub fn with_group(self, name: &str) -> SimHost {
         self.begin(Effect::CreateGroup { name: name.to_owned(), gid: None, system: false })
     }
 
     /// With a unit in a state, whatever its files say.
     #[must_use]
+    #[track_caller]
     pub fn with_unit(self, name: &str, state: UnitState) -> SimHost {
         self.host.set_unit(name, state);
         self.noting(Beginning::Simulated("a unit in a given state"))
@@ -269,6 +296,7 @@ impl SimHost {
     /// # Panics
     /// It does not start.
     #[must_use]
+    #[track_caller]
     pub fn with_started_unit(self, name: &str) -> SimHost {
         let start = Effect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start };
         self.begin(Effect::ReloadUnits).begin(start)
@@ -276,6 +304,7 @@ impl SimHost {
 
     /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.
     #[must_use]
+    #[track_caller]
     pub fn with_unit_script(
         self,
         name: &str,
@@ -287,6 +316,7 @@ impl SimHost {
 
     /// With a unit that never starts.
     #[must_use]
+    #[track_caller]
     pub fn with_failing_unit(self, name: &str) -> SimHost {
         self.with_unit_script(name, |_, _| Err(Error::new(ErrorKind::CommandFailed, "the test lets it fail")))
     }
@@ -294,6 +324,7 @@ impl SimHost {
     /// With a command that gives this answer; named by its first words, as many as should count (`nginx`, `nginx -t`).
     /// Commands that nobody knows are errors.
     #[must_use]
+    #[track_caller]
     pub fn with_command(self, words: &str, output: Output) -> SimHost {
         self.host.set_command(words, output.into());
         self.noting(Beginning::Simulated("a command that gives a certain answer"))
@@ -301,6 +332,7 @@ impl SimHost {
 
     /// With a command that does these things to the host.
     #[must_use]
+    #[track_caller]
     pub fn with_command_effects(self, words: &str, effects: Vec<Effect>) -> SimHost {
         self.host.set_command(words, CommandScript { output: Output::default(), effects });
         self.noting(Beginning::Simulated("a command that does certain things"))

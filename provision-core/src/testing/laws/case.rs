@@ -79,8 +79,8 @@ pub(super) struct TypeCases {
 }
 
 impl TypeCases {
-    pub(super) fn new<R: Resource>(cases: Vec<ErasedCase>) -> TypeCases {
-        TypeCases { cases, build: build::<R>, revive: revive::<R> }
+    pub(super) fn new<R: Resource>() -> TypeCases {
+        TypeCases { cases: Vec::new(), build: build::<R>, revive: revive::<R> }
     }
 }
 

@@ -67,7 +67,7 @@ impl<'a> Life<'a> {
             Law::UndoIsExact => {
                 let Life { host, before, journal, .. } = &*self;
                 let (host, before, journal) = (*host, before.clone(), journal.clone());
-                undo_is_exact(&self.converge()?.run, &before, host, &journal).map(|()| 1)
+                undo_is_exact(&self.converge()?.run, &before, host, &journal, None).map(|()| 1)
             }
             _ => Ok(0),
         }

@@ -86,6 +86,7 @@ impl Verdicts {
     ///
     /// # Panics
     /// With every breach, and the table.
+    #[track_caller]
     pub fn assert(&self) {
         assert!(self.all_kept(), "{self}");
     }
