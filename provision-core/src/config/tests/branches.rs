@@ -193,7 +193,8 @@ proptest! {
 
     #[test]
     fn to_watch_a_mutilated_site_changes_nothing_of_it(
-        text in expression(), at in any::<prop::sample::Index>(), length in 0..8usize, piece in "[(){},\"a%=&|]{0,2}",
+        // What calls itself, and has lost the end of it, never ends.
+        text in expression().prop_filter("it calls itself", |text| !text.contains("let rec")), at in any::<prop::sample::Index>(), length in 0..8usize, piece in "[(){},\"a%=&|]{0,2}",
     ) {
         let mut text = text;
         let start = at.index(text.len() + 1);
