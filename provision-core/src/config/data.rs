@@ -2,12 +2,13 @@
 
 use nickel_lang_core::closurize::Closurize;
 use nickel_lang_core::eval::Environment;
-use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::eval::value::{Container, NickelValue, ValueContentRef};
 use nickel_lang_core::term::record::RecordData;
 
+use super::bounded::BoundedCache;
+
 /// JSON as a value that can be merged.
-pub(super) fn from_json(cache: &mut CacheImpl, json: &serde_json::Value) -> NickelValue {
+pub(super) fn from_json(cache: &mut BoundedCache, json: &serde_json::Value) -> NickelValue {
     // JSON knows no value that Nickel does not.
     let value = serde_json::from_value(json.clone()).unwrap_or_else(|_| NickelValue::null());
     closed(cache, value)
@@ -16,7 +17,7 @@ pub(super) fn from_json(cache: &mut CacheImpl, json: &serde_json::Value) -> Nick
 /// The same data with each inner record as a closure.
 ///
 /// Nickel takes imported data as it is, and a debug build of it panics when that is merged with anything.
-pub(super) fn closed(cache: &mut CacheImpl, value: NickelValue) -> NickelValue {
+pub(super) fn closed(cache: &mut BoundedCache, value: NickelValue) -> NickelValue {
     let position = value.pos_idx();
     match value.content_ref() {
         ValueContentRef::Record(Container::Alloc(record)) => {

@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::path::PathBuf;
 
+use super::bounded::{TakesTooMuch, bound_by_stack};
 use super::files::{self, Loaded};
 use super::prepare::{Prepared, StandIns};
 use super::session::{LIBRARY, Session};
@@ -17,8 +18,8 @@ use super::{Branches, Evaluation, Located, Request, SiteSource, TypeDescription,
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
 /// Sizes of stack to ask for, in bytes. Nickel recurses once per level of nesting, of text and of values. Only what is
-/// used takes memory, but a host that grants no memory beyond what it has may refuse the large ones.
-const STACKS: [usize; 3] = [512 << 20, 64 << 20, 8 << 20];
+/// used takes memory, but a host refuses what is more than it has.
+const STACKS: [usize; 6] = [8 << 30, 4 << 30, 2 << 30, 512 << 20, 64 << 20, 8 << 20];
 
 /// Reads, merges and evaluates a site. Never fails as such: what is wrong is in the answer.
 pub fn evaluate(request: &Request<'_>) -> Evaluation {
@@ -51,7 +52,7 @@ pub(super) fn evaluate_apart(request: &Request<'_>, branches: Option<&Branches>)
         let mut refusal = None;
         for size in STACKS {
             let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(size);
-            match thread.spawn_scoped(scope, || evaluate_here(request, branches)) {
+            match thread.spawn_scoped(scope, move || evaluate_bounded(request, branches, size)) {
                 Ok(handle) => {
                     return handle.join().map_err(|panic| failure(request, &*panic));
                 }
@@ -64,8 +65,18 @@ pub(super) fn evaluate_apart(request: &Request<'_>, branches: Option<&Branches>)
     outcome.unwrap_or_else(|diagnostic| Evaluation { diagnostics: vec![diagnostic], ..Evaluation::default() })
 }
 
+fn evaluate_bounded(request: &Request<'_>, branches: Option<&Branches>, stack: usize) -> Evaluation {
+    bound_by_stack(if cfg!(test) { stack / 8 } else { stack });
+    evaluate_here(request, branches)
+}
+
 /// What a panic of the evaluator means.
 fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
+    if let Some(TakesTooMuch(mebibytes)) = panic.downcast_ref() {
+        return Diagnostic::error(format!("the evaluation takes more than {mebibytes} MiB of memory"))
+            .note("Something in it probably never ends")
+            .help("look for a function that calls itself, or an array that is made of itself, and has no end");
+    }
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     // The parser of nickel-lang gives up on strings that are closed in the wrong order, and does not say where.
     if text.is_some_and(|text| text.starts_with("Fatal parser error")) {

@@ -7,6 +7,7 @@
 //!
 //! No type of Nickel appears in an interface outside of this module.
 
+mod bounded;
 mod branches;
 mod contracts;
 mod data;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use nickel_lang_core::ast::MergeKind;
 use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath};
 use nickel_lang_core::error::{Error, EvalError, NullReporter};
-use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::eval::{Closure, Environment, VirtualMachine, VmContext};
 use nickel_lang_core::files::{FileId, Files};
@@ -17,6 +16,7 @@ use nickel_lang_core::typ::{Type, TypeF};
 
 use crate::diagnostic::Diagnostic;
 
+use super::bounded::BoundedCache;
 use super::files::{Loaded, NOWHERE, working_directory};
 use super::places::{Origin, Places};
 use super::prepare::StandIns;
@@ -34,7 +34,7 @@ const SITE_CONTRACT: &str = "(import \"contracts.ncl\").Site";
 
 /// A Nickel machine, and what it was made from.
 pub(super) struct Session {
-    pub(super) context: VmContext<CacheHub, CacheImpl>,
+    pub(super) context: VmContext<CacheHub, BoundedCache>,
     pub(super) environment: Environment,
     pub(super) places: Places,
     /// The parts of the site in the order they merge: files, then overrides.

@@ -188,6 +188,19 @@ fn what_never_ends_is_refused() {
 }
 
 #[test]
+fn what_calls_itself_without_an_end_is_refused() {
+    for text in [
+        "let rec f = fun n => f n in { resources = f 1 }",
+        "let rec f = fun n => 1 + f (n + 1) in { resources.file.\"/a\".size = f 0 }",
+        "let rec f = fun xs => f (xs @ [1]) in { resources = f [] }",
+        "let rec f = fun r => f { inner = r } in { resources = f {} }",
+    ] {
+        let wrong = Site::text(text).wrong();
+        assert!(wrong.starts_with("the evaluation takes more than 256 MiB of memory"), "{text}: {wrong}");
+    }
+}
+
+#[test]
 fn an_empty_text_is_no_site() {
     assert_snapshot!(Site::text("# nothing\n").wrong(), @r#"
     this is empty, and a site is a record
