@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
         let left = changes_between(node, &found, want);
         let left: Vec<String> = left
             .iter()
-            .map(|change| format!("{} is {}, not {}", change.attribute, shown(&change.from), shown(&change.to)))
+            .map(|change| format!("{} is {}, not {}", change.label(), shown(&change.from), shown(&change.to)))
             .collect();
         Err(Error::new(
             ErrorKind::BrokenPromise,

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Effect, FileFlags, Removal, WriteFile};
+use provision_core::effect::{Access, Effect, FileFlags, WriteFile};
 use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
@@ -23,7 +23,7 @@ fn path(path: &str) -> HostPath {
 
 fn hosts() -> [(&'static str, SimHost); 3] {
     [
-        ("absent", SimHost::debian(13).with_directory("/srv")),
+        ("absent", SimHost::debian(13).without(MOTD)),
         ("drifted", SimHost::debian(13).with_file(MOTD, "something that is quite old\n")),
         ("in sync", SimHost::debian(13).with_file(MOTD, "hello\n")),
     ]
@@ -141,8 +141,7 @@ fn a_type_that_panics_breaks_a_law_and_not_the_report() {
         plan |text, _| want(text),
         apply |text, _, host| write(text, host)
     });
-    let host = SimHost::debian(13);
-    host.perform(&Effect::Remove { path: path(MOTD), what: Removal::File }).unwrap();
+    let host = SimHost::debian(13).without(MOTD);
     let gone = Case::new("gone", host, "greeting", Hasty { text: "hello\n".into() });
     let verdicts = Laws::new(Registry::new()).of([gone]).try_all();
     assert!(!verdicts.all_kept() && verdicts.to_string().contains("panic"), "{verdicts}");

@@ -5,10 +5,11 @@ use provision_core::registry::Registry;
 use provision_core::testing::{Case, Laws};
 use provision_tested_type::{Issue, Motd};
 
-/// Nothing special, something else, nothing at all, and what is wanted.
-fn hosts(path: &str, text: &str) -> [(&'static str, SimHost); 4] {
+/// As Debian installs it, nothing, something else, nothing in it, and what is wanted.
+fn hosts(path: &str, text: &str) -> [(&'static str, SimHost); 5] {
     [
         ("fresh", SimHost::debian(13)),
+        ("nothing there", SimHost::debian(13).without(path)),
         ("drifted", SimHost::debian(12).with_file(path, "old\n")),
         ("empty", SimHost::debian(13).with_file(path, "")),
         ("in sync", SimHost::debian(13).with_file(path, text)),

@@ -18,6 +18,13 @@ pub struct Change {
     pub to: Value,
 }
 
+impl Change {
+    /// What people call it: the attribute, or `state` for one that is a single value.
+    pub fn label(&self) -> &str {
+        if self.attribute.is_empty() { "state" } else { &self.attribute }
+    }
+}
+
 /// What differs between two states. A sensitive resource tells the attributes and not the values, and of what was found
 /// some may be nobody's business.
 pub(crate) fn between(node: &Node, now: &DynState, want: &DynState) -> Vec<Change> {

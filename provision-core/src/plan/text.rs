@@ -67,11 +67,11 @@ impl fmt::Display for Change {
         };
         match texts.filter(|(from, to)| from.contains('\n') || to.contains('\n')) {
             Some((from, to)) => {
-                writeln!(f, "    {}:", self.attribute)?;
+                writeln!(f, "    {}:", self.label())?;
                 differing_lines(from, to).iter().try_for_each(|line| writeln!(f, "      {line}"))
             }
-            None if self.from.is_null() => writeln!(f, "    {}: {}", self.attribute, short(&self.to)),
-            None => writeln!(f, "    {}: {} → {}", self.attribute, short(&self.from), short(&self.to)),
+            None if self.from.is_null() => writeln!(f, "    {}: {}", self.label(), short(&self.to)),
+            None => writeln!(f, "    {}: {} → {}", self.label(), short(&self.from), short(&self.to)),
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct StartingState {
     pub packages: Vec<String>,
     /// Packages that are held.
     pub held: Vec<String>,
+    /// Paths at which nothing is, although the installation has something there.
+    pub absent: Vec<HostPath>,
     /// Files: their text, or more of them.
     pub files: BTreeMap<HostPath, StartingFile>,
     /// Directories.

@@ -123,6 +123,11 @@ fn is_installed(host: &SimHost, name: &str) -> Result<()> {
 }
 
 fn furnish_files(mut host: SimHost, state: &StartingState, unfit: &mut Unfits) -> SimHost {
+    for (index, path) in state.absent.iter().enumerate() {
+        if unfit.admits(&["absent", &index.to_string()], host.metadata(path)) {
+            host = host.without(path.as_str());
+        }
+    }
     for (index, directory) in state.directories.iter().enumerate() {
         if unfit.admits(&["directories", &index.to_string()], can_be_directory(&host, directory)) {
             host = host.with_directory(directory.as_str());

@@ -4,7 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use super::{Beginning, SimHost};
 use crate::effect::{
-    Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, UnitAction, UserChanges,
+    Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, Removal, UnitAction,
+    UserChanges,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::RecordedHost;
@@ -85,6 +86,23 @@ impl SimHost {
             return self.with_access(at, "root", "root", 0o755);
         }
         self.put(at, FileKind::Directory, 0o755, None)
+    }
+
+    /// Without what the installation has at a path: a file, a link, or a directory with all in it. Nothing happens if
+    /// nothing is there.
+    ///
+    /// # Panics
+    /// If the path is not absolute, or lies below a file.
+    #[must_use]
+    #[track_caller]
+    pub fn without(self, at: &str) -> SimHost {
+        let path = path(at);
+        let what = match self.metadata(&path).expect("it can be looked at") {
+            None => return self,
+            Some(found) if found.kind == FileKind::Directory => Removal::Tree,
+            Some(_) => Removal::File,
+        };
+        self.begin(Effect::Remove { path, what })
     }
 
     /// With a symbolic link.
