@@ -16,8 +16,8 @@ fn tests_in(document: &str) -> Vec<&str> {
 
 #[test]
 fn the_tests_of_the_documents_pass() {
-    let guide = include_str!("../../../docs/testing-a-site.md");
-    let tests = [tests_in(guide), tests_in(include_str!("../../../README.md"))].concat();
+    let guide = include_str!("testing-a-site.md");
+    let tests = [tests_in(guide), tests_in(include_str!("../README.md"))].concat();
     assert_eq!(tests.len(), 4);
 
     let here = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -7,10 +7,6 @@ use provision_core::resource::{Claim, Resource, ResourceId, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The guide is here as well, so that what it shows is compiled and run.
-#[doc = include_str!("../../../docs/testing-a-resource-type.md")]
-mod guide {}
-
 /// What people read once they have logged in.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
