@@ -197,6 +197,16 @@ pub trait Host: HostView {
     /// # Errors
     /// Whatever keeps it from being done; a file is then as it was.
     fn perform(&self, effect: &Effect) -> Result<Output>;
+
+    /// Waits until no program is at work any more on what an effect is about, and looks at all of that anew: a run may have
+    /// died, and the program that it had started lives on.
+    ///
+    /// # Errors
+    /// A program does not come to an end.
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        let _ = effect;
+        Ok(())
+    }
 }
 
 /// The words that `check` is written in: readings with more convenience.
@@ -266,6 +276,11 @@ pub trait Platform: Send + Sync {
     fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>>;
     /// Carries out an effect on packages, accounts or units.
     fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output>;
+    /// See [`Host::come_to_rest`].
+    fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
+        let _ = (system, effect);
+        Ok(())
+    }
     /// Told after every effect on the host, of whatever kind, so that nothing stale is remembered.
     fn forget(&self, effect: &Effect);
     /// See [`HostView::prefetch`].
@@ -390,10 +405,16 @@ impl<H: Host + ?Sized> Host for &H {
     fn perform(&self, effect: &Effect) -> Result<Output> {
         (**self).perform(effect)
     }
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        (**self).come_to_rest(effect)
+    }
 }
 
 impl<H: Host + ?Sized> Host for Box<H> {
     fn perform(&self, effect: &Effect) -> Result<Output> {
         (**self).perform(effect)
+    }
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        (**self).come_to_rest(effect)
     }
 }

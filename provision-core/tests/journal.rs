@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Fault, Faulty, Host, HostExt, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
 use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::report::Report;
@@ -397,4 +397,37 @@ fn a_line_that_was_written_by_half_is_followed_by_none() {
         assert!(restarts(&host.take_effects()) > 0, "after {fails_at} lines");
         assert!(journal.runs().unwrap().into_iter().all(|(_, run)| run.is_ok()), "after {fails_at} lines");
     }
+}
+
+/// A host on which a program that a dead run had started is still at work, until it is waited for.
+struct Busy {
+    host: SimHost,
+    waited_for: std::sync::Mutex<Vec<Effect>>,
+}
+
+impl HostView for Busy {
+    provision_core::forward_view!(self => self.host);
+}
+
+impl Host for Busy {
+    fn perform(&self, effect: &Effect) -> Result<provision_core::effect::Output> {
+        self.host.perform(effect)
+    }
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        self.waited_for.lock().unwrap().push(effect.clone());
+        Ok(())
+    }
+}
+
+/// useradd(8) lived on, and the next run found no user where it looked and one where it acted.
+#[test]
+fn the_next_run_waits_for_what_a_dead_run_has_started() {
+    let (host, store) = (host(), MemoryStore::new());
+    let faulty = Faulty::new(&host, 1, Fault::DiesBefore);
+    run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+    let busy = Busy { host, waited_for: std::sync::Mutex::default() };
+    assert!(run(site("new"), &busy, &Journal::new(store)).is_success());
+    let waited_for = busy.waited_for.into_inner().unwrap();
+    let paths: Vec<_> = waited_for.iter().filter_map(Effect::path).map(ToString::to_string).collect();
+    assert_eq!(paths, ["/etc/b"], "{waited_for:?}");
 }

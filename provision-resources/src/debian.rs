@@ -156,30 +156,32 @@ impl Platform for Debian {
         accounts::shadow(system, user)
     }
 
-    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output> {
+    fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
         match effect {
-            Effect::Packages(transaction) => {
-                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
-                apt::transact(system, transaction)?;
+            Effect::Packages(_) | Effect::RefreshPackageLists | Effect::RepairPackages => {
+                locks::wait(system, &locks::PACKAGES, self.lock_patience)
             }
-            Effect::RefreshPackageLists => {
-                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
-                apt::refresh(system)?;
-            }
-            Effect::RepairPackages => {
-                locks::wait(system, &locks::PACKAGES, self.lock_patience)?;
-                apt::repair(system)?;
-            }
+            Effect::CreateUser(_)
+            | Effect::ChangeUser { .. }
+            | Effect::RemoveUser { .. }
+            | Effect::CreateGroup { .. }
+            | Effect::ChangeGroup { .. }
+            | Effect::RemoveGroup { .. }
+            | Effect::RestoreAccounts { .. } => locks::wait(system, &locks::ACCOUNTS, self.lock_patience),
+            _ => Ok(()),
+        }
+    }
+
+    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output> {
+        self.come_to_rest(system, effect)?;
+        match effect {
+            Effect::Packages(transaction) => apt::transact(system, transaction)?,
+            Effect::RefreshPackageLists => apt::refresh(system)?,
+            Effect::RepairPackages => apt::repair(system)?,
             Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
             Effect::ReloadUnits => systemd::reload_units(system)?,
-            Effect::RestoreAccounts { lines } => {
-                locks::wait(system, &locks::ACCOUNTS, self.lock_patience)?;
-                lines::restore(system, lines)?;
-            }
-            _ => {
-                locks::wait(system, &locks::ACCOUNTS, self.lock_patience)?;
-                accounts::perform(system, effect)?;
-            }
+            Effect::RestoreAccounts { lines } => lines::restore(system, lines)?,
+            _ => accounts::perform(system, effect)?,
         }
         Ok(Output::default())
     }

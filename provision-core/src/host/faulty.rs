@@ -63,6 +63,9 @@ impl<H: Host> Faulty<H> {
 }
 
 impl<H: Host> Host for Faulty<H> {
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        self.host.come_to_rest(effect)
+    }
     fn perform(&self, effect: &Effect) -> Result<Output> {
         if self.dead.load(Ordering::Relaxed) {
             return Err(self.die());

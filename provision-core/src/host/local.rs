@@ -333,6 +333,12 @@ impl HostView for LocalHost {
 }
 
 impl Host for LocalHost {
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        let rested = self.platform.come_to_rest(&self.system, effect);
+        self.platform.forget(effect);
+        rested
+    }
+
     fn perform(&self, effect: &Effect) -> Result<Output> {
         let outcome = match effect {
             Effect::WriteFile(_)

@@ -107,6 +107,7 @@ impl Journal {
 
     fn settle(&self, record: &EffectRecord, host: &dyn Host) -> Result<(Settled, Did)> {
         let effect = &record.intent.effect;
+        host.come_to_rest(effect)?;
         let key = HostKey::read_or_make(&*self.store)?;
         let keeper = Keeper { key: &key, store: &self.store };
         let error = keeper.roll_forward(effect, &record.intent.before, host).err();

@@ -117,6 +117,9 @@ impl<H: Host> Host for Watched<H> {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner).push(effect.clone());
         Ok(output)
     }
+    fn come_to_rest(&self, effect: &Effect) -> Result<()> {
+        self.host.come_to_rest(effect)
+    }
 }
 
 impl<H: Host> HostView for Watched<H> {
