@@ -11,7 +11,7 @@ mod overlay;
 mod packages;
 mod record;
 mod sim;
-mod units;
+pub(crate) mod units;
 
 use std::sync::Arc;
 

@@ -82,7 +82,7 @@ fn link_directories(host: &dyn HostView) -> Result<Vec<HostPath>> {
 }
 
 /// Whether a directory of this name has links to what a unit pulls in.
-pub(in crate::host) fn pulls(directory: &str) -> bool {
+pub(crate) fn pulls(directory: &str) -> bool {
     [".wants", ".requires", ".upholds"].iter().any(|pulls| directory.ends_with(pulls))
 }
 

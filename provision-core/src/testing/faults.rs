@@ -34,9 +34,9 @@ pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, F
     let well = host.clone();
     let before = well.observed()?;
     let run = Run::of(graph, &well, &Journal::new(MemoryStore::new()))?.succeeded()?;
-    let well = Well { before, after: well.observed()?, effects: well.take_effects(), report: run.report().clone() };
-    let sweep =
-        Sweep { faults: &Fault::ALL, points: usize::MAX, power: true, looks_at_files: false, begin: Some(host) };
+    let (after, effects, report) = (well.observed()?, well.take_effects(), run.report().clone());
+    let well = Well { begin: Some(host.clone()), before, after, effects, report };
+    let sweep = Sweep { faults: &Fault::ALL, points: usize::MAX, power: true, looks_at_files: false };
     let mut survived = Survived { effects: well.effects.len(), faults: 0 };
     sweep.over(graph, &well, &|attempt| attempt(&host.clone()), &mut |_, result| {
         survived.faults += 1;
@@ -60,8 +60,7 @@ fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<
     places.dedup();
     for steps in &places {
         let killed = host.clone().with_dpkg_killed_after(*steps);
-        let begin = Some((host, &killed));
-        let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well, begin };
+        let case = Case { graph, fault: Fault::DiesAfter, at, power: false, files: false, well, killed: Some(&killed) };
         let because = || format!("after dpkg was killed at step {steps} of `{}`", well.effects[at]);
         case.meet(&killed.clone(), &mut Shown::Lost).map_err(|failure| failure.in_case(because()))?;
     }
@@ -70,6 +69,8 @@ fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<
 
 /// A run that went well, which others are compared with.
 pub(crate) struct Well {
+    /// A copy of the host as it began, if there can be one: it tells what packages do by themselves.
+    pub(crate) begin: Option<SimHost>,
     pub(crate) before: Observed,
     pub(crate) after: Observed,
     pub(crate) effects: Vec<Effect>,
@@ -86,8 +87,6 @@ pub(crate) struct Sweep<'a> {
     pub(crate) power: bool,
     /// Whether files must be whole where the run died.
     pub(crate) looks_at_files: bool,
-    /// A copy of the hosts as they begin, if there can be one: it tells what packages do by themselves.
-    pub(crate) begin: Option<&'a SimHost>,
 }
 
 /// What a fault has shown to be broken.
@@ -115,8 +114,7 @@ impl Sweep<'_> {
                 let dies = matches!(fault, Fault::DiesBefore | Fault::DiesAfter);
                 for power in if dies && self.power { &[false, true][..] } else { &[false][..] } {
                     let files = dies && self.looks_at_files;
-                    let begin = self.begin.map(|host| (host, host));
-                    let case = Case { graph, fault: *fault, at, power: *power, files, well, begin };
+                    let case = Case { graph, fault: *fault, at, power: *power, files, well, killed: None };
                     let what = if *power { ", and the power with it," } else { "" };
                     let mut shown = Shown::Lost;
                     let result = fresh(&mut |host| case.meet(host, &mut shown));
@@ -136,8 +134,8 @@ struct Case<'a> {
     power: bool,
     files: bool,
     well: &'a Well,
-    /// The host of the run that went well as it began, and the one of this run.
-    begin: Option<(&'a SimHost, &'a SimHost)>,
+    /// The host as it began, if dpkg is killed on it in the effect.
+    killed: Option<&'a SimHost>,
 }
 
 impl Case<'_> {
@@ -169,10 +167,11 @@ impl Case<'_> {
         let mut wanted = self.comparable(self.well.after.lines.clone());
         let mut found = self.comparable(host.observed()?.lines);
         if found != wanted
-            && let Some((well, begin)) = self.begin
+            && let Some(well) = &self.well.begin
         {
+            let begin = self.killed.unwrap_or(well);
             // A transaction in which dpkg was killed is not among what was done.
-            let killed = Some(&self.well.effects[self.at]).filter(|_| !std::ptr::eq(well, begin));
+            let killed = self.killed.map(|_| &self.well.effects[self.at]);
             let done = killed.into_iter().map(Some).chain(done.iter().map(Option::as_ref));
             let alone = [packages_alone(well, self.well.effects.iter().map(Some))?, packages_alone(begin, done)?];
             [wanted, found] = but_for_packages([wanted, found], &alone.map(|lines| self.comparable(lines)));

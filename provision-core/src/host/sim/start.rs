@@ -183,7 +183,6 @@ impl SimHost {
 
     /// With so many bytes left on the disk.
     #[must_use]
-    #[track_caller]
     pub fn with_free_space(self, bytes: u64) -> SimHost {
         self.host.set_free_space(bytes);
         self.noting(Beginning::Simulated("a disk with so many bytes left"))
@@ -203,7 +202,6 @@ impl SimHost {
 
     /// With a package in a state, whatever the catalogue says.
     #[must_use]
-    #[track_caller]
     pub fn with_package_state(self, name: &str, state: PackageState) -> SimHost {
         self.host.set_package(name, state);
         self.noting(Beginning::Simulated("a package in a given state"))
@@ -232,7 +230,6 @@ impl SimHost {
 
     /// With a dpkg that is killed in the next transaction, after so many packages were removed, unpacked or configured.
     #[must_use]
-    #[track_caller]
     pub fn with_dpkg_killed_after(self, steps: usize) -> SimHost {
         self.host.kill_dpkg_after(steps);
         self.noting(Beginning::Simulated("a dpkg that is killed"))
@@ -250,7 +247,6 @@ impl SimHost {
 
     /// With these versions of a package on offer, the preferred one first.
     #[must_use]
-    #[track_caller]
     pub fn with_available_versions(self, name: &str, versions: &[&str]) -> SimHost {
         self.host.set_available(name, versions.iter().map(|version| (*version).to_owned()).collect());
         self.noting(Beginning::Simulated("given versions on offer"))
@@ -258,7 +254,6 @@ impl SimHost {
 
     /// With package lists that were fetched so many seconds ago; `None` if they never were.
     #[must_use]
-    #[track_caller]
     pub fn with_lists_age(self, lists_age: Option<u64>) -> SimHost {
         self.host.set_lists_age(lists_age);
         self.noting(Beginning::Simulated("package lists of a given age"))
@@ -266,7 +261,6 @@ impl SimHost {
 
     /// With another program that holds the lock of the package database for longer than anybody waits.
     #[must_use]
-    #[track_caller]
     pub fn with_package_lock(self, holder: &str) -> SimHost {
         self.host.set_package_lock(Some(holder.to_owned()));
         self.noting(Beginning::Simulated("a package database that is locked"))
@@ -303,7 +297,6 @@ impl SimHost {
 
     /// With a unit in a state, whatever its files say.
     #[must_use]
-    #[track_caller]
     pub fn with_unit(self, name: &str, state: UnitState) -> SimHost {
         self.host.set_unit(name, state);
         self.noting(Beginning::Simulated("a unit in a given state"))
@@ -322,7 +315,6 @@ impl SimHost {
 
     /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.
     #[must_use]
-    #[track_caller]
     pub fn with_unit_script(
         self,
         name: &str,
@@ -334,7 +326,6 @@ impl SimHost {
 
     /// With a unit that never starts.
     #[must_use]
-    #[track_caller]
     pub fn with_failing_unit(self, name: &str) -> SimHost {
         self.with_unit_script(name, |_, _| Err(Error::new(ErrorKind::CommandFailed, "the test lets it fail")))
     }
@@ -342,7 +333,6 @@ impl SimHost {
     /// With a command that gives this answer; named by its first words, as many as should count (`nginx`, `nginx -t`).
     /// Commands that nobody knows are errors.
     #[must_use]
-    #[track_caller]
     pub fn with_command(self, words: &str, output: Output) -> SimHost {
         self.host.set_command(words, output.into());
         self.noting(Beginning::Simulated("a command that gives a certain answer"))
@@ -350,7 +340,6 @@ impl SimHost {
 
     /// With a command that does these things to the host.
     #[must_use]
-    #[track_caller]
     pub fn with_command_effects(self, words: &str, effects: Vec<Effect>) -> SimHost {
         self.host.set_command(words, CommandScript { output: Output::default(), effects });
         self.noting(Beginning::Simulated("a command that does certain things"))

@@ -58,6 +58,18 @@ pub(in crate::host) enum Dependency {
     OnSuccess,
 }
 
+impl Dependency {
+    /// The directories whose links say the same as the files of a unit: `requires` for `app.service.requires`.
+    pub(in crate::host) fn links(self) -> &'static [&'static str] {
+        match self {
+            Dependency::Requires | Dependency::GoesWith => &["requires"],
+            Dependency::Wants => &["wants", "upholds"],
+            Dependency::Upholds => &["upholds"],
+            Dependency::Conflicts | Dependency::Requisite | Dependency::OnFailure | Dependency::OnSuccess => &[],
+        }
+    }
+}
+
 impl Definition {
     /// Reads a unit. `None` if it has no file.
     pub(in crate::host) fn load(host: &dyn HostView, name: &str) -> Result<Option<Definition>> {

@@ -56,9 +56,11 @@ impl UnitCache {
     }
 
     pub(in crate::host) fn referrers(&self, host: &dyn HostView, name: &str) -> Result<Vec<String>> {
-        if let Some(all) = self.referrers.get() {
-            return Ok(all.get(name).cloned().unwrap_or_default());
-        }
+        let all = once(&self.referrers, || self.all_referrers(host))?;
+        Ok(all.get(name).cloned().unwrap_or_default())
+    }
+
+    fn all_referrers(&self, host: &dyn HostView) -> Result<HashMap<String, Vec<String>>> {
         let mut all: HashMap<String, Vec<String>> = HashMap::new();
         for unit in names(host)? {
             let Some(definition) = self.definition(host, &unit)? else { continue };
@@ -72,7 +74,7 @@ impl UnitCache {
             referrers.sort_unstable();
             referrers.dedup();
         }
-        Ok(self.referrers.get_or_init(|| all).get(name).cloned().unwrap_or_default())
+        Ok(all)
     }
 
     pub(in crate::host) fn link_directories(
@@ -80,21 +82,19 @@ impl UnitCache {
         host: &dyn HostView,
         fits: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<HostPath>> {
-        let all = match self.link_directories.get() {
-            Some(all) => all,
-            None => {
-                let found = link_directories(host)?;
-                self.link_directories.get_or_init(|| found)
-            }
-        };
+        let all = once(&self.link_directories, || link_directories(host))?;
         Ok(all.iter().filter(|directory| fits(directory.name())).cloned().collect())
     }
 
     pub(in crate::host) fn timer_names(&self, host: &dyn HostView) -> Result<Vec<String>> {
-        if let Some(all) = self.timers.get() {
-            return Ok(all.clone());
-        }
-        let all = names_like(host, &[".timer"])?;
-        Ok(self.timers.get_or_init(|| all).clone())
+        once(&self.timers, || names_like(host, &[".timer"])).cloned()
+    }
+}
+
+/// What is known, or is found out now and known from then on.
+fn once<T>(known: &OnceLock<T>, find: impl FnOnce() -> Result<T>) -> Result<&T> {
+    match known.get() {
+        Some(known) => Ok(known),
+        None => find().map(|found| known.get_or_init(|| found)),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, PackageTransaction};
 use crate::host::HostView;
+use crate::host::units::pulls;
 use crate::path::HostPath;
 use crate::resource::{Claim, Hold, Target};
 use crate::testing::Observed;
@@ -166,14 +167,13 @@ impl<'a> Allowed<'a> {
 
     fn covers_path(&self, path: &HostPath, lines: [&str; 2]) -> bool {
         let under = |directory: &str| path.as_str().starts_with(directory);
-        let pulls = |name: &str| [".wants", ".requires", ".upholds"].iter().any(|pulls| name.ends_with(pulls));
         let by_unit = |unit: &str| {
             // Enabling and masking are links, some of them other names; and an init script has its own, see
             // systemd-sysv-install(8).
             let stem = unit.split(['.', '@']).next().unwrap_or_default();
             let is_link = path.name() == unit
                 || pulls(path.name())
-                || path.parent().is_some_and(|parent| pulls(parent.name()))
+                || path.parent_text().is_some_and(pulls)
                 || lines.iter().any(|line| line.contains(unit));
             (under("/etc/systemd/system/") && is_link) || (under("/etc/rc") && path.as_str().ends_with(stem))
         };

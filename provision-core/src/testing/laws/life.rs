@@ -76,7 +76,7 @@ impl<'a> Life<'a> {
     /// The first run, if it went well, to compare others with.
     pub(super) fn into_well(self) -> Option<Well> {
         let Converged { run, effects, after } = self.converged?;
-        Some(Well { before: self.before, after, effects, report: run.report().clone() })
+        Some(Well { begin: None, before: self.before, after, effects, report: run.report().clone() })
     }
 
     fn check(&self) -> Option<DynState> {

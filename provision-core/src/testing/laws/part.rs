@@ -91,7 +91,7 @@ impl Trials {
             false => (part.deaths, part.crash_points),
         };
         self.with_packages |= case.brings_packages()?;
-        let sweep = Sweep { faults, points, power: false, looks_at_files: true, begin: None };
+        let sweep = Sweep { faults, points, power: false, looks_at_files: true };
         sweep.over(&graph, well, &|attempt| ground.try_on(&case.host, attempt), &mut |shown, result| {
             let law = match (&result, shown) {
                 (Err(_), Shown::Silence) => Law::FailuresAreReported,

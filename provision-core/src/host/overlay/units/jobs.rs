@@ -174,20 +174,22 @@ impl<H: HostView> Overlay<H> {
 
     /// The units that one cannot start without: said in its file, or by links.
     fn required_by(&self, unit: &Definition) -> Result<Vec<String>> {
-        self.pulled_in(unit.dependencies(Dependency::Requires), unit, &["requires"])
+        self.pulled_in(unit.dependencies(Dependency::Requires), unit, Dependency::Requires)
     }
 
     /// The units that one would like to run: said in its file, or by links.
     pub(super) fn wanted_by(&self, unit: &Definition) -> Result<Vec<String>> {
         let mut names = unit.dependencies(Dependency::Wants);
         names.extend(unit.words("Service", "Sockets"));
-        self.pulled_in(names, unit, &["wants", "upholds"])
+        self.pulled_in(names, unit, Dependency::Wants)
     }
 
-    fn pulled_in(&self, named: Vec<&str>, unit: &Definition, links: &[&str]) -> Result<Vec<String>> {
+    fn pulled_in(&self, named: Vec<&str>, unit: &Definition, dependency: Dependency) -> Result<Vec<String>> {
         let mut names: Vec<String> = named.into_iter().map(str::to_owned).collect();
         let of_unit = |directory: &str| {
-            directory.rsplit_once('.').is_some_and(|(stem, pulls)| stem == unit.id && links.contains(&pulls))
+            directory
+                .rsplit_once('.')
+                .is_some_and(|(stem, pulls)| stem == unit.id && dependency.links().contains(&pulls))
         };
         for directory in self.link_directories(&of_unit)? {
             names.extend(self.list(&directory)?.unwrap_or_default());

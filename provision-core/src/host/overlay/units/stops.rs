@@ -60,7 +60,7 @@ impl<H: HostView> Overlay<H> {
         let mut gone = vec![id.to_owned()];
         while let Some(name) = gone.get(looked_at).cloned() {
             looked_at += 1;
-            for unit in self.running_referrers(&name, Dependency::GoesWith, "requires")? {
+            for unit in self.running_referrers(&name, Dependency::GoesWith)? {
                 if !gone.contains(&unit) {
                     gone.push(unit.clone());
                     going.push(unit);
@@ -74,17 +74,17 @@ impl<H: HostView> Overlay<H> {
     fn upheld(&self, stopped: &[String]) -> Result<Vec<String>> {
         let mut upheld = Vec::new();
         for name in stopped.iter().filter(|_| self.is_simulated()) {
-            if !self.running_referrers(name, Dependency::Upholds, "upholds")?.is_empty() {
+            if !self.running_referrers(name, Dependency::Upholds)?.is_empty() {
                 upheld.push(name.clone());
             }
         }
         Ok(upheld)
     }
 
-    /// The units that run and name another one in this way: in their files, or by links in a directory of this kind.
-    fn running_referrers(&self, name: &str, dependency: Dependency, pulls: &str) -> Result<Vec<String>> {
+    /// The units that run and name another one in this way: in their files, or by links.
+    fn running_referrers(&self, name: &str, dependency: Dependency) -> Result<Vec<String>> {
         let mut running = Vec::new();
-        for unit in self.linked_from(name, pulls)? {
+        for unit in self.linked_from(name, dependency)? {
             if self.runs(&unit)? {
                 running.push(unit);
             }
@@ -101,10 +101,12 @@ impl<H: HostView> Overlay<H> {
         Ok(running)
     }
 
-    /// The units that have a link to another one in their directory of this kind, as `app.service.requires`.
-    fn linked_from(&self, name: &str, pulls: &str) -> Result<Vec<String>> {
+    /// The units that have a link to another one in a directory that says this, as `app.service.requires`.
+    fn linked_from(&self, name: &str, dependency: Dependency) -> Result<Vec<String>> {
+        let says =
+            |directory: &str| directory.rsplit_once('.').is_some_and(|(_, pulls)| dependency.links().contains(&pulls));
         let mut units = Vec::new();
-        for directory in self.link_directories(&|directory| directory.ends_with(pulls))? {
+        for directory in self.link_directories(&says)? {
             if self.metadata(&directory.join(name)?)?.is_some() {
                 units.extend(directory.name().rsplit_once('.').map(|(unit, _)| unit.to_owned()));
             }
