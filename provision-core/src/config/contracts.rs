@@ -5,8 +5,11 @@
 
 use std::fmt::Write;
 
+use schemars::schema_for;
+
 use super::TypeDescription;
 use super::schema::{Writer, documentation, field_name, string};
+use crate::site::{StartingState, TestCase};
 
 const HEADER: &str = "\
 # The contracts of provision, made from its resource types. `provision schema` writes this file for editors;
@@ -32,6 +35,11 @@ const PRELUDE: &str = include_str!("prelude.ncl");
 /// It evaluates to a record of the contract `Site`, the contracts of all resource types by name in `types`, and
 /// contracts that are of use elsewhere, such as `AbsolutePath`. The same types give the same text, in any order.
 pub fn contract_library(types: &[TypeDescription]) -> String {
+    library(types, true)
+}
+
+/// The same; the contracts of tests are large, and only sites that have tests ask for them.
+pub(super) fn library(types: &[TypeDescription], with_tests: bool) -> String {
     let mut types: Vec<&TypeDescription> = types.iter().collect();
     types.sort_by_key(|described| &described.name);
     let mut text = format!("{HEADER}{PRELUDE}");
@@ -75,14 +83,35 @@ pub fn contract_library(types: &[TypeDescription]) -> String {
     text.push_str(
         "          }
         | doc \"What the host should be like: `resources.<type>.<name>`.\"
-        | optional,
-      ..
+        | optional,\n",
+    );
+    if with_tests {
+        text.push_str(&tests());
+    }
+    text.push_str(
+        "      ..
     },
   types | doc \"The contracts of the resource types.\" = resource_types,\n",
     );
     text.push_str(&exports());
     text.push_str("}\n");
     text
+}
+
+/// The fields of a site that tell how it is tested.
+fn tests() -> String {
+    let [case, host] = [schema_for!(TestCase), schema_for!(StartingState)].map(|schema| schema.to_value());
+    let (case, host) = (Writer::new(&case).whole(5), Writer::new(&host).whole(5));
+    format!(
+        "      tests
+        | {{ _ | {case} }}
+        | doc \"Tests by name, which `provision test` runs: a host, and how it should be once the site has converged on it.\"
+        | optional,
+      test_host
+        | {host}
+        | doc \"What simulated hosts begin with in all tests, beside their installation.\"
+        | optional,\n"
+    )
 }
 
 /// The same library with contracts of sites and types that accept anything.

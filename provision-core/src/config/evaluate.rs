@@ -165,11 +165,12 @@ fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, types: &[Type
     Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
 }
 
-/// The library with the types that the site makes use of. A type that it lacks is refused as one that is unknown.
+/// The library with what the site makes use of. A type that it lacks is refused as one that is unknown.
 fn library_for(site: &Located, types: &[TypeDescription]) -> String {
     let resources = site.get("resources");
     let used = types.iter().filter(|described| resources.and_then(|types| types.get(&described.name)).is_some());
-    contracts::contract_library(&used.cloned().collect::<Vec<_>>())
+    let with_tests = ["tests", "test_host"].iter().any(|field| site.get(field).is_some());
+    contracts::library(&used.cloned().collect::<Vec<_>>(), with_tests)
 }
 
 /// What the `Site` contract refuses.

@@ -83,6 +83,7 @@ impl<'s> Writer<'s> {
                 None => "(Array Dyn)".to_owned(),
             },
             "object" if object.contains_key("properties") => self.record(object, indent, depth),
+            "object" if object.contains_key("patternProperties") => self.by_pattern(object, indent, depth),
             "object" => match object.get("additionalProperties") {
                 Some(values @ Value::Object(_)) => format!("{{ _ | {} }}", self.contract(values, indent, depth + 1)),
                 Some(Value::Bool(false)) => "{}".to_owned(),
@@ -90,6 +91,21 @@ impl<'s> Writer<'s> {
             },
             "null" => "(nullable (check (fun _value => \"expected null\")))".to_owned(),
             _ => "Dyn".to_owned(),
+        }
+    }
+
+    /// A dictionary of which the names are to match a pattern.
+    fn by_pattern(&self, object: &Map<String, Value>, indent: usize, depth: usize) -> String {
+        let patterns = object.get("patternProperties").and_then(Value::as_object);
+        let closed = object.get("additionalProperties") == Some(&Value::Bool(false));
+        let mut patterns = patterns.into_iter().flatten();
+        match (patterns.next(), patterns.next()) {
+            (Some((pattern, values)), None) if closed => format!(
+                "(std.contract.Sequence [names_matching {}, {{ _ | {} }}])",
+                string(pattern),
+                self.contract(values, indent, depth + 1)
+            ),
+            _ => "{ _ | Dyn }".to_owned(),
         }
     }
 
@@ -181,7 +197,13 @@ impl<'s> Writer<'s> {
     fn documentation(&self, schema: &Value) -> Option<String> {
         let description = |schema: &Value| schema.get("description").and_then(Value::as_str).map(str::to_owned);
         let text = description(schema).or_else(|| description(self.resolve(schema).0));
-        let default = schema.get("default").filter(|default| !default.is_null());
+        // Nothing, and records of nothing, say no more than that the attribute can be left out.
+        let is_nothing = |value: &Value| match value {
+            Value::Null | Value::Object(_) => true,
+            Value::Array(elements) => elements.is_empty(),
+            _ => false,
+        };
+        let default = schema.get("default").filter(|default| !is_nothing(default));
         match (text, default) {
             (text, None) => text,
             (Some(text), Some(default)) => Some(format!("{text}\n\nDefault: `{default}`.")),

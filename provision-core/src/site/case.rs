@@ -45,21 +45,21 @@ pub struct TestCase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TestFacts {
-    /// See [`Facts::hostname`].
+    /// The name of the host without a domain.
     pub hostname: Option<String>,
-    /// See [`Facts::fqdn`].
+    /// The name with its domain; the name alone if only that is given.
     pub fqdn: Option<String>,
-    /// See [`Facts::architecture`].
+    /// Debian's name of the architecture, such as `amd64`.
     pub architecture: Option<String>,
-    /// See [`Facts::kernel`].
+    /// Release of the kernel, such as `6.1.0-41-amd64`.
     pub kernel: Option<String>,
-    /// See [`Facts::cpus`].
+    /// Number of processors.
     pub cpus: Option<u32>,
-    /// See [`Facts::memory_mib`].
+    /// Memory in MiB.
     pub memory_mib: Option<u64>,
-    /// See [`Facts::addresses`].
+    /// Addresses of all interfaces but the loopback.
     pub addresses: Option<TestAddresses>,
-    /// See [`Facts::virtualisation`].
+    /// The virtualisation that it runs in: `kvm`, `container`, … or `none`.
     pub virtualisation: Option<String>,
 }
 

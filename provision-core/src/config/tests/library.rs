@@ -10,7 +10,7 @@ use super::{Site, contract_library, described, types};
 
 #[test]
 fn the_library_is_readable() {
-    let library = contract_library(&types());
+    let library = super::contracts::library(&types(), false);
     let generated = &library[library.find("let resource_types").unwrap()..];
     assert_snapshot!(generated, @r#"
     let resource_types = {
@@ -105,6 +105,11 @@ fn the_library_works_in_an_editor() {
     assert!(check("{ resources.file.a = { mode = \"0644\", content = null }, mine | not_exported = 1 }"));
     assert!(!check("{ resources.file.a = { mode = 644 } }"));
     assert!(!check("{ resources.fil.a = {} }"));
+    assert!(check(
+        "{ tests.a = { host.files.\"/x\" = \"1\", expect = { invalid = null, plan.\"file:a\" = 'change } } }"
+    ));
+    assert!(!check("{ tests.a.expect.filse = {} }"));
+    assert!(!check("{ test_host.files.x = \"1\" }"));
 }
 
 #[test]
@@ -155,6 +160,11 @@ fn contracts_accept_what_the_schema_does() {
             json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/Port" } }),
             vec!["{}", "{ x = 1 }"],
             vec!["{ x = 0 }", "[]"],
+        ),
+        (
+            json!({ "type": "object", "patternProperties": { "^/": { "$ref": "#/$defs/Port" } }, "additionalProperties": false }),
+            vec!["{}", "{ \"/x\" = 1 }"],
+            vec!["{ x = 1 }", "{ \"/x\" = 0 }", "[]"],
         ),
         (json!({ "type": "object", "additionalProperties": false }), vec!["{}"], vec!["{ x = 0 }"]),
         (json!({ "type": "object" }), vec!["{ x = 1 }"], vec!["1"]),
@@ -244,4 +254,13 @@ fn the_prelude_explains_what_is_allowed() {
     `resources.file.i.content` breaks its contract: a path is a string such as "/etc/motd", not a Number
     `resources.file.j.content` breaks its contract: a resource is named by a string such as "service:nginx", not by a Enum
     "#);
+}
+
+#[test]
+fn a_list_is_no_record_in_a_test() {
+    for says in ["host = [\"nginx\"]", "expect.units.nginx = [true]", "host.commands.nginx = [0]"] {
+        let evaluation = Site::text(&format!("{{ tests.a = {{ {says} }} }}")).run();
+        let told: Vec<&str> = evaluation.contract_failure.iter().map(|failure| failure.message.as_str()).collect();
+        assert!(matches!(told[..], [one] if one.ends_with("expected a Record")), "{says}: {told:?}");
+    }
 }
