@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use provision_core::path::HostPath;
 use provision_core::plan::Selector;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -394,7 +395,7 @@ pub enum RecordVerb {
         output: Option<PathBuf>,
         /// Also leave out this path, with all beneath it
         #[arg(long, value_name = "PATH")]
-        without: Vec<String>,
+        without: Vec<HostPath>,
     },
 }
 

@@ -64,6 +64,15 @@ fn a_site_that_is_well() {
 }
 
 #[test]
+fn all_that_is_not_as_expected_is_told() {
+    let says = "expect = { files.\"/etc/motd\" = { mode = \"0600\", contains = [\"x\"], lacks = [\"hello\"] }, \
+                packages.nginx = true, units.nginx.active = true }";
+    let ran = with_test(says).run("test site.ncl --filter test --release 13");
+    assert_eq!(ran.code, 1);
+    assert_seen!("all_that_is_not_as_expected", ran);
+}
+
+#[test]
 fn a_site_whose_tests_fail() {
     let place = Place::with(BAD);
     let ran = place.run("test site.ncl --filter test --release 13");
@@ -189,7 +198,7 @@ fn continuous_integration_reads_junit() {
     let xml = std::fs::read_to_string(place.path("results.xml")).unwrap();
     assert_well_formed(&xml);
     assert!(xml.contains("<testsuites tests=\"11\" failures=\"2\">"), "{xml}");
-    assert!(xml.contains("name=\"Debian 13, test it &lt;greets&gt; &amp; more\""), "{xml}");
+    assert!(xml.contains("classname=\"Debian 13, tests\" name=\"it &lt;greets&gt; &amp; more\""), "{xml}");
     assert!(xml.contains("<failure message=\"there is no package nginx\">"), "{xml}");
     assert!(xml.contains("classname=\"Debian 13, bare\" name=\"can be undone\""), "{xml}");
 }
@@ -418,6 +427,9 @@ fn a_fixture_that_is_none_is_refused() {
 #[test]
 fn recording_what_is_not_there_is_an_error() {
     assert_seen!("record_nowhere", Place::new().run("record host --root nowhere"));
+    let no_debian = Place::new().file("root/etc/hostname", "x\n");
+    assert_seen!("record_no_debian", no_debian.run("record host --root root"));
+    assert_seen!("record_without_no_path", no_debian.run("record host --simulate --without etc"));
 }
 
 #[test]

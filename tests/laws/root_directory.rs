@@ -44,9 +44,10 @@ pub fn prepare(inside: &dyn Fn(&[&str]) -> Result) -> Result {
 /// What is looked at, often: not where packages alone write, of which the package database tells.
 pub fn scope() -> Scope {
     let texts = ["/etc", "/home", "/opt", "/root", "/srv", "/usr/local", "/var/mail"];
-    let texts = texts.iter().filter_map(|path| HostPath::new(path).ok()).collect();
     let packages = ["/usr/bin", "/usr/games", "/usr/lib", "/usr/libexec", "/usr/sbin", "/usr/share", "/var/backups"];
-    Scope { texts, digests: false, ..Scope::comparison().without(&packages) }
+    let path = |text| HostPath::new(text).expect("an absolute path");
+    let texts = texts.map(path).into();
+    Scope { texts, digests: false, ..Scope::comparison().without(packages.map(path)) }
 }
 
 fn open(root: &std::path::Path) -> std::result::Result<LocalHost, Failure> {

@@ -7,6 +7,7 @@ use provision_core::effect::Effect;
 use provision_core::error::Error;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostRecord, HostView, Scope, SimHost};
+use provision_core::path::HostPath;
 use provision_core::plan::{PlanOptions, Verdict};
 use provision_core::report::{Outcome, Report};
 
@@ -14,7 +15,7 @@ use super::scenario::Scenario;
 
 /// What is compared: all but what programs keep for themselves, and what the recordings of packages leave out.
 fn scope() -> Scope {
-    Scope::comparison().without(&[
+    let left_out = [
         "/etc/alternatives",
         "/etc/apt/apt.conf.d",
         "/etc/apt/auth.conf.d",
@@ -37,7 +38,8 @@ fn scope() -> Scope {
         "/var/backups",
         "/var/mail",
         "/var/spool",
-    ])
+    ];
+    Scope::comparison().without(left_out.map(|path| HostPath::new(path).expect("an absolute path")))
 }
 
 /// The model of a host as it is now.

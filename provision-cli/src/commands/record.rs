@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use provision_core::error::{Error, ResultExt};
+use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::host::{HostRecord, Scope};
 
 use crate::cli::{Options, RecordVerb};
@@ -13,8 +13,13 @@ use crate::exit::{Exit, Failure};
 pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
     let RecordVerb::Host { output, without } = verb;
     let host = context::host(options)?;
-    let without: Vec<&str> = without.iter().map(String::as_str).collect();
-    let record = HostRecord::of(&*host, &Scope::fixture().without(&without)).while_doing(|| "recording the host")?;
+    let scope = Scope::fixture().without(without.iter().cloned());
+    let record = HostRecord::of(&*host, &scope).while_doing(|| "recording the host")?;
+    if record.os.id.is_empty() {
+        let error = Error::new(ErrorKind::Unsupported, "/etc/os-release does not say which system it is")
+            .with_hint("name the directory that has the `etc` of a Debian system in it");
+        return Err(error.while_doing("recording the host").into());
+    }
     let json = record.to_json();
     match output {
         None => anstream::stdout().lock().write_all(json.as_bytes())?,

@@ -103,8 +103,8 @@ impl Scope {
 
     /// Leaves out more, with all beneath it.
     #[must_use]
-    pub fn without(mut self, more: &[&str]) -> Scope {
-        self.hidden.extend(paths(more));
+    pub fn without(mut self, more: impl IntoIterator<Item = HostPath>) -> Scope {
+        self.hidden.extend(more);
         self
     }
 
