@@ -14,7 +14,7 @@ use crate::effect::Content;
 use crate::error::Error;
 use crate::journal::{HostKey, Orphan};
 use crate::plan::Selector;
-use crate::registry::{Common, OnFailure, SitePolicy};
+use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
 use crate::secret::{Redactor, Remembering, SecretStore};
 use crate::site::{Declaration, Spans};
@@ -196,9 +196,11 @@ impl Graph {
     }
 
     /// Whether a failure may have things undone.
+    #[cfg(feature = "testing")]
     pub(crate) fn may_roll_back(&self) -> bool {
+        use crate::registry::OnFailure::Rollback;
         let declared = self.nodes.iter().filter_map(|node| node.common.on_failure);
-        declared.chain([self.policy().on_failure]).any(|policy| policy == OnFailure::Rollback)
+        declared.chain([self.policy().on_failure]).any(|policy| policy == Rollback)
     }
 
     /// The nodes that react to changes of a node.
