@@ -3,7 +3,9 @@
 mod edges;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::HashMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -257,7 +259,7 @@ impl Graph {
         declared.sort_by(|a, b| a.id.cmp(&b.id));
         let mut known: BTreeSet<ResourceId> = broken.clone();
         known.extend(declared.iter().map(|declaration| declaration.id.clone()));
-        let mut index: HashMap<ResourceId, usize> = HashMap::new();
+        let mut index: HashMap<ResourceId, usize> = HashMap::default();
         let mut nodes: Vec<Node> = Vec::new();
         for declaration in declared.into_iter().filter(|declaration| declaration.common.when.0) {
             let Declaration { id, resource, common, spans, is_companion } = declaration;
@@ -320,7 +322,7 @@ impl Graph {
 
 /// Who owns what. Two owners of one thing are a mistake.
 fn owners<'a>(nodes: &'a [Node], diagnostics: &mut Vec<Diagnostic>) -> HashMap<&'a Target, (usize, Hold)> {
-    let mut owners: HashMap<&Target, (usize, Hold)> = HashMap::new();
+    let mut owners: HashMap<&Target, (usize, Hold)> = HashMap::default();
     for (number, node) in nodes.iter().enumerate() {
         for claim in node.claims.iter().filter(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes)) {
             match owners.get(&claim.target) {

@@ -65,16 +65,21 @@ impl HostPath {
 
     /// The same as text.
     pub(crate) fn parent_text(&self) -> Option<&str> {
-        match self.0.rsplit_once('/')? {
-            (_, "") => None,
-            ("", _) => Some("/"),
-            (parent, _) => Some(parent),
+        match self.last_slash()? {
+            _ if self.0.len() == 1 => None,
+            0 => Some("/"),
+            slash => Some(&self.0[..slash]),
         }
     }
 
     /// The last component; empty for the root.
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        self.last_slash().map_or(&*self.0, |slash| &self.0[slash + 1..])
+    }
+
+    /// Names are short: a plain loop finds it sooner than what is made for long texts.
+    fn last_slash(&self) -> Option<usize> {
+        self.0.bytes().rposition(|byte| byte == b'/')
     }
 
     /// All directories above it, nearest first, the root last.

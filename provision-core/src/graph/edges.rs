@@ -1,6 +1,8 @@
 //! Edges: those that the site declares, and those that follow from what resources own and need.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::HashMap;
 
 use super::{Edge, Node, Reason, unknown_reference};
 use crate::diagnostic::Diagnostic;

@@ -1,7 +1,9 @@
 //! What is known beyond the host beneath.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashSet};
 
 use super::commands::CommandScript;
 use super::node::{Directory, Node, Unsynced};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::effect::PackageTransaction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::sim::Catalogue;
-use crate::host::sim::resolver::resolve;
+use crate::host::sim::resolver::{Offers, resolve};
 use crate::host::{HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
 
 impl<H: HostView> Overlay<H> {
@@ -146,7 +146,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Versions on offer that are not those of the catalogue; a host beneath may have its own, and pins choose others.
-    fn offers(&self, transaction: &PackageTransaction) -> Result<std::collections::HashMap<String, Vec<String>>> {
+    fn offers(&self, transaction: &PackageTransaction) -> Result<Offers> {
         let mut offers = self.model().available.clone();
         for request in &transaction.install {
             if !offers.contains_key(&request.name) {

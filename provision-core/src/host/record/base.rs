@@ -1,7 +1,8 @@
 //! A recorded host as one that can be looked at: what a simulated host begins with.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::HostRecord;
 use crate::effect::{Content, Sensitive};
@@ -34,7 +35,7 @@ struct Entry {
 impl RecordedHost {
     pub(in crate::host) fn new(mut record: HostRecord) -> RecordedHost {
         let mut texts = std::mem::take(&mut record.texts);
-        let mut paths: HashMap<HostPath, Entry> = HashMap::new();
+        let mut paths: HashMap<HostPath, Entry> = HashMap::default();
         for (path, kind) in record.paths.iter() {
             let data = kind.holds(texts.remove(path));
             let mounted = record.mounts.iter().rposition(|mount| path.is_within(mount));

@@ -1,7 +1,9 @@
 //! The packages that a simulated host can install: recorded from Debian, read one by one as they are asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use foldhash::HashMap;
 
 use super::package::{CatalogueHeader, RecordedPackage};
 use super::relations::{self, Relation};
@@ -105,7 +107,7 @@ impl Catalogue {
                 format!("it says that it is {:?}, and this program reads {:?}", header.format, CatalogueHeader::FORMAT);
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint("record the packages again"));
         }
-        let (mut by_name, mut versions) = (BTreeMap::new(), HashMap::new());
+        let (mut by_name, mut versions) = (BTreeMap::new(), HashMap::default());
         for line in lines {
             let name = between(line, "\"name\":\"").ok_or_else(|| {
                 Error::new(ErrorKind::Damaged, "a line of recorded packages does not begin with a name")
@@ -160,7 +162,7 @@ impl Catalogue {
     /// The packages that stand for a name, with the version that they give it; sorted.
     pub fn providers(&self, name: &str) -> &[(&'static str, Option<&'static str>)] {
         let all = self.providers.get_or_init(|| {
-            let mut all = Providers::new();
+            let mut all = Providers::default();
             for (package, line) in &self.lines {
                 let Some(field) = between(line, "\"provides\":\"") else { continue };
                 for (name, version) in relations::provided(field) {
@@ -185,7 +187,7 @@ impl Catalogue {
     }
 
     fn namers(&self, fields: &[&str]) -> Namers {
-        let mut all = Namers::new();
+        let mut all = Namers::default();
         for (package, line) in &self.lines {
             let texts = fields.iter().filter_map(|field| between(line, field));
             for relation in texts.flat_map(relations::parse).flatten() {

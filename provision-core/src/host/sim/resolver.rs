@@ -6,8 +6,10 @@
 mod conflicts;
 mod demands;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::catalogue::{Catalogue, Offer};
 use super::relations::Relation;
@@ -63,7 +65,7 @@ pub(in crate::host) fn resolve(
         installed,
         offers,
         recommends: transaction.options.recommends,
-        coming: HashMap::new(),
+        coming: HashMap::default(),
         order: Vec::new(),
         going: BTreeSet::new(),
         decisions: Vec::new(),

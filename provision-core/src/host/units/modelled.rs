@@ -1,7 +1,8 @@
 //! What a simulated host knows of its units: read once, however often a plan or a test asks.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use foldhash::HashMap;
 
 use super::{Definition, link_directories, names, names_like};
 use crate::error::Result;
@@ -61,7 +62,7 @@ impl UnitCache {
     }
 
     fn all_referrers(&self, host: &dyn HostView) -> Result<HashMap<String, Vec<String>>> {
-        let mut all: HashMap<String, Vec<String>> = HashMap::new();
+        let mut all: HashMap<String, Vec<String>> = HashMap::default();
         for unit in names(host)? {
             let Some(definition) = self.definition(host, &unit)? else { continue };
             for other in definition.all_named() {
