@@ -142,6 +142,9 @@ pub struct SiteArguments {
     /// Also look for imports in this directory
     #[arg(short = 'I', long = "import-path", value_name = "DIR")]
     pub import_path: Vec<PathBuf>,
+    /// Evaluate the site even if nothing changed that it depends on
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Where secrets are, and who opens them.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use provision_core::config::{Input, SiteSource, load};
+use provision_core::config::{EvaluationCache, Input, SiteSource, load};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
@@ -25,25 +25,25 @@ pub struct Target {
     pub host: Box<dyn Host>,
     /// What was done to it.
     pub journal: Journal,
-    /// The same host, for its lock; a simulated one has none.
-    lock: Option<LocalHost>,
+    /// The same host, for its lock and its cache; a simulated one has none.
+    local: Option<LocalHost>,
 }
 
 /// The host that the options name.
 pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
     if options.simulate {
         let journal = Journal::new(MemoryStore::new());
-        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, lock: None });
+        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, local: None });
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let host = LocalHost::open(root, Debian::new())?;
     let journal = Journal::new(host.state()?);
-    let lock = Some(LocalHost::open(root, Debian::new())?);
+    let local = Some(LocalHost::open(root, Debian::new())?);
     let host: Box<dyn Host> = Box::new(match progress {
         Some(progress) => host.with_progress(progress),
         None => host,
     });
-    Ok(Target { host, journal, lock })
+    Ok(Target { host, journal, local })
 }
 
 /// The host that the options name, to be looked at.
@@ -54,12 +54,12 @@ pub fn host(options: &Options) -> Result<Box<dyn Host>, Failure> {
 impl Target {
     /// Whether it is only a model.
     pub fn is_simulated(&self) -> bool {
-        self.lock.is_none()
+        self.local.is_none()
     }
 
     /// Takes the host for this run alone, and waits for another run if that is wanted.
     pub fn lock(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
-        let Some(host) = &self.lock else { return Ok(None) };
+        let Some(host) = &self.local else { return Ok(None) };
         let what = what();
         let holder = LockHolder { who: who(), what, process: std::process::id(), since: host.now() };
         let busy = |other: Option<&LockHolder>| {
@@ -72,6 +72,14 @@ impl Target {
             Err(error) if error.kind() == ErrorKind::Locked => Err(Failure::Locked(error)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reads the site, or finds on the host what came of it when it was read before.
+    pub fn site(&self, arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
+        let host = self.local.as_ref().filter(|_| !arguments.no_cache);
+        // Whoever has no such directory goes without.
+        let cache = host.and_then(|host| host.cache().ok()).map(EvaluationCache::new);
+        Ok(load(&registry(), facts, Input { cache, ..input(arguments)? })?)
     }
 
     /// What waits from earlier runs. Who may not read it is told so, and gets nothing.
@@ -141,7 +149,7 @@ pub fn variable(name: &str) -> Option<String> {
 
 /// Reads the site and orders its resources, for no host in particular.
 pub fn graph(arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure> {
-    Ok(site(arguments, facts)?.into_graph()?)
+    Ok(load(&registry(), facts, input(arguments)?)?.into_graph()?)
 }
 
 /// Orders the resources of a site together with what was made on the host before.
@@ -157,11 +165,6 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
         orphans => orphans?,
     };
     Ok(site.with_orphans(orphans).into_graph()?)
-}
-
-/// Reads the site.
-pub fn site(arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
-    Ok(load(&registry(), facts, input(arguments)?)?)
 }
 
 /// What the site is made from.
@@ -196,5 +199,5 @@ pub fn input(arguments: &SiteArguments) -> Result<Input, Failure> {
     if arguments.sites.iter().any(|site| site.as_os_str() == "-") {
         import_paths.push(".".into());
     }
-    Ok(Input { sources, overrides, import_paths, branches: None })
+    Ok(Input { sources, overrides, import_paths, ..Input::default() })
 }

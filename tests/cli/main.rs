@@ -9,6 +9,7 @@
 
 mod attributes;
 mod bad_sites;
+mod cache;
 mod guarantees;
 mod ledger;
 mod root_directory;

@@ -34,7 +34,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
     let facts = Facts::gather(host)?;
-    let site = context::site(&verb.site, &facts)?;
+    let site = target.site(&verb.site, &facts)?;
     let _lock = target.lock(&verb.work)?;
     render::history::recovered(&target.journal.recover(host)?, options)?;
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;

@@ -18,7 +18,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let target = context::target(options, None)?;
     let host = &target.host;
     let facts = Facts::gather(host)?;
-    let site = context::site(&verb.site, &facts)?;
+    let site = target.site(&verb.site, &facts)?;
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if verb.output.is_some() {
         // Digests in the saved plan must be those of the run that applies it.

@@ -4,14 +4,34 @@ use nickel_lang_core::closurize::Closurize;
 use nickel_lang_core::eval::Environment;
 use nickel_lang_core::eval::value::{Container, NickelValue, ValueContentRef};
 use nickel_lang_core::term::record::RecordData;
+use nickel_lang_core::term::{Term, UnaryOp, make};
 
 use super::bounded::BoundedCache;
+use super::watch::Watch;
 
-/// JSON as a value that can be merged.
-pub(super) fn from_json(cache: &mut BoundedCache, json: &serde_json::Value) -> NickelValue {
+/// Facts as a value that can be merged, of which the watch notices what is used.
+pub(super) fn facts(cache: &mut BoundedCache, facts: &serde_json::Value, watch: &Watch) -> NickelValue {
     // JSON knows no value that Nickel does not.
-    let value = serde_json::from_value(json.clone()).unwrap_or_else(|_| NickelValue::null());
-    closed(cache, value)
+    let value = serde_json::from_value(facts.clone()).unwrap_or_else(|_| NickelValue::null());
+    noticed(cache, value, watch, &mut Vec::new())
+}
+
+/// The same data with a mark before everything that is no record.
+fn noticed(cache: &mut BoundedCache, value: NickelValue, watch: &Watch, path: &mut Vec<String>) -> NickelValue {
+    let ValueContentRef::Record(Container::Alloc(record)) = value.content_ref() else {
+        let mark = NickelValue::string_posless(watch.mark_fact(path));
+        return Term::app(make::op1(UnaryOp::Trace, mark), closed(cache, value)).into();
+    };
+    let fields = record.fields.iter().map(|(name, field)| {
+        let mut field = field.clone();
+        path.push(name.label().to_owned());
+        let inner = field.value.take().map(|inner| noticed(cache, inner, watch, path));
+        path.pop();
+        field.value = inner.map(|inner| inner.closurize(cache, Environment::new()));
+        (*name, field)
+    });
+    let fields = fields.collect();
+    NickelValue::record(RecordData::new(fields, record.attrs, None), value.pos_idx())
 }
 
 /// The same data with each inner record as a closure.

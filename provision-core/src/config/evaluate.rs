@@ -13,7 +13,6 @@ use super::files::{self, Loaded};
 use super::prepare::{Prepared, StandIns};
 use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
-use super::watch::Watch;
 use super::{Branches, Evaluation, Located, Request, SiteSource, TypeDescription, contracts, overrides, shape};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 
@@ -98,9 +97,10 @@ fn evaluate_here(request: &Request<'_>, branches: Option<&Branches>) -> Evaluati
         opened.fatal.extend(opened.mild);
         Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
     };
-    if let (Some(branches), Some(watch)) = (branches, opened.session.watch()) {
-        opened.session.tell_branches(&watch, branches);
+    if let Some(branches) = branches {
+        opened.session.tell_branches(branches);
     }
+    evaluation.inputs = opened.session.inputs();
     evaluation.sources = opened.sources;
     evaluation.files = opened.files;
     finish(opened.session, evaluation)
@@ -118,15 +118,14 @@ struct Opened {
 }
 
 /// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
-fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool, watched: bool) -> Opened {
+fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool, watches_branches: bool) -> Opened {
     let library = contracts::lenient_library(request.types);
     let mut stand_ins = StandIns::default();
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut sources = Sources::default();
     let mut files = Vec::new();
     loop {
-        let watch = watched.then(Watch::default);
-        let mut session = Session::open(request, loaded, &library, &stand_ins, watch);
+        let mut session = Session::open(request, loaded, &library, &stand_ins, watches_branches);
         let mut fatal = overrides::add(&mut session, &request.overrides);
         fatal.extend(session.parse());
         if !complete || !fatal.is_empty() {

@@ -7,7 +7,8 @@ use semver::{Version, VersionReq};
 use serde_json::Map;
 
 use super::{
-    Branches, Data, Evaluation, Field, Located, Request, SiteSource, evaluate, evaluate_noting, tests_of_site,
+    Branches, Data, Evaluation, EvaluationCache, Field, Located, Request, SiteSource, evaluate, evaluate_noting,
+    tests_of_site,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
@@ -26,6 +27,8 @@ pub struct Input {
     pub import_paths: Vec<PathBuf>,
     /// Takes note of the branches of the site, and of those that each evaluation takes.
     pub branches: Option<Branches>,
+    /// Keeps evaluations; not used where branches are taken note of.
+    pub cache: Option<EvaluationCache>,
 }
 
 /// Evaluates a site for a host of which these facts are known, and builds its resources.
@@ -35,11 +38,12 @@ pub struct Input {
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
     let types = registry.descriptions();
     let facts = serde_json::to_value(facts).unwrap_or_default();
-    let Input { sources, overrides, import_paths, branches } = input;
+    let Input { sources, overrides, import_paths, branches, cache } = input;
     let request = Request { sources, overrides, import_paths, facts: &facts, types: &types };
-    let evaluation = match &branches {
-        Some(branches) => evaluate_noting(&request, branches),
-        None => evaluate(&request),
+    let evaluation = match (&branches, &cache) {
+        (Some(branches), _) => evaluate_noting(&request, branches),
+        (None, Some(cache)) => cache.evaluate(&request),
+        (None, None) => evaluate(&request),
     };
     let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluation;
     let Some(tree) = tree else {

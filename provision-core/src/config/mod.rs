@@ -9,12 +9,15 @@
 
 mod bounded;
 mod branches;
+mod cache;
 mod contracts;
 mod data;
 mod errors;
 mod evaluate;
 mod failures;
 mod files;
+mod inputs;
+mod kept;
 mod load;
 mod located;
 mod overrides;
@@ -33,8 +36,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Sources};
+use inputs::Inputs;
 
 pub use branches::{Branch, BranchKind, Branches};
+pub use cache::EvaluationCache;
 pub use contracts::contract_library;
 pub use evaluate::{evaluate, evaluate_noting};
 pub use load::{Input, load};
@@ -98,6 +103,8 @@ pub struct Evaluation {
     pub sources: Sources,
     /// Every file that was read, imports included, in order of their names.
     pub files: Vec<PathBuf>,
+    /// What it depends on.
+    inputs: Inputs,
 }
 
 impl Evaluation {

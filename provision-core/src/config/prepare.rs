@@ -75,9 +75,9 @@ impl Session {
     pub(super) fn prepare(&mut self) -> Prepared {
         let mut prepared = Prepared::default();
         for file in self.parts.clone() {
-            let prepared_file = match self.watch() {
-                Some(watch) => self.prepare_watched(&watch, file),
-                None => self.context.prepare_eval(file).map(drop),
+            let prepared_file = match self.watches_branches {
+                true => self.prepare_watched(file),
+                false => self.context.prepare_eval(file).map(drop),
             };
             let Err(mut error) = prepared_file else { continue };
             let import = errors::import_error(&error);

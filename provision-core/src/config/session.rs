@@ -39,8 +39,11 @@ pub(super) struct Session {
     pub(super) places: Places,
     /// The parts of the site in the order they merge: files, then overrides.
     pub(super) parts: Vec<FileId>,
-    on_disk: Vec<PathBuf>,
-    watch: Option<Watch>,
+    pub(super) on_disk: Vec<PathBuf>,
+    /// Notices what the evaluation makes use of.
+    pub(super) watch: Watch,
+    /// Whether branches are to be noticed too.
+    pub(super) watches_branches: bool,
 }
 
 impl Session {
@@ -50,7 +53,7 @@ impl Session {
         loaded: &[Loaded],
         library: &str,
         stand_ins: &StandIns,
-        watch: Option<Watch>,
+        watches_branches: bool,
     ) -> Session {
         let relative = loaded.iter().any(|source| source.on_disk && !Path::new(&source.name).is_absolute());
         let mut places = Places::relative_to(if relative { working_directory() } else { None });
@@ -80,12 +83,9 @@ impl Session {
         }
         let import_paths = request.import_paths.iter().cloned();
         cache.sources.add_import_paths(import_paths.chain([nowhere.to_owned()]));
-        let trace: Box<dyn std::io::Write> = match &watch {
-            Some(watch) => Box::new(watch.clone()),
-            None => Box::new(std::io::sink()),
-        };
-        let mut context = VmContext::new(cache, trace, NullReporter {});
-        let facts = (Ident::new("facts"), data::from_json(&mut context.cache, request.facts));
+        let watch = Watch::default();
+        let mut context = VmContext::new(cache, Box::new(watch.clone()), NullReporter {});
+        let facts = (Ident::new("facts"), data::facts(&mut context.cache, request.facts, &watch));
         let on_disk = loaded.iter().filter(|source| source.on_disk).map(|source| source.path.clone()).collect();
         Session {
             context: context.with_extend_env(vec![facts]),
@@ -94,17 +94,13 @@ impl Session {
             parts,
             on_disk,
             watch,
+            watches_branches,
         }
     }
 
     /// The machinery of files and positions, for what adds sources of its own.
     pub(super) fn cache(&mut self) -> &mut CacheHub {
         &mut self.context.import_resolver
-    }
-
-    /// What notices the branches that are taken, if that is asked for.
-    pub(super) fn watch(&self) -> Option<Watch> {
-        self.watch.clone()
     }
 
     /// Merges one more Nickel text over the site.

@@ -1,10 +1,11 @@
-//! Notices which branches an evaluation takes.
+//! Notices which facts an evaluation uses, and which branches it takes.
 //!
-//! Each arm of an `if` or a `match` is wrapped as `%trace% "<mark>" (arm)` in the syntax tree, after types were checked
-//! and before it becomes an expression. So types, positions and values stay what they are, and the trace of Nickel
-//! says which arms were evaluated.
+//! Each fact is `%trace% "<mark>" (fact)`, and the trace of Nickel says which were asked for. Where branches are to be
+//! known as well, each arm of an `if` or a `match` is wrapped as `%trace% "<mark>" (arm)` in the syntax tree, after types were checked
+//! and before it becomes an expression. So types, positions and values stay what they are.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::rc::Rc;
 
@@ -24,12 +25,17 @@ use super::session::Session;
 /// What the trace says of an arm, before its number. The zero byte keeps it apart from what a site traces.
 const MARK: &str = "\0branch ";
 
-/// The arms that were marked, and those that were taken.
+/// What it says of a fact, before its number.
+const FACT: &str = "\0fact ";
+
+/// The facts and arms that were marked, and those that were used and taken.
 #[derive(Clone, Default)]
 pub(super) struct Watch(Rc<RefCell<Watched>>);
 
 #[derive(Default)]
 struct Watched {
+    /// Paths of facts, and whether they were used.
+    facts: Vec<(Vec<String>, bool)>,
     arms: Vec<Arm>,
     /// A line of the trace that is not complete.
     line: Vec<u8>,
@@ -45,7 +51,22 @@ struct Arm {
     taken: bool,
 }
 
-/// The trace: Nickel writes a line for each arm that is evaluated.
+impl Watch {
+    /// The mark of one more fact, for a trace that comes before its value.
+    pub(super) fn mark_fact(&self, path: &[String]) -> String {
+        let facts = &mut self.0.borrow_mut().facts;
+        facts.push((path.to_vec(), false));
+        format!("{FACT}{}", facts.len() - 1)
+    }
+
+    /// Paths of the facts that were used.
+    pub(super) fn used_facts(&self) -> BTreeSet<Vec<String>> {
+        let watched = self.0.borrow();
+        watched.facts.iter().filter(|(_, used)| *used).map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// The trace: Nickel writes a line for each fact and each arm that is evaluated.
 impl Write for Watch {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut watched = self.0.borrow_mut();
@@ -66,8 +87,10 @@ impl Write for Watch {
 impl Watched {
     fn end_of_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        let number = std::str::from_utf8(&line).ok().and_then(|line| line.split_once(MARK)?.1.parse::<usize>().ok());
-        if let Some(arm) = number.and_then(|number| self.arms.get_mut(number)) {
+        let number = |mark| std::str::from_utf8(&line).ok()?.split_once(mark)?.1.parse::<usize>().ok();
+        if let Some((_, used)) = number(FACT).and_then(|number| self.facts.get_mut(number)) {
+            *used = true;
+        } else if let Some(arm) = number(MARK).and_then(|number| self.arms.get_mut(number)) {
             arm.taken = true;
         }
     }
@@ -75,7 +98,7 @@ impl Watched {
 
 impl Session {
     /// Resolves imports and checks types as ever, and marks the branches of all that has now become known.
-    pub(super) fn prepare_watched(&mut self, watch: &Watch, part: FileId) -> Result<(), Error> {
+    pub(super) fn prepare_watched(&mut self, part: FileId) -> Result<(), Error> {
         let context = &mut self.context;
         let cache = &mut context.import_resolver;
         cache.prepare_stdlib(&mut context.pos_table)?;
@@ -86,13 +109,14 @@ impl Session {
             cache.typecheck(part, TypecheckMode::Walk).map_err(|error| error.unwrap_error("it was parsed"))?;
             let compiled = cache.compile(&mut context.pos_table, part);
             compiled.map_err(|error| Error::ImportError(error.unwrap_error("it was parsed")))?;
-            self.mark_branches(watch);
+            self.mark_branches();
         }
         self.context.prepare_eval(part).map(drop)
     }
 
     /// Puts marked expressions into the place of those that nothing has been done with yet.
-    fn mark_branches(&mut self, watch: &Watch) {
+    fn mark_branches(&mut self) {
+        let watch = self.watch.clone();
         let files = self.files();
         let terms = self.context.import_resolver.terms.terms().iter();
         let fresh =
@@ -122,7 +146,8 @@ impl Session {
     }
 
     /// Says which branches there are, and which were taken.
-    pub(super) fn tell_branches(&mut self, watch: &Watch, branches: &Branches) {
+    pub(super) fn tell_branches(&mut self, branches: &Branches) {
+        let watch = self.watch.clone();
         let watched = watch.0.borrow();
         let files = self.files();
         for arm in &watched.arms {

@@ -90,7 +90,15 @@ impl LocalHost {
     /// # Errors
     /// The root directory cannot be opened.
     pub fn state(&self) -> Result<DirectoryStore> {
-        DirectoryStore::new(&self.system.directory)
+        DirectoryStore::new(&self.system.directory, state::STATE)
+    }
+
+    /// Where is kept what can be made again: `/var/cache/provision`, which is made when something is written.
+    ///
+    /// # Errors
+    /// The root directory cannot be opened, or the directory is not this user's alone.
+    pub fn cache(&self) -> Result<DirectoryStore> {
+        DirectoryStore::new(&self.system.directory, state::CACHE)?.trusted()
     }
 
     /// Takes the lock that lets one run at a time work on this host, `/run/provision.lock`; waits for it as long as

@@ -1,6 +1,7 @@
 //! What the module does, end to end.
 
 mod branches;
+mod cache;
 mod errors;
 mod imports;
 mod library;

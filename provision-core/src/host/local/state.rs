@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat, renameat};
-use nix::sys::stat::Mode as Permissions;
+use nix::sys::stat::{FileStat, Mode as Permissions};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{fsync, geteuid};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,10 @@ use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 
 /// Where state lies.
-const DIRECTORY: &str = "/var/lib/provision";
+pub(super) const STATE: &str = "/var/lib/provision";
+
+/// Where lies what can be made again.
+pub(super) const CACHE: &str = "/var/cache/provision";
 
 /// Who works on a host.
 const LOCK: &str = "/run/provision.lock";
@@ -33,35 +36,42 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 const PRIVATE: Permissions = Permissions::from_bits_truncate(0o600);
 
-/// The state of a host in its directory `/var/lib/provision`, which only its owner may enter (`0700`). It is made when
-/// something is written.
+/// A directory of a host in which this program keeps something, such as `/var/lib/provision`; only its owner may enter
+/// it (`0700`). It is made when something is written.
 pub struct DirectoryStore {
     root: Root,
+    directory: HostPath,
     /// Logs that are being written.
     open: Mutex<HashMap<String, File>>,
 }
 
 impl DirectoryStore {
-    pub(super) fn new(directory: &Path) -> Result<DirectoryStore> {
-        Ok(DirectoryStore { root: Root::open(directory)?, open: Mutex::default() })
+    pub(super) fn new(root: &Path, directory: &str) -> Result<DirectoryStore> {
+        Ok(DirectoryStore { root: Root::open(root)?, directory: HostPath::new(directory)?, open: Mutex::default() })
     }
 
-    fn path(name: &str) -> Result<HostPath> {
-        HostPath::new(&format!("{DIRECTORY}/{name}"))
+    /// Refuses a directory that others may write to, and what is in it with it.
+    pub(super) fn trusted(self) -> Result<DirectoryStore> {
+        match self.root.stat(&self.directory)? {
+            Some(stat) if !is_ours(&stat) => Err(untrusted(&self.directory)),
+            _ => Ok(self),
+        }
+    }
+
+    fn path(&self, name: &str) -> Result<HostPath> {
+        self.directory.join(name)
     }
 
     /// Makes the directory of a name, and refuses one that others may write to.
     fn prepare(&self, path: &HostPath) -> Result<()> {
         let mut missing = Vec::new();
-        let state = HostPath::new(DIRECTORY)?;
         for above in path.ancestors() {
             match self.root.stat(&above)? {
                 None => missing.push(above),
-                Some(stat) if above == state => {
-                    let ours = stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o022 == 0;
-                    return if ours { self.make(&missing) } else { Err(untrusted(&state)) };
+                Some(stat) if above == self.directory => {
+                    return if is_ours(&stat) { self.make(&missing) } else { Err(untrusted(&above)) };
                 }
-                Some(_) if !above.is_within(&state) => return self.make(&missing),
+                Some(_) if !above.is_within(&self.directory) => return self.make(&missing),
                 Some(_) => {}
             }
         }
@@ -71,22 +81,26 @@ impl DirectoryStore {
     fn make(&self, missing: &[HostPath]) -> Result<()> {
         let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
         for directory in missing.iter().rev() {
-            let mode = if directory.as_str().starts_with(DIRECTORY) { 0o700 } else { 0o755 };
+            let mode = if directory.is_within(&self.directory) { 0o700 } else { 0o755 };
             self.root.make_directory(directory, owner, Mode::new(mode))?;
         }
         Ok(())
     }
 }
 
+fn is_ours(stat: &FileStat) -> bool {
+    stat.st_uid == geteuid().as_raw() && stat.st_mode & 0o022 == 0
+}
+
 fn untrusted(path: &HostPath) -> Error {
     Error::new(ErrorKind::Refused, format!("{path} belongs to somebody else, or others may write to it")).with_hint(
-        "what is kept there decides what this program undoes; remove it, or give it to yourself with mode 0700",
+        "what is kept there decides what this program does; remove it, or give it to yourself with mode 0700",
     )
 }
 
 impl StateStore for DirectoryStore {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let path = DirectoryStore::path(name)?;
+        let path = self.path(name)?;
         match self.root.open_file(&path).while_doing(|| format!("reading {path}"))? {
             Some((mut file, _)) => {
                 let mut bytes = Vec::new();
@@ -98,14 +112,14 @@ impl StateStore for DirectoryStore {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = DirectoryStore::path(name)?;
+        let path = self.path(name)?;
         self.prepare(&path)?;
         let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
         self.root.write_bytes(&path, bytes, owner, Mode::new(0o600)).while_doing(|| format!("writing {path}"))
     }
 
     fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
-        let path = DirectoryStore::path(name)?;
+        let path = self.path(name)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.contains_key(name) {
             self.prepare(&path)?;
@@ -124,7 +138,7 @@ impl StateStore for DirectoryStore {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let (old, new) = (DirectoryStore::path(from)?, DirectoryStore::path(to)?);
+        let (old, new) = (self.path(from)?, self.path(to)?);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(from);
         let (old_parent, new_parent) = (self.root.open_parent(&old)?, self.root.open_parent(&new)?);
         renameat(&old_parent, old.name(), &new_parent, new.name()).while_doing(|| format!("renaming {old}"))?;
@@ -133,17 +147,17 @@ impl StateStore for DirectoryStore {
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        let path = DirectoryStore::path(name)?;
+        let path = self.path(name)?;
         self.root.remove(&path, Removal::File).while_doing(|| format!("removing {path}"))
     }
 
     fn list(&self, directory: &str) -> Result<Vec<String>> {
-        let path = DirectoryStore::path(directory)?;
+        let path = self.path(directory)?;
         Ok(self.root.list(&path).while_doing(|| format!("listing {path}"))?.unwrap_or_default())
     }
 
     fn stream(&self, fill: &mut dyn FnMut(&mut dyn Write) -> Result<String>) -> Result<()> {
-        let place = DirectoryStore::path("blobs/content")?;
+        let place = self.path("blobs/content")?;
         self.prepare(&place)?;
         let parent = self.root.open_parent(&place)?;
         let staged = Staged::new(&parent, &place, |name| {
@@ -153,7 +167,7 @@ impl StateStore for DirectoryStore {
         let name = fill(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        let path = DirectoryStore::path(&name)?;
+        let path = self.path(&name)?;
         if self.root.stat(&path)?.is_some() {
             return Ok(());
         }
@@ -162,19 +176,19 @@ impl StateStore for DirectoryStore {
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>> {
-        let file = self.root.open_file(&DirectoryStore::path(name)?)?;
+        let file = self.root.open_file(&self.path(name)?)?;
         Ok(file.map(|(file, _)| Box::new(file) as Box<dyn Read + Send>))
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        let place = DirectoryStore::path("key").ok()?;
+        let place = self.path("key").ok()?;
         let parent = self.root.open_parent(&place).ok()?;
         let room = fstatvfs(&parent).ok()?;
         Some(room.blocks_available() * room.fragment_size())
     }
 
     fn size(&self, name: &str) -> Result<u64> {
-        let stat = self.root.stat(&DirectoryStore::path(name)?)?;
+        let stat = self.root.stat(&self.path(name)?)?;
         Ok(stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or_default()))
     }
 }

@@ -1,0 +1,160 @@
+//! The form in which an evaluation is kept: its tree, and what has to be as it was for it to be true.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+use sha2::{Digest, Sha256};
+
+use super::inputs::Inputs;
+use super::{Data, Evaluation, Field, Located, files};
+use crate::diagnostic::{Sources, Span};
+
+/// A sound evaluation, and what it depends on.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Files that were read, with SHA-256 of their texts.
+    files: Vec<(PathBuf, [u8; 32])>,
+    /// Places where no file may be.
+    preferred: Vec<PathBuf>,
+    /// Facts that were used.
+    facts: Vec<(Vec<String>, Value)>,
+    /// The texts that places point into, by name.
+    texts: Vec<(String, Text)>,
+    tree: Node,
+}
+
+/// A text that places point into.
+#[derive(Serialize, Deserialize)]
+enum Text {
+    /// The one of a file that was read, by its number.
+    File(usize),
+    /// Another, such as the overrides.
+    Given(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Node(Place, Inner);
+
+#[derive(Serialize, Deserialize)]
+enum Inner {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(String),
+    Array(Vec<Node>),
+    Record(Vec<(String, Place, Node)>),
+}
+
+/// The number of the text, line, column, first byte, and length.
+type Place = Option<(usize, u32, u32, usize, usize)>;
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+/// The fact at a path.
+fn fact<'f>(facts: &'f Value, path: &[String]) -> Option<&'f Value> {
+    path.iter().try_fold(facts, |facts, name| facts.get(name))
+}
+
+impl Kept {
+    /// What is to be kept of an evaluation; `None` if it is not sound, or cannot be known to be true later.
+    pub(super) fn of(evaluation: &Evaluation, facts: &Value) -> Option<Kept> {
+        let tree = evaluation.tree.as_ref().filter(|_| evaluation.is_sound())?;
+        let Inputs { files, preferred, facts: used } = &evaluation.inputs;
+        if preferred.iter().any(|path| files::is_file(path)) {
+            return None;
+        }
+        let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
+        let texts = evaluation.sources.iter().map(|(name, text)| {
+            let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text);
+            (name.to_string(), file.map_or_else(|| Text::Given(text.to_string()), Text::File))
+        });
+        Some(Kept {
+            files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
+            preferred: preferred.iter().cloned().collect(),
+            facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
+            texts: texts.collect(),
+            tree: Node::of(tree, &names),
+        })
+    }
+
+    /// The evaluation, if all is still as it was.
+    pub(super) fn if_true(self, facts: &Value) -> Option<Evaluation> {
+        if self.facts.iter().any(|(path, value)| fact(facts, path) != Some(value)) {
+            return None;
+        }
+        if self.preferred.iter().any(|path| files::is_file(path)) {
+            return None;
+        }
+        let mut read: Vec<Arc<str>> = Vec::with_capacity(self.files.len());
+        for (path, known) in &self.files {
+            let text = files::read(path).ok().filter(|text| digest(text) == *known)?;
+            read.push(text.into());
+        }
+        let (mut sources, mut names) = (Sources::default(), Vec::with_capacity(self.texts.len()));
+        for (name, text) in self.texts {
+            let name: Arc<str> = name.into();
+            let text = match text {
+                Text::File(number) => read.get(number)?.clone(),
+                Text::Given(text) => text.into(),
+            };
+            sources.insert(name.clone(), text);
+            names.push(name);
+        }
+        let tree = self.tree.located(&names)?;
+        let files = self.files.into_iter().map(|(path, _)| path).collect();
+        Some(Evaluation { tree: Some(tree), sources, files, ..Evaluation::default() })
+    }
+}
+
+impl Node {
+    fn of(located: &Located, names: &[&str]) -> Node {
+        let place = |span: &Option<Span>| -> Place {
+            let Span { file, line, column, start, end } = span.as_ref()?;
+            Some((names.binary_search(&&**file).ok()?, *line, *column, *start, end - start))
+        };
+        let inner = match &located.value {
+            Data::Null => Inner::Null,
+            Data::Bool(value) => Inner::Bool(*value),
+            Data::Number(number) => Inner::Number(number.clone()),
+            Data::String(text) => Inner::String(text.clone()),
+            Data::Array(elements) => Inner::Array(elements.iter().map(|element| Node::of(element, names)).collect()),
+            Data::Record(fields) => {
+                let field =
+                    |field: &Field| (field.name.clone(), place(&field.name_span), Node::of(&field.value, names));
+                Inner::Record(fields.iter().map(field).collect())
+            }
+        };
+        Node(place(&located.span), inner)
+    }
+
+    /// The tree again; `None` if a place is in a text that is not there.
+    fn located(self, names: &[Arc<str>]) -> Option<Located> {
+        let Node(place, inner) = self;
+        let value = match inner {
+            Inner::Null => Data::Null,
+            Inner::Bool(value) => Data::Bool(value),
+            Inner::Number(number) => Data::Number(number),
+            Inner::String(text) => Data::String(text),
+            Inner::Array(elements) => {
+                Data::Array(elements.into_iter().map(|element| element.located(names)).collect::<Option<_>>()?)
+            }
+            Inner::Record(fields) => {
+                let field = |(name, place, value): (String, Place, Node)| {
+                    Some(Field { name, name_span: span(place, names)?, value: value.located(names)? })
+                };
+                Data::Record(fields.into_iter().map(field).collect::<Option<_>>()?)
+            }
+        };
+        Some(Located { value, span: span(place, names)? })
+    }
+}
+
+#[expect(clippy::option_option, reason = "that there is no place is no failure")]
+fn span(place: Place, names: &[Arc<str>]) -> Option<Option<Span>> {
+    let Some((text, line, column, start, length)) = place else { return Some(None) };
+    Some(Some(Span { file: names.get(text)?.clone(), line, column, start, end: start.checked_add(length)? }))
+}
