@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::working_directory;
 use super::kept::Kept;
-use super::{Evaluation, Request, SiteSource, contracts, evaluate};
+use super::{Evaluation, Request, SiteSource, evaluate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::StateStore;
 
@@ -94,9 +94,11 @@ fn name(request: &Request<'_>) -> Option<String> {
         SiteSource::File(path) => (path.as_path(), None),
         SiteSource::Text { name, text } => (Path::new(name), Some(text)),
     });
+    let types = request.types.iter().map(|described| (&described.name, &described.description, &described.schema));
     let asked = (
         env!("CARGO_PKG_VERSION"),
-        contracts::contract_library(request.types),
+        // The contract library is made from these.
+        types.collect::<Vec<_>>(),
         sources.collect::<Vec<_>>(),
         &request.overrides,
         &request.import_paths,

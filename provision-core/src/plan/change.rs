@@ -28,6 +28,9 @@ impl Change {
 /// What differs between two states. A sensitive resource tells the attributes and not the values, and of what was found
 /// some may be nobody's business.
 pub(crate) fn between(node: &Node, now: &DynState, want: &DynState) -> Vec<Change> {
+    if now == want {
+        return Vec::new();
+    }
     let mut changes = Vec::new();
     compare("", &now.to_json(), &want.to_json(), &mut changes);
     let hidden = node.resource.hidden(now);
