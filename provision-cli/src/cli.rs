@@ -100,7 +100,7 @@ pub enum Format {
 pub enum Verb {
     /// Check a site without a host: evaluates it, builds the graph, reports every mistake at once
     Validate(Validate),
-    /// Show what apply would do; changes nothing
+    /// Show what apply would do, and do none of it
     Plan(Plan),
     /// Bring the host into the declared state
     Apply(Apply),

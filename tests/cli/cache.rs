@@ -10,7 +10,9 @@ use crate::root_directory::place;
 const SITE: &str = "{ resources.file.\"/etc/motd\".content = (import \"text.ncl\") ++ facts.os.codename }";
 
 fn started() -> Option<Place> {
-    Some(place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "VERSION_CODENAME=trixie\n"))
+    let place = place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "VERSION_CODENAME=trixie\n");
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    Some(place)
 }
 
 /// The entries that are kept.
@@ -57,7 +59,7 @@ fn a_change_of_an_import_or_a_fact_is_never_missed() {
 fn without_the_cache_nothing_is_kept_or_believed() {
     let Some(place) = started() else { return };
     assert_eq!(place.run("apply --no-cache --root root site.ncl").code, 0);
-    assert!(!place.path("root/var/cache").exists());
+    assert!(!place.path("root/var/cache/provision").exists());
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
     for entry in entries(&place) {
         fs::write(entry, "damaged").unwrap();
@@ -76,11 +78,37 @@ fn a_cache_that_is_not_roots_alone_is_ignored() {
     chown(&cache, Some(65534), None).unwrap();
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
     assert!(entries(&place).is_empty());
-    // A link does not lead out of the root.
     fs::remove_dir(&cache).unwrap();
+    assert_eq!(place.run("plan --root root site.ncl").code, 0);
+    chown(entries(&place).pop().unwrap(), Some(65534), None).unwrap();
+    let place = place.file("root/etc/os-release", "VERSION_CODENAME=forky\n");
+    assert_eq!(place.run("plan --root root site.ncl").code, 0);
+    fs::remove_dir_all(&cache).unwrap();
+    // A link does not lead out of the root.
     fs::remove_dir(place.path("root/var/cache")).unwrap();
     fs::create_dir(place.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink(place.path("elsewhere"), place.path("root/var/cache")).unwrap();
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
     assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pipe_is_read_once() {
+    let Some(place) = started() else { return };
+    for text in ["one", "two"] {
+        let site = format!("{{ resources.file.\"/etc/motd\".content = \"{text}\" }}");
+        let ran = place.run_with("apply --root root /dev/stdin", &[], &site);
+        assert_eq!(ran.code, 0, "{}", ran.seen());
+        assert_eq!(motd(&place), text);
+    }
+    assert!(entries(&place).is_empty());
+}
+
+#[test]
+fn a_plan_does_not_make_the_directory_that_it_looks_for() {
+    let Some(place) = place("{ resources.directory.\"/var/cache\" = {} }") else { return };
+    fs::create_dir(place.path("root/var")).unwrap();
+    let plan = place.run("plan --root root site.ncl");
+    assert!(plan.out.contains("directory:/var/cache"), "{}", plan.seen());
+    assert!(!place.path("root/var/cache").exists());
 }

@@ -1,7 +1,7 @@
 //! Evaluations that are kept: a site that is as it was is not evaluated again.
 //!
-//! An entry is named by a digest of what was asked for: the program's version and contracts, the sources, overrides and
-//! import paths. It says what else the evaluation depended on, and holds only while all of that is the same: the bytes of
+//! An entry is named by a digest of what was asked for: the program, its types, the sources, import paths, and which facts
+//! there are. It says what else the evaluation depended on, and holds only while all of that is the same: the bytes of
 //! every file that was read, the facts that were used, and that there is still nothing where an import was looked for
 //! first. What cannot be read, was changed, or belongs to somebody else, counts as not there.
 
@@ -9,9 +9,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::files::working_directory;
+use super::files::{this_program, working_directory};
 use super::kept::Kept;
 use super::{Evaluation, Request, SiteSource, evaluate};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,8 @@ const MOST_ENTRIES: usize = 64;
 
 /// A place in which evaluations are kept.
 ///
-/// An entry is as private as the files of the site. It holds no values of secrets: a site has only their names.
+/// An entry holds what the files of the site say, and no secret: a site has only the names of secrets. One with sensitive
+/// resources, with overrides, or with a text that is in no file, is not kept.
 #[derive(Clone)]
 pub struct EvaluationCache(Arc<dyn StateStore>);
 
@@ -49,7 +51,6 @@ impl EvaluationCache {
     ///
     /// That it cannot be kept is no failure of the evaluation.
     pub fn evaluate(&self, request: &Request<'_>) -> Evaluation {
-        // A path that is no text has no name here, and is rare.
         let Some(entry) = name(request) else { return evaluate(request) };
         match self.find(&entry, request) {
             Ok(Some(evaluation)) => return evaluation,
@@ -81,32 +82,48 @@ impl EvaluationCache {
     fn keep(&self, entry: &str, kept: &Kept) -> Result<()> {
         let others = self.0.list(DIRECTORY)?;
         if others.len() >= MOST_ENTRIES {
-            others.iter().try_for_each(|other| self.0.remove(&format!("{DIRECTORY}/{other}")))?;
+            // What is no entry of ours may stay.
+            others.iter().for_each(|other| drop(self.0.remove(&format!("{DIRECTORY}/{other}"))));
         }
         let body = rmp_serde::to_vec(kept).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))?;
         self.0.replace(entry, &[FORMAT, &Sha256::digest(&body), &body].concat())
     }
 }
 
-/// What was asked for, as the name of an entry.
+/// What was asked for, as the name of an entry. `None` for what is not kept: overrides and typed texts may be anybody's
+/// secrets. A path that is no text has no name either.
 fn name(request: &Request<'_>) -> Option<String> {
     let sources = request.sources.iter().map(|source| match source {
-        SiteSource::File(path) => (path.as_path(), None),
-        SiteSource::Text { name, text } => (Path::new(name), Some(text)),
+        SiteSource::File(path) => Some(path.as_path()),
+        SiteSource::Text { .. } => None,
     });
+    let sources = sources.collect::<Option<Vec<&Path>>>().filter(|_| request.overrides.is_empty())?;
     let types = request.types.iter().map(|described| (&described.name, &described.description, &described.schema));
     let asked = (
-        env!("CARGO_PKG_VERSION"),
+        (env!("CARGO_PKG_VERSION"), this_program()?),
         // The contract library is made from these.
         types.collect::<Vec<_>>(),
-        sources.collect::<Vec<_>>(),
-        &request.overrides,
+        sources,
         &request.import_paths,
         working_directory(),
+        // Which facts there are, a site can ask without using one.
+        names_of(request.facts),
     );
     let asked = rmp_serde::to_vec(&asked).ok()?;
     let digest: String = Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("{DIRECTORY}/{digest}"))
+}
+
+/// The names in records, and in records within them, in order.
+fn names_of(facts: &Value) -> Vec<(&str, Vec<&str>)> {
+    let mut names = Vec::new();
+    let mut todo = vec![("", facts)];
+    while let Some((name, facts)) = todo.pop() {
+        let Value::Object(fields) = facts else { continue };
+        names.push((name, fields.keys().map(String::as_str).collect()));
+        todo.extend(fields.iter().map(|(name, inner)| (name.as_str(), inner)));
+    }
+    names
 }
 
 #[cfg(test)]
@@ -115,6 +132,6 @@ pub(super) mod tests {
 
     /// Whether an evaluation would be answered from the cache.
     pub(in crate::config) fn has(cache: &EvaluationCache, request: &Request<'_>) -> bool {
-        cache.find(&name(request).unwrap(), request).is_ok_and(|kept| kept.is_some())
+        name(request).is_some_and(|name| cache.find(&name, request).is_ok_and(|kept| kept.is_some()))
     }
 }

@@ -1,5 +1,6 @@
 //! The one place of the configuration module that looks at the file system itself; Nickel reads what is imported.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nickel_lang_core::cache::{InputFormat, normalize_path};
@@ -70,10 +71,23 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
-/// Whether there is a file.
+/// Whether there is a regular file: one that can be read again.
 #[expect(clippy::disallowed_methods, reason = "site files lie where the program runs, not on a managed host")]
 pub(super) fn is_file(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// Whether there is something that an import could read.
+#[expect(clippy::disallowed_methods, reason = "site files lie where the program runs, not on a managed host")]
+pub(super) fn is_readable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
+}
+
+/// What tells this program from another build of it: its size, and when it was written, in seconds and nanoseconds.
+#[expect(clippy::disallowed_methods, reason = "the program is no part of a managed host")]
+pub(super) fn this_program() -> Option<(u64, i64, i64)> {
+    let found = std::fs::metadata("/proc/self/exe").ok()?;
+    Some((found.size(), found.mtime(), found.mtime_nsec()))
 }
 
 fn describe(error: &std::io::Error) -> String {

@@ -8,13 +8,15 @@ use nickel_lang_core::cache::{SourcePath, normalize_path};
 use nickel_lang_core::files::FileId;
 
 use super::files::NOWHERE;
-use super::session::Session;
+use super::session::{LIBRARY, Session};
 
 /// What an evaluation depends on, beside what was asked for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inputs {
     /// The files that were read, with the texts that were found in them.
     pub(super) files: BTreeMap<PathBuf, Arc<str>>,
+    /// Files in whose place the contract library was imported: it matters that they are there, not what is in them.
+    pub(super) shadows: BTreeSet<PathBuf>,
     /// Where imports may have been looked for before they were found elsewhere: a file there would be imported.
     pub(super) preferred: BTreeSet<PathBuf>,
     /// Paths of the facts that were used.
@@ -28,6 +30,12 @@ impl Session {
         let files = sources.file_paths.keys().filter_map(|file| Some((self.path_on_disk(*file)?, *file)));
         let files: BTreeMap<PathBuf, Arc<str>> =
             files.map(|(path, file)| (path.to_owned(), sources.files().clone_source(file))).collect();
+        let known = sources.file_paths.values().filter_map(|source| match source {
+            SourcePath::Path(path, _) if !files.contains_key(path) => Some(path),
+            _ => None,
+        });
+        let is_shadow = |path: &&PathBuf| path.file_name().is_some_and(|name| name == LIBRARY);
+        let shadows = known.filter(is_shadow).filter(|path| !path.starts_with(NOWHERE)).cloned().collect();
         let mut preferred = BTreeSet::new();
         let imports = &self.context.import_resolver.import_data.imports;
         for (importing, imported) in imports {
@@ -41,7 +49,7 @@ impl Session {
             }
         }
         preferred.retain(|path| !files.contains_key(path));
-        Inputs { files, preferred, facts: self.watch.used_facts() }
+        Inputs { files, shadows, preferred, facts: self.watch.used_facts() }
     }
 
     /// Where a file lies that was read from the disk.
@@ -65,7 +73,16 @@ fn before(found: &Path, directory: Option<&Path>, import_paths: &[PathBuf]) -> V
     for (index, path) in import_paths.iter().enumerate() {
         let named = relative(path, found);
         let others = directory.into_iter().chain(import_paths[..index].iter().map(PathBuf::as_path));
-        places.extend(others.filter_map(|other| normalize_path(other.join(&named)).ok()));
+        for other in others {
+            places.extend(normalize_path(other.join(&named)).ok());
+            // A way that leads up to `/` may have been written with more `..` than it takes.
+            let levels = path.components().count() - 1;
+            if let Ok(from_root) = found.strip_prefix("/")
+                && named.components().take(levels).all(|step| step == Component::ParentDir)
+            {
+                places.extend(other.ancestors().skip(levels).map(|above| above.join(from_root)));
+            }
+        }
     }
     places
 }
@@ -91,5 +108,8 @@ mod tests {
         // `import "x.ncl"` found in /lib/b; or `import "../b/x.ncl"`, from /lib/a on.
         let places = ["/b/x.ncl", "/site/x.ncl", "/lib/a/x.ncl"].map(PathBuf::from);
         assert_eq!(before("/lib/b/x.ncl"), places);
+        // `import "../x.ncl"`, from / on.
+        let before = super::before(Path::new("/x.ncl"), Some(Path::new("/site/a")), &[PathBuf::from("/")]);
+        assert!(before.contains(&PathBuf::from("/site/x.ncl")), "{before:?}");
     }
 }

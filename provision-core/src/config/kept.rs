@@ -8,6 +8,7 @@ use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
 use super::inputs::Inputs;
+use super::session::LIBRARY;
 use super::{Data, Evaluation, Field, Located, files};
 use crate::diagnostic::{Sources, Span};
 
@@ -16,6 +17,8 @@ use crate::diagnostic::{Sources, Span};
 pub(super) struct Kept {
     /// Files that were read, with SHA-256 of their texts.
     files: Vec<(PathBuf, [u8; 32])>,
+    /// Files that have to be there, whatever is in them.
+    shadows: Vec<PathBuf>,
     /// Places where no file may be.
     preferred: Vec<PathBuf>,
     /// Facts that were used.
@@ -30,7 +33,7 @@ pub(super) struct Kept {
 enum Text {
     /// The one of a file that was read, by its number.
     File(usize),
-    /// Another, such as the overrides.
+    /// Another, of this program's own.
     Given(String),
 }
 
@@ -59,12 +62,22 @@ fn fact<'f>(facts: &'f Value, path: &[String]) -> Option<&'f Value> {
     path.iter().try_fold(facts, |facts, name| facts.get(name))
 }
 
+/// Whether a resource of the site is marked as sensitive.
+fn is_sensitive(tree: &Located) -> bool {
+    let types = tree.get("resources").map(Located::fields).unwrap_or_default();
+    let resources = types.iter().flat_map(|of_type| of_type.value.fields());
+    resources
+        .map(|resource| resource.value.get("sensitive"))
+        .any(|said| said.is_some_and(|said| said.value == Data::Bool(true)))
+}
+
 impl Kept {
-    /// What is to be kept of an evaluation; `None` if it is not sound, or cannot be known to be true later.
+    /// What is to be kept of an evaluation; `None` if it is not sound, cannot be known to be true later, or holds what
+    /// the site wants hidden.
     pub(super) fn of(evaluation: &Evaluation, facts: &Value) -> Option<Kept> {
-        let tree = evaluation.tree.as_ref().filter(|_| evaluation.is_sound())?;
-        let Inputs { files, preferred, facts: used } = &evaluation.inputs;
-        if preferred.iter().any(|path| files::is_file(path)) {
+        let tree = evaluation.tree.as_ref().filter(|tree| evaluation.is_sound() && !is_sensitive(tree))?;
+        let Inputs { files, shadows, preferred, facts: used } = &evaluation.inputs;
+        if preferred.iter().any(|path| files::is_readable(path)) || !files.keys().all(|path| files::is_file(path)) {
             return None;
         }
         let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
@@ -74,6 +87,7 @@ impl Kept {
         });
         Some(Kept {
             files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
+            shadows: shadows.iter().cloned().collect(),
             preferred: preferred.iter().cloned().collect(),
             facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
             texts: texts.collect(),
@@ -86,7 +100,11 @@ impl Kept {
         if self.facts.iter().any(|(path, value)| fact(facts, path) != Some(value)) {
             return None;
         }
-        if self.preferred.iter().any(|path| files::is_file(path)) {
+        if self.preferred.iter().any(|path| files::is_readable(path)) {
+            return None;
+        }
+        // A pipe would be emptied by looking.
+        if !self.files.iter().map(|(path, _)| path).chain(&self.shadows).all(|path| files::is_file(path)) {
             return None;
         }
         let mut read: Vec<Arc<str>> = Vec::with_capacity(self.files.len());
@@ -105,7 +123,8 @@ impl Kept {
             names.push(name);
         }
         let tree = self.tree.located(&names)?;
-        let files = self.files.into_iter().map(|(path, _)| path).collect();
+        let files = self.files.into_iter().map(|(path, _)| path);
+        let files = files.filter(|path| path.file_name().is_none_or(|name| name != LIBRARY)).collect();
         Some(Evaluation { tree: Some(tree), sources, files, ..Evaluation::default() })
     }
 }

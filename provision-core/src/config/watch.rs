@@ -1,8 +1,8 @@
 //! Notices which facts an evaluation uses, and which branches it takes.
 //!
 //! Each fact is `%trace% "<mark>" (fact)`, and the trace of Nickel says which were asked for. Where branches are to be
-//! known as well, each arm of an `if` or a `match` is wrapped as `%trace% "<mark>" (arm)` in the syntax tree, after types were checked
-//! and before it becomes an expression. So types, positions and values stay what they are.
+//! known as well, each arm of an `if` or a `match` is wrapped as `%trace% "<mark>" (arm)` in the syntax tree, after types
+//! were checked and before it becomes an expression. So types, positions and values stay what they are.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

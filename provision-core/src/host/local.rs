@@ -96,9 +96,9 @@ impl LocalHost {
     /// Where is kept what can be made again: `/var/cache/provision`, which is made when something is written.
     ///
     /// # Errors
-    /// The root directory cannot be opened, or the directory is not this user's alone.
+    /// The root directory cannot be opened, there is no `/var/cache`, or the directory is not this user's alone.
     pub fn cache(&self) -> Result<DirectoryStore> {
-        DirectoryStore::new(&self.system.directory, state::CACHE)?.trusted()
+        DirectoryStore::new(&self.system.directory, state::CACHE)?.only_ours()
     }
 
     /// Takes the lock that lets one run at a time work on this host, `/run/provision.lock`; waits for it as long as

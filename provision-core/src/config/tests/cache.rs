@@ -103,7 +103,6 @@ fn what_did_not_change_is_not_evaluated_again() {
     assert!(world.evaluate().is_sound());
     assert!(world.has());
     // Facts that the site does not use do not spoil it; `kernel` is only used where there are many processors.
-    world.facts["memory_mib"] = json!(4096);
     world.facts["kernel"] = json!("6.12");
     assert!(world.has());
     world.evaluate();
@@ -128,6 +127,60 @@ fn a_file_that_comes_before_an_import_path_is_imported() {
         let tree = world.evaluate().tree.unwrap();
         assert_eq!(tree.to_json()["resources"]["file"]["/b"]["owner"], owner);
     }
+}
+
+#[test]
+fn a_fact_that_is_new_is_noticed_by_its_name() {
+    let mut world = World::new();
+    world.write("site/role.ncl", "{ text = std.record.fields facts |> std.string.join \" \" }");
+    world.evaluate();
+    world.facts["os"]["version"] = json!("13");
+    assert!(!world.has());
+    world.facts["memory_mib"] = json!(4096);
+    let tree = world.evaluate().tree.unwrap();
+    assert_eq!(tree.to_json()["resources"]["file"]["/a"]["content"], "cpus kernel memory_mib osdebian");
+}
+
+#[test]
+fn what_stands_for_the_library_has_to_stay() {
+    let world = World::new();
+    world.write("site/lib/provision.ncl", "{}");
+    world.write("site/role.ncl", "{ text = \"\", p | not_exported = import \"lib/provision.ncl\" }");
+    assert!(world.evaluate().is_sound() && world.has());
+    world.write("site/lib/provision.ncl", "[]");
+    assert!(world.has(), "nothing depends on what is in it");
+    fs::remove_file(world.path("site/lib/provision.ncl")).unwrap();
+    assert!(!world.has());
+    assert!(!world.evaluate().is_sound());
+}
+
+#[test]
+fn a_way_up_to_the_root_may_be_longer_than_it_takes() {
+    let world = World::new();
+    let absolute = world.path("second/shared.ncl");
+    let beyond = absolute.strip_prefix("/").unwrap().display().to_string();
+    world.write("site/role.ncl", &format!("{{ text = \"\", p | not_exported = import \"../{beyond}\" }}"));
+    let site = Site { import_paths: vec!["/".into(), world.path("second")], ..world.site() };
+    assert!(world.cache().evaluate(&site.request()).is_sound());
+    assert!(has(&world.cache(), &site.request()));
+    world.write(&beyond, "{ owner = 3 }");
+    assert!(!has(&world.cache(), &site.request()));
+}
+
+#[test]
+fn what_may_be_secret_is_not_kept() {
+    let mut world = World::new();
+    world.write("site/data.json", "{ \"size\": 1 }");
+    world.overrides = vec![("resources.file.\"/a\".content".to_owned(), "\"hunter2\"".to_owned())];
+    assert!(world.evaluate().is_sound());
+    world.overrides.clear();
+    let text = Site::text("{ resources.file.a = { content = \"hunter2\" } }");
+    assert!(world.cache().evaluate(&text.request()).is_sound());
+    world.write("site/shared.ncl", "{ content = \"hunter2\", sensitive = true }");
+    let types = vec![super::described("file", "", json!({ "type": "object" }))];
+    let site = Site { types, ..world.site() };
+    assert!(world.cache().evaluate(&site.request()).is_sound());
+    assert!(world.entries().is_empty());
 }
 
 #[test]
@@ -160,8 +213,8 @@ fn a_damaged_entry_is_ignored() {
 #[test]
 fn entries_do_not_pile_up() {
     let mut world = World::new();
-    for size in 0..70 {
-        world.overrides = vec![("resources.file.\"/a\".size".to_owned(), size.to_string())];
+    for number in 0..70 {
+        world.facts[format!("fact{number}")] = json!(number);
         world.cache().evaluate(&world.site().request());
         assert!(world.has() && world.entries().len() <= 64);
     }
@@ -205,7 +258,7 @@ proptest! {
             happen(&mut world, change);
             // It compares; and what was found sound is kept.
             let evaluation = world.evaluate();
-            prop_assert_eq!(world.has(), evaluation.is_sound());
+            prop_assert_eq!(world.has(), evaluation.is_sound() && world.overrides.is_empty());
         }
     }
 }

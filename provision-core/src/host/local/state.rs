@@ -41,21 +41,32 @@ const PRIVATE: Permissions = Permissions::from_bits_truncate(0o600);
 pub struct DirectoryStore {
     root: Root,
     directory: HostPath,
+    /// Whether files of others are not read.
+    only_ours: bool,
     /// Logs that are being written.
     open: Mutex<HashMap<String, File>>,
 }
 
 impl DirectoryStore {
     pub(super) fn new(root: &Path, directory: &str) -> Result<DirectoryStore> {
-        Ok(DirectoryStore { root: Root::open(root)?, directory: HostPath::new(directory)?, open: Mutex::default() })
+        Ok(DirectoryStore {
+            root: Root::open(root)?,
+            directory: HostPath::new(directory)?,
+            only_ours: false,
+            open: Mutex::default(),
+        })
     }
 
-    /// Refuses a directory that others may write to, and what is in it with it.
-    pub(super) fn trusted(self) -> Result<DirectoryStore> {
+    /// Refuses a directory or a file that is somebody else's, and makes no more than the directory itself.
+    pub(super) fn only_ours(self) -> Result<DirectoryStore> {
         match self.root.stat(&self.directory)? {
-            Some(stat) if !is_ours(&stat) => Err(untrusted(&self.directory)),
-            _ => Ok(self),
+            Some(stat) if !is_ours(&stat) => return Err(untrusted(&self.directory)),
+            None if self.directory.parent().is_some_and(|above| !matches!(self.root.stat(&above), Ok(Some(_)))) => {
+                return Err(Error::new(ErrorKind::NotFound, format!("there is no directory for {}", self.directory)));
+            }
+            _ => {}
         }
+        Ok(DirectoryStore { only_ours: true, ..self })
     }
 
     fn path(&self, name: &str) -> Result<HostPath> {
@@ -102,6 +113,7 @@ impl StateStore for DirectoryStore {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(name)?;
         match self.root.open_file(&path).while_doing(|| format!("reading {path}"))? {
+            Some((_, stat)) if self.only_ours && !is_ours(&stat) => Err(untrusted(&path)),
             Some((mut file, _)) => {
                 let mut bytes = Vec::new();
                 file.read_to_end(&mut bytes).while_doing(|| format!("reading {path}"))?;
