@@ -115,6 +115,8 @@ impl<'a> Watcher<'a> {
                 writeln!(anstream::stdout(), "{color}Undoing{color:#} what was done, because {because} failed:")?;
                 Ok(())
             }),
+            // Most steps of most runs: nothing is asked of the terminal for them.
+            Event::StepFinished { step } if step.outcome == Outcome::InSync && self.options.verbose == 0 => Ok(()),
             Event::StepFinished { step } => self.bar.suspend(|| self.step(step)),
             _ => Ok(()),
         }
@@ -124,7 +126,6 @@ impl<'a> Watcher<'a> {
         let mut out = anstream::stdout().lock();
         let at = step.declared_at.as_ref();
         match &step.outcome {
-            Outcome::InSync if self.options.verbose == 0 => {}
             Outcome::InSync => headline(&mut out, (" ", style::FAINT), &step.id, "in sync", at)?,
             Outcome::Changed => {
                 let causes: Vec<String> = step.reacted_to.iter().map(ToString::to_string).collect();
