@@ -157,19 +157,7 @@ impl Platform for Debian {
     }
 
     fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
-        match effect {
-            Effect::Packages(_) | Effect::RefreshPackageLists | Effect::RepairPackages => {
-                locks::wait(system, &locks::PACKAGES, self.lock_patience)
-            }
-            Effect::CreateUser(_)
-            | Effect::ChangeUser { .. }
-            | Effect::RemoveUser { .. }
-            | Effect::CreateGroup { .. }
-            | Effect::ChangeGroup { .. }
-            | Effect::RemoveGroup { .. }
-            | Effect::RestoreAccounts { .. } => locks::wait(system, &locks::ACCOUNTS, self.lock_patience),
-            _ => Ok(()),
-        }
+        locks::wait(system, locks::of(effect), self.lock_patience)
     }
 
     fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output> {

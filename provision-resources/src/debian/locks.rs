@@ -2,17 +2,28 @@
 
 use std::time::{Duration, Instant};
 
+use provision_core::effect::{Effect, Lock};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::LocalSystem;
 use provision_core::path::HostPath;
 
 /// Locks of dpkg and apt. The files stay; only POSIX locks on them count. apt's own `DPkg::Lock::Timeout` waits for the
 /// first two only.
-pub(super) const PACKAGES: [&str; 4] =
+const PACKAGES: [&str; 4] =
     ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
 
 /// The lock of `lckpwdf(3)`, which useradd(8) and its kin take.
-pub(super) const ACCOUNTS: [&str; 1] = ["/etc/.pwd.lock"];
+const ACCOUNTS: [&str; 1] = ["/etc/.pwd.lock"];
+
+/// The files whose locks keep the programs from work that an effect starts.
+pub(super) fn of(effect: &Effect) -> &'static [&'static str] {
+    // The first is what its program locks; the scripts of packages wait for the others themselves.
+    match effect.locks().first() {
+        Some(Lock::Packages) => &PACKAGES,
+        Some(Lock::Accounts) => &ACCOUNTS,
+        Some(Lock::Units) | None => &[],
+    }
+}
 
 /// Waits until nobody holds any of these locks.
 pub(super) fn wait(system: &LocalSystem, files: &[&str], patience: Duration) -> Result<()> {
@@ -43,4 +54,18 @@ fn holder<'a>(system: &LocalSystem, files: &[&'a str]) -> Result<Option<(&'a str
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It had been left out of a list that was written twice.
+    #[test]
+    fn a_change_of_members_waits_for_other_programs() {
+        let members = Effect::SetMembers { group: "www".into(), members: vec!["anna".into()] };
+        assert_eq!(of(&members), ACCOUNTS);
+        assert_eq!(of(&Effect::RepairPackages), PACKAGES);
+        assert!(of(&Effect::ReloadUnits).is_empty());
+    }
 }
