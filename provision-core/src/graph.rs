@@ -4,17 +4,16 @@ mod edges;
 mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use foldhash::HashMap;
 use std::fmt;
 
+use foldhash::HashMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::effect::Content;
 use crate::error::Error;
-use crate::journal::{HostKey, Orphan};
+use crate::journal::{HostKey, Orphan, hex};
 use crate::plan::Selector;
 use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
@@ -194,7 +193,7 @@ impl Graph {
             hash.update(line.to_string());
             hash.update(b"\n");
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 
     /// Whether a failure may have things undone.

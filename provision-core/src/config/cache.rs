@@ -16,7 +16,7 @@ use super::files::{this_program, working_directory};
 use super::kept::Kept;
 use super::{Evaluation, Request, SiteSource, evaluate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::StateStore;
+use crate::journal::{StateStore, hex};
 
 /// The beginning of every entry; the digest of the rest comes next.
 const FORMAT: &[u8] = b"provision evaluation 1\n";
@@ -110,8 +110,7 @@ fn name(request: &Request<'_>) -> Option<String> {
         names_of(request.facts),
     );
     let asked = rmp_serde::to_vec(&asked).ok()?;
-    let digest: String = Sha256::digest(asked).iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("{DIRECTORY}/{digest}"))
+    Some(format!("{DIRECTORY}/{}", hex(&Sha256::digest(asked))))
 }
 
 /// The names in records, and in records within them, in order.

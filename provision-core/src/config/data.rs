@@ -3,6 +3,7 @@
 use nickel_lang_core::closurize::Closurize;
 use nickel_lang_core::eval::Environment;
 use nickel_lang_core::eval::value::{Container, NickelValue, ValueContentRef};
+use nickel_lang_core::position::PosIdx;
 use nickel_lang_core::term::record::RecordData;
 use nickel_lang_core::term::{Term, UnaryOp, make};
 
@@ -22,16 +23,12 @@ fn noticed(cache: &mut BoundedCache, value: NickelValue, watch: &Watch, path: &m
         let mark = NickelValue::string_posless(watch.mark_fact(path));
         return Term::app(make::op1(UnaryOp::Trace, mark), closed(cache, value)).into();
     };
-    let fields = record.fields.iter().map(|(name, field)| {
-        let mut field = field.clone();
-        path.push(name.label().to_owned());
-        let inner = field.value.take().map(|inner| noticed(cache, inner, watch, path));
+    with_closures(cache, record, value.pos_idx(), |cache, name, inner| {
+        path.push(name.to_owned());
+        let inner = noticed(cache, inner, watch, path);
         path.pop();
-        field.value = inner.map(|inner| inner.closurize(cache, Environment::new()));
-        (*name, field)
-    });
-    let fields = fields.collect();
-    NickelValue::record(RecordData::new(fields, record.attrs, None), value.pos_idx())
+        inner
+    })
 }
 
 /// The same data with each inner record as a closure.
@@ -41,14 +38,7 @@ pub(super) fn closed(cache: &mut BoundedCache, value: NickelValue) -> NickelValu
     let position = value.pos_idx();
     match value.content_ref() {
         ValueContentRef::Record(Container::Alloc(record)) => {
-            let fields = record.fields.iter().map(|(name, field)| {
-                let mut field = field.clone();
-                let inner = field.value.take().map(|inner| closed(cache, inner));
-                field.value = inner.map(|inner| inner.closurize(cache, Environment::new()));
-                (*name, field)
-            });
-            let fields = fields.collect();
-            NickelValue::record(RecordData::new(fields, record.attrs, None), position)
+            with_closures(cache, record, position, |cache, _, inner| closed(cache, inner))
         }
         ValueContentRef::Array(Container::Alloc(array)) => {
             let elements = array.array.iter().map(|element| {
@@ -63,4 +53,20 @@ pub(super) fn closed(cache: &mut BoundedCache, value: NickelValue) -> NickelValu
         }
         _ => value,
     }
+}
+
+/// A record with its fields changed and made closures.
+fn with_closures(
+    cache: &mut BoundedCache,
+    record: &RecordData,
+    position: PosIdx,
+    mut change: impl FnMut(&mut BoundedCache, &str, NickelValue) -> NickelValue,
+) -> NickelValue {
+    let fields = record.fields.iter().map(|(name, field)| {
+        let mut field = field.clone();
+        let inner = field.value.take().map(|inner| change(cache, name.label(), inner));
+        field.value = inner.map(|inner| inner.closurize(cache, Environment::new()));
+        (*name, field)
+    });
+    NickelValue::record(RecordData::new(fields.collect(), record.attrs, None), position)
 }

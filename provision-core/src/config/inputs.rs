@@ -36,6 +36,8 @@ impl Session {
         });
         let is_shadow = |path: &&PathBuf| path.file_name().is_some_and(|name| name == LIBRARY);
         let shadows = known.filter(is_shadow).filter(|path| !path.starts_with(NOWHERE)).cloned().collect();
+        let import_paths = sources.import_paths.iter().filter(|path| !path.starts_with(NOWHERE));
+        let import_paths: Vec<PathBuf> = import_paths.filter_map(|path| normalize_path(path).ok()).collect();
         let mut preferred = BTreeSet::new();
         let imports = &self.context.import_resolver.import_data.imports;
         for (importing, imported) in imports {
@@ -45,7 +47,7 @@ impl Session {
             };
             for target in imported {
                 let Some(found) = self.path_on_disk(target.file_id) else { continue };
-                preferred.extend(before(found, directory, &sources.import_paths));
+                preferred.extend(before(found, directory, &import_paths));
             }
         }
         preferred.retain(|path| !files.contains_key(path));
@@ -62,13 +64,8 @@ impl Session {
 }
 
 /// The places that come before the one where an import was found, whichever way it was named: the directory of the
-/// importing file, then the import paths in order.
+/// importing file, then the import paths in order, which are absolute and without `..`.
 fn before(found: &Path, directory: Option<&Path>, import_paths: &[PathBuf]) -> Vec<PathBuf> {
-    let import_paths: Vec<PathBuf> = import_paths
-        .iter()
-        .filter(|path| !path.starts_with(NOWHERE))
-        .filter_map(|path| normalize_path(path).ok())
-        .collect();
     let mut places = Vec::new();
     for (index, path) in import_paths.iter().enumerate() {
         let named = relative(path, found);

@@ -23,18 +23,9 @@ pub(super) struct Kept {
     preferred: Vec<PathBuf>,
     /// Facts that were used.
     facts: Vec<(Vec<String>, Value)>,
-    /// The texts that places point into, by name.
-    texts: Vec<(String, Text)>,
+    /// The texts that places point into, by name, with the number of the file that each is of.
+    texts: Vec<(String, usize)>,
     tree: Node,
-}
-
-/// A text that places point into.
-#[derive(Serialize, Deserialize)]
-enum Text {
-    /// The one of a file that was read, by its number.
-    File(usize),
-    /// Another, of this program's own.
-    Given(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,15 +73,15 @@ impl Kept {
         }
         let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
         let texts = evaluation.sources.iter().map(|(name, text)| {
-            let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text);
-            (name.to_string(), file.map_or_else(|| Text::Given(text.to_string()), Text::File))
+            let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text)?;
+            Some((name.to_string(), file))
         });
         Some(Kept {
             files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
             shadows: shadows.iter().cloned().collect(),
             preferred: preferred.iter().cloned().collect(),
             facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
-            texts: texts.collect(),
+            texts: texts.collect::<Option<_>>()?,
             tree: Node::of(tree, &names),
         })
     }
@@ -115,11 +106,7 @@ impl Kept {
         let (mut sources, mut names) = (Sources::default(), Vec::with_capacity(self.texts.len()));
         for (name, text) in self.texts {
             let name: Arc<str> = name.into();
-            let text = match text {
-                Text::File(number) => read.get(number)?.clone(),
-                Text::Given(text) => text.into(),
-            };
-            sources.insert(name.clone(), text);
+            sources.insert(name.clone(), read.get(text)?.clone());
             names.push(name);
         }
         let tree = self.tree.located(&names)?;

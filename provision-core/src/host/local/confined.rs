@@ -152,18 +152,17 @@ impl Root {
         let Some((mut file, stat)) = self.open_file(path)? else { return Ok(None) };
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         let mut bytes = vec![0; usize::try_from(size.min(LARGEST)).unwrap_or_default() + 1];
-        let mut length = match file.read(&mut bytes) {
+        let read = match file.read(&mut bytes) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
             read => read?,
         };
         // A read that leaves room has come to the end of a file, if it is as long as it was said to be. What the kernel
         // makes up is said to be empty.
-        let is_whole = length as u64 == size && size > 0;
-        bytes.truncate(length);
-        if !is_whole {
-            length += Read::take(&mut file, LARGEST + 1 - length as u64).read_to_end(&mut bytes)?;
+        bytes.truncate(read);
+        if bytes.is_empty() || bytes.len() as u64 != size {
+            Read::take(&mut file, LARGEST + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
         }
-        if length as u64 > LARGEST {
+        if bytes.len() as u64 > LARGEST {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("it has {size} bytes, too many to be read at once"),
