@@ -114,12 +114,21 @@ fn what() -> String {
 
 /// Who runs this program: the user, and who it was before sudo(8).
 pub fn who() -> String {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-    let user = user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+    let user = match nix::unistd::geteuid() {
+        root if root.is_root() => "root".to_owned(),
+        number => name_of(number.as_raw()).unwrap_or_else(|| number.to_string()),
+    };
     match variable("SUDO_USER").filter(|before| *before != user) {
         Some(before) => format!("{before} (as {user})"),
         None => user,
     }
+}
+
+/// The name of a user of this machine. The C library would ask its modules, which a program that is linked statically
+/// does not have.
+fn name_of(number: u32) -> Option<String> {
+    let accounts = LocalHost::running(Debian::new()).and_then(|machine| machine.accounts()).ok()?;
+    accounts.user_name(number).map(str::to_owned)
 }
 
 /// In words, which host the options name.
@@ -165,6 +174,13 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
         orphans => orphans?,
     };
     Ok(site.with_orphans(orphans).into_graph()?)
+}
+
+/// Leaves memory to the kernel, which takes all of it back sooner than this program could give it. Secrets are wiped.
+pub fn leave<T>(value: T, holds_secrets: bool) {
+    if !holds_secrets {
+        std::mem::forget(value);
+    }
 }
 
 /// What the site is made from.

@@ -256,12 +256,12 @@ impl Graph {
     ) -> Option<Graph> {
         // The same site gives the same order, however it came to be.
         declared.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut known: BTreeSet<ResourceId> = broken.clone();
-        known.extend(declared.iter().map(|declaration| declaration.id.clone()));
+        let mut idle: BTreeSet<ResourceId> = broken.clone();
+        let (declared, off): (Vec<_>, Vec<_>) = declared.into_iter().partition(|declaration| declaration.common.when.0);
+        idle.extend(off.into_iter().map(|declaration| declaration.id));
         let mut index: HashMap<ResourceId, usize> = HashMap::default();
-        let mut nodes: Vec<Node> = Vec::new();
-        for declaration in declared.into_iter().filter(|declaration| declaration.common.when.0) {
-            let Declaration { id, resource, common, spans, is_companion } = declaration;
+        let mut nodes: Vec<Node> = Vec::with_capacity(declared.len());
+        for Declaration { id, resource, common, spans, is_companion, .. } in declared {
             if let Some(first) = index.get(&id) {
                 let first: &Node = &nodes[*first];
                 diagnostics.push(
@@ -277,7 +277,7 @@ impl Graph {
             nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion });
         }
         let owners = owners(&nodes, diagnostics);
-        let mut edges = edges::declared(&nodes, &index, &known, diagnostics);
+        let mut edges = edges::declared(&nodes, &index, &idle, diagnostics);
         let rings = order::rings(nodes.len(), &edges);
         diagnostics.extend(rings.iter().map(|ring| describe_ring(&nodes, ring)));
         if !rings.is_empty() {
@@ -347,7 +347,7 @@ fn unknown_reference(
     attribute: &str,
     number: usize,
     id: &ResourceId,
-    known: &BTreeSet<ResourceId>,
+    known: &BTreeSet<&ResourceId>,
 ) -> Diagnostic {
     let path = [attribute.to_owned(), number.to_string()];
     let names: Vec<String> = known.iter().map(ToString::to_string).collect();

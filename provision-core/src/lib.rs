@@ -69,6 +69,7 @@ pub mod facts;
 pub mod graph;
 pub mod host;
 pub mod journal;
+pub mod located;
 pub mod moment;
 pub mod observe;
 pub mod path;

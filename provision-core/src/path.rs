@@ -65,21 +65,17 @@ impl HostPath {
 
     /// The same as text.
     pub(crate) fn parent_text(&self) -> Option<&str> {
-        match self.last_slash()? {
-            _ if self.0.len() == 1 => None,
-            0 => Some("/"),
-            slash => Some(&self.0[..slash]),
-        }
+        above(&self.0)
+    }
+
+    /// The texts of all directories above it, nearest first, the root last.
+    pub(crate) fn ancestor_texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.parent_text(), |path| above(path))
     }
 
     /// The last component; empty for the root.
     pub fn name(&self) -> &str {
-        self.last_slash().map_or(&*self.0, |slash| &self.0[slash + 1..])
-    }
-
-    /// Names are short: a plain loop finds it sooner than what is made for long texts.
-    fn last_slash(&self) -> Option<usize> {
-        self.0.bytes().rposition(|byte| byte == b'/')
+        last_slash(&self.0).map_or(&*self.0, |slash| &self.0[slash + 1..])
     }
 
     /// All directories above it, nearest first, the root last.
@@ -114,6 +110,20 @@ impl HostPath {
     pub fn is_within(&self, directory: &HostPath) -> bool {
         directory.0.as_ref() == "/"
             || self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// Names are short: a plain loop finds it sooner than what is made for long texts.
+fn last_slash(path: &str) -> Option<usize> {
+    path.bytes().rposition(|byte| byte == b'/')
+}
+
+/// The directory that holds a path; none for the root.
+fn above(path: &str) -> Option<&str> {
+    match last_slash(path)? {
+        _ if path.len() == 1 => None,
+        0 => Some("/"),
+        slash => Some(&path[..slash]),
     }
 }
 

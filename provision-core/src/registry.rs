@@ -1,41 +1,76 @@
 //! [`Registry`]: the one list of resource types. It builds resources from plain data and describes the types.
 
+use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserializer, Visitor};
+use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::did_you_mean;
 use crate::duration::Duration;
 use crate::journal::Retention;
+use crate::located::{Data, Field, Located, Unfit, entries};
 use crate::resource::{AttributeError, DynResource, Resource, ResourceId, Stage};
 
 /// The resource types that a program knows.
 ///
 /// Every type is named explicitly; nothing registers itself.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Registry {
     types: BTreeMap<&'static str, Entry>,
-    common: Value,
 }
 
-impl Default for Registry {
-    fn default() -> Registry {
-        Registry { types: BTreeMap::new(), common: schema_of::<Common>() }
-    }
-}
-
+/// What is done with a type. Most runs need no schema.
 #[derive(Clone)]
 struct Entry {
     stage: Stage,
-    schema: Value,
+    /// Tells it from others of its name that the same program may know.
+    type_id: TypeId,
+    schema: fn() -> Value,
+    read: fn(Own<'_>) -> Result<Box<dyn DynResource>, Unfit>,
     build: fn(Value) -> Result<Box<dyn DynResource>, Mistake>,
 }
 
 /// Where attributes cannot be read, and why.
 pub(crate) type Mistake = (Vec<String>, String);
+
+/// Resource types as an evaluation needs them: what they offer takes time to say, and is often not asked for.
+pub trait DescribeTypes: fmt::Debug + Sync {
+    /// What tells these types from others that the same build of this program may know.
+    fn identity(&self) -> Vec<String>;
+
+    /// What every type offers.
+    fn descriptions(&self) -> Cow<'_, [TypeDescription]>;
+}
+
+impl DescribeTypes for Registry {
+    fn identity(&self) -> Vec<String> {
+        self.types.iter().map(|(name, entry)| format!("{name} {:?}", entry.type_id)).collect()
+    }
+    fn descriptions(&self) -> Cow<'_, [TypeDescription]> {
+        Registry::descriptions(self).into()
+    }
+}
+
+impl DescribeTypes for Vec<TypeDescription> {
+    fn identity(&self) -> Vec<String> {
+        self.iter().map(|described| serde_json::json!(described).to_string()).collect()
+    }
+    fn descriptions(&self) -> Cow<'_, [TypeDescription]> {
+        self.into()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.types.keys()).finish()
+    }
+}
 
 /// What a resource type offers: its documentation and its attributes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,19 +176,14 @@ impl Registry {
     /// With one more type; it takes the place of another of the same name.
     #[must_use]
     pub fn with<R: Resource>(mut self) -> Registry {
-        let mut schema = schema_of::<R>();
-        // A struct without fields has no properties yet.
-        if let Value::Object(schema) = &mut schema {
-            let own = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
-            if let (Value::Object(own), Value::Object(common)) = (own, &self.common["properties"]) {
-                own.extend(common.clone());
-            }
-        }
-        let build = |attributes| match serde_path_to_error::deserialize::<_, R>(attributes) {
-            Ok(resource) => Ok(Box::new(resource) as Box<dyn DynResource>),
-            Err(error) => Err(explain(error)),
+        let entry = Entry {
+            stage: R::STAGE,
+            type_id: TypeId::of::<R>(),
+            schema: schema_with_common::<R>,
+            read: |own| R::deserialize(own).map(erased),
+            build: |attributes| serde_path_to_error::deserialize(attributes).map(erased::<R>).map_err(explain),
         };
-        self.types.insert(R::TYPE, Entry { stage: R::STAGE, schema, build });
+        self.types.insert(R::TYPE, entry);
         self
     }
 
@@ -169,24 +199,24 @@ impl Registry {
 
     /// What every type offers, sorted by name.
     pub fn descriptions(&self) -> Vec<TypeDescription> {
-        let describe = |(name, entry): (&&str, &Entry)| TypeDescription {
-            name: (*name).to_owned(),
-            description: entry.schema["description"].as_str().unwrap_or_default().to_owned(),
-            schema: entry.schema.clone(),
+        let describe = |(name, entry): (&&str, &Entry)| {
+            let schema = (entry.schema)();
+            let description = schema["description"].as_str().unwrap_or_default().to_owned();
+            TypeDescription { name: (*name).to_owned(), description, schema }
         };
         self.types.iter().map(describe).collect()
     }
 
     /// Everything that is wrong with the attributes of a resource, as far as their types tell.
     pub fn mistakes(&self, name: &str, attributes: Map<String, Value>) -> Vec<AttributeError> {
-        self.build(name, attributes).err().unwrap_or_default()
+        self.build(name, &Value::Object(attributes).into()).err().unwrap_or_default()
     }
 
     /// Builds a resource from its attributes, or tells all that is wrong with them.
     pub(crate) fn build(
         &self,
         name: &str,
-        attributes: Map<String, Value>,
+        attributes: &Located,
     ) -> Result<(Box<dyn DynResource>, Common), Vec<AttributeError>> {
         let Some(entry) = self.types.get(name) else {
             let error = AttributeError::new("", format!("there is no resource type `{name}`"));
@@ -195,19 +225,30 @@ impl Registry {
                 None => format!("the types are {}", self.names().collect::<Vec<_>>().join(", ")),
             })]);
         };
+        if let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(Shared(attributes))) {
+            return Ok((own, common));
+        }
+        entry.explain(name, attributes)
+    }
+}
+
+impl Entry {
+    /// All that is wrong with attributes.
+    fn explain(&self, name: &str, attributes: &Located) -> Result<(Box<dyn DynResource>, Common), Vec<AttributeError>> {
+        let schema = (self.schema)();
         let mut errors = Vec::new();
         let mut own = Map::new();
         let mut common = Map::new();
-        for (key, value) in attributes {
-            if self.common["properties"].get(&key).is_some() {
-                common.insert(key, value);
-            } else if entry.schema["additionalProperties"] == false && entry.schema["properties"].get(&key).is_none() {
-                errors.push(unknown_attribute(name, &key, &entry.schema));
-            } else if !value.is_null() {
-                own.insert(key, value);
+        for Field { name: key, value, .. } in attributes.fields() {
+            if is_common(key) {
+                common.insert(key.clone(), value.to_json());
+            } else if schema["additionalProperties"] == false && schema["properties"].get(key).is_none() {
+                errors.push(unknown_attribute(name, key, &schema));
+            } else if value.value != Data::Null {
+                own.insert(key.clone(), value.to_json());
             }
         }
-        let own = every_mistake(own, entry.build, &mut errors);
+        let own = every_mistake(own, self.build, &mut errors);
         let common =
             every_mistake(common, |value| serde_path_to_error::deserialize(value).map_err(explain), &mut errors);
         match (own, common) {
@@ -217,12 +258,77 @@ impl Registry {
     }
 }
 
+/// The attributes that are common to all types.
+const COMMON: [&str; 12] = [
+    "requires",
+    "after",
+    "before",
+    "notifies",
+    "subscribes",
+    "when",
+    "tags",
+    "sensitive",
+    "retries",
+    "retry_delay",
+    "timeout",
+    "on_failure",
+];
+
+fn is_common(attribute: &str) -> bool {
+    COMMON.contains(&attribute)
+}
+
+/// The attributes of a resource that are its type's own. One that is null is not said.
+struct Own<'a>(&'a Located);
+
+/// The attributes of a resource that are common to all types.
+struct Shared<'a>(&'a Located);
+
+impl<'de> Deserializer<'de> for Own<'de> {
+    type Error = Unfit;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        let own = self.0.fields().iter().filter(|field| !is_common(&field.name) && field.value.value != Data::Null);
+        entries(own).deserialize_any(visitor)
+    }
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> Deserializer<'de> for Shared<'de> {
+    type Error = Unfit;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        entries(self.0.fields().iter().filter(|field| is_common(&field.name))).deserialize_any(visitor)
+    }
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+fn erased<R: Resource>(resource: R) -> Box<dyn DynResource> {
+    Box::new(resource)
+}
+
+fn schema_with_common<R: JsonSchema>() -> Value {
+    let mut schema = schema_of::<R>();
+    // A struct without fields has no properties yet.
+    if let (Value::Object(schema), Value::Object(common)) = (&mut schema, schema_of::<Common>()) {
+        let own = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+        if let (Value::Object(own), Some(Value::Object(common))) = (own, common.get("properties")) {
+            own.extend(common.clone());
+        }
+    }
+    schema
+}
+
 fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     generator.into_root_schema_for::<T>().to_value()
 }
 
-pub(crate) fn explain<E: std::fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
+pub(crate) fn explain<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
     let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
     (path, error.into_inner().to_string())
 }
@@ -259,5 +365,18 @@ fn every_mistake<T: Sized>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_attributes_are_those_of_their_schema() {
+        let schema = schema_of::<Common>();
+        let names: Vec<&str> =
+            schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        assert_eq!(names, COMMON);
     }
 }

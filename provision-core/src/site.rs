@@ -7,14 +7,15 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Map, Value};
-
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
 use crate::duration::Duration;
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::journal::{Orphan, Pruned};
+#[cfg(feature = "nickel")]
+use crate::located::Field;
+use crate::located::{Data, Located};
 use crate::path::HostPath;
 use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
 use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
@@ -77,6 +78,8 @@ pub struct Declaration {
     pub(crate) spans: Spans,
     /// Whether it came with others, and nobody declared it.
     pub(crate) is_companion: bool,
+    /// Whether it was validated already.
+    pub(crate) is_valid: bool,
 }
 
 /// Where a resource and its attributes were written.
@@ -84,16 +87,40 @@ pub struct Declaration {
 pub struct Spans {
     /// The resource as a whole.
     pub whole: Option<Span>,
-    /// Its attributes and what is in them, by their paths from the resource on.
-    pub parts: BTreeMap<Vec<String>, Span>,
-    /// The names of its attributes.
-    pub names: BTreeMap<String, Span>,
+    /// Its attributes.
+    attributes: Located,
 }
 
 impl Spans {
-    /// The place of an attribute, or else of what holds it.
+    /// The places of a record.
+    #[cfg(feature = "nickel")]
+    pub(crate) fn of(record: Field) -> Spans {
+        let Field { name_span, value, .. } = record;
+        Spans { whole: name_span.or_else(|| value.span.clone()), attributes: value }
+    }
+
+    /// The place of an attribute, or of what is in it, or else of what holds it.
     pub fn at(&self, path: &[String]) -> Option<&Span> {
-        (1..=path.len()).rev().find_map(|length| self.parts.get(&path[..length])).or(self.whole.as_ref())
+        let (mut nearest, mut value) = (self.whole.as_ref(), &self.attributes);
+        for step in path {
+            let (inner, span) = match &value.value {
+                Data::Array(elements) => match step.parse().ok().and_then(|index: usize| elements.get(index)) {
+                    Some(element) => (element, element.span.as_ref()),
+                    None => break,
+                },
+                _ => match value.field(step) {
+                    Some(field) => (&field.value, field.value.span.as_ref().or(field.name_span.as_ref())),
+                    None => break,
+                },
+            };
+            (value, nearest) = (inner, span.or(nearest));
+        }
+        nearest
+    }
+
+    /// Where an attribute is named.
+    fn of_name(&self, attribute: &str) -> Option<&Span> {
+        self.attributes.field(attribute)?.name_span.as_ref()
     }
 }
 
@@ -164,10 +191,10 @@ impl Declaration {
 pub struct RawDeclaration {
     /// The resource.
     pub id: ResourceId,
-    /// Its attributes, common ones included.
-    pub attributes: Map<String, Value>,
-    /// Where all of it was written.
-    pub spans: Spans,
+    /// A record of its attributes, common ones included.
+    pub attributes: Located,
+    /// Where it was written.
+    pub declared_at: Option<Span>,
 }
 
 impl Site {
@@ -187,6 +214,7 @@ impl Site {
             common: Common::default(),
             spans: Spans { whole: Some(span), ..Spans::default() },
             is_companion: false,
+            is_valid: false,
         });
         let last = self.declared.len() - 1;
         &mut self.declared[last]
@@ -215,16 +243,18 @@ impl Site {
     ) -> (Site, Vec<Diagnostic>) {
         let mut declared = Vec::new();
         let mut mistakes = Vec::new();
-        for RawDeclaration { id, attributes, spans } in declarations {
-            let built = registry.build(id.kind(), attributes).and_then(|(mut resource, common)| {
+        for RawDeclaration { id, attributes, declared_at } in declarations {
+            let built = registry.build(id.kind(), &attributes).and_then(|(mut resource, common)| {
                 let mut errors = resource.validate(&id);
                 errors.extend(mistaken_references(&mut *resource));
                 if errors.is_empty() { Ok((resource, common)) } else { Err(errors) }
             });
+            let spans = Spans { whole: declared_at, attributes };
             match built {
                 Ok(_) if broken.contains(&id) => {}
                 Ok((resource, common)) => {
-                    declared.push(Declaration { id, resource, common, spans, is_companion: false })
+                    let (is_companion, is_valid) = (false, true);
+                    declared.push(Declaration { id, resource, common, spans, is_companion, is_valid })
                 }
                 Err(mut errors) => {
                     // What is missing may be what could not be evaluated.
@@ -282,6 +312,7 @@ impl Site {
                 common: Common { notifies, ..Common::default() },
                 spans: Spans::default(),
                 is_companion: true,
+                is_valid: false,
             });
         }
     }
@@ -344,7 +375,7 @@ impl Site {
     /// that cannot be read.
     pub fn into_graph(mut self) -> Result<Graph, Diagnostics> {
         let mut diagnostics = Vec::new();
-        for declaration in &self.declared {
+        for declaration in self.declared.iter().filter(|declaration| !declaration.is_valid) {
             let Declaration { id, resource, spans, .. } = declaration;
             diagnostics.extend(resource.validate(id).into_iter().map(|error| diagnose(id, spans, error)));
         }
@@ -394,6 +425,7 @@ impl Site {
                 common: Common::default(),
                 spans: Spans::default(),
                 is_companion: true,
+                is_valid: false,
             });
         }
     }
@@ -424,7 +456,7 @@ pub(crate) fn diagnose(id: &ResourceId, spans: &Spans, error: AttributeError) ->
     } else {
         format!("{id}: `{attribute}`: {}", error.message)
     };
-    let name = error.path.first().filter(|_| error.about_name).and_then(|name| spans.names.get(name));
+    let name = error.path.first().filter(|_| error.about_name).and_then(|name| spans.of_name(name));
     let mut diagnostic = Diagnostic::error(message).at(name.or(spans.at(&error.path)).cloned(), "");
     diagnostic.help = error.help;
     diagnostic

@@ -290,7 +290,10 @@ impl Resource for File {
             let message = format!("with the mode {}, everyone may use a file that holds a secret", self.mode);
             mistakes.push(AttributeError::new("mode", message).help("such as \"0600\", or \"0640\" for its group"));
         }
-        mistakes.extend(self.written().err().into_iter().flatten());
+        // A text is what it is.
+        if self.content.is_none() {
+            mistakes.extend(self.written().err().into_iter().flatten());
+        }
         if self.source.as_deref().is_some_and(str::is_empty) {
             mistakes.push(AttributeError::new("source", "the path is empty"));
         }
@@ -311,7 +314,9 @@ impl Resource for File {
         let present = self.ensure == Ensure::Present;
         let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
         claims.extend(self.declared().claims().into_iter().filter(|_| present));
-        if let Some(copy) = access::path_of(id).and_then(|path| copy_of(&path)).ok().filter(|_| self.backup) {
+        if self.backup
+            && let Ok(copy) = access::path_of(id).and_then(|path| copy_of(&path))
+        {
             claims.push(Claim::owns(Target::Path(copy)));
         }
         claims

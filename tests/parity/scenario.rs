@@ -11,7 +11,7 @@ use provision_core::path::{HostPath, Mode};
 use provision_core::resource::ResourceId;
 use provision_core::site::{RawDeclaration, Site};
 use provision_resources::registry;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// What a host begins with, and what a site declares.
 #[derive(Clone, Debug)]
@@ -308,8 +308,8 @@ impl Scenario {
     pub fn site(&self) -> Option<Site> {
         let declarations = self.resources.iter().map(|(kind, name, attributes)| RawDeclaration {
             id: ResourceId::new(*kind, *name),
-            attributes: attributes.as_object().cloned().unwrap_or_else(Map::new),
-            spans: provision_core::site::Spans::default(),
+            attributes: attributes.clone().into(),
+            declared_at: None,
         });
         Site::from_declarations(&registry(), declarations, Default::default()).ok()
     }

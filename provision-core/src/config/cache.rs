@@ -75,11 +75,11 @@ impl EvaluationCache {
         if Sha256::digest(body)[..] != *digest {
             return Err(damaged());
         }
-        let kept: Kept = rmp_serde::from_slice(body).map_err(|_| damaged())?;
+        let kept: Kept<'_> = rmp_serde::from_slice(body).map_err(|_| damaged())?;
         Ok(kept.if_true(request.facts))
     }
 
-    fn keep(&self, entry: &str, kept: &Kept) -> Result<()> {
+    fn keep(&self, entry: &str, kept: &Kept<'_>) -> Result<()> {
         let others = self.0.list(DIRECTORY)?;
         if others.len() >= MOST_ENTRIES {
             // What is no entry of ours may stay.
@@ -98,11 +98,10 @@ fn name(request: &Request<'_>) -> Option<String> {
         SiteSource::Text { .. } => None,
     });
     let sources = sources.collect::<Option<Vec<&Path>>>().filter(|_| request.overrides.is_empty())?;
-    let types = request.types.iter().map(|described| (&described.name, &described.description, &described.schema));
     let asked = (
         (env!("CARGO_PKG_VERSION"), this_program()?),
         // The contract library is made from these.
-        types.collect::<Vec<_>>(),
+        request.types.identity(),
         sources,
         &request.import_paths,
         working_directory(),

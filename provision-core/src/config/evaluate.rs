@@ -89,10 +89,11 @@ fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
 
 fn evaluate_here(request: &Request<'_>, branches: Option<&Branches>) -> Evaluation {
     let (loaded, unreadable) = files::load(&request.sources);
-    let mut opened = open(request, &loaded, unreadable.is_empty(), branches.is_some());
+    let types = request.types.descriptions();
+    let mut opened = open(request, &types, &loaded, unreadable.is_empty(), branches.is_some());
     opened.fatal.extend(unreadable);
     let mut evaluation = if opened.fatal.is_empty() {
-        evaluate_prepared(&mut opened.session, opened.mild, request.types)
+        evaluate_prepared(&mut opened.session, opened.mild, &types)
     } else {
         opened.fatal.extend(opened.mild);
         Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
@@ -118,8 +119,14 @@ struct Opened {
 }
 
 /// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
-fn open(request: &Request<'_>, loaded: &[Loaded], complete: bool, watches_branches: bool) -> Opened {
-    let library = contracts::lenient_library(request.types);
+fn open(
+    request: &Request<'_>,
+    types: &[TypeDescription],
+    loaded: &[Loaded],
+    complete: bool,
+    watches_branches: bool,
+) -> Opened {
+    let library = contracts::lenient_library(types);
     let mut stand_ins = StandIns::default();
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut sources = Sources::default();

@@ -14,7 +14,7 @@ use crate::diagnostic::{Sources, Span};
 
 /// A sound evaluation, and what it depends on.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct Kept<'a> {
     /// Files that were read, with SHA-256 of their texts.
     files: Vec<(PathBuf, [u8; 32])>,
     /// Files that have to be there, whatever is in them.
@@ -25,20 +25,23 @@ pub(super) struct Kept {
     facts: Vec<(Vec<String>, Value)>,
     /// The texts that places point into, by name, with the number of the file that each is of.
     texts: Vec<(String, usize)>,
-    tree: Node,
+    #[serde(borrow)]
+    tree: Node<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Node(Place, Inner);
+struct Node<'a>(Place, #[serde(borrow)] Inner<'a>);
 
 #[derive(Serialize, Deserialize)]
-enum Inner {
+enum Inner<'a> {
     Null,
     Bool(bool),
     Number(Number),
-    String(String),
-    Array(Vec<Node>),
-    Record(Vec<(String, Place, Node)>),
+    String(&'a str),
+    #[serde(borrow)]
+    Array(Vec<Node<'a>>),
+    #[serde(borrow)]
+    Record(Vec<(&'a str, Place, Node<'a>)>),
 }
 
 /// The number of the text, line, column, first byte, and length.
@@ -62,10 +65,10 @@ fn is_sensitive(tree: &Located) -> bool {
         .any(|said| said.is_some_and(|said| said.value == Data::Bool(true)))
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
     /// What is to be kept of an evaluation; `None` if it is not sound, cannot be known to be true later, or holds what
     /// the site wants hidden.
-    pub(super) fn of(evaluation: &Evaluation, facts: &Value) -> Option<Kept> {
+    pub(super) fn of(evaluation: &'a Evaluation, facts: &Value) -> Option<Kept<'a>> {
         let tree = evaluation.tree.as_ref().filter(|tree| evaluation.is_sound() && !is_sensitive(tree))?;
         let Inputs { files, shadows, preferred, facts: used } = &evaluation.inputs;
         if preferred.iter().any(|path| files::is_readable(path)) || !files.keys().all(|path| files::is_file(path)) {
@@ -116,8 +119,8 @@ impl Kept {
     }
 }
 
-impl Node {
-    fn of(located: &Located, names: &[&str]) -> Node {
+impl<'a> Node<'a> {
+    fn of(located: &'a Located, names: &[&str]) -> Node<'a> {
         let place = |span: &Option<Span>| -> Place {
             let Span { file, line, column, start, end } = span.as_ref()?;
             Some((names.binary_search(&&**file).ok()?, *line, *column, *start, end - start))
@@ -126,11 +129,11 @@ impl Node {
             Data::Null => Inner::Null,
             Data::Bool(value) => Inner::Bool(*value),
             Data::Number(number) => Inner::Number(number.clone()),
-            Data::String(text) => Inner::String(text.clone()),
+            Data::String(text) => Inner::String(text),
             Data::Array(elements) => Inner::Array(elements.iter().map(|element| Node::of(element, names)).collect()),
             Data::Record(fields) => {
                 let field =
-                    |field: &Field| (field.name.clone(), place(&field.name_span), Node::of(&field.value, names));
+                    |field: &'a Field| (field.name.as_str(), place(&field.name_span), Node::of(&field.value, names));
                 Inner::Record(fields.iter().map(field).collect())
             }
         };
@@ -144,13 +147,13 @@ impl Node {
             Inner::Null => Data::Null,
             Inner::Bool(value) => Data::Bool(value),
             Inner::Number(number) => Data::Number(number),
-            Inner::String(text) => Data::String(text),
+            Inner::String(text) => Data::String(text.to_owned()),
             Inner::Array(elements) => {
                 Data::Array(elements.into_iter().map(|element| element.located(names)).collect::<Option<_>>()?)
             }
             Inner::Record(fields) => {
-                let field = |(name, place, value): (String, Place, Node)| {
-                    Some(Field { name, name_span: span(place, names)?, value: value.located(names)? })
+                let field = |(name, place, value): (&str, Place, Node<'_>)| {
+                    Some(Field { name: name.to_owned(), name_span: span(place, names)?, value: value.located(names)? })
                 };
                 Data::Record(fields.into_iter().map(field).collect::<Option<_>>()?)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use semver::{Version, VersionReq};
 use serde_json::Map;
@@ -14,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
 use crate::registry::{Registry, SitePolicy};
 use crate::resource::ResourceId;
-use crate::site::{RawDeclaration, Site, Spans};
+use crate::site::{RawDeclaration, Site};
 
 /// What a site is made from.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +37,9 @@ pub struct Input {
 /// # Errors
 /// Everything that is wrong with the site, each mistake with its place.
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
-    let types = registry.descriptions();
     let facts = serde_json::to_value(facts).unwrap_or_default();
     let Input { sources, overrides, import_paths, branches, cache } = input;
-    let request = Request { sources, overrides, import_paths, facts: &facts, types: &types };
+    let request = Request { sources, overrides, import_paths, facts: &facts, types: registry };
     let evaluation = match (&branches, &cache) {
         (Some(branches), _) => evaluate_noting(&request, branches),
         (None, Some(cache)) => cache.evaluate(&request),
@@ -50,11 +50,11 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
         return Err(Diagnostics { list: diagnostics, sources });
     };
     diagnostics.extend(version_mismatch(&tree));
-    let (site, mistakes) = Site::assemble(registry, declarations(&tree), broken_resources(&broken), sources.clone());
+    let (policy, (tests, test_host)) = (policy(&tree), tests_of_site::of(&tree));
+    let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        let (tests, test_host) = tests_of_site::of(&tree);
-        return Ok(site.with_policy(policy(&tree)).with_tests(tests, test_host));
+        return Ok(site.with_policy(policy).with_tests(tests, test_host));
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {
@@ -106,53 +106,21 @@ fn broken_resources(paths: &[Vec<String>]) -> BTreeSet<ResourceId> {
         .collect()
 }
 
-fn declarations(tree: &Located) -> Vec<RawDeclaration> {
-    let kinds = tree.get("resources").map(Located::fields).unwrap_or_default();
-    let all = kinds.iter().flat_map(|kind| kind.value.fields().iter().map(move |resource| (kind, resource)));
-    all.map(|(kind, resource)| {
-        let fields = resource.value.fields().iter();
-        let attributes = fields.map(|attribute| (attribute.name.clone(), attribute.value.to_json())).collect();
-        let spans = spans_of(resource);
-        RawDeclaration { id: ResourceId::new(kind.name.as_str(), resource.name.as_str()), attributes, spans }
+fn declarations(tree: Located) -> impl Iterator<Item = RawDeclaration> {
+    let kinds =
+        fields_of(tree).filter(|field| field.name == "resources").flat_map(|resources| fields_of(resources.value));
+    kinds.flat_map(|kind| {
+        let type_name: Arc<str> = kind.name.into();
+        fields_of(kind.value).map(move |resource| {
+            let id = ResourceId::new(type_name.clone(), resource.name);
+            let declared_at = resource.name_span.or_else(|| resource.value.span.clone());
+            RawDeclaration { id, attributes: resource.value, declared_at }
+        })
     })
-    .collect()
 }
 
-/// Where a record and what is in it were written.
-pub(super) fn spans_of(record: &Field) -> Spans {
-    let mut spans = Spans { whole: record.name_span.clone().or(record.value.span.clone()), ..Spans::default() };
-    for field in record.value.fields() {
-        spans.names.extend(field.name_span.clone().map(|span| (field.name.clone(), span)));
-        let path = vec![field.name.clone()];
-        if let Some(span) = field.value.span.clone().or(field.name_span.clone()) {
-            spans.parts.insert(path.clone(), span);
-        }
-        collect_spans(&field.value, path, &mut spans);
-    }
-    spans
-}
-
-fn collect_spans(value: &Located, path: Vec<String>, spans: &mut Spans) {
-    let mut keep = |value: &Located, key: String, span: Option<crate::diagnostic::Span>| {
-        let mut path = path.clone();
-        path.push(key);
-        if let Some(span) = span {
-            spans.parts.insert(path.clone(), span);
-        }
-        collect_spans(value, path, spans);
-    };
-    match &value.value {
-        Data::Array(elements) => {
-            elements
-                .iter()
-                .enumerate()
-                .for_each(|(index, element)| keep(element, index.to_string(), element.span.clone()));
-        }
-        Data::Record(fields) => {
-            for field in fields {
-                keep(&field.value, field.name.clone(), field.value.span.clone().or(field.name_span.clone()));
-            }
-        }
-        _ => {}
-    }
+/// The fields of a record; none of anything else.
+fn fields_of(located: Located) -> impl Iterator<Item = Field> {
+    let fields = if let Data::Record(fields) = located.value { fields } else { Vec::new() };
+    fields.into_iter()
 }

@@ -19,7 +19,6 @@ mod files;
 mod inputs;
 mod kept;
 mod load;
-mod located;
 mod overrides;
 mod places;
 mod prepare;
@@ -43,9 +42,9 @@ pub use cache::EvaluationCache;
 pub use contracts::contract_library;
 pub use evaluate::{evaluate, evaluate_noting};
 pub use load::{Input, load};
-pub use located::{Data, Field, Located, Step};
 
-use crate::registry::TypeDescription;
+pub use crate::located::{Data, Field, Located, Step};
+use crate::registry::{DescribeTypes, TypeDescription};
 
 /// One file of a site, or a text that stands for one.
 #[derive(Clone, Debug)]
@@ -83,7 +82,7 @@ pub struct Request<'a> {
     /// What is known of the host: visible as `facts` in the site and in every file that it imports.
     pub facts: &'a serde_json::Value,
     /// The resource types that the `Site` contract admits.
-    pub types: &'a [TypeDescription],
+    pub types: &'a dyn DescribeTypes,
 }
 
 /// What came of an evaluation.

@@ -6,8 +6,8 @@
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::journal::Retention;
 
-use super::located::{Data, Field, Located};
 use super::tests_of_site as tests;
+use super::{Data, Field, Located};
 use crate::site::StartingState;
 
 /// The fields of a site.

@@ -8,9 +8,8 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::registry::explain;
 use crate::site::{SiteTest, Spans, StartingState, TestCase};
 
-use super::load::spans_of;
-use super::located::{Data, Field, Located, Step};
 use super::shape::unlike;
+use super::{Data, Field, Located, Step};
 
 /// Says what is wrong with the tests of a site, and takes those out.
 pub(super) fn check_all(field: &mut Field, diagnostics: &mut Vec<Diagnostic>) -> bool {
@@ -89,11 +88,11 @@ pub(super) fn of(tree: &Located) -> (Vec<SiteTest>, (StartingState, Spans)) {
     let tests = tree.get("tests").map(Located::fields).unwrap_or_default();
     let tests = tests.iter().filter_map(|test| {
         let case = serde_json::from_value(test.value.to_json()).ok()?;
-        Some(SiteTest { name: test.name.clone(), case, spans: spans_of(test) })
+        Some(SiteTest { name: test.name.clone(), case, spans: Spans::of(test.clone()) })
     });
     let host = tree.field("test_host").and_then(|host| {
         let state = serde_json::from_value(host.value.to_json()).ok()?;
-        Some((state, spans_of(host)))
+        Some((state, Spans::of(host.clone())))
     });
     (tests.collect(), host.unwrap_or_default())
 }

@@ -9,8 +9,8 @@ use nickel_lang_core::term::record::Field as NickelField;
 use crate::diagnostic::{Diagnostic, Span};
 
 use super::failures::{Merged, path_text, unfit};
-use super::located::{Data, Field, Located};
 use super::session::Session;
+use super::{Data, Field, Located};
 
 /// A site is nested about five deep. What is deeper than this is a record that contains itself.
 const MAX_DEPTH: usize = 100;

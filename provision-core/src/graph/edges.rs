@@ -9,11 +9,11 @@ use crate::diagnostic::Diagnostic;
 use crate::path::HostPath;
 use crate::resource::{Hold, ResourceId, Target};
 
-/// For each node, what comes before it because the site says so.
+/// For each node, what comes before it because the site says so. What is idle is declared, and takes no part.
 pub(super) fn declared(
     nodes: &[Node],
     index: &HashMap<ResourceId, usize>,
-    known: &BTreeSet<ResourceId>,
+    idle: &BTreeSet<ResourceId>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Vec<Edge>> {
     let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); nodes.len()];
@@ -28,12 +28,13 @@ pub(super) fn declared(
         ];
         for (attribute, ids, reason) in lists {
             for (place, id) in ids.iter().enumerate() {
-                if !known.contains(id) {
-                    diagnostics.push(unknown_reference(node, attribute, place, id, known));
+                let Some(other) = index.get(id) else {
+                    if !idle.contains(id) {
+                        let known = index.keys().chain(idle).collect();
+                        diagnostics.push(unknown_reference(node, attribute, place, id, &known));
+                    }
                     continue;
-                }
-                // Known and without a node: it does not take part, so it orders nothing.
-                let Some(other) = index.get(id) else { continue };
+                };
                 let span = node.spans.at(&[attribute.to_owned(), place.to_string()]).cloned();
                 let (from, to) = match reason {
                     Reason::Before | Reason::Notifies => (number, *other),
@@ -48,11 +49,18 @@ pub(super) fn declared(
 
 /// Adds what follows from claims: a path after the directory above it, a file after its owner, and so on.
 pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold)>, edges: &mut [Vec<Edge>]) {
+    let of_paths = owners.iter().filter_map(|(target, owner)| match target {
+        Target::Path(path) => Some((path.as_str(), *owner)),
+        _ => None,
+    });
+    let of_paths: HashMap<&str, (usize, Hold)> = of_paths.collect();
     for (number, node) in nodes.iter().enumerate() {
         for claim in &node.claims {
             let holder = match (&claim.target, claim.hold) {
-                (Target::Path(path), Hold::Owns | Hold::Removes) => above(path, owners),
-                (Target::Path(path), Hold::Needs) => owners.get(&claim.target).copied().or_else(|| above(path, owners)),
+                (Target::Path(path), Hold::Owns | Hold::Removes) => above(path, &of_paths),
+                (Target::Path(path), Hold::Needs) => {
+                    owners.get(&claim.target).copied().or_else(|| above(path, &of_paths))
+                }
                 (_, Hold::Needs | Hold::Precedes) => owners.get(&claim.target).copied(),
                 _ => None,
             };
@@ -92,6 +100,6 @@ fn belongs_to(node: &Node, other: usize, owners: &HashMap<&Target, (usize, Hold)
 }
 
 /// Who owns the nearest directory above a path.
-fn above(path: &HostPath, owners: &HashMap<&Target, (usize, Hold)>) -> Option<(usize, Hold)> {
-    path.ancestors().find_map(|directory| owners.get(&Target::Path(directory)).copied())
+fn above(path: &HostPath, owners: &HashMap<&str, (usize, Hold)>) -> Option<(usize, Hold)> {
+    path.ancestor_texts().find_map(|directory| owners.get(directory).copied())
 }

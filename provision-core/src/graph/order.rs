@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
 
 use super::{Edge, Node, Ring};
 use crate::resource::Stage;
@@ -111,23 +112,24 @@ pub(super) fn order(nodes: &mut [Node], edges: &[Vec<Edge>]) -> Vec<usize> {
         let earliest = successors[*node].iter().map(|next| nodes[*next].stage).min();
         nodes[*node].stage = nodes[*node].stage.min(earliest.unwrap_or(Stage::Commands));
     }
-    let units = contract(nodes, &any);
+    let nodes: &[Node] = nodes;
+    let (sorted, units) = contract(nodes, any);
     let mut unit_of = vec![0; nodes.len()];
     for (unit, members) in units.iter().enumerate() {
-        members.iter().for_each(|node| unit_of[*node] = unit);
+        sorted[members.clone()].iter().for_each(|node| unit_of[*node] = unit);
     }
     let mut waiting = vec![0usize; units.len()];
     for (to, before) in edges.iter().enumerate() {
         waiting[unit_of[to]] += before.iter().filter(|edge| unit_of[edge.from] != unit_of[to]).count();
     }
     let key = |unit: usize| {
-        let first = &nodes[units[unit][0]];
-        Reverse((first.stage, first.id.name().to_owned(), first.id.kind().to_owned(), unit))
+        let first = &nodes[sorted[units[unit].start]];
+        Reverse((first.stage, first.id.name(), first.id.kind(), unit))
     };
     let mut ready: BinaryHeap<_> = (0..units.len()).filter(|unit| waiting[*unit] == 0).map(key).collect();
     let mut due = Vec::with_capacity(nodes.len());
     while let Some(Reverse((_, _, _, unit))) = ready.pop() {
-        for node in &units[unit] {
+        for node in &sorted[units[unit].clone()] {
             due.push(*node);
             for next in &successors[*node] {
                 let next = unit_of[*next];
@@ -178,27 +180,19 @@ fn batch_packages(nodes: &mut [Node], edges: &[Vec<Edge>], any: &[usize]) {
     }
 }
 
-/// The units of the order: a batch of packages is one, everything else stands alone. Members keep the edges' order.
-fn contract(nodes: &[Node], any: &[usize]) -> Vec<Vec<usize>> {
-    let mut units: Vec<Vec<usize>> = Vec::new();
-    let mut batches: Vec<Option<usize>> = Vec::new();
-    let mut sorted: Vec<usize> = any.to_vec();
+/// The units of the order, as stretches of all nodes: a batch of packages is one, everything else stands alone. Members
+/// keep the edges' order.
+fn contract(nodes: &[Node], any: Vec<usize>) -> (Vec<usize>, Vec<Range<usize>>) {
+    let mut sorted = any;
     // Topological order is kept among package resources that have edges; names decide among the others.
     sorted.sort_by_key(|node| nodes[*node].batch);
-    for node in sorted {
-        match nodes[node].batch {
-            Some(batch) => {
-                if batches.len() <= batch {
-                    batches.resize(batch + 1, None);
-                }
-                let unit = *batches[batch].get_or_insert_with(|| {
-                    units.push(Vec::new());
-                    units.len() - 1
-                });
-                units[unit].push(node);
-            }
-            None => units.push(vec![node]),
+    let mut units: Vec<Range<usize>> = Vec::with_capacity(sorted.len());
+    for (place, node) in sorted.iter().enumerate() {
+        let batch = nodes[*node].batch;
+        match units.last_mut() {
+            Some(unit) if batch.is_some() && nodes[sorted[unit.start]].batch == batch => unit.end = place + 1,
+            _ => units.push(place..place + 1),
         }
     }
-    units
+    (sorted, units)
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::HashMap;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::image::{After, Before, Keeper, Was, names};
@@ -118,18 +120,29 @@ impl Orphan {
     }
 }
 
+/// Only for whom something was made: most runs ask no more.
+#[derive(Default, Deserialize)]
+struct Ids {
+    entries: HashMap<ResourceId, IgnoredAny>,
+}
+
+/// What is in a ledger; nothing if there is none.
+fn parse<'a, T: Default + Deserialize<'a>>(bytes: Option<&'a [u8]>) -> Result<T> {
+    let Some(bytes) = bytes else { return Ok(T::default()) };
+    let read = log::read(bytes).and_then(|log| match log.records.into_iter().next() {
+        Some(ledger) => Ok(ledger),
+        None => Err(Error::new(ErrorKind::Damaged, "it is cut off")),
+    });
+    read.while_doing(|| "reading what was made on this host").map_err(|error| {
+        error.with_hint(
+            "remove the file `ledger` of the journal to go on; what was made so far is then not removed later",
+        )
+    })
+}
+
 impl Ledger {
     pub(super) fn read(store: &dyn StateStore) -> Result<Ledger> {
-        let Some(bytes) = store.read(NAME)? else { return Ok(Ledger::default()) };
-        let read = log::read::<Ledger>(&bytes).and_then(|log| match log.records.into_iter().next() {
-            Some(ledger) => Ok(ledger),
-            None => Err(Error::new(ErrorKind::Damaged, "it is cut off")),
-        });
-        read.while_doing(|| "reading what was made on this host").map_err(|error| {
-            error.with_hint(
-                "remove the file `ledger` of the journal to go on; what was made so far is then not removed later",
-            )
-        })
+        parse(store.read(NAME)?.as_deref())
     }
 
     fn write(&self, store: &dyn StateStore) -> Result<()> {
@@ -287,11 +300,14 @@ impl Journal {
     /// # Errors
     /// As [`ledger`](Journal::ledger), or the key of the host cannot be read.
     pub fn orphans(&self, declared: &BTreeSet<ResourceId>) -> Result<Vec<Orphan>> {
-        let mut orphans = self.ledger()?.orphans(declared);
-        if !orphans.is_empty() {
-            let key = self.key()?.map(Arc::new);
-            orphans.iter_mut().for_each(|orphan| orphan.key.clone_from(&key));
+        let bytes = self.store.read(NAME)?;
+        let Ids { entries } = parse(bytes.as_deref())?;
+        if entries.keys().all(|id| declared.contains(id)) {
+            return Ok(Vec::new());
         }
+        let key = self.key()?.map(Arc::new);
+        let mut orphans = parse::<Ledger>(bytes.as_deref())?.orphans(declared);
+        orphans.iter_mut().for_each(|orphan| orphan.key.clone_from(&key));
         Ok(orphans)
     }
 

@@ -4,8 +4,7 @@
 //! the SHA-256 of the digits of the line before and of this record. So a changed byte, and a line that is missing or in
 //! another place, are noticed; a last line that was never written to its end is known from one that was damaged.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +36,7 @@ pub(super) struct Log<T> {
 ///
 /// # Errors
 /// A line is damaged; the message says which.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Log<T>> {
+pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Log<T>> {
     let mut log = Log { records: Vec::new(), last: START.to_owned(), whole: 0 };
     while log.whole < bytes.len() {
         let rest = &bytes[log.whole..];

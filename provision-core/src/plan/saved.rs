@@ -21,7 +21,7 @@ use crate::journal::{HostKey, Journal, Owed};
 use crate::path::HostPath;
 use crate::registry::{Common, Registry, SitePolicy};
 use crate::resource::ResourceId;
-use crate::site::{RawDeclaration, Site, Spans};
+use crate::site::{RawDeclaration, Site};
 
 const FORMAT: &str = "provision-plan";
 const VERSION: u32 = 1;
@@ -185,8 +185,8 @@ impl SavedPlan {
             }
             RawDeclaration {
                 id: declared.id.clone(),
-                attributes,
-                spans: Spans { whole: declared.declared_at.clone(), ..Spans::default() },
+                attributes: Value::Object(attributes).into(),
+                declared_at: declared.declared_at.clone(),
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());

@@ -132,6 +132,7 @@ impl ErasedCase {
                 common: Common::default(),
                 spans: Spans::default(),
                 is_companion: false,
+                is_valid: false,
             });
             sources.extend(case.sources.clone());
         }

@@ -83,7 +83,7 @@ fn with(needed: &Map<String, Value>, attribute: &str, value: Value) -> Map<Strin
 
 /// The numbers of the values that the contract refuses, told by the lines of what it refuses.
 fn refused_by_contract(
-    types: &[TypeDescription],
+    types: &Vec<TypeDescription>,
     name: &str,
     attribute: &str,
     needed: &Map<String, Value>,

@@ -1,11 +1,14 @@
 //! Values that know the place that gave them.
 
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
+use serde::de::{Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
 use crate::diagnostic::Span;
 
 /// A value of the site, with the place that gave it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Located {
     /// The value.
     pub value: Data,
@@ -15,9 +18,10 @@ pub struct Located {
 }
 
 /// Plain data. An enum tag is the string of its name.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Data {
     /// Nothing.
+    #[default]
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -149,9 +153,103 @@ impl Located {
     }
 }
 
+impl From<Value> for Located {
+    /// The same data, of which nobody knows where it was written.
+    fn from(value: Value) -> Located {
+        let value = match value {
+            Value::Null => Data::Null,
+            Value::Bool(value) => Data::Bool(value),
+            Value::Number(number) => Data::Number(number),
+            Value::String(text) => Data::String(text),
+            Value::Array(elements) => Data::Array(elements.into_iter().map(Located::from).collect()),
+            Value::Object(fields) => {
+                let field = |(name, value): (String, Value)| Field { name, name_span: None, value: value.into() };
+                Data::Record(fields.into_iter().map(field).collect())
+            }
+        };
+        Located { value, span: None }
+    }
+}
+
+/// Why data is not of a type. It does not say where in the data.
+pub(crate) type Unfit = serde::de::value::Error;
+
+impl<'de> IntoDeserializer<'de, Unfit> for &'de Located {
+    type Deserializer = &'de Located;
+    fn into_deserializer(self) -> &'de Located {
+        self
+    }
+}
+
+/// As `serde_json::Value` does it.
+impl<'de> Deserializer<'de> for &'de Located {
+    type Error = Unfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        match &self.value {
+            Data::Null => visitor.visit_unit(),
+            Data::Bool(value) => visitor.visit_bool(*value),
+            Data::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => visitor.visit_u64(number),
+                (None, Some(number)) => visitor.visit_i64(number),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Data::String(text) => visitor.visit_borrowed_str(text),
+            Data::Array(elements) => SeqDeserializer::new(elements.iter()).deserialize_any(visitor),
+            Data::Record(fields) => entries(fields.iter()).deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        match self.value {
+            Data::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Unfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        match &self.value {
+            Data::String(tag) => tag.as_str().into_deserializer().deserialize_enum(name, variants, visitor),
+            Data::Record(fields) if fields.len() == 1 => {
+                MapAccessDeserializer::new(entries(fields.iter())).deserialize_enum(name, variants, visitor)
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+type Entry<'de> = (&'de str, &'de Located);
+
+/// Fields as a map that a type is read from.
+pub(crate) fn entries<'de>(
+    fields: impl Iterator<Item = &'de Field>,
+) -> MapDeserializer<'de, impl Iterator<Item = Entry<'de>>, Unfit> {
+    MapDeserializer::new(fields.map(|field| (field.name.as_str(), &field.value)))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
     use super::*;
+    use crate::resource::ResourceId;
 
     fn string(text: &str, at: usize) -> Located {
         let span = Some(Span::locate("site.ncl", "0123456789", at, at + 1));
@@ -179,5 +277,54 @@ mod tests {
         tree.span = Some(Span::locate("site.ncl", "0123456789", 0, 9));
         assert_eq!(tree.span_at(["inner", "name"]).map(|span| span.start), Some(3));
         assert_eq!(tree.span_at(["inner", "absent"]).map(|span| span.start), Some(0));
+    }
+
+    /// A type is read from it as from JSON.
+    #[test]
+    fn every_kind_of_data_is_read_as_from_json() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Inner {
+            list: Vec<u8>,
+            tuple: (i64, f64, char),
+            map: BTreeMap<String, Option<bool>>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Tagged {
+            Unit,
+            Newtype(u16),
+            Struct { a: bool },
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct All {
+            inner: Inner,
+            tags: Vec<Tagged>,
+            any: Value,
+            unit: (),
+            id: ResourceId,
+        }
+        let value = json!({
+            "inner": { "list": [1, 255], "tuple": [-1, 2.5, "ü"], "map": { "no": null, "yes": true } },
+            "tags": ["unit", { "newtype": 3 }, { "struct": { "a": true } }],
+            "any": { "z": [null, -3, 1.5, u64::MAX], "a": {} },
+            "unit": null,
+            "id": "file:/etc/motd",
+        });
+        let located = Located::from(value.clone());
+        assert_eq!(located.to_json(), value);
+        assert_eq!(All::deserialize(&located).unwrap(), All::deserialize(&value).unwrap());
+        for (wrong, what) in [
+            (json!({ "list": [256], "tuple": [1, 2, "x"], "map": {} }), "a number too large"),
+            (json!({ "list": [], "tuple": [1, 2, "x"], "map": {}, "other": 1 }), "an unknown field"),
+            (json!({ "list": {}, "tuple": [1, 2, "x"], "map": {} }), "a map for a list"),
+            (json!({ "list": [], "tuple": [1, 2, "x", 4], "map": {} }), "a tuple too long"),
+        ] {
+            assert!(
+                Inner::deserialize(&wrong).is_err() && Inner::deserialize(&Located::from(wrong)).is_err(),
+                "{what}"
+            );
+        }
+        assert!(Tagged::deserialize(&Located::from(json!({ "unit": null, "newtype": 1 }))).is_err());
     }
 }
