@@ -184,8 +184,14 @@ pub trait HostView: Send + Sync {
         None
     }
 
+    /// The same host, for many looks in a short time: it may keep open what it came by, and see for itself nothing of what
+    /// is moved meanwhile. `None` if there is nothing to gain from looking at several things at once.
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        None
+    }
+
     /// A hint of what will be looked at, so that a host may look at all of it at once.
-    fn prefetch(&self, claims: &[Claim]) {
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         let _ = claims;
     }
 }
@@ -284,7 +290,7 @@ pub trait Platform: Send + Sync {
     /// Told after every effect on the host, of whatever kind, so that nothing stale is remembered.
     fn forget(&self, effect: &Effect);
     /// See [`HostView::prefetch`].
-    fn prefetch(&self, claims: &[Claim]);
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>);
 }
 
 /// What lies at a path.

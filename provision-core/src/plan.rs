@@ -3,6 +3,7 @@
 //! A plan is made by running `apply` of every resource, in order, against an [`Overlay`] that records the effects.
 //! [`Planned::apply`] performs those effects.
 
+mod ahead;
 mod change;
 mod packages;
 mod saved;
@@ -21,7 +22,9 @@ use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState}
 use crate::journal::{HostKey, Made, Orphan, Owed, relied_on};
 use crate::moment::Moment;
 use crate::path::HostPath;
-use crate::resource::{Claim, DynState, ResourceId};
+use crate::resource::{DynState, ResourceId};
+
+use ahead::Foresight;
 
 pub use change::Change;
 pub use saved::{ReliedOn, SavedPlan};
@@ -216,12 +219,13 @@ impl Graph {
     /// A selector names nothing.
     pub fn plan(&self, host: &dyn HostView, options: &PlanOptions) -> Result<Planned<'_>> {
         let nodes = select::select(self, &options.only)?;
-        let claims: Vec<Claim> = nodes.iter().flat_map(|node| self.nodes[*node].claims.iter().cloned()).collect();
-        host.prefetch(&claims);
+        let chosen: Vec<&Node> = nodes.iter().map(|node| &self.nodes[*node]).collect();
+        host.prefetch(&mut chosen.iter().flat_map(|node| &node.claims));
         let mut planner = Planner {
             graph: self,
             base: host,
             overlay: Overlay::new(host),
+            foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
             owed: &options.owed,
             steps: Vec::with_capacity(nodes.len()),
@@ -273,6 +277,8 @@ struct Planner<'a> {
     graph: &'a Graph,
     base: &'a dyn HostView,
     overlay: Overlay<&'a dyn HostView>,
+    /// For each step what was seen before its turn.
+    foreseen: Vec<Option<Foresight>>,
     owed: &'a [Owed],
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
@@ -317,7 +323,7 @@ impl Planner<'_> {
             step.verdict = Verdict::Skipped { because: impossible.id.clone() };
         } else {
             self.overlay.take_doubts();
-            let decision = decide(node, &self.overlay);
+            let decision = self.decide(node);
             step.assumes = self.overlay.take_doubts();
             match decision {
                 Ok(decision) => {
@@ -344,6 +350,16 @@ impl Planner<'_> {
         self.note_order(&step);
         self.steps.push(step);
         self.states.push(states);
+    }
+
+    /// Decides from what was seen before, unless the steps before this one may have changed that.
+    fn decide(&mut self, node: &Node) -> Result<Decision> {
+        let foreseen = self.foreseen[self.steps.len()].take();
+        let foreseen = foreseen.filter(|seen| self.overlay.leaves_alone(&seen.paths));
+        match foreseen {
+            Some(Foresight { states, .. }) => bring_about(node, states, &self.overlay),
+            None => decide(node, &self.overlay),
+        }
     }
 
     /// What no edge says, and yet the plan rests on. Two resources may need the same directory, which only the first of them
@@ -414,6 +430,11 @@ pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host:
 fn decide<H: HostView>(node: &Node, overlay: &Overlay<H>) -> Result<Decision> {
     let now = node.resource.check(&node.id, overlay)?;
     let want = node.resource.plan(&node.id, &now)?;
+    bring_about(node, (now, want), overlay)
+}
+
+/// Finds what leads from one state to the other.
+fn bring_about<H: HostView>(node: &Node, (now, want): (DynState, DynState), overlay: &Overlay<H>) -> Result<Decision> {
     if now != want {
         let applied = node.resource.apply(&node.id, &now, &want, overlay);
         let effects = overlay.take_recorded();

@@ -196,7 +196,7 @@ impl Platform for Debian {
         }
     }
 
-    fn prefetch(&self, claims: &[Claim]) {
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         let mut memory = self.memory();
         for claim in claims {
             match &claim.target {

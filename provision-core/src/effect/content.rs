@@ -35,6 +35,11 @@ impl Content {
         Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: true }))
     }
 
+    /// Bytes that nobody else needs.
+    pub(crate) fn owned(bytes: Box<[u8]>) -> Content {
+        Content(Arc::new(Bytes { bytes, sensitive: false }))
+    }
+
     /// Whether it must not be shown.
     pub fn is_sensitive(&self) -> bool {
         self.0.sensitive
@@ -53,7 +58,7 @@ impl Content {
 
 impl<T: AsRef<[u8]>> From<T> for Content {
     fn from(bytes: T) -> Content {
-        Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: false }))
+        Content::owned(bytes.as_ref().into())
     }
 }
 

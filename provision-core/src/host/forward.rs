@@ -1,21 +1,24 @@
 //! [`forward_view!`](crate::forward_view): the view of a host that wraps another.
 
 /// Asks another host everything, for a host that wraps it: `forward_view!(self => self.host)` is the body of its
-/// `impl HostView`.
+/// `impl HostView`. `forward_view!(but files: self => self.host)` leaves `metadata` and `read` to the host itself.
 #[macro_export]
 macro_rules! forward_view {
     ($me:ident => $other:expr) => {
         fn metadata(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileMetadata>> {
             ($other).metadata(path)
         }
+        fn read(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Content>> {
+            ($other).read(path)
+        }
+        $crate::forward_view!(but files: $me => $other);
+    };
+    (but files: $me:ident => $other:expr) => {
         fn attributes(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileAttributes>> {
             ($other).attributes(path)
         }
         fn copy_out(&$me, path: &$crate::path::HostPath, to: &mut dyn std::io::Write) -> $crate::error::Result<Option<u64>> {
             ($other).copy_out(path, to)
-        }
-        fn read(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Content>> {
-            ($other).read(path)
         }
         fn read_link(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
             ($other).read_link(path)
@@ -74,7 +77,7 @@ macro_rules! forward_view {
         fn modelled_units(&$me) -> Option<&dyn $crate::host::ModelledUnits> {
             ($other).modelled_units()
         }
-        fn prefetch(&$me, claims: &[$crate::resource::Claim]) {
+        fn prefetch(&$me, claims: &mut dyn Iterator<Item = &$crate::resource::Claim>) {
             ($other).prefetch(claims)
         }
     };

@@ -6,6 +6,7 @@ mod change;
 mod clock;
 mod command;
 mod confined;
+mod glance;
 mod locked;
 mod perform;
 mod remove;
@@ -266,14 +267,8 @@ impl HostView for LocalHost {
         let found = self.system.root.metadata(path).while_doing(|| format!("looking at {path}"))?;
         let Some(raw) = found else { return Ok(None) };
         let accounts = self.accounts()?;
-        let name = |known: Option<&str>, number: u32| match known {
-            Some(name) => name.to_owned(),
-            None if number == 0 => "root".to_owned(),
-            None => number.to_string(),
-        };
-        let owner = name(accounts.user_name(raw.uid), raw.uid);
-        let group = name(accounts.group_name(raw.gid), raw.gid);
-        Ok(Some(raw.named(owner, group)))
+        let (owner, group) = (raw.owner(&accounts), raw.group(&accounts));
+        Ok(Some(raw.owned_by(owner, group)))
     }
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
         self.system.root.attributes(path).while_doing(|| format!("looking at {path}"))
@@ -335,7 +330,10 @@ impl HostView for LocalHost {
     fn now(&self) -> Moment {
         clock::now()
     }
-    fn prefetch(&self, claims: &[Claim]) {
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        Some(Box::new(glance::Glance::new(self).ok()?))
+    }
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         self.platform.prefetch(claims);
     }
 }

@@ -86,6 +86,21 @@ impl<H: HostView> Overlay<H> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the host beneath is still as it was found, as far as these paths go.
+    pub(crate) fn leaves_alone(&self, paths: &[HostPath]) -> bool {
+        {
+            let model = self.model();
+            if !model.changed {
+                return true;
+            }
+            // What nobody can foresee may be anywhere, and owners may have other names by now.
+            if !model.opaque.is_empty() || model.accounts.is_some() {
+                return false;
+            }
+        }
+        paths.iter().all(|path| self.real(path).is_ok_and(|real| self.modelled(&real, |_| ()).is_none()))
+    }
+
     /// Notes that something was not found, which may change.
     fn doubt(&self, about: impl FnOnce() -> String) {
         let mut model = self.model();
@@ -308,7 +323,7 @@ impl<H: HostView> HostView for Overlay<H> {
         if self.is_simulated() { Some(self) } else { None }
     }
 
-    fn prefetch(&self, claims: &[Claim]) {
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         self.base.prefetch(claims);
     }
 }

@@ -239,7 +239,7 @@ impl HostRecord {
             .iter()
             .map(|name| crate::resource::Claim::owns(crate::resource::Target::Unit(name.clone())))
             .collect();
-        host.prefetch(&claims);
+        host.prefetch(&mut claims.iter());
         for name in names {
             let unit = host.unit(&name)?;
             if unit.exists() {

@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode as Permissions, SFlag, fstat};
 
 use crate::effect::{Access, Content};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, FileMetadata};
+use crate::host::{Accounts, FileKind, FileMetadata};
 use crate::path::{HostPath, Mode};
 
 /// The largest file that is held in memory, in bytes. A user can give a file any size without filling it.
@@ -37,7 +37,7 @@ pub(super) struct RawMetadata {
 }
 
 impl RawMetadata {
-    fn new(stat: &FileStat) -> RawMetadata {
+    pub(super) fn new(stat: &FileStat) -> RawMetadata {
         RawMetadata {
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -50,9 +50,27 @@ impl RawMetadata {
         }
     }
 
-    pub(super) fn named(self, owner: String, group: String) -> FileMetadata {
+    /// Its owner, by name where there is one.
+    pub(super) fn owner(&self, accounts: &Accounts) -> String {
+        named(accounts.user_name(self.uid), self.uid)
+    }
+
+    /// Its group, by name where there is one.
+    pub(super) fn group(&self, accounts: &Accounts) -> String {
+        named(accounts.group_name(self.gid), self.gid)
+    }
+
+    pub(super) fn owned_by(self, owner: String, group: String) -> FileMetadata {
         let access = Access { owner, group, mode: self.mode };
         FileMetadata { kind: self.kind, access, size: self.size, device: self.device, links: self.links }
+    }
+}
+
+fn named(known: Option<&str>, number: u32) -> String {
+    match known {
+        Some(name) => name.to_owned(),
+        None if number == 0 => "root".to_owned(),
+        None => number.to_string(),
     }
 }
 
@@ -168,7 +186,7 @@ impl Root {
                 format!("it has {size} bytes, too many to be read at once"),
             ));
         }
-        Ok(Some(bytes.into()))
+        Ok(Some(Content::owned(bytes.into())))
     }
 
     /// Hands over the bytes of a file piece by piece, and says how many there were.

@@ -1,0 +1,143 @@
+//! Looking ahead: what needs nothing but files is looked at before it is its turn, by as many threads as there are
+//! processors. What was seen counts only where the model of the host still says the same.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::effect::{Command, Content, Output, PackageTransaction};
+use crate::error::{Error, Result};
+use crate::graph::Node;
+use crate::host::{
+    Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
+    TransactionPreview, UnitState, User,
+};
+use crate::moment::Moment;
+use crate::path::HostPath;
+use crate::resource::DynState;
+
+/// How many resources a thread takes at a time.
+const PORTION: usize = 64;
+
+/// What was found and what is wanted, before it was the turn of a resource.
+pub(super) struct Foresight {
+    pub(super) states: (DynState, DynState),
+    /// Where was looked.
+    pub(super) paths: Vec<HostPath>,
+}
+
+/// Looks at all of these resources; `None` for one that needs more than files and accounts, or fails.
+pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight>> {
+    let found: Vec<OnceLock<Foresight>> = nodes.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let Some(view) = host.at_a_glance() else { return };
+        loop {
+            let first = next.fetch_add(PORTION, Ordering::Relaxed);
+            let last = nodes.len().min(first + PORTION);
+            for number in first..last {
+                if let Some(foresight) = foresee(nodes[number], &*view) {
+                    let _ = found[number].set(foresight);
+                }
+            }
+            if last <= first {
+                return;
+            }
+        }
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let others = processors.min(nodes.len().div_ceil(PORTION)).saturating_sub(1);
+    std::thread::scope(|scope| {
+        (0..others).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    found.into_iter().map(OnceLock::into_inner).collect()
+}
+
+fn foresee(node: &Node, host: &dyn HostView) -> Option<Foresight> {
+    let noted = Noted { host, paths: Mutex::default() };
+    let now = node.resource.check(&node.id, &noted).ok()?;
+    let want = node.resource.plan(&node.id, &now).ok()?;
+    let paths = noted.paths.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Some(Foresight { states: (now, want), paths })
+}
+
+/// Takes note of where is looked.
+struct Noted<'h> {
+    host: &'h dyn HostView,
+    paths: Mutex<Vec<HostPath>>,
+}
+
+impl Noted<'_> {
+    fn at(&self, path: &HostPath) -> &dyn HostView {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if paths.last() != Some(path) {
+            paths.push(path.clone());
+        }
+        self.host
+    }
+}
+
+fn not_yet() -> Error {
+    Error::unknown("it is looked at when it is its turn")
+}
+
+/// What costs more than a look, or may be the wrong question yet, is not asked ahead.
+impl HostView for Noted<'_> {
+    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
+        self.at(path).metadata(path)
+    }
+    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
+        self.at(path).attributes(path)
+    }
+    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
+        self.at(path).read(path)
+    }
+    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
+        self.at(path).read_link(path)
+    }
+    fn list(&self, _: &HostPath) -> Result<Option<Vec<String>>> {
+        Err(not_yet())
+    }
+    fn package(&self, _: &str) -> Result<PackageState> {
+        Err(not_yet())
+    }
+    fn available_versions(&self, _: &str) -> Result<Vec<String>> {
+        Err(not_yet())
+    }
+    fn package_manager(&self) -> Result<PackageManager> {
+        Err(not_yet())
+    }
+    fn packages(&self) -> Result<Arc<PackageTable>> {
+        Err(not_yet())
+    }
+    fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
+        Err(not_yet())
+    }
+    fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
+        Err(not_yet())
+    }
+    fn unit(&self, _: &str) -> Result<UnitState> {
+        Err(not_yet())
+    }
+    fn user(&self, name: &str) -> Result<Option<User>> {
+        self.host.user(name)
+    }
+    fn group(&self, name: &str) -> Result<Option<Group>> {
+        self.host.group(name)
+    }
+    fn accounts(&self) -> Result<Arc<Accounts>> {
+        self.host.accounts()
+    }
+    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+        self.host.shadow(user)
+    }
+    fn query(&self, _: &Command) -> Result<Output> {
+        Err(not_yet())
+    }
+    fn is_running(&self) -> bool {
+        self.host.is_running()
+    }
+    fn now(&self) -> Moment {
+        self.host.now()
+    }
+}
