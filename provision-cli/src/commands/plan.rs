@@ -26,6 +26,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     }
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
+    let holds_secrets = graph.names_secrets();
     let pending = target.pending()?;
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
@@ -50,9 +51,12 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
             render::plan::show(plan, &context::host_name(options, &facts), options)?;
         }
     }
-    Ok(match plan {
+    let exit = match plan {
         _ if !plan.is_feasible() => Exit::Failure,
         _ if verb.detailed_exitcode && !plan.is_empty() => Exit::Changes,
         _ => Exit::Success,
-    })
+    };
+    context::leave(planned, holds_secrets);
+    context::leave(graph, holds_secrets);
+    Ok(exit)
 }
