@@ -12,6 +12,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
@@ -227,7 +228,7 @@ impl Graph {
             overlay: Overlay::new(host),
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
-            owed: &options.owed,
+            owed: owed_by(&options.owed),
             steps: Vec::with_capacity(nodes.len()),
             states: Vec::with_capacity(nodes.len()),
             made: BTreeMap::new(),
@@ -249,8 +250,9 @@ impl Graph {
                 planner.foresee_packages(wave);
             }
         }
-        let declared = |owed: &&Owed| self.nodes.iter().any(|node| node.id == owed.id);
-        let forgotten = options.owed.iter().filter(|owed| !declared(owed)).cloned().collect();
+        let mut unpaid = owed_by(&options.owed);
+        self.nodes.iter().for_each(|node| drop(unpaid.remove(&node.id)));
+        let forgotten = options.owed.iter().filter(|owed| unpaid.contains_key(&owed.id)).cloned().collect();
         let orphans = if options.only.is_empty() { self.released() } else { &[] };
         let made = orphans.iter().flat_map(|orphan| &orphan.made);
         let paths =
@@ -279,7 +281,7 @@ struct Planner<'a> {
     overlay: Overlay<&'a dyn HostView>,
     /// For each step what was seen before its turn.
     foreseen: Vec<Option<Foresight>>,
-    owed: &'a [Owed],
+    owed: HashMap<&'a ResourceId, Vec<&'a Owed>>,
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
     states: Vec<Option<(DynState, DynState)>>,
@@ -289,6 +291,13 @@ struct Planner<'a> {
     last_on_accounts: Option<usize>,
     accounts_after: Vec<Option<usize>>,
     transactions: Vec<PlannedTransaction>,
+}
+
+/// What is owed, by who owes it.
+fn owed_by(owed: &[Owed]) -> HashMap<&ResourceId, Vec<&Owed>> {
+    let mut owed_by: HashMap<&ResourceId, Vec<&Owed>> = HashMap::default();
+    owed.iter().for_each(|owed| owed_by.entry(&owed.id).or_default().push(owed));
+    owed_by
 }
 
 /// What planning a resource gave.
@@ -389,7 +398,7 @@ impl Planner<'_> {
             notified.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
         causes.dedup_by(|a, b| a.id == b.id);
         let node = &self.graph.nodes[number];
-        let owed: Vec<Owed> = self.owed.iter().filter(|owed| owed.id == node.id).cloned().collect();
+        let owed: Vec<Owed> = self.owed.get(&node.id).into_iter().flatten().map(|owed| (*owed).clone()).collect();
         let certain = !owed.is_empty() || causes.iter().any(|step| step.verdict == Verdict::Change);
         causes.retain(|step| matches!(step.verdict, Verdict::Change | Verdict::Deferred { .. }));
         if causes.is_empty() && owed.is_empty() {

@@ -1,5 +1,7 @@
 //! Reactions to changes: of this run, and those that earlier runs owe.
 
+use foldhash::HashSet;
+
 use super::{Progress, Run, Task};
 use crate::effect::Effect;
 use crate::error::Result;
@@ -23,10 +25,14 @@ impl Run<'_> {
             let changed = self.results[step].get().is_some_and(|report| report.outcome == Outcome::Changed);
             if changed {
                 let at = self.changed_at[step].get().cloned().unwrap_or_else(|| self.host.now());
-                causes.retain(|(id, _)| *id != self.step(step).id);
                 causes.push((self.step(step).id.clone(), at));
             }
         }
+        // Of several times of one cause the last one counts.
+        let mut known: HashSet<ResourceId> = HashSet::default();
+        causes.reverse();
+        causes.retain(|(id, _)| known.insert(id.clone()));
+        causes.reverse();
         causes
     }
 

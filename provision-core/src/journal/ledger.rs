@@ -167,10 +167,19 @@ impl Ledger {
 
     /// Takes in what a run has done.
     fn absorb(&mut self, run: RunId, effects: &[EffectRecord], notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>) {
+        let mut makers: HashMap<Made, BTreeSet<ResourceId>> = HashMap::default();
+        for (id, entry) in &self.entries {
+            for made in entry.made.keys() {
+                makers.entry(made.clone()).or_default().insert(id.clone());
+            }
+        }
         for record in effects.iter().filter(|record| record.outcome.as_ref().is_some_and(|did| did.error.is_none())) {
             let after = record.outcome.as_ref().map(|did| &did.after);
             for (id, mut made) in made_by(record, after) {
-                made.extend(self.inherited(id, &record.intent.effect));
+                made.extend(self.inherited(id, &record.intent.effect, &mut makers));
+                for made in &made {
+                    makers.entry(made.clone()).or_default().insert(id.clone());
+                }
                 let entry = self.entries.entry(id.clone()).or_default();
                 entry.run = run;
                 entry.made.extend(made.into_iter().map(|made| (made, String::new())));
@@ -180,11 +189,20 @@ impl Ledger {
     }
 
     /// What was made for another resource and is this one's now.
-    fn inherited(&mut self, id: &ResourceId, effect: &Effect) -> Option<Made> {
+    fn inherited(
+        &mut self,
+        id: &ResourceId,
+        effect: &Effect,
+        makers: &mut HashMap<Made, BTreeSet<ResourceId>>,
+    ) -> Option<Made> {
         let made = Made::Path(effect.path()?.clone());
-        let others = self.entries.iter_mut().filter(|(other, _)| *other != id);
-        let taken = others.filter_map(|(_, entry)| entry.made.remove(&made)).count();
-        (taken > 0).then_some(made)
+        let others = makers.get_mut(&made)?;
+        others.remove(id);
+        let others = std::mem::take(others);
+        for other in &others {
+            self.entries.get_mut(other).and_then(|entry| entry.made.remove(&made));
+        }
+        (!others.is_empty()).then_some(made)
     }
 
     /// Notes how a run has left what it made or changed, and forgets what is gone. What it did not change itself stays as it

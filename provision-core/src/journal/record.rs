@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::debts::Debts;
 use super::image::{After, Before};
 use super::log::Log;
 use crate::effect::Effect;
@@ -204,51 +205,36 @@ impl RunRecord {
             .with_hint(format!("version {} of this program wrote it", began.program)));
         }
         let Began { run, program, info, at, owed, .. } = *began;
+        let mut debts = Debts::from(owed);
+        let owed = Vec::new();
         let mut record = RunRecord { run, program, info, began: at, ended: None, effects: Vec::new(), owed };
         for next in records {
-            record.take(next)?;
+            record.take(next, &mut debts)?;
         }
+        record.owed = debts.list();
         Ok(record)
     }
 
-    fn take(&mut self, record: Record) -> Result<()> {
+    fn take(&mut self, record: Record, debts: &mut Debts) -> Result<()> {
         let misplaced = |what: &str| Error::new(ErrorKind::Damaged, format!("{what} is out of place"));
         match record {
             Record::Began(_) => return Err(misplaced("its beginning")),
-            Record::Owes(owed) => owe(&mut self.owed, owed),
+            Record::Owes(owed) => debts.owe(owed),
             Record::Intends(intent) => self.effects.push(EffectRecord { intent: *intent, outcome: None }),
             Record::Did(did) => {
                 let place = self.effects.iter().rposition(|effect| effect.intent.number == did.number);
                 let effect = place.map(|place| &mut self.effects[place]).ok_or_else(|| misplaced("an outcome"))?;
-                changed(&mut self.owed, &effect.intent, &did.at);
+                debts.changed(&effect.intent, &did.at);
                 effect.outcome = Some(*did);
             }
-            Record::Paid { id } => self.owed.retain(|owed| owed.id != id),
-            Record::Forgiven { because } => forgive(&mut self.owed, &because, self.run),
+            Record::Paid { id } => {
+                debts.pay(&id);
+            }
+            Record::Forgiven { because } => {
+                debts.forgive(&because, self.run);
+            }
             Record::Ended(ended) => self.ended = Some(*ended),
         }
         Ok(())
-    }
-}
-
-/// Adds a debt. The same one of an earlier time is replaced.
-pub(super) fn owe(debts: &mut Vec<Owed>, owed: Owed) {
-    debts.retain(|other| (&other.id, &other.because) != (&owed.id, &owed.because));
-    debts.push(owed);
-}
-
-/// Takes away what is owed because of a change of a run that was undone.
-pub(super) fn forgive(debts: &mut Vec<Owed>, because: &ResourceId, run: RunId) {
-    debts.retain(|owed| owed.because != *because || owed.run != run);
-}
-
-/// What is owed because of an effect is owed since it was over. The units that a package's scripts start are started
-/// when its files are there, so a package transaction counts from its beginning.
-pub(super) fn changed(debts: &mut [Owed], intent: &Intent, at: &Moment) {
-    if matches!(intent.effect, Effect::Packages(_)) {
-        return;
-    }
-    for owed in debts.iter_mut().filter(|owed| intent.ids.contains(&owed.because)) {
-        owed.at = at.clone();
     }
 }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use super::debts::Debts;
 use super::image::{After, Keeper};
 use super::key::HostKey;
-use super::record::{
-    Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION, changed, forgive, owe,
-};
+use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION};
 use super::rollback::{Rollback, RollbackOptions, Undoing};
 use super::store::StateStore;
 use super::{Journal, debts, log};
@@ -32,7 +31,7 @@ struct State {
     /// The digest of the last line.
     last: String,
     effects: Vec<EffectRecord>,
-    owed: Vec<Owed>,
+    owed: Debts,
     owed_before: Vec<Owed>,
     /// Debts that go with the next effect.
     causes: Vec<(ResourceId, ResourceId)>,
@@ -58,7 +57,7 @@ impl Recorder {
             last: log::START.to_owned(),
             effects: Vec::new(),
             owed_before: owed.clone(),
-            owed,
+            owed: owed.into(),
             causes: Vec::new(),
             notifies: BTreeMap::new(),
             failed: None,
@@ -95,7 +94,7 @@ impl Recorder {
 
     /// What is owed at this moment.
     pub fn owed(&self) -> Vec<Owed> {
-        self.state().owed.clone()
+        self.state().owed.list()
     }
 
     /// Notes that `id` has to react as soon as the next effect, for `because`, is done. It is written with that effect.
@@ -126,20 +125,19 @@ impl Recorder {
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 info: self.info.clone(),
                 at: now.clone(),
-                owed: state.owed.clone(),
+                owed: state.owed.list(),
             };
             bytes.extend(log::line(&Record::Began(Box::new(began)), &mut state.last)?);
             state.run = Some(run);
         }
         let run = state.run.unwrap_or_default();
         for (id, because) in std::mem::take(&mut state.causes) {
-            let known = |owed: &Owed| (&owed.id, &owed.because, owed.run) == (&id, &because, run);
-            if state.owed.iter().any(known) {
+            if state.owed.has(&id, &because, run) {
                 continue;
             }
             let owed = Owed { id, because, run, at: now.clone() };
             bytes.extend(log::line(&Record::Owes(owed.clone()), &mut state.last)?);
-            owe(&mut state.owed, owed);
+            state.owed.owe(owed);
         }
         let number = state.effects.len() + 1;
         let intent = Intent {
@@ -170,7 +168,7 @@ impl Recorder {
             let mut state = self.state();
             let State { effects, owed, .. } = &mut *state;
             if let Some(effect) = effects.get_mut(entry.number - 1) {
-                changed(owed, &effect.intent, &did.at);
+                owed.changed(&effect.intent, &did.at);
                 effect.outcome = Some(did.clone());
             }
             self.write(&mut state, &Record::Did(Box::new(did)), false)
@@ -187,11 +185,7 @@ impl Recorder {
     /// Notes that a resource has reacted, or need not.
     pub fn pay(&self, id: &ResourceId) {
         let mut state = self.state();
-        if !state.owed.iter().any(|owed| owed.id == *id) {
-            return;
-        }
-        state.owed.retain(|owed| owed.id != *id);
-        if state.run.is_some() {
+        if state.owed.pay(id) && state.run.is_some() {
             let result = self.write(&mut state, &Record::Paid { id: id.clone() }, false);
             drop(state);
             self.keep_failure(result);
@@ -203,8 +197,7 @@ impl Recorder {
         let mut state = self.state();
         let Some(run) = state.run else { return };
         for because in undone {
-            if state.owed.iter().any(|owed| owed.because == *because && owed.run == run) {
-                forgive(&mut state.owed, because, run);
+            if state.owed.forgive(because, run) {
                 let result = self.write(&mut state, &Record::Forgiven { because: because.clone() }, false);
                 if let Err(error) = result {
                     state.failed.get_or_insert(error);
@@ -246,12 +239,13 @@ impl Recorder {
         if let Some(error) = state.failed.as_ref().or(state.broken.as_ref()) {
             return Err(error.clone());
         }
-        if state.owed != state.owed_before {
-            debts::write(self.store(), &state.owed)?;
+        let owed = state.owed.list();
+        if owed != state.owed_before {
+            debts::write(self.store(), &owed)?;
         }
         let Some(run) = state.run else { return Ok(()) };
         self.journal.absorb(run, &state.effects, &state.notifies, host)?;
-        let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed: state.owed.clone() };
+        let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
         self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;
         drop(state);

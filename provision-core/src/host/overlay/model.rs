@@ -1,6 +1,7 @@
 //! What is known beyond the host beneath.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
@@ -251,7 +252,12 @@ impl Model {
         self.leave_names(path);
         self.any_removed = true;
         self.forget_directory(path);
-        self.nodes.retain(|other, _| !other.is_within(path));
+        // All that lies in it sorts together.
+        let within = [path.as_str().trim_end_matches('/'), "/"].concat();
+        let from = self.nodes.range::<str, _>((Bound::Excluded(within.as_str()), Bound::Unbounded));
+        let beneath: Vec<HostPath> =
+            from.map(|(other, _)| other).take_while(|other| other.as_str().starts_with(&within)).cloned().collect();
+        beneath.iter().for_each(|other| drop(self.nodes.remove(other)));
         self.enter(path.clone(), None);
     }
 }
