@@ -9,47 +9,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import desired
+from tools import TOOLS, Ended, Refused, Tool, last_line
 
 HERE = Path(__file__).resolve().parent
-SITES = Path("/root/peers")
 FILES = Path("/srv/peers")
 REPETITIONS = int(os.environ.get("REPETITIONS", "5"))
 # A tool that has run for so long in a scenario is not run again.
 ENOUGH_SECONDS = 60
 LONGEST_PREDICTED_SECONDS = 150
 LONGEST_SECONDS = 600
-
-
-class Refused(Exception):
-    """Why there are no numbers of a tool."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    said: str
-    seconds: float
-    cpu: float = 0
-    kilobytes: int = 0
-
-
-@dataclass(frozen=True)
-class Tool:
-    name: str
-    argv: list[str]
-    version: list[str]
-    write: Callable
-    in_sync: Callable[[Ended], bool]
-    forget: tuple[str, ...] = ()
-    package: str = ""
-
-    def place(self) -> Path:
-        return SITES / self.write.__name__
 
 
 @dataclass
@@ -61,99 +33,6 @@ class Row:
 
     def seconds(self) -> float:
         return statistics.median(run.seconds for run in self.runs)
-
-
-def by_code(unchanged: int, changed: int) -> Callable[[Ended], bool]:
-    def in_sync(ended: Ended) -> bool:
-        if ended.code not in (unchanged, changed):
-            raise Refused(f"exit code {ended.code}: {last_line(ended.said)}")
-        return ended.code == unchanged
-
-    return in_sync
-
-
-def by_words(pattern: str) -> Callable[[Ended], bool]:
-    def in_sync(ended: Ended) -> bool:
-        if ended.code != 0:
-            raise Refused(f"exit code {ended.code}: {last_line(ended.said)}")
-        return re.search(pattern, ended.said, re.MULTILINE) is not None
-
-    return in_sync
-
-
-def last_line(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1][:200].replace("|", "/") if lines else "no word"
-
-
-PROVISION = ["provision", "apply", "--detailed-exitcode"]
-PROVISION_KEEPS = ("/var/lib/provision", "/var/cache/provision")
-TOOLS = [
-    Tool("floor", ["sh", "-c", f"exec {HERE}/floor <paths"], [], desired.floor, by_code(0, 0)),
-    Tool(
-        "provision",
-        [*PROVISION, "site.ncl"],
-        ["provision", "--version"],
-        desired.provision,
-        by_code(0, 2),
-        PROVISION_KEEPS,
-    ),
-    Tool(
-        "provision --no-cache",
-        [*PROVISION, "--no-cache", "site.ncl"],
-        ["provision", "--version"],
-        desired.provision,
-        by_code(0, 2),
-        PROVISION_KEEPS,
-    ),
-    Tool(
-        "CFEngine",
-        ["cf-agent", "-KIf", str(SITES / "cfengine/promises.cf")],
-        ["cf-agent", "--version"],
-        desired.cfengine,
-        # In the mode that informs, it says what it changes and what it cannot do, and nothing else.
-        by_words(r"\A\s*\Z"),
-        ("/var/lib/cfengine3/state",),
-        "cfengine3",
-    ),
-    Tool(
-        "Puppet",
-        ["puppet", "apply", "--detailed-exitcodes", "site.pp"],
-        ["puppet", "--version"],
-        desired.puppet,
-        by_code(0, 2),
-        ("/var/cache/puppet", "/var/lib/puppet"),
-        "puppet-agent",
-    ),
-    Tool(
-        "Salt",
-        ["/opt/salt/bin/salt-call", "--local", f"--config-dir={SITES}/salt", "--retcode-passthrough", "state.apply"],
-        ["/opt/salt/bin/salt-call", "--version"],
-        desired.salt,
-        by_words(r"^Succeeded: \d+\s*$"),
-        ("/var/cache/salt",),
-        "salt",
-    ),
-    Tool(
-        "pyinfra",
-        ["/opt/pyinfra/bin/pyinfra", "@local", "deploy.py", "-y"],
-        ["/opt/pyinfra/bin/pyinfra", "--version"],
-        desired.pyinfra,
-        # The columns: how many, success, error, no change.
-        by_words(r"Grand total\s+\d+\s+-\s+-\s+\d+\s*$"),
-        (),
-        "pyinfra",
-    ),
-    Tool(
-        "Ansible",
-        ["/opt/ansible-core/bin/ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml"],
-        ["/opt/ansible-core/bin/ansible", "--version"],
-        desired.ansible,
-        by_words(r"changed=0 .*failed=0"),
-        (),
-        "ansible-core",
-    ),
-]
 
 
 def main() -> None:
@@ -206,8 +85,8 @@ def bring_about(count: int, mixed: bool) -> desired.State:
         ask("systemctl", "daemon-reload")
         ask("systemctl", "enable", "--quiet", "--now", *state.services)
     for tool in TOOLS:
-        for kept in tool.forget:
-            empty(Path(kept))
+        for directory in tool.remembers:
+            empty(Path(directory))
         shutil.rmtree(tool.place(), ignore_errors=True)
         tool.place().mkdir(parents=True)
         tool.write(state, tool.place())
@@ -284,9 +163,13 @@ def restore(state: desired.State) -> None:
 def differences(state: desired.State) -> list[str]:
     found = []
     for path, content in state.files.items():
-        status = os.stat(path)
-        if Path(path).read_text() != content:
-            found.append(f"content of {path}")
+        try:
+            status = os.lstat(path)
+            if Path(path).read_text() != content:
+                found.append(f"content of {path}")
+        except OSError as error:
+            found.append(str(error))
+            continue
         if (status.st_uid, status.st_gid, status.st_mode & 0o7777) != (0, 0, 0o644):
             found.append(f"owner or mode of {path}")
     for user in state.users:
@@ -345,14 +228,14 @@ def measure(rows: list[Row]) -> None:
         for row in rows:
             if row.remark or sum(ended.seconds for ended in row.runs) > ENOUGH_SECONDS:
                 continue
-            ended = run(row.tool)
             try:
+                ended = run(row.tool)
                 if not row.tool.in_sync(ended):
                     raise Refused("changed something while it was measured")
             except Refused as error:
                 row.remark, row.runs = str(error), []
-                continue
-            row.runs.append(ended)
+            else:
+                row.runs.append(ended)
 
 
 def table(scenario: str, state: desired.State, rows: list[Row]) -> str:

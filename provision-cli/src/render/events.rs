@@ -1,7 +1,7 @@
 //! A run as it happens: lines for people and a moving line for what takes long, or a stream of events for programs.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,6 +19,7 @@ use crate::exit::Failure;
 pub struct Watcher<'a> {
     options: &'a Options,
     bar: ProgressBar,
+    moving: Once,
     /// Why writing failed; kept until the run is over, which it must not stop.
     failure: Mutex<Option<Failure>>,
 }
@@ -32,7 +33,7 @@ impl<'a> Watcher<'a> {
         if let Ok(look) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(look);
         }
-        Watcher { options, bar, failure: Mutex::default() }
+        Watcher { options, bar, moving: Once::new(), failure: Mutex::default() }
     }
 
     /// Shows what long-running commands say.
@@ -101,8 +102,11 @@ impl<'a> Watcher<'a> {
         }
         match event {
             Event::EffectStarted { effect, .. } => {
-                self.bar.set_message(effect.to_string());
-                self.bar.enable_steady_tick(Duration::from_millis(120));
+                if !self.bar.is_hidden() {
+                    self.bar.set_message(effect.to_string());
+                    // It moves by a thread of its own.
+                    self.moving.call_once(|| self.bar.enable_steady_tick(Duration::from_millis(120)));
+                }
                 Ok(())
             }
             Event::StepRetried { id, error, attempts, after } => self.bar.suspend(|| {

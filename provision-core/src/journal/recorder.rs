@@ -23,6 +23,8 @@ pub struct Recorder {
     info: RunInfo,
     key: OnceLock<HostKey>,
     state: Mutex<State>,
+    /// Up to which effect the log survives a loss of power.
+    synced: Mutex<usize>,
 }
 
 /// What of the run is written already.
@@ -63,7 +65,7 @@ impl Recorder {
             failed: None,
             broken: None,
         };
-        Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state) })
+        Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state), synced: Mutex::new(0) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -148,9 +150,26 @@ impl Recorder {
             at_micros: now.unix_micros,
         };
         bytes.extend(log::line(&Record::Intends(Box::new(intent.clone())), &mut state.last)?);
-        self.append(&mut state, run, &bytes, true)?;
+        self.append(&mut state, run, &bytes, false)?;
         state.effects.push(EffectRecord { intent, outcome: None });
+        drop(state);
+        self.sync(run, number)?;
         Ok(Entry { number, started: Instant::now() })
+    }
+
+    /// Waits for the disk to have all up to an effect. One wait serves all who wrote before it began.
+    fn sync(&self, run: RunId, number: usize) -> Result<()> {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= number {
+            return Ok(());
+        }
+        let written = self.state().effects.len();
+        let result = self.store().append(&open_name(run), &[], true).while_doing(|| "writing the journal");
+        if let Err(error) = result {
+            return Err(self.broken(&mut self.state(), error));
+        }
+        *synced = written;
+        Ok(())
     }
 
     /// Writes down what came of an effect. A journal that cannot be written is told of when the run is finished.
@@ -265,11 +284,12 @@ impl Recorder {
             return Err(error.clone());
         }
         let written = self.store().append(&open_name(run), bytes, durably).while_doing(|| "writing the journal");
-        written.map_err(|error| {
-            let error = error.with_hint("nothing is changed that could not be undone");
-            state.broken = Some(error.clone());
-            error
-        })
+        written.map_err(|error| self.broken(state, error))
+    }
+
+    fn broken(&self, state: &mut State, error: Error) -> Error {
+        let error = error.with_hint("nothing is changed that could not be undone");
+        state.broken.get_or_insert(error).clone()
     }
 
     fn keep_failure(&self, result: Result<()>) {

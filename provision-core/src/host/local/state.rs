@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -44,7 +44,7 @@ pub struct DirectoryStore {
     /// Whether files of others are not read.
     only_ours: bool,
     /// Logs that are being written.
-    open: Mutex<HashMap<String, File>>,
+    open: Mutex<HashMap<String, Arc<File>>>,
 }
 
 impl DirectoryStore {
@@ -133,16 +133,21 @@ impl StateStore for DirectoryStore {
     fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
         let path = self.path(name)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if !open.contains_key(name) {
-            self.prepare(&path)?;
-            let parent = self.root.open_parent(&path)?;
-            let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let file = openat(&parent, path.name(), flags, PRIVATE)?;
-            fsync(&parent)?;
-            open.insert(name.to_owned(), File::from(file));
-        }
-        let Some(file) = open.get_mut(name) else { return Ok(()) };
-        file.write_all(bytes).while_doing(|| format!("writing {path}"))?;
+        let file = match open.get(name) {
+            Some(file) => file.clone(),
+            None => {
+                self.prepare(&path)?;
+                let parent = self.root.open_parent(&path)?;
+                let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let file = Arc::new(File::from(openat(&parent, path.name(), flags, PRIVATE)?));
+                fsync(&parent)?;
+                open.insert(name.to_owned(), file.clone());
+                file
+            }
+        };
+        (&*file).write_all(bytes).while_doing(|| format!("writing {path}"))?;
+        // Others may write while the disk is waited for.
+        drop(open);
         if durably {
             file.sync_data().while_doing(|| format!("syncing {path}"))?;
         }
