@@ -67,7 +67,8 @@ def bring_about(count: int, mixed: bool) -> desired.State:
     """The state that all tools are to find, made by none of them."""
     shutil.rmtree(FILES, ignore_errors=True)
     FILES.mkdir(parents=True)
-    state = desired.State({f"{FILES}/f{number:05}": f"file {number} of {count}\nhas two lines\n" for number in range(count)})
+    numbers = range(count)
+    state = desired.State({f"{FILES}/f{number:05}": f"file {number} of {count}\nhas two lines\n" for number in numbers})
     for path, content in state.files.items():
         Path(path).write_text(content)
     if mixed:
@@ -121,8 +122,11 @@ def prepare(row: Row, state: desired.State, prediction: float) -> None:
         if prediction > LONGEST_PREDICTED_SECONDS:
             raise Refused(f"> {LONGEST_PREDICTED_SECONDS} s, not run")
         log(f"{tool.name}: {len(state.files)} files, proof")
-        if not any(tool.in_sync(run(tool)) for _ in range(3)):
-            raise Refused("is not in sync after three runs")
+        for _ in range(3):
+            if tool.in_sync(ended := run(tool)):
+                break
+        else:
+            raise Refused(f"is not in sync after three runs: {last_line(ended.said)}")
         if tool.write is not desired.floor:
             disturb(state)
             tool.in_sync(run(tool))

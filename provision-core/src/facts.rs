@@ -84,17 +84,17 @@ impl Facts {
         let line = |path: &str| text(path).map(|text| Some(text.trim().to_owned()).filter(|line| !line.is_empty()));
         let kernel_name = line("/proc/sys/kernel/hostname")?;
         let hostname = kernel_name.or(line("/etc/hostname")?).unwrap_or_else(|| "localhost".to_owned());
-        let hosts = text("/etc/hosts")?;
+        let (hosts, cpuinfo) = (text("/etc/hosts")?, text("/proc/cpuinfo")?);
         Ok(Facts {
             os: os(&os_release(host)?),
-            architecture: line("/var/lib/dpkg/arch")?.or(native_architecture(&text("/var/lib/dpkg/status")?)),
+            architecture: host.architecture()?,
             kernel: line("/proc/sys/kernel/osrelease")?,
             fqdn: fqdn(&hosts, &hostname).unwrap_or_else(|| hostname.clone()),
             hostname: hostname.split('.').next().unwrap_or_default().to_owned(),
-            cpus: cpus(&text("/proc/cpuinfo")?),
+            cpus: cpus(&cpuinfo),
             memory_mib: memory(&text("/proc/meminfo")?),
             addresses: Addresses { ipv4: ipv4(&text("/proc/net/fib_trie")?), ipv6: ipv6(&text("/proc/net/if_inet6")?) },
-            virtualisation: virtualisation(host)?,
+            virtualisation: virtualisation(host, &cpuinfo),
             init: line("/proc/1/comm")?,
             is_root: effective_user(&text("/proc/self/status")?).map(|uid| uid == 0),
         })
@@ -121,9 +121,18 @@ fn os(text: &str) -> Os {
     Os { id: value("ID"), version: value("VERSION_ID"), codename: value("VERSION_CODENAME") }
 }
 
-/// The architecture of the package `dpkg` is the host's own.
-fn native_architecture(status: &str) -> Option<String> {
-    let record = status.split("\n\n").find(|record| record.starts_with("Package: dpkg\n"))?;
+/// Debian's name of the architecture, as dpkg's own files tell it: the first of `/var/lib/dpkg/arch`, which is there once a
+/// foreign one was added, or that of the package `dpkg`. See dpkg(1), `--print-architecture` and `--add-architecture`.
+pub(crate) fn architecture<H: HostView + ?Sized>(host: &H) -> Result<Option<String>> {
+    let text = |path: &str| host.read_text(path).map(Option::unwrap_or_default);
+    let first = text("/var/lib/dpkg/arch")?.lines().next().map(str::to_owned);
+    Ok(first.or(native_architecture(&text("/var/lib/dpkg/status")?)))
+}
+
+/// The architecture of the package `dpkg`, of the text of dpkg's status.
+pub fn native_architecture(status: &str) -> Option<String> {
+    let start = if status.starts_with("Package: dpkg\n") { 0 } else { status.find("\nPackage: dpkg\n")? + 1 };
+    let record = status[start..].split("\n\n").next()?;
     record.lines().find_map(|line| line.strip_prefix("Architecture: ")).map(str::to_owned)
 }
 
@@ -176,9 +185,9 @@ fn ipv6(if_inet6: &str) -> Vec<String> {
     found
 }
 
-fn virtualisation(host: &dyn HostView) -> Result<Option<String>> {
+fn virtualisation(host: &dyn HostView, cpuinfo: &str) -> Option<String> {
     if let Some(manager) = host.read_text("/run/systemd/container").ok().flatten() {
-        return Ok(Some(manager.trim().to_owned()).filter(|name| !name.is_empty()));
+        return Some(manager.trim().to_owned()).filter(|name| !name.is_empty());
     }
     let vendor = host.read_text("/sys/class/dmi/id/sys_vendor").ok().flatten().unwrap_or_default();
     // As systemd-detect-virt(1) names them.
@@ -191,15 +200,14 @@ fn virtualisation(host: &dyn HostView) -> Result<Option<String>> {
         ("Amazon EC2", "amazon"),
     ];
     if let Some((_, name)) = known.iter().find(|(prefix, _)| vendor.starts_with(prefix)) {
-        return Ok(Some((*name).to_owned()));
+        return Some((*name).to_owned());
     }
-    let cpuinfo = host.read_text("/proc/cpuinfo")?.unwrap_or_default();
     if cpuinfo.is_empty() {
-        return Ok(None);
+        return None;
     }
     let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
     let guest = flags.split_whitespace().any(|flag| flag == "hypervisor");
-    Ok(Some(if guest { "vm-other" } else { "none" }.to_owned()))
+    Some(if guest { "vm-other" } else { "none" }.to_owned())
 }
 
 /// The second number of `Uid:` is the effective one, see `proc(5)`.
@@ -212,6 +220,13 @@ fn effective_user(status: &str) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::host::SimHost;
+
+    /// The file has a line for each of them once there are several.
+    #[test]
+    fn a_foreign_architecture_is_no_part_of_the_hosts_own() {
+        let host = SimHost::debian(12).with_file("/var/lib/dpkg/arch", "amd64\ni386\n");
+        assert_eq!(Facts::gather(&host).unwrap().architecture.as_deref(), Some("amd64"));
+    }
 
     #[test]
     fn the_facts_of_the_simulated_host() {

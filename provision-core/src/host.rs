@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Access, Command, Content, Effect, Output, PackageTransaction, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
+use crate::facts;
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 use crate::resource::Claim;
@@ -173,6 +174,14 @@ pub trait HostView: Send + Sync {
     /// What time it is on the host.
     fn now(&self) -> Moment;
 
+    /// Debian's name of the architecture, such as `amd64`. `None` where dpkg is not.
+    ///
+    /// # Errors
+    /// The package database cannot be read.
+    fn architecture(&self) -> Result<Option<String>> {
+        facts::architecture(self)
+    }
+
     /// What a package would bring, where that is known beforehand: only simulated hosts know it.
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         None
@@ -276,6 +285,8 @@ pub trait Platform: Send + Sync {
     fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>>;
     /// See [`HostView::unit`].
     fn unit(&self, system: &LocalSystem, name: &str) -> Result<UnitState>;
+    /// See [`HostView::architecture`].
+    fn architecture(&self, system: &LocalSystem) -> Result<Option<String>>;
     /// See [`HostView::accounts`].
     fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>>;
     /// See [`HostView::shadow`].

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use provision_core::effect::{Effect, Output, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::facts::native_architecture;
 use provision_core::host::{
     AccountLine, Accounts, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
     TransactionPreview, UnitState,
@@ -31,6 +32,8 @@ pub struct Debian {
 
 #[derive(Default)]
 struct Memory {
+    /// The text of dpkg's status, until somebody asks for a package.
+    status_text: Option<String>,
     status: Option<Arc<dpkg::Status>>,
     shipped: Option<Arc<dpkg::Shipped>>,
     versions: HashMap<String, Vec<String>>,
@@ -67,7 +70,11 @@ impl Debian {
         if let Some(status) = &memory.status {
             return Ok(Arc::clone(status));
         }
-        let status = Arc::new(dpkg::Status::read(system)?);
+        let text = match memory.status_text.take() {
+            Some(text) => text,
+            None => dpkg::Status::text(system)?,
+        };
+        let status = Arc::new(dpkg::Status::of(&text, system)?);
         memory.status = Some(Arc::clone(&status));
         Ok(status)
     }
@@ -76,6 +83,19 @@ impl Debian {
 impl Platform for Debian {
     fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState> {
         Ok(self.status(system)?.package(name))
+    }
+
+    fn architecture(&self, system: &LocalSystem) -> Result<Option<String>> {
+        if let Some(status) = &self.memory().status {
+            return Ok(status.architecture.clone());
+        }
+        if let Some(first) = dpkg::first_architecture(system)? {
+            return Ok(Some(first));
+        }
+        let text = dpkg::Status::text(system)?;
+        let architecture = native_architecture(&text);
+        self.memory().status_text = Some(text);
+        Ok(architecture)
     }
 
     fn available_versions(&self, system: &LocalSystem, name: &str) -> Result<Vec<String>> {
@@ -178,7 +198,7 @@ impl Platform for Debian {
         let mut memory = self.memory();
         match effect {
             Effect::Packages(_) | Effect::RepairPackages | Effect::RefreshPackageLists | Effect::Run(_) => {
-                memory.status = None;
+                forget_status(&mut memory);
                 memory.shipped = None;
                 memory.versions.clear();
                 memory.accounts = None;
@@ -222,7 +242,11 @@ fn forget_path(memory: &mut Memory, path: &HostPath) {
     } else if path.starts_with("/etc/apt") {
         memory.versions.clear();
     } else if path.starts_with("/var/lib/dpkg") {
-        memory.status = None;
+        forget_status(memory);
         memory.shipped = None;
     }
+}
+
+fn forget_status(memory: &mut Memory) {
+    (memory.status, memory.status_text) = (None, None);
 }

@@ -9,6 +9,7 @@
 
 mod attributes;
 mod bad_sites;
+mod budget;
 mod cache;
 mod guarantees;
 mod ledger;

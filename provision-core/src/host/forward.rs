@@ -68,6 +68,9 @@ macro_rules! forward_view {
         fn query(&$me, command: &$crate::effect::Command) -> $crate::error::Result<$crate::effect::Output> {
             ($other).query(command)
         }
+        fn architecture(&$me) -> $crate::error::Result<Option<String>> {
+            ($other).architecture()
+        }
         fn is_running(&$me) -> bool {
             ($other).is_running()
         }

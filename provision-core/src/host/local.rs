@@ -288,6 +288,9 @@ impl HostView for LocalHost {
     fn package(&self, name: &str) -> Result<PackageState> {
         self.platform.package(&self.system, name)
     }
+    fn architecture(&self) -> Result<Option<String>> {
+        self.platform.architecture(&self.system)
+    }
     fn available_versions(&self, name: &str) -> Result<Vec<String>> {
         self.platform.available_versions(&self.system, name)
     }

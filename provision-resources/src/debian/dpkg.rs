@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use provision_core::error::Result;
+use provision_core::facts::native_architecture;
 use provision_core::host::{LocalSystem, PackageEntry, PackageState, PackageStatus, PackageTable};
 use provision_core::path::HostPath;
 
@@ -12,6 +13,8 @@ const INFO: &str = "/var/lib/dpkg/info";
 /// What `/var/lib/dpkg/status` says; see `deb822(5)` and `dpkg-query(1)`.
 #[derive(Debug, Default)]
 pub(super) struct Status {
+    /// The host's own.
+    pub(super) architecture: Option<String>,
     /// By name and by `name:architecture`.
     packages: HashMap<String, PackageState>,
     /// What each package is called: its name, with the architecture where that is not the host's own.
@@ -24,14 +27,22 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn read(system: &LocalSystem) -> Result<Status> {
-        let text = system.read_text(STATUS)?.unwrap_or_default();
-        let native = system.read_text("/var/lib/dpkg/arch")?;
-        Ok(Status::parse(&text, native.as_deref().and_then(|arch| arch.lines().next())))
+        Status::of(&Status::text(system)?, system)
+    }
+
+    /// The text of the file; empty if it is not there.
+    pub(super) fn text(system: &LocalSystem) -> Result<String> {
+        Ok(system.read_text(STATUS)?.unwrap_or_default())
+    }
+
+    /// What a text of the file says of a host.
+    pub(super) fn of(text: &str, system: &LocalSystem) -> Result<Status> {
+        Ok(Status::parse(text, first_architecture(system)?.as_deref()))
     }
 
     fn parse(text: &str, native: Option<&str>) -> Status {
-        let native = native.map(str::to_owned).or_else(|| architecture_of_dpkg(text));
-        let mut status = Status::default();
+        let native = native.map(str::to_owned).or_else(|| native_architecture(text));
+        let mut status = Status { architecture: native.clone(), ..Status::default() };
         for record in text.split("\n\n") {
             status.take(record, native.as_deref());
         }
@@ -112,10 +123,10 @@ impl Status {
     }
 }
 
-fn architecture_of_dpkg(text: &str) -> Option<String> {
-    let start = if text.starts_with("Package: dpkg\n") { 0 } else { text.find("\nPackage: dpkg\n")? + 1 };
-    let record = text[start..].split("\n\n").next()?;
-    record.lines().find_map(|line| line.strip_prefix("Architecture: ")).map(str::to_owned)
+/// The host's own architecture, if there are foreign ones beside it.
+pub(super) fn first_architecture(system: &LocalSystem) -> Result<Option<String>> {
+    let architectures = system.read_text("/var/lib/dpkg/arch")?;
+    Ok(architectures.as_deref().and_then(|arch| arch.lines().next()).map(str::to_owned))
 }
 
 /// Which package shipped which path.

@@ -1,0 +1,144 @@
+//! What a run costs that finds nothing to do, counted in calls of the kernel: the same on every machine.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+
+use crate::root_directory::place;
+use crate::{Place, provision};
+
+/// What a run asks of the kernel for each file that is in sync: its owner and mode, and its content.
+const PER_FILE: [(&str, usize); 4] = [("newfstatat", 1), ("openat", 1), ("read", 1), ("close", 1)];
+
+/// What it asks beside, however many files there are.
+const BESIDE: usize = 400;
+
+/// The calls that are made for memory, and those of debug builds.
+const NOT_COUNTED: [&str; 7] = ["brk", "mmap", "munmap", "mprotect", "madvise", "futex", "fcntl"];
+
+/// Calls of the kernel, one a line.
+struct Trace(String);
+
+impl Trace {
+    /// Traces a run of `apply`, which must find nothing to do.
+    fn of(place: &Place) -> Trace {
+        let file = place.path("trace");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o"]).arg(&file).arg(provision()).args(["apply", "--root", "root", "site.ncl"]);
+        let ran = place.start(&mut strace, "");
+        assert!(ran.out.starts_with("Nothing to do"), "{}", ran.seen());
+        Trace(fs::read_to_string(file).unwrap())
+    }
+
+    /// How often each was called.
+    fn calls(&self) -> BTreeMap<&str, usize> {
+        let mut calls = BTreeMap::new();
+        for line in self.0.lines() {
+            // `1234 openat(AT_FDCWD, …`; what was interrupted is resumed as `<... openat resumed>`.
+            let name = line.split_once(' ').and_then(|(_, call)| Some(call.trim_start().split_once('(')?.0));
+            if let Some(name) = name.filter(|name| !name.starts_with('<') && !NOT_COUNTED.contains(name)) {
+                *calls.entry(name).or_default() += 1;
+            }
+        }
+        calls
+    }
+
+    /// The calls that open something whose path ends like that, for more than to look at it.
+    fn opened(&self, path: &str) -> Vec<&str> {
+        let end = format!("{path}\"");
+        let opens = |line: &&str| line.contains("openat") && line.contains(&end) && !line.contains("O_PATH");
+        self.0.lines().filter(opens).collect()
+    }
+
+    /// The processes that were started, threads apart.
+    fn forks(&self) -> Vec<&str> {
+        let is_process = |line: &&str| {
+            let clones = ["clone(", "clone3(", "fork(", "vfork("].iter().any(|call| line.contains(call));
+            clones && !line.contains("CLONE_THREAD")
+        };
+        self.0.lines().filter(is_process).collect()
+    }
+}
+
+fn files(count: usize) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "    \"/srv/file-{number}\" = {{ content = \"file {number}\\n\", mode = \"0640\" }},");
+        text
+    })
+}
+
+/// A root directory in which a site has been applied twice.
+fn in_sync(site: &str) -> Option<Place> {
+    let place = place(site)?;
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    for says in ["Done", "Nothing to do"] {
+        let ran = place.run("apply --root root site.ncl");
+        assert!(ran.code == 0 && ran.out.contains(says), "{}", ran.seen());
+    }
+    Some(place)
+}
+
+#[test]
+fn a_file_in_sync_costs_four_calls_of_the_kernel() {
+    let traced = |count| {
+        let place = in_sync(&format!("{{ resources.file = {{\n{} }} }}", files(count)))?;
+        Some(Trace::of(&place))
+    };
+    let (Some(few), Some(many)) = (traced(100), traced(300)) else { return };
+    assert_eq!(many.forks(), Vec::<&str>::new());
+    let (few, many) = (few.calls(), many.calls());
+    let total: usize = few.values().sum();
+    assert!(total <= BESIDE + 100 * PER_FILE.len(), "{total} calls: {few:?}");
+    let more: BTreeMap<&str, usize> = many
+        .into_iter()
+        .map(|(name, calls)| (name, calls.saturating_sub(few.get(name).copied().unwrap_or(0))))
+        .collect();
+    for (name, calls) in &more {
+        let wanted = PER_FILE.iter().find(|(known, _)| known == name).map_or(0, |(_, each)| each * 200);
+        // Reading the site and what is kept of it takes a few calls more if it is longer.
+        assert!(*calls <= wanted + 10, "{name} is called {calls} times more for 200 files more: {more:?}");
+    }
+}
+
+#[test]
+fn packages_accounts_and_files_are_looked_at_once_and_by_no_other_program() {
+    let accounts =
+        (0..5).map(|number| format!("user.u{number} = {{ uid = {} }},\n", 2000 + number)).collect::<String>();
+    let packages = (0..20).map(|number| format!("package.p{number} = {{}},\n")).collect::<String>();
+    let site = format!("{{ resources = {{ {accounts} {packages} file = {{ {} }} }} }}", files(20));
+    let Some(place) = place(&site) else { return };
+    let status = (0..20).fold(String::new(), |mut text, number| {
+        let _ = writeln!(
+            text,
+            "Package: p{number}\nStatus: install ok installed\nArchitecture: all\nMaintainer: m\nVersion: 1\nDescription: d\n"
+        );
+        text
+    });
+    let passwd = (0..5).fold("root:x:0:0:root:/root:/bin/bash\n".to_owned(), |mut text, number| {
+        let _ = writeln!(text, "u{number}:x:{0}:{0}::/home/u{number}:/bin/sh", 2000 + number);
+        text
+    });
+    let group = (0..5).fold("root:x:0:\n".to_owned(), |mut text, number| {
+        let _ = writeln!(text, "u{number}:x:{}:", 2000 + number);
+        text
+    });
+    let place = place
+        .file("root/var/lib/dpkg/status", &status)
+        .file("root/etc/passwd", &passwd)
+        .file("root/etc/group", &group)
+        .file("root/etc/shadow", "root:*:19000:0:99999:7:::\n")
+        .file("root/var/cache/empty", "");
+    for number in 0..5 {
+        fs::create_dir_all(place.path(&format!("root/home/u{number}"))).unwrap();
+        std::os::unix::fs::chown(place.path(&format!("root/home/u{number}")), Some(2000 + number), Some(2000 + number))
+            .unwrap();
+    }
+    let first = place.run("apply --root root site.ncl");
+    assert_eq!(first.code, 0, "{}", first.seen());
+    let trace = Trace::of(&place);
+    assert_eq!(trace.forks(), Vec::<&str>::new());
+    for path in ["var/lib/dpkg/status", "etc/passwd", "etc/group", "etc/shadow"] {
+        assert!(trace.opened(path).len() <= 1, "{:#?}", trace.opened(path));
+    }
+}
