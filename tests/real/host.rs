@@ -72,6 +72,13 @@ fn provision() -> PathBuf {
     built
 }
 
+/// The program that needs nothing of the host, not even its C library.
+fn static_provision() -> Result<PathBuf> {
+    let target = cache().parent().ok_or("target/debian")?.to_owned();
+    let built = target.join("x86_64-unknown-linux-gnu/release/provision");
+    if built.exists() { Ok(built) } else { Err("build the static command line first: cargo static".to_owned()) }
+}
+
 fn cache() -> PathBuf {
     let target = std::env::current_exe().expect("a test has a path");
     target.ancestors().nth(3).expect("target/debug/deps").join("debian")
@@ -157,6 +164,15 @@ impl Booted {
         Booted::from(Directory::new(release)?)
     }
 
+    /// One with the program that is linked statically.
+    #[allow(dead_code, reason = "not every test has so much to do")]
+    pub fn with_static_program(release: &str) -> Result<Booted> {
+        let directory = Directory::new(release)?;
+        let place = directory.root().join("usr/local/bin/provision");
+        std::fs::copy(static_provision()?, place).map_err(|error| error.to_string())?;
+        Booted::from(directory)
+    }
+
     /// One whose files lie in memory, so that nobody waits for the disk.
     #[allow(dead_code, reason = "not every test has so much to do")]
     pub fn in_memory(release: &str) -> Result<Booted> {
@@ -203,6 +219,32 @@ impl Booted {
         let mut argv = vec!["/usr/local/bin/provision"];
         argv.extend(arguments);
         self.inside(&argv)
+    }
+
+    /// Runs the program of this build, which must succeed, and tells which programs it starts.
+    #[allow(dead_code, reason = "not every test has so much to do")]
+    pub fn programs_started(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let trace = self.directory.place.path().join("trace");
+        let mut argv = vec!["strace", "-f", "-qq", "-e", "trace=execve", "-o", text(&trace)];
+        argv.extend([
+            "nsenter",
+            "-t",
+            &self.init,
+            "-m",
+            "-u",
+            "-i",
+            "-p",
+            "-r",
+            "-w",
+            "--",
+            "/usr/local/bin/provision",
+        ]);
+        argv.extend(arguments);
+        run(&argv)?.expect(0)?;
+        let trace = std::fs::read_to_string(&trace).map_err(|error| error.to_string())?;
+        let started = trace.lines().filter(|line| line.contains("execve(") && line.ends_with("= 0"));
+        let programs = started.filter_map(|line| line.split('"').nth(1)).map(str::to_owned);
+        Ok(programs.filter(|name| !name.ends_with("/nsenter") && !name.ends_with("/provision")).collect())
     }
 
     /// As [`provision`](Booted::provision), without waiting for it: the program is the child of the one that is given.

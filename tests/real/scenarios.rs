@@ -18,6 +18,7 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_root_directory_converges", a_root_directory_converges);
         add("the_quickstart_converges_on_a_booted_host", the_quickstart_converges_on_a_booted_host);
         add("the_web_server_converges_and_reloads", the_web_server_converges_and_reloads);
+        add("one_program_answers_for_all_units", one_program_answers_for_all_units);
         add("packages_come_and_go", packages_come_and_go);
         add("scripts_of_packages_may_say_something", scripts_of_packages_may_say_something);
         add("an_interrupted_dpkg_is_repaired", an_interrupted_dpkg_is_repaired);
@@ -32,6 +33,10 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_run_is_undone_on_a_booted_host", guarantees::a_run_is_undone_on_a_booted_host);
         add("a_canary_is_heard_nowhere", secrets::a_canary_is_heard_nowhere);
         add("a_killed_run_is_taken_up_again", guarantees::a_killed_run_is_taken_up_again);
+    }
+    for release in ["bullseye", "trixie"] {
+        let scenario = move || the_static_program_needs_nothing_of_the_host(release);
+        all.push((format!("{release}::the_static_program_needs_nothing_of_the_host"), Box::new(scenario)));
     }
     all
 }
@@ -123,6 +128,35 @@ fn the_quickstart_converges_on_a_booted_host(release: &'static str) -> Result {
     host.provision(&["apply", QUICKSTART])?.expect(0)?;
     host.provision(&["plan", "--detailed-exitcode", QUICKSTART])?.expect(0)?;
     same("nginx", &host.inside(&["systemctl", "is-enabled", "nginx"])?.out, "enabled")
+}
+
+/// Packages, accounts and files are read; for the units, one program is asked once.
+fn one_program_answers_for_all_units(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let units = ["systemd-journald", "systemd-logind", "dbus"];
+    let units: String =
+        units.iter().map(|unit| format!("service.{unit} = {{ running = true, enabled = null }},\n")).collect();
+    let site = format!(
+        "{{ resources = {{ {units} package = {{ apt = {{}}, dbus = {{}} }}, user.root = {{}}, group.adm = {{}},
+           file.\"/etc/motd\".content = \"hello\\n\", directory.\"/srv\" = {{}} }} }}"
+    );
+    host.directory().write("/root/units.ncl", &site)?;
+    host.provision(&["apply", "/root/units.ncl"])?.expect(0)?;
+    contains("the second run", &host.provision(&["apply", "/root/units.ncl"])?.expect(0)?.out, "Nothing to do")?;
+    let started = host.programs_started(&["apply", "/root/units.ncl"])?;
+    if matches!(&started[..], [one] if one.ends_with("/systemctl")) {
+        return Ok(());
+    }
+    Err(format!("these programs were started: {started:?}"))
+}
+
+/// Debian 11 has an older C library than the machine that the program was built on.
+fn the_static_program_needs_nothing_of_the_host(release: &'static str) -> Result {
+    let host = Booted::with_static_program(release)?;
+    converge(&host, QUICKSTART)?;
+    same("nginx", &host.inside(&["systemctl", "is-active", "nginx"])?.out, "active")?;
+    host.provision(&["rollback"])?.expect(0)?;
+    same("deploy", &host.inside(&["sh", "-c", "id deploy 2>/dev/null | wc -l"])?.out, "0")
 }
 
 fn the_web_server_converges_and_reloads(release: &'static str) -> Result {
