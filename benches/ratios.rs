@@ -42,6 +42,7 @@ fn main() {
         "ratio",
         "goal"
     );
+    report("evaluate a site, against bare Nickel", 1.2, || evaluated(&site), || bare_nickel(&site));
     report("evaluate and plan, against bare Nickel", 1.5, || evaluate_and_plan(&site), || bare_nickel(&site));
     let cache = EvaluationCache::new(LocalHost::open(&root, Debian::new()).unwrap().cache().unwrap());
     report("read a site that is kept, against bare Nickel", 0.1, || kept(&site, &cache), || bare_nickel(&site));
@@ -105,7 +106,9 @@ fn site_text() -> String {
 
 fn make_files(root: &Path) {
     fs::create_dir_all(root.join("srv/files")).unwrap();
-    fs::create_dir_all(root.join("etc")).unwrap();
+    for directory in ["etc", "var/cache", "var/lib"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n").unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
     for number in 0..FILES {
@@ -124,6 +127,10 @@ fn evaluate_and_plan(site: &Path) {
     let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     assert_eq!(planned.plan().counts().change, FILES);
+}
+
+fn evaluated(site: &Path) {
+    load(&registry(), &Facts::default(), input(site)).unwrap();
 }
 
 /// The same as far as a graph, with what is kept of it.
