@@ -17,7 +17,7 @@ pub struct Located {
     pub span: Option<Span>,
 }
 
-/// Plain data. An enum tag is the string of its name.
+/// Plain data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Data {
     /// Nothing.
@@ -27,8 +27,10 @@ pub enum Data {
     Bool(bool),
     /// A number: an integer exactly, any other as the nearest `f64`.
     Number(serde_json::Number),
-    /// A string, or the name of an enum tag.
+    /// A string.
     String(String),
+    /// An enum tag, by its name; a string, wherever it is read.
+    Tag(String),
     /// Values in order.
     Array(Vec<Located>),
     /// Fields in order of their names.
@@ -74,7 +76,7 @@ impl Located {
             Data::Null => Value::Null,
             Data::Bool(value) => Value::Bool(*value),
             Data::Number(number) => Value::Number(number.clone()),
-            Data::String(text) => Value::String(text.clone()),
+            Data::String(text) | Data::Tag(text) => Value::String(text.clone()),
             Data::Array(elements) => Value::Array(elements.iter().map(Located::to_json).collect()),
             Data::Record(fields) => {
                 Value::Object(fields.iter().map(|field| (field.name.clone(), field.value.to_json())).collect())
@@ -105,10 +107,10 @@ impl Located {
         self.field(name).map(|field| &field.value)
     }
 
-    /// The string, if this is one.
+    /// The string, if this is one, or the name of the tag.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
-            Data::String(text) => Some(text),
+            Data::String(text) | Data::Tag(text) => Some(text),
             _ => None,
         }
     }
@@ -120,6 +122,7 @@ impl Located {
             Data::Bool(_) => "a boolean",
             Data::Number(_) => "a number",
             Data::String(_) => "a string",
+            Data::Tag(_) => "an enum tag",
             Data::Array(_) => "an array",
             Data::Record(_) => "a record",
         }
@@ -194,7 +197,7 @@ impl<'de> Deserializer<'de> for &'de Located {
                 (None, Some(number)) => visitor.visit_i64(number),
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },
-            Data::String(text) => visitor.visit_borrowed_str(text),
+            Data::String(text) | Data::Tag(text) => visitor.visit_borrowed_str(text),
             Data::Array(elements) => SeqDeserializer::new(elements.iter()).deserialize_any(visitor),
             Data::Record(fields) => entries(fields.iter()).deserialize_any(visitor),
         }
@@ -218,7 +221,9 @@ impl<'de> Deserializer<'de> for &'de Located {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         match &self.value {
-            Data::String(tag) => tag.as_str().into_deserializer().deserialize_enum(name, variants, visitor),
+            Data::String(tag) | Data::Tag(tag) => {
+                tag.as_str().into_deserializer().deserialize_enum(name, variants, visitor)
+            }
             Data::Record(fields) if fields.len() == 1 => {
                 MapAccessDeserializer::new(entries(fields.iter())).deserialize_enum(name, variants, visitor)
             }

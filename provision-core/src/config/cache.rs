@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{StateStore, hex};
 
 /// The beginning of every entry; the digest of the rest comes next.
-const FORMAT: &[u8] = b"provision evaluation 1\n";
+const FORMAT: &[u8] = b"provision evaluation 2\n";
 
 /// Where entries are in their store.
 const DIRECTORY: &str = "evaluations";

@@ -38,6 +38,7 @@ enum Inner<'a> {
     Bool(bool),
     Number(Number),
     String(&'a str),
+    Tag(&'a str),
     #[serde(borrow)]
     Array(Vec<Node<'a>>),
     #[serde(borrow)]
@@ -130,6 +131,7 @@ impl<'a> Node<'a> {
             Data::Bool(value) => Inner::Bool(*value),
             Data::Number(number) => Inner::Number(number.clone()),
             Data::String(text) => Inner::String(text),
+            Data::Tag(name) => Inner::Tag(name),
             Data::Array(elements) => Inner::Array(elements.iter().map(|element| Node::of(element, names)).collect()),
             Data::Record(fields) => {
                 let field =
@@ -148,6 +150,7 @@ impl<'a> Node<'a> {
             Inner::Bool(value) => Data::Bool(value),
             Inner::Number(number) => Data::Number(number),
             Inner::String(text) => Data::String(text.to_owned()),
+            Inner::Tag(name) => Data::Tag(name.to_owned()),
             Inner::Array(elements) => {
                 Data::Array(elements.into_iter().map(|element| element.located(names)).collect::<Option<_>>()?)
             }

@@ -22,6 +22,7 @@ mod load;
 mod overrides;
 mod places;
 mod prepare;
+mod proof;
 mod schema;
 mod session;
 mod shape;

@@ -1,18 +1,19 @@
 //! From a JSON Schema to the expression of a Nickel contract.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
 use super::contracts::NAMED;
 
 /// Definitions may refer to each other; what is nested deeper than this is recursive, and accepted as it is.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
 /// Writes contracts for the schemas of one type.
 pub(super) struct Writer<'s> {
     /// What `#/...` references start from.
-    root: &'s Value,
+    pub(super) root: &'s Value,
 }
 
 impl<'s> Writer<'s> {
@@ -178,7 +179,7 @@ impl<'s> Writer<'s> {
     }
 
     /// The schema behind references, and the contract of the prelude that is asked for on the way.
-    fn resolve<'v>(&'v self, schema: &'v Value) -> (&'v Value, Option<&'v str>) {
+    pub(super) fn resolve<'v>(&'v self, schema: &'v Value) -> (&'v Value, Option<&'v str>) {
         let mut target = schema;
         for _ in 0..MAX_DEPTH {
             if let Some(name) = target.get("x-nickel").and_then(Value::as_str)
@@ -221,7 +222,7 @@ fn union(mut contracts: Vec<String>, nullable: bool) -> String {
     if nullable { format!("(nullable {contract})") } else { contract }
 }
 
-fn is_null(schema: &Value) -> bool {
+pub(super) fn is_null(schema: &Value) -> bool {
     schema.get("type").is_some_and(|kind| kind == "null")
 }
 
@@ -231,27 +232,36 @@ fn admits_null(schema: &Value) -> bool {
     kinds.into_iter().any(|kind| kind == "null") || alternatives.into_iter().any(is_null)
 }
 
-fn limits(object: &Map<String, Value>) -> String {
-    let limit = |key: &str| match object.get(key).filter(|limit| limit.is_number()) {
-        // A negative argument has to be in parentheses.
-        Some(number) => format!("({number})"),
-        None => "null".to_owned(),
-    };
+/// The least and the greatest number that a schema admits.
+fn bounds(object: &Map<String, Value>) -> [Option<Value>; 2] {
     // A Rust integer has limits of its own, which schemars tells as a format.
     let own = |name: &str| match (name, object.get("format").and_then(Value::as_str)) {
-        ("minimum", Some("uint8" | "uint16" | "uint32" | "uint64" | "uint")) => Some("0".to_owned()),
-        ("maximum", Some("uint8")) => Some(u8::MAX.to_string()),
-        ("maximum", Some("uint16")) => Some(u16::MAX.to_string()),
-        ("maximum", Some("uint32")) => Some(u32::MAX.to_string()),
-        ("minimum", Some("int32")) => Some(format!("({})", i32::MIN)),
-        ("maximum", Some("int32")) => Some(i32::MAX.to_string()),
+        ("minimum", Some("uint8" | "uint16" | "uint32" | "uint64" | "uint")) => Some(0.into()),
+        ("maximum", Some("uint8")) => Some(u8::MAX.into()),
+        ("maximum", Some("uint16")) => Some(u16::MAX.into()),
+        ("maximum", Some("uint32")) => Some(u32::MAX.into()),
+        ("minimum", Some("int32")) => Some(i32::MIN.into()),
+        ("maximum", Some("int32")) => Some(i32::MAX.into()),
         _ => None,
     };
-    let limit = |name: &str| match limit(name) {
-        none if none == "null" => own(name).unwrap_or(none),
-        said => said,
+    ["minimum", "maximum"].map(|name| object.get(name).filter(|limit| limit.is_number()).cloned().or_else(|| own(name)))
+}
+
+fn limits(object: &Map<String, Value>) -> String {
+    // A negative argument has to be in parentheses.
+    let limit = |limit: Option<Value>| limit.map_or_else(|| "null".to_owned(), |number| format!("({number})"));
+    let [least, most] = bounds(object).map(limit);
+    format!("{least} {most}")
+}
+
+/// The whole numbers that a schema admits; `None` if its limits are no whole numbers.
+pub(super) fn limits_of(object: &Map<String, Value>) -> Option<RangeInclusive<i128>> {
+    let whole = |limit: Option<Value>, none: i128| match limit {
+        Some(limit) => limit.as_i64().map(i128::from).or_else(|| limit.as_u64().map(i128::from)),
+        None => Some(none),
     };
-    format!("{} {}", limit("minimum"), limit("maximum"))
+    let [least, most] = bounds(object);
+    Some(whole(least, i128::MIN)?..=whole(most, i128::MAX)?)
 }
 
 const KEYWORDS: [&str; 20] = [

@@ -22,6 +22,8 @@ pub(super) struct Walked {
     pub diagnostics: Vec<Diagnostic>,
     /// Paths of the fields that could not be evaluated.
     pub broken: Vec<Vec<String>>,
+    /// Whether a record beneath the site has fields that are not exported, or never defined.
+    pub hides_fields: bool,
 }
 
 /// Evaluates all that a site exports.
@@ -63,7 +65,7 @@ impl Walk<'_> {
             ValueContentRef::Bool(value) => Data::Bool(value),
             ValueContentRef::Number(_) => self.number(&value, span.as_ref())?,
             ValueContentRef::String(text) => Data::String(text.to_string()),
-            ValueContentRef::EnumVariant(EnumVariantData { tag, arg: None }) => Data::String(tag.label().to_owned()),
+            ValueContentRef::EnumVariant(EnumVariantData { tag, arg: None }) => Data::Tag(tag.label().to_owned()),
             ValueContentRef::Array(Container::Empty) => Data::Array(Vec::new()),
             ValueContentRef::Record(Container::Empty) => Data::Record(Vec::new()),
             ValueContentRef::Array(Container::Alloc(array)) => {
@@ -110,6 +112,7 @@ impl Walk<'_> {
         let mut located = Vec::with_capacity(fields.len());
         for (name, field) in fields {
             if field.metadata.not_exported() {
+                self.found.hides_fields |= !self.path.is_empty();
                 continue;
             }
             let files = self.session.files();
@@ -124,7 +127,7 @@ impl Walk<'_> {
                     }
                     self.merged = outer;
                 }
-                None if field.metadata.opt() => {}
+                None if field.metadata.opt() => self.found.hides_fields |= !self.path.is_empty(),
                 None => {
                     let metadata = field.metadata.clone_inner();
                     let error = EvalErrorKind::MissingFieldDef {
