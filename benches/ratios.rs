@@ -34,6 +34,8 @@ fn main() {
     let site = directory.path().join("site.ncl");
     fs::write(&site, site_text()).unwrap();
     fs::write(directory.path().join("provision.ncl"), contract_library(&registry().descriptions())).unwrap();
+    // First: a process that is begun later begins with the memory of this one.
+    memory(&site, &root);
     println!(
         "{:<52} {:>9} {:>9} {:>6} {:>6}",
         format!("medians of {RUNS} runs, {FILES} files"),
@@ -48,7 +50,6 @@ fn main() {
     report("read a site that is kept, against bare Nickel", 0.1, || kept(&site, &cache), || bare_nickel(&site));
     in_sync(&site, &root);
     journaling(&site, &root);
-    memory(&site, &root);
 }
 
 fn report(what: &str, goal: f64, mut here: impl FnMut(), mut floor: impl FnMut()) {
@@ -198,8 +199,20 @@ fn memory(site: &Path, root: &Path) {
         println!("peak memory: not measured; build with `cargo build --release -p provision-cli` first");
         return;
     }
-    let output = std::process::Command::new(program).arg("--root").arg(root).arg("plan").arg(site).output().unwrap();
+    let output = std::process::Command::new(program)
+        .arg("--root")
+        .arg(root)
+        .args(["plan", "--no-cache"])
+        .arg(site)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
-    println!("{:<52} {:>6} MB {:>16} {:>9}", "peak memory of a plan", usage.max_rss() / 1024, "", "60 MB");
+    println!(
+        "{:<52} {:>6} MB {:>16} {:>9}",
+        "peak memory of a plan, evaluated anew",
+        usage.max_rss() / 1024,
+        "",
+        "60 MB"
+    );
 }

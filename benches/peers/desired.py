@@ -28,22 +28,22 @@ def quoted(text: str) -> str:
 
 
 def provision(state: State, place: Path) -> None:
-    lines = ["{"]
+    lines = ["{", "  resources = {", "    file = {"]
     for path, content in state.files.items():
         lines.append(
-            f'  resources.file.{quoted(path)} = '
-            f'{{ content = {quoted(content)}, owner = "root", group = "root", mode = "0644" }},'
+            f'      {quoted(path)} = {{ content = {quoted(content)}, owner = "root", group = "root", mode = "0644" }},'
         )
-    for name in state.packages:
-        lines.append(f"  resources.package.{quoted(name)} = {{}},")
+    lines += ["    },", "    package = {"]
+    lines += [f"      {quoted(name)} = {{}}," for name in state.packages]
+    lines += ["    },", "    user = {"]
     for user in state.users:
         lines.append(
-            f"  resources.user.{user.name} = "
+            f"      {quoted(user.name)} = "
             f"{{ uid = {user.uid}, home = {quoted(user.home)}, shell = {quoted(user.shell)} }},"
         )
-    for name in state.services:
-        lines.append(f"  resources.service.{quoted(name)} = {{ running = true, enabled = true }},")
-    lines.append("}")
+    lines += ["    },", "    service = {"]
+    lines += [f"      {quoted(name)} = {{ running = true, enabled = true }}," for name in state.services]
+    lines += ["    },", "  },", "}"]
     write(place / "site.ncl", lines)
 
 

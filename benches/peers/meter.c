@@ -1,6 +1,6 @@
-// Runs a program and writes to the file that is named first: the microseconds that it took, the microseconds of CPU of it
-// and all its descendants that were waited for, and the kilobytes of the largest of these. It is a small program because
-// one that is started counts the memory of who starts it as its own (ru_maxrss in getrusage(2)).
+// Runs a program and writes to the file that is named first: the microseconds that it took, the microseconds of CPU
+// of it and all its descendants that were waited for, and the kilobytes of the largest of these. It is small because
+// the memory of who starts a program is counted as that program's own (ru_maxrss in getrusage(2)).
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

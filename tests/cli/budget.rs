@@ -142,3 +142,30 @@ fn packages_accounts_and_files_are_looked_at_once_and_by_no_other_program() {
         assert!(trace.opened(path).len() <= 1, "{:#?}", trace.opened(path));
     }
 }
+
+/// Instructions of a plan for a simulated host with a hundred new files: evaluation, order, plan and rendering.
+const PLAN: u64 = 150_000_000;
+
+/// How much more than that is still no regression, in percent: compilers differ a little.
+const MARGIN: u64 = 15;
+
+/// The same program takes the same instructions wherever it runs, so they need no quiet machine.
+#[test]
+fn a_plan_takes_no_more_instructions_than_it_did() {
+    let debug = provision();
+    let built = debug.ancestors().nth(2).unwrap().join("x86_64-unknown-linux-gnu/release/provision");
+    if !built.exists() {
+        assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "build the static command line first: cargo static");
+        return;
+    }
+    let place = Place::with(&format!("{{ resources.file = {{\n{} }} }}", files(100)));
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(built);
+    let ran = place.start(valgrind.args(["plan", "--simulate", "site.ncl"]), "");
+    assert!(ran.code == 0 && ran.out.contains("100 to change"), "{}", ran.seen());
+    let collected = ran.err.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, count)| count.trim());
+    let instructions: u64 = collected.and_then(|count| count.parse().ok()).unwrap();
+    let most = PLAN + PLAN * MARGIN / 100;
+    assert!(instructions <= most, "{instructions} instructions, and the budget is {PLAN} and {MARGIN} % more");
+    assert!(instructions >= PLAN / 2, "{instructions} instructions: the budget of {PLAN} can be made smaller");
+}
