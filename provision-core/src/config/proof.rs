@@ -12,9 +12,8 @@ use crate::registry::TypeDescription;
 /// Whether the `Site` contract accepts a site of these types.
 pub(super) fn holds(site: &Located, types: &[TypeDescription]) -> bool {
     site.fields().iter().all(|field| match field.name.as_str() {
-        // The frame was checked when it was looked at; what a tag is there, the contract may refuse.
-        "provision_version" => matches!(field.value.value, Data::String(_)),
-        "on_failure" | "prune" | "journal" => true,
+        // The frame of the site was checked already.
+        "provision_version" | "on_failure" | "prune" | "journal" => true,
         "resources" => field.value.fields().iter().all(|of_type| {
             let described = types.iter().find(|described| described.name == of_type.name);
             described.is_some_and(|described| {

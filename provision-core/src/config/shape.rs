@@ -28,8 +28,7 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
     fields.retain_mut(|field| match field.name.as_str() {
         "resources" => check_resources(field, &mut diagnostics),
         "provision_version" => match field.value.value {
-            Data::String(_) | Data::Tag(_) => true,
-            Data::Null => false,
+            Data::String(_) => true,
             _ => {
                 diagnostics.push(unlike(field, "`provision_version` is a string such as \"^0.1\""));
                 false

@@ -196,9 +196,10 @@ impl Ledger {
         makers: &mut HashMap<Made, BTreeSet<ResourceId>>,
     ) -> Option<Made> {
         let made = Made::Path(effect.path()?.clone());
-        let others = makers.get_mut(&made)?;
-        others.remove(id);
-        let others = std::mem::take(others);
+        let of_path = makers.get_mut(&made)?;
+        let (mine, others): (BTreeSet<_>, BTreeSet<_>) =
+            std::mem::take(of_path).into_iter().partition(|maker| maker == id);
+        *of_path = mine;
         for other in &others {
             self.entries.get_mut(other).and_then(|entry| entry.made.remove(&made));
         }

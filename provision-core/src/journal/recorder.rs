@@ -163,7 +163,13 @@ impl Recorder {
         if *synced >= number {
             return Ok(());
         }
-        let written = self.state().effects.len();
+        let state = self.state();
+        // What the disk has once failed to take it may say later that it has.
+        if let Some(error) = &state.broken {
+            return Err(error.clone());
+        }
+        let written = state.effects.len();
+        drop(state);
         let result = self.store().append(&open_name(run), &[], true).while_doing(|| "writing the journal");
         if let Err(error) = result {
             return Err(self.broken(&mut self.state(), error));
