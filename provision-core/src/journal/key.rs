@@ -204,13 +204,14 @@ impl<R: Read> Opened<R> {
                 self.cipher.insert(self.key.cipher(&salt))
             }
         };
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a sealed content is damaged, or not of this host");
         if self.next.is_empty() {
-            return Ok(false);
+            // Even of nothing one piece is sealed.
+            return if self.number == 0 { Err(damaged()) } else { Ok(false) };
         }
         let piece = std::mem::take(&mut self.next);
         fill_to(&mut self.sealed, &mut self.next, CHUNK + TAG)?;
         let opened = cipher.decrypt(&nonce(self.number, self.next.is_empty()), Payload::from(piece.as_slice()));
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a sealed content is damaged, or not of this host");
         self.ready = Zeroizing::new(opened.map_err(|_| damaged())?);
         self.number += 1;
         self.at = 0;
@@ -277,6 +278,14 @@ mod tests {
             assert_eq!(opened(&key, &sealed).unwrap(), content, "{length}");
             assert!(opened(&HostKey::random().unwrap(), &sealed).is_err());
         }
+    }
+
+    /// It had been taken for a content of nothing.
+    #[test]
+    fn a_sealed_content_of_which_only_the_salt_is_left_does_not_open() {
+        let key = HostKey::random().unwrap();
+        let sealed = key.seal(b"content").unwrap();
+        assert!(opened(&key, &sealed[..LENGTH]).is_err());
     }
 
     #[test]
