@@ -10,6 +10,7 @@ use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Pending};
+use provision_core::plan::Plan;
 use provision_core::registry::SitePolicy;
 use provision_core::site::Site;
 use provision_resources::{Debian, registry};
@@ -176,9 +177,15 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
     Ok(site.with_orphans(orphans).into_graph()?)
 }
 
-/// Leaves memory to the kernel, which takes all of it back sooner than this program could give it. Secrets are wiped.
-pub fn leave<T>(value: T, holds_secrets: bool) {
-    if !holds_secrets {
+/// Whether a plan does nothing, and knows of nothing that was released: then it holds no password and no key of the host.
+pub fn is_of_nothing(plan: &Plan) -> bool {
+    plan.is_empty() && plan.released.is_empty() && plan.forgotten.is_empty()
+}
+
+/// Leaves memory to the kernel, which takes all of it back sooner than this program could give it; what is not plain is
+/// taken apart, and its secrets are wiped.
+pub fn leave<T>(value: T, is_plain: bool) {
+    if is_plain {
         std::mem::forget(value);
     }
 }

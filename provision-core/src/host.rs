@@ -29,7 +29,7 @@ pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
 pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
-pub use local::{DirectoryStore, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
+pub use local::{DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
 pub use overlay::{CommandScript, Doubt, Overlay, UnitScript};
 pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
@@ -412,10 +412,16 @@ fn missing_account(what: &str, name: &str) -> Error {
 
 impl<H: HostView + ?Sized> HostView for &H {
     crate::forward_view!(self => **self);
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        (**self).at_a_glance()
+    }
 }
 
 impl<H: HostView + ?Sized> HostView for Box<H> {
     crate::forward_view!(self => **self);
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        (**self).at_a_glance()
+    }
 }
 
 impl<H: Host + ?Sized> Host for &H {

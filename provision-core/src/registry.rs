@@ -225,7 +225,11 @@ impl Registry {
                 None => format!("the types are {}", self.names().collect::<Vec<_>>().join(", ")),
             })]);
         };
-        if let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(Shared(attributes))) {
+        // What is not said may still be a name that there is not.
+        let says_null = attributes.fields().iter().any(|field| field.value.value == Data::Null);
+        if !says_null
+            && let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(Shared(attributes)))
+        {
             return Ok((own, common));
         }
         entry.explain(name, attributes)
@@ -278,7 +282,7 @@ fn is_common(attribute: &str) -> bool {
     COMMON.contains(&attribute)
 }
 
-/// The attributes of a resource that are its type's own. One that is null is not said.
+/// The attributes of a resource that are its type's own.
 struct Own<'a>(&'a Located);
 
 /// The attributes of a resource that are common to all types.
@@ -287,8 +291,7 @@ struct Shared<'a>(&'a Located);
 impl<'de> Deserializer<'de> for Own<'de> {
     type Error = Unfit;
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
-        let own = self.0.fields().iter().filter(|field| !is_common(&field.name) && field.value.value != Data::Null);
-        entries(own).deserialize_any(visitor)
+        entries(self.0.fields().iter().filter(|field| !is_common(&field.name))).deserialize_any(visitor)
     }
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
@@ -370,7 +373,41 @@ fn every_mistake<T: Sized>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_unknown_attribute_is_told_even_if_it_is_null() {
+        let registry = Registry::new().with::<Named>();
+        let mistakes = |attributes: Value| {
+            let attributes = attributes.as_object().cloned().unwrap_or_default();
+            registry.mistakes("named", attributes).into_iter().map(|mistake| mistake.message).collect::<Vec<_>>()
+        };
+        assert_eq!(mistakes(json!({ "name": "x", "title": null })), Vec::<String>::new());
+        assert_eq!(mistakes(json!({ "name": "x", "nam": null })), ["`named` has no attribute `nam`"]);
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Named {
+        name: String,
+        title: Option<String>,
+    }
+
+    impl Resource for Named {
+        const TYPE: &'static str = "named";
+        type State = ();
+        fn check(&self, _: &ResourceId, _: &dyn crate::host::HostView) -> crate::error::Result<()> {
+            Ok(())
+        }
+        fn plan(&self, _: &ResourceId, (): &()) -> crate::error::Result<()> {
+            Ok(())
+        }
+        fn apply(&self, _: &ResourceId, (): &(), (): &(), _: &dyn crate::host::Host) -> crate::error::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn the_common_attributes_are_those_of_their_schema() {

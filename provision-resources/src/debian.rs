@@ -15,7 +15,7 @@ use provision_core::effect::{Effect, Output, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
-    AccountLine, Accounts, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
+    AccountLine, Accounts, FileIdentity, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
     TransactionPreview, UnitState,
 };
 use provision_core::path::HostPath;
@@ -32,8 +32,8 @@ pub struct Debian {
 
 #[derive(Default)]
 struct Memory {
-    /// The text of dpkg's status, until somebody asks for a package.
-    status_text: Option<String>,
+    /// The text of dpkg's status, until somebody asks for a package, and of which file it was.
+    status_text: Option<(FileIdentity, String)>,
     status: Option<Arc<dpkg::Status>>,
     shipped: Option<Arc<dpkg::Shipped>>,
     versions: HashMap<String, Vec<String>>,
@@ -70,9 +70,10 @@ impl Debian {
         if let Some(status) = &memory.status {
             return Ok(Arc::clone(status));
         }
+        // A run reads facts before it has the host to itself.
         let text = match memory.status_text.take() {
-            Some(text) => text,
-            None => dpkg::Status::text(system)?,
+            Some((of, text)) if dpkg::Status::identity(system)? == Some(of) => text,
+            _ => dpkg::Status::text(system)?,
         };
         let status = Arc::new(dpkg::Status::of(&text, system)?);
         memory.status = Some(Arc::clone(&status));
@@ -92,9 +93,10 @@ impl Platform for Debian {
         if let Some(first) = dpkg::first_architecture(system)? {
             return Ok(Some(first));
         }
+        let of = dpkg::Status::identity(system)?;
         let text = dpkg::Status::text(system)?;
         let architecture = native_architecture(&text);
-        self.memory().status_text = Some(text);
+        self.memory().status_text = of.map(|of| (of, text));
         Ok(architecture)
     }
 

@@ -21,13 +21,17 @@ const NOT_COUNTED: [&str; 7] = ["brk", "mmap", "munmap", "mprotect", "madvise", 
 struct Trace(String);
 
 impl Trace {
-    /// Traces a run of `apply`, which must find nothing to do.
-    fn of(place: &Place) -> Trace {
+    /// Traces a run of a verb, which must find nothing to do.
+    fn of(verb: &str, place: &Place) -> Trace {
         let file = place.path("trace");
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o"]).arg(&file).arg(provision()).args(["apply", "--root", "root", "site.ncl"]);
+        strace.args(["-f", "-qq", "-o"]).arg(&file).arg(provision()).args([verb, "--root", "root", "site.ncl"]);
         let ran = place.start(&mut strace, "");
-        assert!(ran.out.starts_with("Nothing to do"), "{}", ran.seen());
+        assert!(
+            ran.code == 0 && ran.out.contains(if verb == "plan" { "in sync" } else { "Nothing to do" }),
+            "{}",
+            ran.seen()
+        );
         Trace(fs::read_to_string(file).unwrap())
     }
 
@@ -81,11 +85,15 @@ fn in_sync(site: &str) -> Option<Place> {
 
 #[test]
 fn a_file_in_sync_costs_four_calls_of_the_kernel() {
-    let traced = |count| {
-        let place = in_sync(&format!("{{ resources.file = {{\n{} }} }}", files(count)))?;
-        Some(Trace::of(&place))
-    };
-    let (Some(few), Some(many)) = (traced(100), traced(300)) else { return };
+    let place = |count| in_sync(&format!("{{ resources.file = {{\n{} }} }}", files(count)));
+    let (Some(few), Some(many)) = (place(100), place(300)) else { return };
+    for verb in ["apply", "plan"] {
+        assert_four_calls(&Trace::of(verb, &few), &Trace::of(verb, &many));
+    }
+}
+
+/// For a hundred files, and for three hundred.
+fn assert_four_calls(few: &Trace, many: &Trace) {
     assert_eq!(many.forks(), Vec::<&str>::new());
     let (few, many) = (few.calls(), many.calls());
     let total: usize = few.values().sum();
@@ -136,7 +144,7 @@ fn packages_accounts_and_files_are_looked_at_once_and_by_no_other_program() {
     }
     let first = place.run("apply --root root site.ncl");
     assert_eq!(first.code, 0, "{}", first.seen());
-    let trace = Trace::of(&place);
+    let trace = Trace::of("apply", &place);
     assert_eq!(trace.forks(), Vec::<&str>::new());
     for path in ["var/lib/dpkg/status", "etc/passwd", "etc/group", "etc/shadow"] {
         assert!(trace.opened(path).len() <= 1, "{:#?}", trace.opened(path));

@@ -231,3 +231,20 @@ fn commands_run_in_a_root_directory_that_is_named_from_here() {
     let ran = place.run("apply --root root site.ncl");
     assert_eq!(ran.code, 0, "{}", ran.seen());
 }
+
+/// What was seen through the link before it moved is no news of where it leads afterwards.
+#[test]
+fn a_file_beneath_a_link_that_moves_in_the_same_run_is_put_where_it_then_leads() {
+    let site = r#"{ resources = {
+        symlink."/srv/current".target = "v2",
+        file."/srv/current/app.conf".content = "the same\n",
+    } }"#;
+    let Some(place) = place(site) else { return };
+    let place = place.file("root/srv/v1/app.conf", "the same\n").file("root/srv/v2/other", "");
+    std::os::unix::fs::symlink("v1", place.path("root/srv/current")).unwrap();
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_eq!(fs::read_to_string(place.path("root/srv/v2/app.conf")).unwrap(), "the same\n");
+    let again = place.run("apply --root root site.ncl");
+    assert!(again.out.starts_with("Nothing to do"), "{}", again.seen());
+}

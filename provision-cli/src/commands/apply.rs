@@ -44,13 +44,14 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
-    let holds_secrets = graph.names_secrets();
+    let names_secrets = graph.names_secrets();
     let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
     let exit = work.out(&planned, &sites.join(" "));
-    context::leave(planned, holds_secrets);
-    context::leave(graph, holds_secrets);
+    let is_plain = !names_secrets && context::is_of_nothing(planned.plan());
+    context::leave(planned, is_plain);
+    context::leave(graph, is_plain);
     exit
 }
 

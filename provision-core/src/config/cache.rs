@@ -100,7 +100,7 @@ fn name(request: &Request<'_>) -> Option<String> {
     let sources = sources.collect::<Option<Vec<&Path>>>().filter(|_| request.overrides.is_empty())?;
     let asked = (
         (env!("CARGO_PKG_VERSION"), this_program()?),
-        // The contract library is made from these.
+        // The contract library is made from these, and what they are is a part of the program.
         request.types.identity(),
         sources,
         &request.import_paths,

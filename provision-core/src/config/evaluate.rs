@@ -1,9 +1,9 @@
 //! From a request to an evaluation.
 //!
-//! A site is evaluated twice in one machine, and what the first run evaluated the second finds done. The first
+//! A site is evaluated up to twice in one machine, and what the first run evaluated the second finds done. The first
 //! applies no contract of ours, not even where the site applies `Site` by itself: contracts hide the places of
 //! field names, and stop at a resource that has one mistake. It gives the tree and all that is wrong in itself.
-//! The second only asks whether the `Site` contract is kept.
+//! The second only asks whether the `Site` contract is kept; where that can be seen, there is none.
 
 use std::any::Any;
 use std::path::PathBuf;

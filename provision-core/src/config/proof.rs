@@ -44,7 +44,10 @@ impl Proof<'_> {
         if let Some(name) = named {
             return is_named(name, value);
         }
-        let Some(object) = target.as_object().filter(|_| depth < MAX_DEPTH) else { return true };
+        if depth >= MAX_DEPTH {
+            return false;
+        }
+        let Some(object) = target.as_object() else { return true };
         if let Some(constant) = object.get("const") {
             return is_one(constant, value);
         }

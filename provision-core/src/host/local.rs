@@ -32,6 +32,7 @@ use crate::resource::Claim;
 
 use confined::Root;
 
+pub use confined::FileIdentity;
 pub use state::{DirectoryStore, LockHolder, RunLock};
 
 /// Told what a long-running command says, line by line.
@@ -169,6 +170,15 @@ impl LocalSystem {
     /// A directory above it cannot be searched.
     pub fn age(&self, path: &HostPath) -> Result<Option<u64>> {
         self.root.age(path).while_doing(|| format!("looking at {path}"))
+    }
+
+    /// What tells a file from others that were at its path before. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// A directory above it cannot be searched.
+    pub fn identity(&self, path: &HostPath) -> Result<Option<FileIdentity>> {
+        let found = self.root.stat(path).while_doing(|| format!("looking at {path}"))?;
+        Ok(found.as_ref().map(FileIdentity::new))
     }
 
     /// Who holds a POSIX lock on a file: the number of the process. `None` if nobody does or there is no such file.

@@ -98,7 +98,9 @@ impl<H: HostView> Overlay<H> {
                 return false;
             }
         }
-        paths.iter().all(|path| self.real(path).is_ok_and(|real| self.modelled(&real, |_| ()).is_none()))
+        // Where a link leads may have changed.
+        let is_itself = |path: &HostPath| self.real(path).is_ok_and(|real| real == *path);
+        paths.iter().all(|path| is_itself(path) && self.modelled(path, |_| ()).is_none())
     }
 
     /// Notes that something was not found, which may change.

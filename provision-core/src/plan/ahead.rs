@@ -1,7 +1,7 @@
 //! Looking ahead: what needs nothing but files is looked at before it is its turn, by as many threads as there are
 //! processors. What was seen counts only where the model of the host still says the same.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::effect::{Command, Content, Output, PackageTransaction};
@@ -47,16 +47,21 @@ pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let others = processors.min(nodes.len().div_ceil(PORTION)).saturating_sub(1);
     std::thread::scope(|scope| {
-        (0..others).for_each(|_| drop(scope.spawn(work)));
+        // Where no thread can be had, this one does it all.
+        (0..others).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, &work)));
         work();
     });
     found.into_iter().map(OnceLock::into_inner).collect()
 }
 
 fn foresee(node: &Node, host: &dyn HostView) -> Option<Foresight> {
-    let noted = Noted { host, paths: Mutex::default() };
+    let noted = Noted { host, paths: Mutex::default(), refused: AtomicBool::new(false) };
     let now = node.resource.check(&node.id, &noted).ok()?;
     let want = node.resource.plan(&node.id, &now).ok()?;
+    // A type may take a refusal for an answer.
+    if noted.refused.into_inner() {
+        return None;
+    }
     let paths = noted.paths.into_inner().unwrap_or_else(PoisonError::into_inner);
     Some(Foresight { states: (now, want), paths })
 }
@@ -65,6 +70,8 @@ fn foresee(node: &Node, host: &dyn HostView) -> Option<Foresight> {
 struct Noted<'h> {
     host: &'h dyn HostView,
     paths: Mutex<Vec<HostPath>>,
+    /// Whether something was not answered.
+    refused: AtomicBool,
 }
 
 impl Noted<'_> {
@@ -75,10 +82,11 @@ impl Noted<'_> {
         }
         self.host
     }
-}
 
-fn not_yet() -> Error {
-    Error::unknown("it is looked at when it is its turn")
+    fn not_yet(&self) -> Error {
+        self.refused.store(true, Ordering::Relaxed);
+        Error::unknown("it is looked at when it is its turn")
+    }
 }
 
 /// What costs more than a look, or may be the wrong question yet, is not asked ahead.
@@ -96,28 +104,28 @@ impl HostView for Noted<'_> {
         self.at(path).read_link(path)
     }
     fn list(&self, _: &HostPath) -> Result<Option<Vec<String>>> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn package(&self, _: &str) -> Result<PackageState> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn available_versions(&self, _: &str) -> Result<Vec<String>> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn package_manager(&self) -> Result<PackageManager> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn packages(&self) -> Result<Arc<PackageTable>> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn unit(&self, _: &str) -> Result<UnitState> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn user(&self, name: &str) -> Result<Option<User>> {
         self.host.user(name)
@@ -132,7 +140,7 @@ impl HostView for Noted<'_> {
         self.host.shadow(user)
     }
     fn query(&self, _: &Command) -> Result<Output> {
-        Err(not_yet())
+        Err(self.not_yet())
     }
     fn is_running(&self) -> bool {
         self.host.is_running()

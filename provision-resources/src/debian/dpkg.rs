@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use provision_core::error::Result;
 use provision_core::facts::native_architecture;
-use provision_core::host::{LocalSystem, PackageEntry, PackageState, PackageStatus, PackageTable};
+use provision_core::host::{FileIdentity, LocalSystem, PackageEntry, PackageState, PackageStatus, PackageTable};
 use provision_core::path::HostPath;
 
 const STATUS: &str = "/var/lib/dpkg/status";
@@ -33,6 +33,11 @@ impl Status {
     /// The text of the file; empty if it is not there.
     pub(super) fn text(system: &LocalSystem) -> Result<String> {
         Ok(system.read_text(STATUS)?.unwrap_or_default())
+    }
+
+    /// Which file it is: dpkg puts another in its place.
+    pub(super) fn identity(system: &LocalSystem) -> Result<Option<FileIdentity>> {
+        system.identity(&HostPath::new(STATUS)?)
     }
 
     /// What a text of the file says of a host.
