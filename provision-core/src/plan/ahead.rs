@@ -48,7 +48,7 @@ pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight
     let others = processors.min(nodes.len().div_ceil(PORTION)).saturating_sub(1);
     std::thread::scope(|scope| {
         // Where no thread can be had, this one does it all.
-        (0..others).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, &work)));
+        (0..others).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, work)));
         work();
     });
     found.into_iter().map(OnceLock::into_inner).collect()
