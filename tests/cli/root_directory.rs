@@ -241,7 +241,7 @@ fn a_file_beneath_a_link_that_moves_in_the_same_run_is_put_where_it_then_leads()
     } }"#;
     let Some(place) = place(site) else { return };
     let place = place.file("root/srv/v1/app.conf", "the same\n").file("root/srv/v2/other", "");
-    std::os::unix::fs::symlink("v1", place.path("root/srv/current")).unwrap();
+    symlink("v1", place.path("root/srv/current")).unwrap();
     let ran = place.run("apply --root root site.ncl");
     assert_eq!(ran.code, 0, "{}", ran.seen());
     assert_eq!(fs::read_to_string(place.path("root/srv/v2/app.conf")).unwrap(), "the same\n");
