@@ -227,9 +227,8 @@ impl Registry {
         };
         // What is not said may still be a name that there is not.
         let says_null = attributes.fields().iter().any(|field| field.value.value == Data::Null);
-        if !says_null
-            && let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(Shared(attributes)))
-        {
+        let common = entries(attributes.fields().iter().filter(|field| is_common(&field.name)));
+        if !says_null && let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(common)) {
             return Ok((own, common));
         }
         entry.explain(name, attributes)
@@ -285,24 +284,10 @@ fn is_common(attribute: &str) -> bool {
 /// The attributes of a resource that are its type's own.
 struct Own<'a>(&'a Located);
 
-/// The attributes of a resource that are common to all types.
-struct Shared<'a>(&'a Located);
-
 impl<'de> Deserializer<'de> for Own<'de> {
     type Error = Unfit;
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         entries(self.0.fields().iter().filter(|field| !is_common(&field.name))).deserialize_any(visitor)
-    }
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> Deserializer<'de> for Shared<'de> {
-    type Error = Unfit;
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
-        entries(self.0.fields().iter().filter(|field| is_common(&field.name))).deserialize_any(visitor)
     }
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct

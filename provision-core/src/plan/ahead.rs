@@ -27,15 +27,16 @@ pub(super) struct Foresight {
 
 /// Looks at all of these resources; `None` for one that needs more than files and accounts, or fails.
 pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight>> {
+    // A host that gains nothing from it needs no threads.
+    let Some(view) = host.at_a_glance() else { return nodes.iter().map(|_| None).collect() };
     let found: Vec<OnceLock<Foresight>> = nodes.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
-    let work = || {
-        let Some(view) = host.at_a_glance() else { return };
+    let work = |view: &dyn HostView| {
         loop {
             let first = next.fetch_add(PORTION, Ordering::Relaxed);
             let last = nodes.len().min(first + PORTION);
             for number in first..last {
-                if let Some(foresight) = foresee(nodes[number], &*view) {
+                if let Some(foresight) = foresee(nodes[number], view) {
                     let _ = found[number].set(foresight);
                 }
             }
@@ -48,8 +49,11 @@ pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight
     let others = processors.min(nodes.len().div_ceil(PORTION)).saturating_sub(1);
     std::thread::scope(|scope| {
         // Where no thread can be had, this one does it all.
-        (0..others).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, work)));
-        work();
+        for _ in 0..others {
+            let other = || host.at_a_glance().iter().for_each(|view| work(&**view));
+            drop(std::thread::Builder::new().spawn_scoped(scope, other));
+        }
+        work(&*view);
     });
     found.into_iter().map(OnceLock::into_inner).collect()
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::HashMap;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
-use nix::sys::stat::{Mode as Permissions, SFlag, fstatat};
+use nix::sys::stat::{Mode as Permissions, fstatat};
 
 use super::LocalHost;
-use super::confined::{RawMetadata, Root};
+use super::confined::{RawMetadata, Root, kind_of};
 use crate::effect::Content;
 use crate::error::Result;
-use crate::host::{Accounts, FileMetadata, HostView};
+use crate::host::{Accounts, FileKind, FileMetadata, HostView};
 use crate::path::HostPath;
 
 /// Files no longer than this are read in one call, in bytes.
@@ -69,7 +69,7 @@ impl Last {
             Err(Errno::ENOENT) => return Some(None),
             stat => stat.ok()?,
         };
-        let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+        let is_file = kind_of(&stat) == FileKind::File;
         let size = usize::try_from(stat.st_size).ok().filter(|size| is_file && (1..=SHORT).contains(size));
         self.file = size.map(|size| (path.clone(), size));
         let raw = RawMetadata::new(&stat);
