@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::program::{Program, ProgramBuilder};
 use provision_core::apply::ApplyOptions;
-use provision_core::config::{EvaluationCache, Input, SiteSource, contract_library, load};
+use provision_core::config::{EvaluationCache, Evaluator, Input, SiteSource, contract_library, load};
 use provision_core::facts::Facts;
 use provision_core::host::{LocalHost, SimHost};
 use provision_core::journal::{Journal, Purpose, RunInfo};
@@ -26,6 +26,7 @@ use provision_resources::{Debian, registry};
 
 const FILES: usize = 1000;
 const RUNS: usize = 9;
+const HOSTS: usize = 100;
 
 fn main() {
     let directory = tempfile::tempdir().unwrap();
@@ -48,6 +49,9 @@ fn main() {
     report("evaluate and plan, against bare Nickel", 1.5, || evaluate_and_plan(&site), || bare_nickel(&site));
     let cache = EvaluationCache::new(LocalHost::open(&root, Debian::new()).unwrap().cache().unwrap());
     report("read a site that is kept, against bare Nickel", 0.1, || kept(&site, &cache), || bare_nickel(&site));
+    let fleet = directory.path().join("fleet.ncl");
+    fs::write(&fleet, fleet_text()).unwrap();
+    report("one site for 100 hosts, against 100 evaluations", 0.2, || together(&fleet), || alone(&fleet));
     in_sync(&site, &root);
     journaling(&site, &root);
 }
@@ -132,6 +136,36 @@ fn evaluate_and_plan(site: &Path) {
 
 fn evaluated(site: &Path) {
     load(&registry(), &Facts::default(), input(site)).unwrap();
+}
+
+/// A role, and a hundred files that are made with it for each host.
+fn fleet_text() -> String {
+    let mut text = String::from(
+        "let p = import \"provision.ncl\" in\n\
+         let role = fun text => { content = text, owner | default = \"root\", mode | p.Mode | default = \"0644\" } in\n\
+         { resources.file = {\n",
+    );
+    for number in 0..HOSTS {
+        writeln!(text, "  {:?} = role \"%{{facts.hostname}} {number}\",", path(number)).unwrap();
+    }
+    text + "} } | p.Site\n"
+}
+
+fn hosts() -> impl Iterator<Item = Facts> {
+    (0..HOSTS).map(|number| {
+        let mut facts = Facts::default();
+        facts.hostname = format!("host-{number}");
+        facts
+    })
+}
+
+fn together(site: &Path) {
+    let fleet = Evaluator::new(&registry(), input(site));
+    hosts().for_each(|facts| drop(fleet.load(&facts).unwrap()));
+}
+
+fn alone(site: &Path) {
+    hosts().for_each(|facts| drop(load(&registry(), &facts, input(site)).unwrap()));
 }
 
 /// The same as far as a graph, with what is kept of it.

@@ -6,7 +6,12 @@
 //! The second only asks whether the `Site` contract is kept; where that can be seen, there is none.
 
 use std::any::Any;
+use std::borrow::Cow;
+use std::io;
 use std::path::PathBuf;
+use std::thread::Builder;
+
+use nickel_lang_core::eval::value::NickelValue;
 
 use super::bounded::{TakesTooMuch, bound_by_stack};
 use super::files::{self, Loaded};
@@ -30,10 +35,11 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
 /// A site that is refused is evaluated again without that, so the mistakes are told as ever.
 pub fn evaluate_noting(request: &Request<'_>, branches: &Branches) -> Evaluation {
     let noted = evaluate_apart(request, Some(branches));
-    if noted.is_sound() {
-        return noted;
-    }
-    let plain = evaluate_apart(request, None);
+    if noted.is_sound() { noted } else { unwatched(noted, evaluate_apart(request, None), branches) }
+}
+
+/// The plain evaluation of a site that was refused while it was watched.
+pub(super) fn unwatched(noted: Evaluation, plain: Evaluation, branches: &Branches) -> Evaluation {
     if plain.is_sound() {
         let why = noted.diagnostics.iter().chain(&noted.contract_failure).map(|found| found.message.clone()).next();
         branches.note_unwatched(format!(
@@ -48,29 +54,42 @@ pub fn evaluate_noting(request: &Request<'_>, branches: &Branches) -> Evaluation
 pub(super) fn evaluate_apart(request: &Request<'_>, branches: Option<&Branches>) -> Evaluation {
     // A thread of its own has the stack that deep nesting takes, and confines a panic of the evaluator.
     let outcome = std::thread::scope(|scope| {
-        let mut refusal = None;
-        for size in STACKS {
-            let thread = std::thread::Builder::new().name("nickel".to_owned()).stack_size(size);
-            match thread.spawn_scoped(scope, move || evaluate_bounded(request, branches, size)) {
-                Ok(handle) => {
-                    return handle.join().map_err(|panic| failure(request, &*panic));
-                }
-                Err(error) => refusal = Some(error),
-            }
-        }
-        let why = refusal.map(|error| error.to_string()).unwrap_or_default();
-        Err(Diagnostic::error(format!("cannot start a thread to evaluate the site: {why}")))
+        let evaluate = |size| move || evaluate_bounded(request, branches, size);
+        let thread = with_stack(|thread, size| thread.spawn_scoped(scope, evaluate(size)))?;
+        thread.join().map_err(|panic| failure(&request.sources, &*panic))
     });
-    outcome.unwrap_or_else(|diagnostic| Evaluation { diagnostics: vec![diagnostic], ..Evaluation::default() })
+    outcome.unwrap_or_else(failed)
+}
+
+/// Starts a thread with the most stack that the host gives it.
+pub(super) fn with_stack<T>(spawn: impl Fn(Builder, usize) -> io::Result<T>) -> Result<T, Diagnostic> {
+    let mut refusal = String::new();
+    for size in STACKS {
+        match spawn(Builder::new().name("nickel".to_owned()).stack_size(size), size) {
+            Ok(thread) => return Ok(thread),
+            Err(error) => refusal = error.to_string(),
+        }
+    }
+    Err(Diagnostic::error(format!("cannot start a thread to evaluate the site: {refusal}")))
+}
+
+/// An evaluation of which nothing came.
+pub(super) fn failed(why: Diagnostic) -> Evaluation {
+    Evaluation { diagnostics: vec![why], ..Evaluation::default() }
+}
+
+/// Bounds the memory of evaluations on this thread, which has a stack of so many bytes.
+pub(super) fn bound(stack: usize) {
+    bound_by_stack(if cfg!(test) { stack / 8 } else { stack });
 }
 
 fn evaluate_bounded(request: &Request<'_>, branches: Option<&Branches>, stack: usize) -> Evaluation {
-    bound_by_stack(if cfg!(test) { stack / 8 } else { stack });
-    evaluate_here(request, branches)
+    bound(stack);
+    Opened::new(request, branches.is_some()).evaluate(request.facts, branches)
 }
 
 /// What a panic of the evaluator means.
-fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
+pub(super) fn failure(sources: &[SiteSource], panic: &(dyn Any + Send)) -> Diagnostic {
     if let Some(TakesTooMuch(mebibytes)) = panic.downcast_ref() {
         return Diagnostic::error(format!("the evaluation takes more than {mebibytes} MiB of memory"))
             .note("Something in it probably never ends")
@@ -79,7 +98,7 @@ fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     // The parser of nickel-lang gives up on strings that are closed in the wrong order, and does not say where.
     if text.is_some_and(|text| text.starts_with("Fatal parser error")) {
-        let names: Vec<String> = request.sources.iter().map(SiteSource::to_string).collect();
+        let names: Vec<String> = sources.iter().map(SiteSource::to_string).collect();
         return Diagnostic::error(format!("strings are closed in the wrong order in {}", names.join(", ")))
             .note("it may be in a file that is imported there, too")
             .help("look for a `%{` without its `}`");
@@ -87,29 +106,10 @@ fn failure(request: &Request<'_>, panic: &(dyn Any + Send)) -> Diagnostic {
     Diagnostic::error("the evaluator failed; this is a bug in it")
 }
 
-fn evaluate_here(request: &Request<'_>, branches: Option<&Branches>) -> Evaluation {
-    let (loaded, unreadable) = files::load(&request.sources);
-    let types = request.types.descriptions();
-    let mut opened = open(request, &types, &loaded, unreadable.is_empty(), branches.is_some());
-    opened.fatal.extend(unreadable);
-    let mut evaluation = if opened.fatal.is_empty() {
-        evaluate_prepared(&mut opened.session, opened.mild, &types)
-    } else {
-        opened.fatal.extend(opened.mild);
-        Evaluation { diagnostics: opened.fatal, ..Evaluation::default() }
-    };
-    if let Some(branches) = branches {
-        opened.session.tell_branches(branches);
-    }
-    evaluation.inputs = opened.session.inputs();
-    evaluation.sources = opened.sources;
-    evaluation.files = opened.files;
-    finish(opened.session, evaluation)
-}
-
-/// A machine with everything in it, and what was found wrong on the way.
-struct Opened {
+/// A site that was read, parsed and checked, and what was found wrong on the way.
+pub(super) struct Opened<'r> {
     session: Session,
+    types: Cow<'r, [TypeDescription]>,
     /// What leaves the site fit to be evaluated, and what does not.
     mild: Vec<Diagnostic>,
     fatal: Vec<Diagnostic>,
@@ -118,15 +118,65 @@ struct Opened {
     files: Vec<PathBuf>,
 }
 
+impl<'r> Opened<'r> {
+    /// Reads and parses a site; the facts are not asked for.
+    pub(super) fn new(request: &Request<'r>, watches_branches: bool) -> Opened<'r> {
+        let (loaded, unreadable) = files::load(&request.sources);
+        let types = request.types.descriptions();
+        let mut opened = open(request, types, &loaded, unreadable.is_empty(), watches_branches);
+        opened.fatal.extend(unreadable);
+        opened
+    }
+
+    /// Parses the contracts of all types, where many evaluations make use of them.
+    pub(super) fn prepare_contracts(&mut self) {
+        if self.fatal.is_empty() && !self.session.has_contract() {
+            // What fails here fails for each evaluation again, which says so.
+            let _ = self.session.prepare_contract(&contracts::library(&self.types, true));
+        }
+    }
+
+    /// Evaluates it for a host of these facts.
+    pub(super) fn evaluate(&self, facts: &serde_json::Value, branches: Option<&Branches>) -> Evaluation {
+        if !self.fatal.is_empty() {
+            let diagnostics = self.fatal.iter().chain(&self.mild).cloned().collect();
+            return self.finish(&self.session, Evaluation { diagnostics, ..Evaluation::default() });
+        }
+        let mut session = self.session.begin(facts);
+        let evaluation = evaluate_prepared(&mut session, self.mild.clone(), &self.types);
+        if let Some(branches) = branches {
+            session.tell_branches(branches);
+        }
+        self.finish(&session, evaluation)
+    }
+
+    fn finish(&self, session: &Session, mut evaluation: Evaluation) -> Evaluation {
+        evaluation.inputs = session.inputs();
+        evaluation.files = self.files.iter().cloned().chain(session.files_read()).collect();
+        // A file on disk named like the library was looked at, but only stood for it.
+        evaluation.files.retain(|path| path.file_name().is_none_or(|name| name != LIBRARY));
+        evaluation.files.sort();
+        evaluation.files.dedup();
+        evaluation.sources = self.sources.clone();
+        evaluation.sources.extend(session.places.sources().clone());
+        for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
+            let mut diagnostics = Diagnostics::from(std::mem::take(list));
+            diagnostics.normalise();
+            *list = once_each(diagnostics.list);
+        }
+        evaluation
+    }
+}
+
 /// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
-fn open(
-    request: &Request<'_>,
-    types: &[TypeDescription],
+fn open<'r>(
+    request: &Request<'r>,
+    types: Cow<'r, [TypeDescription]>,
     loaded: &[Loaded],
     complete: bool,
     watches_branches: bool,
-) -> Opened {
-    let library = contracts::lenient_library(types);
+) -> Opened<'r> {
+    let library = contracts::lenient_library(&types);
     let mut stand_ins = StandIns::default();
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut sources = Sources::default();
@@ -136,7 +186,7 @@ fn open(
         let mut fatal = overrides::add(&mut session, &request.overrides);
         fatal.extend(session.parse());
         if !complete || !fatal.is_empty() {
-            return Opened { session, mild: Vec::new(), fatal, sources, files };
+            return Opened { session, types, mild: Vec::new(), fatal, sources, files };
         }
         let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
         // A library on disk, written for editors, must not take the place of the one of this program. What was
@@ -144,11 +194,11 @@ fn open(
         if !StandIns::take_in(&mut stand_ins.shadows, shadows) {
             found.extend(fatal);
             if !StandIns::take_in(&mut stand_ins.failed_imports, failed_imports) {
-                return Opened { session, mild, fatal: found, sources, files };
+                return Opened { session, types, mild, fatal: found, sources, files };
             }
         }
         files.extend(session.files_read());
-        sources.extend(session.places.into_sources());
+        sources.extend(session.places.sources().clone());
     }
 }
 
@@ -167,7 +217,7 @@ fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, types: &[Type
     let contract_failure = match &tree {
         // What can be seen to be right is not evaluated again.
         Some(tree) if !hides_fields && proof::holds(tree, types) => Vec::new(),
-        Some(tree) if diagnostics.is_empty() => breaches(session, site, &library_for(tree, types)),
+        Some(tree) if diagnostics.is_empty() => breaches(session, site, || library_for(tree, types)),
         _ => Vec::new(),
     };
     Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
@@ -182,7 +232,7 @@ fn library_for(site: &Located, types: &[TypeDescription]) -> String {
 }
 
 /// What the `Site` contract refuses.
-fn breaches(session: &mut Session, site: nickel_lang_core::eval::value::NickelValue, library: &str) -> Vec<Diagnostic> {
+fn breaches(session: &mut Session, site: NickelValue, library: impl FnOnce() -> String) -> Vec<Diagnostic> {
     let site = match session.under_contract(site, library) {
         Ok(site) => site,
         Err(error) => return session.describe(error),
@@ -196,21 +246,6 @@ fn breaches(session: &mut Session, site: nickel_lang_core::eval::value::NickelVa
         breach.notes.retain(|note| !note.starts_with("The record contract might also be too strict"));
     }
     breaches
-}
-
-fn finish(session: Session, mut evaluation: Evaluation) -> Evaluation {
-    evaluation.files.extend(session.files_read());
-    // A file on disk named like the library was looked at, but only stood for it.
-    evaluation.files.retain(|path| path.file_name().is_none_or(|name| name != LIBRARY));
-    evaluation.files.sort();
-    evaluation.files.dedup();
-    evaluation.sources.extend(session.places.into_sources());
-    for list in [&mut evaluation.diagnostics, &mut evaluation.contract_failure] {
-        let mut diagnostics = Diagnostics::from(std::mem::take(list));
-        diagnostics.normalise();
-        *list = once_each(diagnostics.list);
-    }
-    evaluation
 }
 
 /// A mistake in a value that many fields share is one mistake.

@@ -45,6 +45,11 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
         (None, Some(cache)) => cache.evaluate(&request),
         (None, None) => evaluate(&request),
     };
+    site_of(registry, evaluation)
+}
+
+/// Builds the resources of a site that was evaluated.
+pub(super) fn site_of(registry: &Registry, evaluation: Evaluation) -> Result<Site, Diagnostics> {
     let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });

@@ -14,6 +14,7 @@ mod contracts;
 mod data;
 mod errors;
 mod evaluate;
+mod evaluator;
 mod failures;
 mod files;
 mod inputs;
@@ -42,6 +43,7 @@ pub use branches::{Branch, BranchKind, Branches};
 pub use cache::EvaluationCache;
 pub use contracts::contract_library;
 pub use evaluate::{evaluate, evaluate_noting};
+pub use evaluator::Evaluator;
 pub use load::{Input, load};
 
 pub use crate::located::{Data, Field, Located, Step};

@@ -22,6 +22,7 @@ pub(super) enum Origin {
 }
 
 /// A text as it is shown: lines are found by bisection, since every value of a site asks for one.
+#[derive(Clone)]
 struct Shown {
     name: Arc<str>,
     text: Arc<str>,
@@ -29,6 +30,7 @@ struct Shown {
 }
 
 /// How the text of an override that Nickel sees relates to the one that the user gave.
+#[derive(Clone)]
 struct Override {
     shown: usize,
     /// Where the value lies in the text that Nickel sees.
@@ -41,7 +43,7 @@ struct Override {
 }
 
 /// Knows the names and texts of files, and collects the ones that spans point into.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Places {
     /// Files whose name is not the path that Nickel knows them by.
     names: HashMap<FileId, (Arc<str>, Origin)>,
@@ -175,9 +177,9 @@ impl Places {
         inside.unwrap_or(path)
     }
 
-    /// Hands over the texts that spans point into.
-    pub(super) fn into_sources(self) -> Sources {
-        self.sources
+    /// The texts that spans point into.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 }
 

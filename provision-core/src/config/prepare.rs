@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use nickel_lang_core::cache::{InputFormat, SourcePath, TermEntry, normalize_path};
 use nickel_lang_core::error::{Error, ImportErrorKind, IntoDiagnostics};
-use nickel_lang_core::eval::cache::Cache;
-use nickel_lang_core::term::BindingType;
+use nickel_lang_core::files::FileId;
 
 use crate::diagnostic::Diagnostic;
 
@@ -77,13 +76,13 @@ impl Session {
         for file in self.parts.clone() {
             let prepared_file = match self.watches_branches {
                 true => self.prepare_watched(file),
-                false => self.context.prepare_eval(file).map(drop),
+                false => self.prepare_part(file),
             };
             let Err(mut error) = prepared_file else { continue };
             let import = errors::import_error(&error);
             if import.is_none() && matches!(error, Error::TypecheckError(_)) {
                 prepared.mild.extend(self.describe(error));
-                match self.context.prepare_eval_only(file) {
+                match self.context.import_resolver.prepare_eval_only(&mut self.context.pos_table, file) {
                     Ok(_) => continue,
                     Err(graver) => error = graver,
                 }
@@ -93,14 +92,16 @@ impl Session {
             }
             prepared.fatal.extend(self.describe(error));
         }
-        let mut environment = self.context.import_resolver.mk_eval_env(&mut self.context.cache);
-        for (name, value) in &self.context.extend_env {
-            environment.insert(*name, self.context.cache.add(value.clone().into(), BindingType::Normal));
-        }
-        self.environment = environment;
-        self.close_data();
         prepared.shadows = self.shadows();
         prepared
+    }
+
+    /// As [`VmContext::prepare_eval`](nickel_lang_core::eval::VmContext::prepare_eval), but for the values.
+    pub(super) fn prepare_part(&mut self, file: FileId) -> Result<(), Error> {
+        let context = &mut self.context;
+        context.import_resolver.prepare_stdlib(&mut context.pos_table)?;
+        context.register_extend_env_for_typecheck();
+        context.import_resolver.prepare(&mut context.pos_table, file).map(drop)
     }
 
     /// The file that an import failed for, as Nickel would look it up.
@@ -126,7 +127,7 @@ impl Session {
     }
 
     /// Makes imported data fit to be merged.
-    fn close_data(&mut self) {
+    pub(super) fn close_data(&mut self) {
         let context = &mut self.context;
         let terms = &mut context.import_resolver.terms;
         let is_data = |entry: &TermEntry| !matches!(entry.format, InputFormat::Nickel | InputFormat::Text);

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use nickel_lang_core::ast::MergeKind;
 use nickel_lang_core::cache::{CacheHub, InputFormat, SourcePath};
 use nickel_lang_core::error::{Error, EvalError, NullReporter};
+use nickel_lang_core::eval::cache::Cache;
 use nickel_lang_core::eval::value::NickelValue;
 use nickel_lang_core::eval::{Closure, Environment, VirtualMachine, VmContext};
 use nickel_lang_core::files::{FileId, Files};
 use nickel_lang_core::identifier::Ident;
 use nickel_lang_core::label::{Label, MergeLabel};
 use nickel_lang_core::position::{PosIdx, RawSpan};
-use nickel_lang_core::term::{BinaryOp, RuntimeContract, Term, UnaryOp, make};
+use nickel_lang_core::term::{BinaryOp, BindingType, RuntimeContract, Term, UnaryOp, make};
 use nickel_lang_core::typ::{Type, TypeF};
 
 use crate::diagnostic::Diagnostic;
@@ -26,19 +27,25 @@ use super::{Request, data, errors};
 /// The name by which a site imports the contract library.
 pub(super) const LIBRARY: &str = "provision.ncl";
 
+/// The name by which a site knows the facts of its host.
+const FACTS: &str = "facts";
+
 /// Where the library with the real contracts lies, for [`SITE_CONTRACT`] to import.
 const STRICT_LIBRARY: &str = "contracts.ncl";
 
 /// The contract that is applied to the site.
 const SITE_CONTRACT: &str = "(import \"contracts.ncl\").Site";
 
-/// A Nickel machine, and what it was made from.
+/// A Nickel machine, and what it was made from. The one that the texts were parsed in evaluates nothing itself: for each
+/// host another begins with what it knows.
 pub(super) struct Session {
     pub(super) context: VmContext<CacheHub, BoundedCache>,
     pub(super) environment: Environment,
     pub(super) places: Places,
     /// The parts of the site in the order they merge: files, then overrides.
     pub(super) parts: Vec<FileId>,
+    /// The contract that is applied to the site, once it is wanted.
+    contract: Option<FileId>,
     pub(super) on_disk: Vec<PathBuf>,
     /// Notices what the evaluation makes use of.
     pub(super) watch: Watch,
@@ -47,7 +54,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A machine that knows the sources, the library and the facts; nothing is parsed yet.
+    /// A machine that knows the sources, the library, and that there are facts; nothing is parsed yet.
     pub(super) fn open(
         request: &Request<'_>,
         loaded: &[Loaded],
@@ -84,18 +91,49 @@ impl Session {
         let import_paths = request.import_paths.iter().cloned();
         cache.sources.add_import_paths(import_paths.chain([nowhere.to_owned()]));
         let watch = Watch::default();
-        let mut context = VmContext::new(cache, Box::new(watch.clone()), NullReporter {});
-        let facts = (Ident::new("facts"), data::facts(&mut context.cache, request.facts, &watch));
+        let context = VmContext::new(cache, Box::new(watch.clone()), NullReporter {});
         let on_disk = loaded.iter().filter(|source| source.on_disk).map(|source| source.path.clone()).collect();
         Session {
-            context: context.with_extend_env(vec![facts]),
+            context: context.with_extend_env(vec![(Ident::new(FACTS), NickelValue::null())]),
             environment: Environment::new(),
             places,
             parts,
+            contract: None,
             on_disk,
             watch,
             watches_branches,
         }
+    }
+
+    /// A machine that evaluates what was prepared in this one, for a host of these facts.
+    pub(super) fn begin(&self, facts: &serde_json::Value) -> Session {
+        let watch = self.watch.begin();
+        // Values become thunks when they are closed over, which is done in each machine: none is shared.
+        let cache = self.context.import_resolver.clone_for_eval();
+        let positions = self.context.pos_table.clone();
+        let mut context = VmContext::new_with_pos_table(cache, positions, Box::new(watch.clone()), NullReporter {});
+        let mut environment = context.import_resolver.mk_eval_env(&mut context.cache);
+        let facts = data::facts(&mut context.cache, facts, &watch);
+        environment.insert(Ident::new(FACTS), context.cache.add(facts.into(), BindingType::Normal));
+        let mut session = Session {
+            context,
+            environment,
+            places: self.places.clone(),
+            parts: self.parts.clone(),
+            contract: self.contract,
+            on_disk: self.on_disk.clone(),
+            watch,
+            watches_branches: self.watches_branches,
+        };
+        session.parts.clone().into_iter().chain(session.contract).for_each(|file| session.close_over(file));
+        session.close_data();
+        session
+    }
+
+    /// Makes values of what was prepared of a file and of its imports.
+    fn close_over(&mut self, file: FileId) {
+        // Only of what was not prepared there is nothing, and that is not evaluated either.
+        let _ = self.context.import_resolver.closurize(&mut self.context.cache, file);
     }
 
     /// The machinery of files and positions, for what adds sources of its own.
@@ -119,8 +157,13 @@ impl Session {
         parts.fold(first, |site, part| make::op2(BinaryOp::Merge(label), site, part))
     }
 
-    /// The site under the `Site` contract of this library.
-    pub(super) fn under_contract(&mut self, site: NickelValue, library: &str) -> Result<NickelValue, Error> {
+    /// Whether the `Site` contract was parsed.
+    pub(super) fn has_contract(&self) -> bool {
+        self.contract.is_some()
+    }
+
+    /// Parses the `Site` contract of this library.
+    pub(super) fn prepare_contract(&mut self, library: &str) -> Result<(), Error> {
         let path = SourcePath::Path(Path::new(NOWHERE).join(STRICT_LIBRARY), InputFormat::Nickel);
         let file = self.cache().sources.add_string(path, library.to_owned());
         self.places.name(file, LIBRARY, Origin::Library);
@@ -128,7 +171,26 @@ impl Session {
         let file = self.cache().sources.add_string(path, SITE_CONTRACT.to_owned());
         self.places.name(file, LIBRARY, Origin::Library);
         // The library has no types to check, and is checked at each run of the tests.
-        self.context.prepare_eval_only(file)?;
+        self.context.import_resolver.prepare_eval_only(&mut self.context.pos_table, file)?;
+        self.contract = Some(file);
+        Ok(())
+    }
+
+    /// The site under the `Site` contract: of all types if that was prepared, or else of this library.
+    pub(super) fn under_contract(
+        &mut self,
+        site: NickelValue,
+        library: impl FnOnce() -> String,
+    ) -> Result<NickelValue, Error> {
+        let file = match self.contract {
+            Some(file) => file,
+            None => {
+                self.prepare_contract(&library())?;
+                let Some(file) = self.contract else { return Ok(site) };
+                self.close_over(file);
+                file
+            }
+        };
         let contract = NickelValue::from(Term::ResolvedImport(file));
         // Reports show the type of a label at its position: without one Nickel would print and parse it again.
         let position = RawSpan::from_range(file, 0..SITE_CONTRACT.len());

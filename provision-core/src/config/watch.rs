@@ -52,6 +52,13 @@ struct Arm {
 }
 
 impl Watch {
+    /// The same arms for another evaluation, of which none was taken yet.
+    pub(super) fn begin(&self) -> Watch {
+        let watched = self.0.borrow();
+        let arms = watched.arms.iter().map(|arm| Arm { taken: false, ..arm.clone() }).collect();
+        Watch(Rc::new(RefCell::new(Watched { arms, unwatched: watched.unwatched.clone(), ..Watched::default() })))
+    }
+
     /// The mark of one more fact, for a trace that comes before its value.
     pub(super) fn mark_fact(&self, path: &[String]) -> String {
         let facts = &mut self.0.borrow_mut().facts;
@@ -111,7 +118,7 @@ impl Session {
             compiled.map_err(|error| Error::ImportError(error.unwrap_error("it was parsed")))?;
             self.mark_branches();
         }
-        self.context.prepare_eval(part).map(drop)
+        self.prepare_part(part)
     }
 
     /// Puts marked expressions into the place of those that nothing has been done with yet.

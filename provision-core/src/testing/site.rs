@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "nickel")]
-use crate::config::{Input, SiteSource, load};
+use crate::config::{Evaluator, Input, SiteSource};
 #[cfg(feature = "nickel")]
 use crate::error::{Error, ResultExt};
 use crate::facts::Facts;
@@ -30,7 +30,7 @@ type Declare = dyn Fn(&Facts) -> Result<Graph, Failure> + Send + Sync;
 
 enum Made {
     #[cfg(feature = "nickel")]
-    From(Registry, Input),
+    From(Arc<Evaluator>),
     By(Box<Declare>),
 }
 
@@ -58,7 +58,13 @@ impl Site {
     /// A site from all that the command line knows.
     #[cfg(feature = "nickel")]
     pub fn of(registry: &Registry, input: Input) -> Site {
-        Site::made(Made::From(registry.clone(), input))
+        Site::by(Arc::new(Evaluator::new(registry, input)))
+    }
+
+    /// A site that others evaluate as well.
+    #[cfg(feature = "nickel")]
+    pub(super) fn by(evaluator: Arc<Evaluator>) -> Site {
+        Site::made(Made::From(evaluator))
     }
 
     #[cfg(feature = "nickel")]
@@ -86,8 +92,8 @@ impl Site {
     #[cfg(feature = "nickel")]
     #[must_use]
     pub fn set(mut self, path: &str, value: &str) -> Site {
-        if let Made::From(_, input) = &mut self.made {
-            input.overrides.push((path.to_owned(), value.to_owned()));
+        if let Made::From(evaluator) = &mut self.made {
+            *evaluator = Arc::new(evaluator.overridden(&[(path.to_owned(), value.to_owned())]));
         }
         self.forget()
     }
@@ -103,10 +109,8 @@ impl Site {
     pub(super) fn overridden(&self, overrides: &[(String, String)]) -> Result<Site, Failure> {
         match &self.made {
             #[cfg(feature = "nickel")]
-            Made::From(registry, input) => {
-                let mut input = input.clone();
-                input.overrides.extend_from_slice(overrides);
-                let site = Site::of(registry, input);
+            Made::From(evaluator) => {
+                let site = Site::by(Arc::new(evaluator.overridden(overrides)));
                 Ok(Site { facts: self.facts.clone(), secrets: self.secrets.clone(), ..site })
             }
             Made::By(_) => {
@@ -147,7 +151,7 @@ impl Site {
         }
         let mut graph = match &self.made {
             #[cfg(feature = "nickel")]
-            Made::From(registry, input) => load(registry, &facts, input.clone())?.into_graph()?,
+            Made::From(evaluator) => evaluator.load(&facts)?.into_graph()?,
             Made::By(declare) => declare(&facts)?,
         };
         if graph.names_secrets() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Branches, Input};
+use crate::config::{Branches, Evaluator, Input};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::SimHost;
@@ -70,14 +70,15 @@ impl Suite {
         let noting = Input { branches: Some(known.clone()), ..input.clone() };
         let declared = crate::config::load(registry, &facts_of(newest)?, noting)?;
         let coverage = Arc::new(Coverage::of_site_with(&known));
-        let input = &Input { branches: Some(coverage.noting()), ..input.clone() };
+        let input = Input { branches: Some(coverage.noting()), ..input.clone() };
+        let evaluator = Arc::new(Evaluator::new(registry, input));
         let mut suite = Suite { checks: Vec::new(), coverage };
         let tests: Vec<SiteTest> = declared.tests().to_vec();
         let test_host = declared.test_host().clone();
         for release in &options.releases {
             let bare = starting_or_unfit(&test_host, *release, beside.as_deref(), NamedBy::TestHost);
             let bare = bare.map_err(|unfit| unfit_test_host(unfit, declared.test_host_spans()))?;
-            let site = Arc::new(Site::of(registry, input.clone()).facts(Facts::gather(&bare)?));
+            let site = Arc::new(Site::by(Arc::clone(&evaluator)).facts(Facts::gather(&bare)?));
             suite.add_sweeps(&site, *release, &bare, options.drifted);
         }
         for test in &tests {
@@ -87,7 +88,7 @@ impl Suite {
             }
             let releases = if test.case.releases.is_empty() { &options.releases } else { &test.case.releases };
             for release in releases.iter().filter(|release| options.releases.contains(release)) {
-                suite.add_test(registry, input, test, *release, &test_host, beside.as_deref())?;
+                suite.add_test(&evaluator, test, *release, &test_host, beside.as_deref())?;
             }
         }
         if let Some(part) = &options.filter {
@@ -153,8 +154,7 @@ impl Suite {
     /// A test that the site brings along.
     fn add_test(
         &mut self,
-        registry: &Registry,
-        input: &Input,
+        evaluator: &Arc<Evaluator>,
         test: &SiteTest,
         release: u32,
         test_host: &StartingState,
@@ -177,7 +177,7 @@ impl Suite {
             return Err(unfit_beginning(found.remove(0), test).in_case(&named_test));
         }
         let facts = test.case.facts.over(Facts::gather(&begun)?);
-        let site = Site::of(registry, input.clone()).facts(facts);
+        let site = Site::by(Arc::clone(evaluator)).facts(facts);
         let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
         self.add(name, move || {
             let host = host.clone();

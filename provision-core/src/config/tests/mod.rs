@@ -3,6 +3,7 @@
 mod branches;
 mod cache;
 mod errors;
+mod evaluator;
 mod imports;
 mod library;
 mod merging;
