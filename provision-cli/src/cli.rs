@@ -28,6 +28,9 @@ pub struct Options {
     /// Work on a simulated Debian host, in memory
     #[arg(long, global = true)]
     pub simulate: bool,
+    /// Read large files even where nothing shows that they changed since they were read before
+    #[arg(long, global = true)]
+    pub paranoid: bool,
     /// Text for people, or JSON for programs
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -8,7 +8,7 @@ use provision_core::config::{EvaluationCache, Input, SiteSource, load};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
+use provision_core::host::{DigestCache, Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Pending};
 use provision_core::plan::Plan;
 use provision_core::registry::SitePolicy;
@@ -28,23 +28,31 @@ pub struct Target {
     pub journal: Journal,
     /// The same host, for its lock and its cache; a simulated one has none.
     local: Option<LocalHost>,
+    /// What is remembered of large files.
+    digests: Option<DigestCache>,
 }
 
 /// The host that the options name.
 pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
     if options.simulate {
         let journal = Journal::new(MemoryStore::new());
-        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, local: None });
+        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, local: None, digests: None });
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let host = LocalHost::open(root, Debian::new())?;
     let journal = Journal::new(host.state()?);
-    let local = Some(LocalHost::open(root, Debian::new())?);
-    let host: Box<dyn Host> = Box::new(match progress {
+    let local = LocalHost::open(root, Debian::new())?;
+    // Whoever has no such directory goes without.
+    let digests = if options.paranoid { None } else { local.cache().ok().map(DigestCache::new) };
+    let host = match progress {
         Some(progress) => host.with_progress(progress),
         None => host,
+    };
+    let host: Box<dyn Host> = Box::new(match &digests {
+        Some(digests) => host.with_digests(digests.clone()),
+        None => host,
     });
-    Ok(Target { host, journal, local })
+    Ok(Target { host, journal, local: Some(local), digests })
 }
 
 /// The host that the options name, to be looked at.
@@ -165,7 +173,10 @@ pub fn graph(arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure>
 /// Orders the resources of a site together with what was made on the host before.
 pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, Failure> {
     let policy = site.policy();
-    let site = site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy });
+    let mut site = site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy });
+    if let Some(digests) = &target.digests {
+        site = site.with_digests(digests.clone());
+    }
     if !chosen.only.is_empty() {
         return Ok(site.into_graph()?);
     }

@@ -23,7 +23,7 @@ pub(crate) use acl::{inherited, with_mode};
 pub use attributes::{AttributeChanges, FileFlags, HardLinks};
 pub use capabilities::Capabilities;
 pub use command::{Command, Output};
-pub use content::{Content, Sensitive};
+pub use content::{Content, Digest, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
 pub use undoing::Reversal;
 

@@ -11,7 +11,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
-use crate::effect::Content;
 use crate::error::Error;
 use crate::journal::{HostKey, Orphan, hex};
 use crate::plan::Selector;
@@ -19,6 +18,7 @@ use crate::registry::{Common, SitePolicy};
 use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
 use crate::secret::{Redactor, Remembering, SecretStore};
 use crate::site::{Declaration, Spans};
+use crate::source::Source;
 
 /// The resources of a site in the order in which they are due.
 pub struct Graph {
@@ -30,7 +30,7 @@ pub struct Graph {
     notified: Vec<Vec<usize>>,
     warnings: Vec<Diagnostic>,
     sources: Sources,
-    source_files: BTreeMap<String, Content>,
+    source_files: BTreeMap<String, Source>,
     policy: SitePolicy,
     released: Vec<Orphan>,
     redactor: Redactor,
@@ -225,8 +225,8 @@ impl Graph {
         &self.sources
     }
 
-    /// Contents of the files that resources name as their sources, by path.
-    pub(crate) fn source_files(&self) -> &BTreeMap<String, Content> {
+    /// The files that resources name as their sources, by path.
+    pub(crate) fn source_files(&self) -> &BTreeMap<String, Source> {
         &self.source_files
     }
 
@@ -244,7 +244,7 @@ impl Graph {
         Graph { policy, released, ..self }
     }
 
-    pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Content>) -> Graph {
+    pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Source>) -> Graph {
         Graph { sources, source_files, ..self }
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Access, Command, Content, Effect, Output, PackageTransaction, WriteFile};
+use crate::effect::{Access, Command, Content, Digest, Effect, Output, PackageTransaction, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::facts;
 use crate::moment::Moment;
@@ -29,7 +29,9 @@ pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
 pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
-pub use local::{DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock};
+pub use local::{
+    DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,
+};
 pub use overlay::{CommandScript, Doubt, Overlay, UnitScript};
 pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
@@ -74,6 +76,15 @@ pub trait HostView: Send + Sync {
     /// # Errors
     /// It is not a regular file, or may not be read.
     fn read(&self, path: &HostPath) -> Result<Option<Content>>;
+
+    /// The digest of the bytes of a regular file, whatever its size. `None` if nothing is there. A host may remember it for as
+    /// long as the file is the same.
+    ///
+    /// # Errors
+    /// As [`read`](HostView::read).
+    fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
+        Ok(self.read(path)?.map(|content| Digest::of(content.bytes())))
+    }
 
     /// The text of a symbolic link. `None` if nothing is there.
     ///

@@ -37,6 +37,7 @@ pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
 pub use rollback::{Left, Rollback, RollbackOptions};
 pub use store::{MemoryStore, StateStore};
+pub(crate) use store::{make_room, stamped, unstamped};
 
 pub(crate) use image::relied_on;
 pub(crate) use log::hex;

@@ -80,6 +80,7 @@ pub mod report;
 pub mod resource;
 pub mod secret;
 pub mod site;
+mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod version;

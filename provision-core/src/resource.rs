@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostView};
 use crate::path::HostPath;
 use crate::secret::Text;
+
+pub use crate::source::Source;
 
 /// One thing on a host that should be in a declared state.
 ///
@@ -112,11 +113,11 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
 
 /// What a resource learns about the site that it is declared in.
 pub trait Surroundings {
-    /// Reads a file of the site; a relative path starts at the directory of the site file that declares the resource.
+    /// A file of the site; a relative path starts at the directory of the site file that declares the resource.
     ///
     /// # Errors
     /// It cannot be read.
-    fn read_source(&self, path: &str) -> Result<Content>;
+    fn source(&self, path: &str) -> Result<Source>;
 
     /// The paths that resources of the site own, at or below a directory; sorted.
     fn declared_within(&self, directory: &HostPath) -> Vec<HostPath>;

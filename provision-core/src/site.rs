@@ -12,6 +12,7 @@ use crate::duration::Duration;
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
+use crate::host::DigestCache;
 use crate::journal::{Orphan, Pruned};
 #[cfg(feature = "nickel")]
 use crate::located::Field;
@@ -19,6 +20,7 @@ use crate::located::{Data, Located};
 use crate::path::HostPath;
 use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
 use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
+use crate::source::Source;
 
 pub use case::{
     CommandAnswer, Expectations, FileExpectation, FullFile, PlanWord, SiteTest, StartingFile, StartingState,
@@ -60,6 +62,8 @@ pub struct Site {
     sources: Sources,
     /// Contents of source files that are known already; others are not read then.
     source_files: Option<BTreeMap<String, Content>>,
+    /// Remembers the digests of source files that are large.
+    digests: Option<DigestCache>,
     policy: SitePolicy,
     /// What was made for resources that are not declared.
     orphans: Vec<Orphan>,
@@ -317,15 +321,21 @@ impl Site {
         }
     }
 
-    /// With contents of source files that are used in place of the files.
     /// A site of declarations that were made elsewhere.
     #[cfg(feature = "testing")]
     pub(crate) fn of_declarations(declared: Vec<Declaration>) -> Site {
         Site { declared, ..Site::default() }
     }
 
+    /// With contents of source files that are used in place of the files.
     pub(crate) fn with_source_files(self, files: BTreeMap<String, Content>) -> Site {
         Site { source_files: Some(files), ..self }
+    }
+
+    /// Reads large source files again only if they may have changed.
+    #[must_use]
+    pub fn with_digests(self, digests: DigestCache) -> Site {
+        Site { digests: Some(digests), ..self }
     }
 
     /// Adds to known mistakes those that can be found all the same in the rest of the site.
@@ -385,15 +395,20 @@ impl Site {
         self.add_companions();
         self.prune();
         let owned = self.owned_paths();
-        let known = self.source_files.take();
+        let (known, digests) = (self.source_files.take(), self.digests.take());
         let read = Mutex::new(BTreeMap::new());
         for Declaration { id, resource, spans, common, .. } in &mut self.declared {
             if !common.when.0 {
                 continue;
             }
             let base = spans.whole.as_ref().and_then(|span| Path::new(span.file.as_ref()).parent());
-            let surroundings =
-                Neighbours { base: base.map(Path::to_owned), owned: &owned, known: known.as_ref(), read: &read };
+            let surroundings = Neighbours {
+                base: base.map(Path::to_owned),
+                owned: &owned,
+                known: known.as_ref(),
+                digests: digests.as_ref(),
+                read: &read,
+            };
             if let Err(error) = resource.prepare(id, &surroundings) {
                 diagnostics.push(diagnose(id, spans, error));
             }
@@ -466,12 +481,13 @@ struct Neighbours<'a> {
     base: Option<PathBuf>,
     owned: &'a BTreeSet<HostPath>,
     known: Option<&'a BTreeMap<String, Content>>,
-    /// What was read, for a plan that is saved.
-    read: &'a Mutex<BTreeMap<String, Content>>,
+    digests: Option<&'a DigestCache>,
+    /// What was named, for a plan that is saved.
+    read: &'a Mutex<BTreeMap<String, Source>>,
 }
 
 impl Surroundings for Neighbours<'_> {
-    fn read_source(&self, path: &str) -> Result<Content> {
+    fn source(&self, path: &str) -> Result<Source> {
         let full = match &self.base {
             _ if Path::new(path).is_absolute() => PathBuf::from(path),
             Some(base) => base.join(path),
@@ -481,14 +497,19 @@ impl Surroundings for Neighbours<'_> {
             }
         };
         let name = full.display().to_string();
-        let content = match self.known {
-            Some(known) => known.get(&name).cloned().ok_or_else(|| Error::new(ErrorKind::NotFound, "it was not saved")),
+        let source = match (self.known, self.digests) {
+            (Some(known), _) => known
+                .get(&name)
+                .cloned()
+                .map(Source::from)
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, "it was not saved")),
+            (None, Some(digests)) => digests.source(&full),
             #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
-            None => std::fs::read(&full).map(Content::from).map_err(Error::from),
+            (None, None) => std::fs::read(&full).map(Source::from).map_err(Error::from),
         };
-        let content = content.while_doing(|| format!("reading the source file {name}"))?;
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, content.clone());
-        Ok(content)
+        let source = source.while_doing(|| format!("reading the source file {name}"))?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, source.clone());
+        Ok(source)
     }
 
     fn declared_within(&self, directory: &HostPath) -> Vec<HostPath> {

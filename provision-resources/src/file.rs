@@ -6,7 +6,7 @@ use provision_core::effect::{Access, Command, Content, Effect, HardLinks, Remova
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
 use provision_core::path::{HostPath, Mode};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surroundings, Target};
+use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Source, Surroundings, Target};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub struct File {
     /// The content that `prepare` found; not an attribute.
     #[doc(hidden)]
     #[serde(skip)]
-    pub prepared: Option<Content>,
+    pub prepared: Option<Source>,
 }
 
 /// Whether a file that is there already gets the declared content.
@@ -219,19 +219,32 @@ impl File {
     }
 
     /// The content that it shall have, if any is declared.
-    fn wanted(&self) -> Result<Option<Content>> {
+    fn wanted(&self) -> Result<Option<Source>> {
         let invalid = |message| Error::new(ErrorKind::Invalid, message);
         match (&self.prepared, &self.source) {
-            _ if self.secret().is_some() => self.secret().map(Text::content).transpose(),
-            (Some(content), _) => Ok(Some(content.clone())),
+            _ if self.secret().is_some() => Ok(self.secret().map(Text::content).transpose()?.map(Source::from)),
+            (Some(source), _) => Ok(Some(source.clone())),
             (None, Some(source)) => Err(invalid(format!("the source {source:?} has not been read"))),
-            (None, None) => self.written_or_mistake().map_err(|mistake| invalid(mistake.message)),
+            (None, None) => {
+                let written = self.written_or_mistake().map_err(|mistake| invalid(mistake.message))?;
+                Ok(written.map(Source::from))
+            }
         }
     }
 
-    /// Whether the declared content has so many bytes.
-    fn may_have(&self, size: u64) -> Result<bool> {
-        Ok(self.wanted()?.is_some_and(|content| content.bytes().len() as u64 == size))
+    /// What a file of so many bytes holds. What is long need not be read: the number may say enough, and a host may
+    /// remember its digest.
+    fn held(&self, path: &HostPath, size: u64, host: &dyn HostView) -> Result<Option<Held>> {
+        if size > LONGEST_TEXT as u64 {
+            // A user can give a file any size.
+            if self.wanted()?.is_none_or(|wanted| wanted.size() != size) {
+                return Ok(Some(Held::unread(size)));
+            }
+            if self.secret().is_none() {
+                return Ok(host.digest(path)?.map(Held::Digest));
+            }
+        }
+        Ok(host.read(path)?.map(|content| Held::beside(self.secret(), content)))
     }
 
     /// The content, if it names secrets.
@@ -337,11 +350,11 @@ impl Resource for File {
 
     fn prepare(&mut self, _: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
         self.prepared = match &self.source {
-            Some(path) => Some(surroundings.read_source(path).map_err(|error| {
+            Some(path) => Some(surroundings.source(path).map_err(|error| {
                 let mistake = AttributeError::new("source", error.to_string());
                 error.hint().map_or(mistake.clone(), |hint| mistake.help(hint))
             })?),
-            None => self.written_or_mistake()?,
+            None => self.written_or_mistake()?.map(Source::from),
         };
         Ok(())
     }
@@ -365,9 +378,7 @@ impl Resource for File {
         }
         let content = match self.content_attributes().is_empty() {
             true => None,
-            // A user can give a file any size; one that is no candidate for equality need not be read.
-            false if found.size > LONGEST_TEXT as u64 && !self.may_have(found.size)? => Some(Held::unread(found.size)),
-            false => host.read(&path)?.map(|content| Held::beside(self.secret(), content)),
+            false => self.held(&path, found.size, host)?,
         };
         let attributes = self.declared().look(host, &path, found.access.mode)?;
         let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
@@ -380,7 +391,7 @@ impl Resource for File {
         }
         let content = match (self.replace, now) {
             (Replace::Once, FileState::Present { content, .. }) => content.clone(),
-            _ => self.wanted()?.map(|content| Held::beside(self.secret(), content)),
+            _ => self.wanted()?.map(|source| Held::of(self.secret(), &source)).transpose()?,
         };
         let access = Access { owner: self.owner.clone(), group: self.group.clone(), mode: self.mode };
         Ok(FileState::Present { content, access, attributes: self.declared().wanted(self.mode)? })
@@ -402,7 +413,7 @@ impl Resource for File {
             FileState::Absent => access::make_parents(host, &path, self.parents)?,
             _ => self.keep_copy(&path, now, host)?,
         }
-        let content = self.wanted()?.unwrap_or_else(|| "".into());
+        let content = self.wanted()?.map_or_else(|| Ok("".into()), |source| source.content())?;
         let validate = self.check_command().map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
         let attributes = self.declared().changes(None, (attributes, access.mode))?;
         let hard_links = self.hard_links;

@@ -1,32 +1,25 @@
 //! [`Held`]: the content of a file as a state has it.
 
-use provision_core::effect::Content;
+use std::borrow::Cow;
+
+use provision_core::effect::{Content, Digest};
+use provision_core::error::Result;
+use provision_core::resource::Source;
 use provision_core::secret::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
 /// What a file holds: written down as text if it is text of at most 256 KiB, as a digest otherwise.
 ///
-/// Both are functions of the bytes alone, and are made only when a state is written down: two files are compared by
-/// their bytes.
+/// Both are functions of the bytes alone. Short ones are compared by their bytes, and digests of them are made only when a
+/// state is written down.
 #[derive(Clone, Debug)]
 pub enum Held {
     /// The bytes themselves.
     Bytes(Content),
-    /// The digest of bytes that are not at hand: this state was read back.
+    /// The digest of bytes that are not at hand: there are many, or this state was read back.
     Digest(Digest),
     /// A digest of bytes that must not be shown, which only the host can make.
     Hidden(String),
-}
-
-/// A digest of bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Digest {
-    /// SHA-256, in hexadecimal digits.
-    pub sha256: String,
-    /// How many bytes there are.
-    pub size: u64,
 }
 
 /// What stands before the digest of bytes that must not be shown.
@@ -44,19 +37,24 @@ impl Held {
         }
     }
 
+    /// What a source holds, compared with a declared text.
+    pub(crate) fn of(declared: Option<&Text>, source: &Source) -> Result<Held> {
+        Ok(match source.size() > LONGEST_TEXT as u64 && declared.is_none() {
+            true => Held::Digest(source.digest().clone()),
+            false => Held::beside(declared, source.content()?),
+        })
+    }
+
     /// Bytes that were not looked at, because their number says enough.
     pub(crate) fn unread(size: u64) -> Held {
         Held::Digest(Digest { sha256: String::new(), size })
     }
 
-    fn digest(&self) -> Digest {
+    fn digest(&self) -> Cow<'_, Digest> {
         match self {
-            Held::Hidden(digest) => Digest { sha256: digest.clone(), size: 0 },
-            Held::Digest(digest) => digest.clone(),
-            Held::Bytes(content) => {
-                let digits = Sha256::digest(content.bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-                Digest { sha256: digits, size: content.bytes().len() as u64 }
-            }
+            Held::Hidden(digest) => Cow::Owned(Digest { sha256: digest.clone(), size: 0 }),
+            Held::Digest(digest) => Cow::Borrowed(digest),
+            Held::Bytes(content) => Cow::Owned(Digest::of(content.bytes())),
         }
     }
 }

@@ -6,7 +6,7 @@ use provision_core::effect::{Content, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::SimHost;
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, Resource, ResourceId, Surroundings};
+use provision_core::resource::{AttributeError, Resource, ResourceId, Source, Surroundings};
 
 /// A site around a resource.
 #[derive(Default)]
@@ -16,8 +16,12 @@ pub(crate) struct Site {
 }
 
 impl Surroundings for Site {
-    fn read_source(&self, path: &str) -> Result<Content> {
-        self.sources.get(path).cloned().ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no {path}")))
+    fn source(&self, path: &str) -> Result<Source> {
+        self.sources
+            .get(path)
+            .cloned()
+            .map(Source::from)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no {path}")))
     }
     fn declared_within(&self, directory: &HostPath) -> Vec<HostPath> {
         let mut paths: Vec<HostPath> = self.declared.iter().map(|path| HostPath::new(path).unwrap()).collect();

@@ -23,9 +23,14 @@ struct Trace(String);
 impl Trace {
     /// Traces a run of a verb, which must find nothing to do.
     fn of(verb: &str, place: &Place) -> Trace {
+        Trace::with(verb, &[], place)
+    }
+
+    fn with(verb: &str, options: &[&str], place: &Place) -> Trace {
         let file = place.path("trace");
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o"]).arg(&file).arg(provision()).args([verb, "--root", "root", "site.ncl"]);
+        strace.args(options);
         let ran = place.start(&mut strace, "");
         assert!(
             ran.code == 0 && ran.out.contains(if verb == "plan" { "in sync" } else { "Nothing to do" }),
@@ -53,6 +58,12 @@ impl Trace {
         let end = format!("{path}\"");
         let opens = |line: &&str| line.contains("openat") && line.contains(&end) && !line.contains("O_PATH");
         self.0.lines().filter(opens).collect()
+    }
+
+    /// How many bytes were read.
+    fn bytes_read(&self) -> u64 {
+        let reads = self.0.lines().filter(|line| line.contains(" read(") || line.contains("read resumed"));
+        reads.filter_map(|line| line.rsplit_once(" = ")?.1.parse::<u64>().ok()).sum()
     }
 
     /// The processes that were started, threads apart.
@@ -149,6 +160,48 @@ fn packages_accounts_and_files_are_looked_at_once_and_by_no_other_program() {
     for path in ["var/lib/dpkg/status", "etc/passwd", "etc/group", "etc/shadow"] {
         assert!(trace.opened(path).len() <= 1, "{:#?}", trace.opened(path));
     }
+}
+
+/// Whether digests of files there are remembered.
+fn is_telling(path: &std::path::Path) -> bool {
+    let output = Command::new("stat").args(["-f", "-c", "%T"]).arg(path).output().unwrap();
+    ["ext2/ext3", "xfs", "btrfs", "f2fs"].contains(&String::from_utf8(output.stdout).unwrap().trim())
+}
+
+#[test]
+fn large_files_are_read_again_only_if_they_may_have_changed() {
+    const SIZE: u64 = 8 << 20;
+    let large = "x".repeat(usize::try_from(SIZE).unwrap());
+    let site = "{ resources.file.\"/srv/large\".source = \"large\" }";
+    let Some(place) = place(site).map(|place| place.file("large", &large)) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    let first = place.run("apply --root root site.ncl");
+    assert_eq!(first.code, 0, "{}", first.seen());
+    // What was written a moment ago may be written again.
+    assert!(Trace::of("apply", &place).bytes_read() >= 2 * SIZE);
+    std::thread::sleep(std::time::Duration::from_secs(61));
+    Trace::of("apply", &place);
+    let most = if is_telling(&place.path("root")) { SIZE / 4 } else { u64::MAX };
+    assert!(Trace::of("apply", &place).bytes_read() <= most);
+    assert!(Trace::of("plan", &place).bytes_read() <= most);
+    assert!(Trace::with("plan", &["--paranoid"], &place).bytes_read() >= 2 * SIZE);
+
+    // With the same size and time of modification as before.
+    let file = fs::OpenOptions::new().write(true).open(place.path("root/srv/large")).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"y", 1000).unwrap();
+    file.set_modified(modified).unwrap();
+    let drifted = place.run("apply --root root site.ncl");
+    assert!(drifted.code == 0 && drifted.out.contains("1 changed"), "{}", drifted.seen());
+    assert!(fs::read(place.path("root/srv/large")).unwrap() == large.as_bytes());
+    // And so of the file that it comes from.
+    let source = fs::OpenOptions::new().write(true).open(place.path("large")).unwrap();
+    let modified = source.metadata().unwrap().modified().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&source, b"z", 1000).unwrap();
+    source.set_modified(modified).unwrap();
+    let drifted = place.run("apply --root root site.ncl");
+    assert!(drifted.code == 0 && drifted.out.contains("1 changed"), "{}", drifted.seen());
+    assert_eq!(fs::read(place.path("root/srv/large")).unwrap()[1000], b'z');
 }
 
 /// Instructions of a plan for a simulated host with a hundred new files: evaluation, order, plan and rendering.

@@ -16,7 +16,7 @@ use super::files::{this_program, working_directory};
 use super::kept::Kept;
 use super::{Evaluation, Request, SiteSource, evaluate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{StateStore, hex};
+use crate::journal::{StateStore, hex, make_room, stamped, unstamped};
 
 /// The beginning of every entry; the digest of the rest comes next.
 const FORMAT: &[u8] = b"provision evaluation 2\n";
@@ -69,24 +69,16 @@ impl EvaluationCache {
     /// A kept evaluation, if it still holds.
     fn find(&self, entry: &str, request: &Request<'_>) -> Result<Option<Evaluation>> {
         let Some(bytes) = self.0.read(entry)? else { return Ok(None) };
-        let damaged = || Error::new(ErrorKind::Damaged, "it is damaged, or of another version");
-        let rest = bytes.strip_prefix(FORMAT).and_then(|rest| rest.split_at_checked(32)).ok_or_else(damaged)?;
-        let (digest, body) = rest;
-        if Sha256::digest(body)[..] != *digest {
-            return Err(damaged());
-        }
-        let kept: Kept<'_> = rmp_serde::from_slice(body).map_err(|_| damaged())?;
+        let kept = unstamped(FORMAT, &bytes).and_then(|body| rmp_serde::from_slice(body).ok());
+        let kept: Kept<'_> =
+            kept.ok_or_else(|| Error::new(ErrorKind::Damaged, "it is damaged, or of another version"))?;
         Ok(kept.if_true(request.facts))
     }
 
     fn keep(&self, entry: &str, kept: &Kept<'_>) -> Result<()> {
-        let others = self.0.list(DIRECTORY)?;
-        if others.len() >= MOST_ENTRIES {
-            // What is no entry of ours may stay.
-            others.iter().for_each(|other| drop(self.0.remove(&format!("{DIRECTORY}/{other}"))));
-        }
+        make_room(&*self.0, DIRECTORY, MOST_ENTRIES)?;
         let body = rmp_serde::to_vec(kept).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))?;
-        self.0.replace(entry, &[FORMAT, &Sha256::digest(&body), &body].concat())
+        self.0.replace(entry, &stamped(FORMAT, &body))
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::journal::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Digest as _;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The bytes of a file. Cheap to clone.
@@ -53,6 +55,23 @@ impl Content {
     /// The text, if it is UTF-8.
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(self.bytes()).ok()
+    }
+}
+
+/// A digest of the bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// SHA-256, in hexadecimal digits.
+    pub sha256: String,
+    /// How many bytes there are.
+    pub size: u64,
+}
+
+impl Digest {
+    /// The digest of bytes.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest { sha256: hex(&sha2::Sha256::digest(bytes)), size: bytes.len() as u64 }
     }
 }
 

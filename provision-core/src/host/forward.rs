@@ -20,6 +20,9 @@ macro_rules! forward_view {
         fn copy_out(&$me, path: &$crate::path::HostPath, to: &mut dyn std::io::Write) -> $crate::error::Result<Option<u64>> {
             ($other).copy_out(path, to)
         }
+        fn digest(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Digest>> {
+            ($other).digest(path)
+        }
         fn read_link(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
             ($other).read_link(path)
         }

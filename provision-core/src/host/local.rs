@@ -6,6 +6,7 @@ mod change;
 mod clock;
 mod command;
 mod confined;
+mod digests;
 mod glance;
 mod locked;
 mod perform;
@@ -20,7 +21,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
     AccountLine, Accounts, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
@@ -33,6 +34,7 @@ use crate::resource::Claim;
 use confined::Root;
 
 pub use confined::FileIdentity;
+pub use digests::DigestCache;
 pub use state::{DirectoryStore, LockHolder, RunLock};
 
 /// Told what a long-running command says, line by line.
@@ -45,6 +47,7 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct LocalHost {
     system: LocalSystem,
     platform: Box<dyn Platform>,
+    digests: Option<DigestCache>,
 }
 
 /// The files and commands of a host: what a [`Platform`] is given to work with.
@@ -77,7 +80,7 @@ impl LocalHost {
         // Commands start in `/`, from where a relative path leads elsewhere.
         let directory = directory.canonicalize()?;
         let system = LocalSystem { root, directory, progress: None };
-        Ok(LocalHost { system, platform: Box::new(platform) })
+        Ok(LocalHost { system, platform: Box::new(platform), digests: None })
     }
 
     /// Lets somebody watch what long-running commands say.
@@ -85,6 +88,12 @@ impl LocalHost {
     pub fn with_progress(mut self, progress: Progress) -> LocalHost {
         self.system.progress = Some(progress);
         self
+    }
+
+    /// Reads large files again only if they may have changed.
+    #[must_use]
+    pub fn with_digests(self, digests: DigestCache) -> LocalHost {
+        LocalHost { digests: Some(digests), ..self }
     }
 
     /// Where the state of this host is kept: `/var/lib/provision`, which is made when something is written.
@@ -288,6 +297,15 @@ impl HostView for LocalHost {
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         self.system.read(path)
+    }
+    fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
+        let doing = || format!("reading {path}");
+        let Some((mut file, _)) = self.system.root.open_file(path).while_doing(doing)? else { return Ok(None) };
+        let digest = match &self.digests {
+            Some(digests) => digests.digest(&format!("{}{path}", self.system.directory.display()), &mut file),
+            None => digests::digest_of(&mut file),
+        };
+        digest.map(Some).while_doing(doing)
     }
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         self.system.read_link(path)

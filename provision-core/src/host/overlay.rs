@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Command, Content, Effect, Output, PackageTransaction};
+use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::units::ModelledUnits;
@@ -179,6 +179,14 @@ impl<H: HostView> HostView for Overlay<H> {
             Some(Some((kind, ..))) => {
                 Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", kind.noun())))
             }
+        }
+    }
+
+    fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
+        let real = &self.real(path)?;
+        match self.modelled(real, |_| ()) {
+            None => self.base.digest(real),
+            Some(_) => Ok(self.read(path)?.map(|content| Digest::of(content.bytes()))),
         }
     }
 

@@ -7,9 +7,8 @@ mod scope;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::effect::{Content, FileFlags};
+use crate::effect::{Content, Digest, FileFlags};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::facts::{FACT_FILES, Os};
 use crate::host::{FileAttributes, FileKind, FileMetadata, Group, HostView, PackageManager, PackageTable, User};
@@ -201,7 +200,7 @@ impl HostRecord {
         match content.text().filter(|_| scope.reads(path, found)) {
             Some(text) => drop(self.texts.insert(path.clone(), text.to_owned())),
             None if scope.digests => {
-                let digest = format!("{:x}", Sha256Hex(content.bytes()));
+                let digest = Digest::of(content.bytes()).sha256;
                 self.digests.insert(path.clone(), digest);
             }
             None => {}
@@ -301,14 +300,6 @@ impl HostRecord {
         lines.extend(self.groups.iter().map(|group| (format!("group {}", group.name), format!("{group:?}"))));
         lines.extend(self.units.iter().map(|(name, unit)| (format!("unit {name}"), format!("{unit:?}"))));
         lines
-    }
-}
-
-struct Sha256Hex<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for Sha256Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Sha256::digest(self.0).iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::{Cursor, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the state of a host is kept: what was done, what is owed, what is owned.
@@ -71,6 +73,27 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// It cannot be looked at.
     fn size(&self, name: &str) -> Result<u64>;
+}
+
+/// A file of a format, with what tells that all of it is as it was written.
+pub(crate) fn stamped(format: &[u8], body: &[u8]) -> Vec<u8> {
+    [format, &Sha256::digest(body), body].concat()
+}
+
+/// What was stamped so. `None` if it is damaged, or of another format.
+pub(crate) fn unstamped<'b>(format: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let (digest, body) = bytes.strip_prefix(format)?.split_at_checked(32)?;
+    (Sha256::digest(body)[..] == *digest).then_some(body)
+}
+
+/// Removes what is kept in a directory if there are so many files: all of it can be made again.
+pub(crate) fn make_room(store: &dyn StateStore, directory: &str, most: usize) -> Result<()> {
+    let files = store.list(directory)?;
+    if files.len() >= most {
+        // What is no file of ours may stay.
+        files.iter().for_each(|file| drop(store.remove(&format!("{directory}/{file}"))));
+    }
+    Ok(())
 }
 
 /// State that is kept in memory, for simulated hosts. Clones are the same state.

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::effect::{Command, Content, Output, PackageTransaction};
+use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
 use crate::error::{Error, Result};
 use crate::graph::Node;
 use crate::host::{
@@ -103,6 +103,9 @@ impl HostView for Noted<'_> {
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         self.at(path).read(path)
+    }
+    fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
+        self.at(path).digest(path)
     }
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         self.at(path).read_link(path)

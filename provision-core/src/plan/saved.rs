@@ -85,10 +85,11 @@ impl Planned<'_> {
                 declared_at: node.declared_at().cloned(),
             })
         });
+        let sources = self.graph.source_files().iter().map(|(path, source)| Ok((path.clone(), source.content()?)));
         let hidden = Hidden {
             digest: digest(&visible),
             declared: declared.collect::<Result<_>>()?,
-            sources: self.graph.source_files().clone(),
+            sources: sources.collect::<Result<_>>()?,
             only: self.only.iter().map(ToString::to_string).collect(),
             policy: self.graph.policy(),
         };

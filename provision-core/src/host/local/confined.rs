@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode as Permissions, SFlag, fstat};
 
+use serde::{Deserialize, Serialize};
+
 use crate::effect::{Access, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Accounts, FileKind, FileMetadata};
@@ -76,7 +78,7 @@ fn named(known: Option<&str>, number: u32) -> String {
 
 /// What tells a file from others that were at its path before: where it lies, its length, and when it was last changed. See
 /// `inode(7)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     device: u64,
     inode: u64,
@@ -94,6 +96,16 @@ impl FileIdentity {
             modified: (stat.st_mtime, stat.st_mtime_nsec),
             changed: (stat.st_ctime, stat.st_ctime_nsec),
         }
+    }
+
+    /// Its length, in bytes.
+    pub(super) fn size(&self) -> u64 {
+        u64::try_from(self.size).unwrap_or_default()
+    }
+
+    /// When anything of it was last changed: seconds since 1970, and nanoseconds.
+    pub(super) fn changed(&self) -> (i64, i64) {
+        self.changed
     }
 }
 

@@ -1,0 +1,162 @@
+//! Digests of large files, remembered for as long as the files are the same.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, fstatfs};
+use sha2::{Digest as _, Sha256};
+
+use super::clock;
+use super::confined::{FileIdentity, kind_of};
+use crate::effect::{Content, Digest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::FileKind;
+use crate::journal::{StateStore, hex, make_room, stamped, unstamped};
+use crate::source::Source;
+
+/// The beginning of every entry.
+const FORMAT: &[u8] = b"provision digest 1\n";
+
+/// Where entries are in their store.
+const DIRECTORY: &str = "digests";
+
+/// When there are so many entries, all go.
+const MOST_ENTRIES: usize = 4096;
+
+/// Files of more bytes are worth it.
+const LARGE: u64 = 256 * 1024;
+
+/// How long a file has to have been left alone. What a program writes to a file that it has mapped shows in the times of
+/// the file with the first write to a page, and again only after the kernel has written that page to the disk, which it
+/// does within 30 seconds (`dirty_expire_centisecs`, proc_sys_vm(5)).
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// File systems that tell each change of a file by its time of change (`st_ctime`, inode(7)), which nobody can set. Those of
+/// other machines and of programs may not, and tmpfs does not tell of writes to mapped files.
+const TELLING: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC];
+
+/// Remembers digests of large files, so that they need not be read again while they are the same.
+///
+/// A file counts as the same while its device, inode, size, time of modification and time of change are the same, and
+/// the machine was not started again. A digest is remembered only of a file that nobody has changed for a minute, and only
+/// on ext2 to ext4, XFS, Btrfs and F2FS. What changes a file without the knowledge of its file system is not noticed: a
+/// disk that forgets, or a program that writes to the device beneath it.
+#[derive(Clone)]
+pub struct DigestCache {
+    store: Arc<dyn StateStore>,
+    settled: Duration,
+}
+
+impl std::fmt::Debug for DigestCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DigestCache")
+    }
+}
+
+impl DigestCache {
+    /// Remembers in a store that nobody else can write to, such as [`LocalHost::cache`](super::LocalHost::cache).
+    pub fn new(store: impl StateStore + 'static) -> DigestCache {
+        DigestCache { store: Arc::new(store), settled: SETTLED }
+    }
+
+    /// The digest of an open file, which is named so.
+    pub(super) fn digest(&self, name: &str, file: &mut File) -> Result<Digest> {
+        let seen = FileIdentity::new(&fstat(&*file)?);
+        if seen.size() <= LARGE {
+            return digest_of(file);
+        }
+        if let Some(known) = self.known(name, &seen) {
+            return Ok(known);
+        }
+        let digest = digest_of(file)?;
+        self.remember(name, file, &seen, &digest);
+        Ok(digest)
+    }
+
+    /// A file of the site, which is read only if its digest is not known.
+    pub(crate) fn source(&self, path: &Path) -> Result<Source> {
+        let name = path.to_string_lossy();
+        let mut file = File::open(path)?;
+        let stat = fstat(&file)?;
+        let seen = FileIdentity::new(&stat);
+        let is_large = kind_of(&stat) == FileKind::File && seen.size() > LARGE;
+        if is_large && let Some(known) = self.known(&name, &seen) {
+            return Ok(Source::remembered(path, known));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(seen.size()).unwrap_or_default());
+        file.read_to_end(&mut bytes)?;
+        let source = Source::from(Content::owned(bytes.into()));
+        if is_large {
+            self.remember(&name, &file, &seen, source.digest());
+        }
+        Ok(source)
+    }
+
+    /// What is remembered of a file, if it is the same.
+    fn known(&self, name: &str, seen: &FileIdentity) -> Option<Digest> {
+        let bytes = self.store.read(&entry(name)).ok()??;
+        let (boot, of, digest): (String, FileIdentity, Digest) =
+            rmp_serde::from_slice(unstamped(FORMAT, &bytes)?).ok()?;
+        (*boot == *clock::now().boot && !boot.is_empty() && of == *seen).then_some(digest)
+    }
+
+    /// Remembers the digest of a file that was seen to be so before it was read.
+    fn remember(&self, name: &str, file: &File, seen: &FileIdentity, digest: &Digest) {
+        let is_telling = fstatfs(file).is_ok_and(|system| TELLING.contains(&system.filesystem_type()));
+        let is_same = fstat(file).is_ok_and(|now| FileIdentity::new(&now) == *seen) && digest.size == seen.size();
+        if !(is_telling && is_same && seen.is_settled(self.settled)) {
+            return;
+        }
+        let kept = rmp_serde::to_vec(&(&*clock::now().boot, seen, digest))
+            .map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))
+            .and_then(|body| {
+                make_room(&*self.store, DIRECTORY, MOST_ENTRIES)?;
+                self.store.replace(&entry(name), &stamped(FORMAT, &body))
+            });
+        if let Err(error) = kept {
+            tracing::debug!("the digest of {name} is not remembered: {error}");
+        }
+    }
+}
+
+impl FileIdentity {
+    /// Whether it was left alone for so long. A time in the future is no answer.
+    fn is_settled(&self, settled: Duration) -> bool {
+        #[expect(clippy::disallowed_methods, reason = "how long ago that was is a reading of the host")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (seconds, nanoseconds) = self.changed();
+        let changed = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
+        changed.is_some_and(|(seconds, nanoseconds)| {
+            now.checked_sub(Duration::new(seconds, nanoseconds)).is_some_and(|since| since >= settled)
+        })
+    }
+}
+
+fn entry(name: &str) -> String {
+    format!("{DIRECTORY}/{}", hex(&Sha256::digest(name)[..16]))
+}
+
+/// The digest of all that is in a file.
+pub(super) fn digest_of(file: &mut File) -> Result<Digest> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    let mut size = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(Digest { sha256: hex(&hash.finalize()), size }),
+            Ok(read) => {
+                hash.update(&buffer[..read]);
+                size += read as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

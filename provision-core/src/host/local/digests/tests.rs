@@ -1,0 +1,151 @@
+//! A digest is remembered for as long as the file is the same, and no longer.
+#![expect(clippy::disallowed_methods, reason = "the files lie where the test runs")]
+
+use std::fs::{self, FileTimes, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::journal::MemoryStore;
+
+const SIZE: usize = 300 * 1024;
+
+/// A large file, and a cache that remembers at once.
+struct World {
+    directory: TempDir,
+    store: MemoryStore,
+    cache: DigestCache,
+}
+
+impl World {
+    fn new() -> World {
+        let store = MemoryStore::new();
+        let cache = DigestCache { store: Arc::new(store.clone()), settled: Duration::ZERO };
+        let world = World { directory: TempDir::new().unwrap(), store, cache };
+        fs::write(world.path(), vec![b'a'; SIZE]).unwrap();
+        world
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("large")
+    }
+
+    fn digest(&self) -> Digest {
+        self.cache.digest("large", &mut File::open(self.path()).unwrap()).unwrap()
+    }
+
+    fn source(&self) -> Source {
+        self.cache.source(&self.path()).unwrap()
+    }
+
+    fn truth(&self) -> Digest {
+        Digest::of(&fs::read(self.path()).unwrap())
+    }
+
+    /// Remembers that everything holds nothing.
+    fn forge(&self) {
+        let forged = Digest { sha256: "forged".to_owned(), size: SIZE as u64 };
+        for (name, bytes) in self.store.files() {
+            let (boot, of, _): (String, FileIdentity, Digest) =
+                rmp_serde::from_slice(unstamped(FORMAT, &bytes).unwrap()).unwrap();
+            let body = rmp_serde::to_vec(&(boot, of, &forged)).unwrap();
+            self.store.replace(&name, &stamped(FORMAT, &body)).unwrap();
+        }
+    }
+
+    /// Changes one byte in place, with the same size and the same times that can be set.
+    fn change_secretly(&self) {
+        let mut file = OpenOptions::new().write(true).open(self.path()).unwrap();
+        let before = file.metadata().unwrap();
+        file.seek(SeekFrom::Start(1000)).unwrap();
+        file.write_all(b"b").unwrap();
+        let times = FileTimes::new().set_modified(before.modified().unwrap()).set_accessed(before.accessed().unwrap());
+        file.set_times(times).unwrap();
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_is_the_same_is_not_read_again() {
+    let world = World::new();
+    assert_eq!(world.digest(), world.truth());
+    assert_eq!(world.source().digest(), &world.truth());
+    world.forge();
+    assert_eq!(world.digest().sha256, "forged");
+    assert_eq!(world.source().digest().sha256, "forged");
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_of_modification_is_noticed() {
+    let world = World::new();
+    world.digest();
+    world.source();
+    world.forge();
+    // The clock of the file system may tick no more often than every 10 ms.
+    std::thread::sleep(Duration::from_millis(20));
+    world.change_secretly();
+    assert_eq!(world.digest(), world.truth());
+    assert_eq!(world.source().digest(), &world.truth());
+}
+
+#[test]
+fn a_file_that_was_changed_a_moment_ago_is_not_remembered() {
+    let world = World { cache: DigestCache::new(MemoryStore::new()), ..World::new() };
+    world.digest();
+    assert!(!FileIdentity::new(&fstat(File::open(world.path()).unwrap()).unwrap()).is_settled(SETTLED));
+    assert!(world.cache.store.list(DIRECTORY).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_remembered_before_the_machine_was_started_does_not_count() {
+    let world = World::new();
+    world.digest();
+    for (name, bytes) in world.store.files() {
+        let (_, of, _): (String, FileIdentity, Digest) =
+            rmp_serde::from_slice(unstamped(FORMAT, &bytes).unwrap()).unwrap();
+        let forged = Digest { sha256: "forged".to_owned(), size: SIZE as u64 };
+        let body = rmp_serde::to_vec(&("another boot", of, &forged)).unwrap();
+        world.store.replace(&name, &stamped(FORMAT, &body)).unwrap();
+    }
+    assert_eq!(world.digest(), world.truth());
+}
+
+#[test]
+fn a_source_that_changes_before_it_is_copied_is_refused() {
+    let world = World::new();
+    world.source();
+    let source = world.source();
+    assert!(source.content().is_ok());
+    let source = world.source();
+    world.change_secretly();
+    let error = source.content().unwrap_err();
+    assert!(error.to_string().contains("changed since this run began"), "{error}");
+}
+
+#[test]
+fn small_files_are_read() {
+    let world = World::new();
+    fs::write(world.path(), "small").unwrap();
+    assert_eq!(world.digest(), Digest::of(b"small"));
+    assert_eq!(world.source().content().unwrap().text(), Some("small"));
+    assert!(world.store.files().is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_entries_are_ignored(at in 0..200_usize, byte in any::<u8>(), cut in any::<bool>()) {
+        let world = World::new();
+        world.digest();
+        for (name, mut bytes) in world.store.files() {
+            let at = at % bytes.len();
+            if cut { bytes.truncate(at) } else { bytes[at] = byte }
+            world.store.replace(&name, &bytes).unwrap();
+        }
+        prop_assert_eq!(world.digest(), world.truth());
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Source`]: what a resource copies to a host.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::effect::{Content, Digest};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// Bytes that a resource copies to a host. Those of a large file whose digest is known are read only when they are wanted.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Source(Arc<Inner>);
+
+enum Inner {
+    Read { content: Content, digest: OnceLock<Digest> },
+    Remembered { file: PathBuf, digest: Digest, content: OnceLock<Content> },
+}
+
+impl Source {
+    /// A file of which the digest is known.
+    pub(crate) fn remembered(file: &Path, digest: Digest) -> Source {
+        Source(Arc::new(Inner::Remembered { file: file.to_owned(), digest, content: OnceLock::new() }))
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        match &*self.0 {
+            Inner::Read { content, .. } => content.bytes().len() as u64,
+            Inner::Remembered { digest, .. } => digest.size,
+        }
+    }
+
+    /// Their digest, which is made at most once.
+    pub fn digest(&self) -> &Digest {
+        match &*self.0 {
+            Inner::Read { content, digest } => digest.get_or_init(|| Digest::of(content.bytes())),
+            Inner::Remembered { digest, .. } => digest,
+        }
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else by now.
+    pub fn content(&self) -> Result<Content> {
+        match &*self.0 {
+            Inner::Read { content, .. } => Ok(content.clone()),
+            Inner::Remembered { file, content, .. } => match content.get() {
+                Some(content) => Ok(content.clone()),
+                None => {
+                    let read = self.read(file).while_doing(|| format!("reading the source file {}", file.display()))?;
+                    Ok(content.get_or_init(|| read).clone())
+                }
+            },
+        }
+    }
+
+    fn read(&self, file: &Path) -> Result<Content> {
+        #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
+        let content = Content::from(std::fs::read(file)?);
+        if Digest::of(content.bytes()) == *self.digest() {
+            return Ok(content);
+        }
+        let changed = Error::new(ErrorKind::Conflict, "it was changed since this run began");
+        Err(changed.with_hint("run again"))
+    }
+}
+
+impl<T: Into<Content>> From<T> for Source {
+    fn from(content: T) -> Source {
+        Source(Arc::new(Inner::Read { content: content.into(), digest: OnceLock::new() }))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Inner::Read { content, .. } => content.fmt(f),
+            Inner::Remembered { .. } => write!(f, "<{} bytes>", self.size()),
+        }
+    }
+}
