@@ -29,7 +29,7 @@ pub struct Target {
     /// The same host, for its lock and its cache; a simulated one has none.
     local: Option<LocalHost>,
     /// What is remembered of large files.
-    digests: Option<DigestCache>,
+    pub digests: Option<DigestCache>,
 }
 
 /// The host that the options name.
@@ -85,10 +85,13 @@ impl Target {
 
     /// Reads the site, or finds on the host what came of it when it was read before.
     pub fn site(&self, arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
+        Ok(load(&registry(), facts, Input { cache: self.cache(arguments), ..input(arguments)? })?)
+    }
+
+    /// Where evaluations of the site are kept. Whoever has no such directory goes without.
+    pub fn cache(&self, arguments: &SiteArguments) -> Option<EvaluationCache> {
         let host = self.local.as_ref().filter(|_| !arguments.no_cache);
-        // Whoever has no such directory goes without.
-        let cache = host.and_then(|host| host.cache().ok()).map(EvaluationCache::new);
-        Ok(load(&registry(), facts, Input { cache, ..input(arguments)? })?)
+        host.and_then(|host| host.cache().ok()).map(EvaluationCache::new)
     }
 
     /// What waits from earlier runs. Who may not read it is told so, and gets nothing.

@@ -111,6 +111,14 @@ pub trait HostView: Send + Sync {
     /// The package lists cannot be read, or are about to change ([`ErrorKind::Unknown`]).
     fn available_versions(&self, name: &str) -> Result<Vec<String>>;
 
+    /// Packages whose installation was interrupted.
+    ///
+    /// # Errors
+    /// The package database cannot be read.
+    fn interrupted_packages(&self) -> Result<Vec<String>> {
+        Ok(self.package_manager()?.interrupted)
+    }
+
     /// How the package manager itself is doing.
     ///
     /// # Errors
@@ -206,6 +214,9 @@ pub trait HostView: Send + Sync {
 
     /// The same host, for many looks in a short time: it may keep open what it came by, and see for itself nothing of what
     /// is moved meanwhile. `None` if there is nothing to gain from looking at several things at once.
+    ///
+    /// It may be asked in a thread that has a table of open files of its own (unshare(2), `CLONE_FILES`): what it opens is not
+    /// open for others, so it leaves nothing open in what it shares with them.
     fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
         None
     }

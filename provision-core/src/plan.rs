@@ -5,6 +5,7 @@
 
 mod ahead;
 mod change;
+mod converged;
 mod packages;
 mod saved;
 mod select;
@@ -28,6 +29,7 @@ use crate::resource::{DynState, ResourceId};
 use ahead::Foresight;
 
 pub use change::Change;
+pub use converged::{Answers, Asked, Converged};
 pub use saved::{ReliedOn, SavedPlan};
 pub use select::Selector;
 

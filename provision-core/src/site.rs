@@ -7,6 +7,8 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "nickel")]
+use crate::config::KeptEvaluation;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
 use crate::duration::Duration;
 use crate::effect::Content;
@@ -72,6 +74,8 @@ pub struct Site {
     /// What simulated hosts have beside their installation, in all tests.
     test_host: StartingState,
     test_host_spans: Spans,
+    #[cfg(feature = "nickel")]
+    kept: Option<KeptEvaluation>,
 }
 
 /// A resource and what is common to all resources.
@@ -353,6 +357,17 @@ impl Site {
         Site { tests, test_host, test_host_spans, ..self }
     }
 
+    #[cfg(feature = "nickel")]
+    pub(crate) fn with_kept_evaluation(self, kept: Option<KeptEvaluation>) -> Site {
+        Site { kept, ..self }
+    }
+
+    /// The evaluation that it is of, if that is kept.
+    #[cfg(feature = "nickel")]
+    pub fn kept_evaluation(&self) -> Option<KeptEvaluation> {
+        self.kept.clone()
+    }
+
     /// The tests that it brings along.
     pub fn tests(&self) -> &[SiteTest] {
         &self.tests
@@ -497,15 +512,12 @@ impl Surroundings for Neighbours<'_> {
             }
         };
         let name = full.display().to_string();
-        let source = match (self.known, self.digests) {
-            (Some(known), _) => known
-                .get(&name)
-                .cloned()
-                .map(Source::from)
-                .ok_or_else(|| Error::new(ErrorKind::NotFound, "it was not saved")),
-            (None, Some(digests)) => digests.source(&full),
-            #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
-            (None, None) => std::fs::read(&full).map(Source::from).map_err(Error::from),
+        let source = match self.known {
+            Some(known) => {
+                let saved = known.get(&name).cloned().map(Source::from);
+                saved.ok_or_else(|| Error::new(ErrorKind::NotFound, "it was not saved"))
+            }
+            None => Source::read_from(&full, self.digests),
         };
         let source = source.while_doing(|| format!("reading the source file {name}"))?;
         self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, source.clone());

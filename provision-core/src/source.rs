@@ -1,4 +1,5 @@
 //! [`Source`]: what a resource copies to a host.
+#![expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::effect::{Content, Digest};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::DigestCache;
 
 /// Bytes that a resource copies to a host. Those of a large file whose digest is known are read only when they are wanted.
 /// Cheap to clone.
@@ -18,6 +20,14 @@ enum Inner {
 }
 
 impl Source {
+    /// A file beside the site; `digests` remembers large ones.
+    pub(crate) fn read_from(path: &Path, digests: Option<&DigestCache>) -> Result<Source> {
+        match digests {
+            Some(digests) => digests.source(path),
+            None => Ok(Source::from(std::fs::read(path)?)),
+        }
+    }
+
     /// A file of which the digest is known.
     pub(crate) fn remembered(file: &Path, digest: Digest) -> Source {
         Source(Arc::new(Inner::Remembered { file: file.to_owned(), digest, content: OnceLock::new() }))
@@ -57,7 +67,6 @@ impl Source {
     }
 
     fn read(&self, file: &Path) -> Result<Content> {
-        #[expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
         let content = Content::from(std::fs::read(file)?);
         if Digest::of(content.bytes()) == *self.digest() {
             return Ok(content);

@@ -71,14 +71,16 @@ impl Resource for PackageManager {
     }
 
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let manager = host.package_manager()?;
-        let lists = match (self.max_age(host)?, manager.lists_age) {
-            (None, _) => Lists::Usable,
-            (Some(_), None) => Lists::Missing,
-            (Some(max_age), Some(age)) if age > max_age => Lists::Stale,
-            (Some(_), Some(_)) => Lists::Usable,
+        let interrupted = host.interrupted_packages()?;
+        let lists = match self.max_age(host)? {
+            None => Lists::Usable,
+            Some(max_age) => match host.package_manager()?.lists_age {
+                None => Lists::Missing,
+                Some(age) if age > max_age => Lists::Stale,
+                Some(_) => Lists::Usable,
+            },
         };
-        Ok(State { interrupted: manager.interrupted, lists })
+        Ok(State { interrupted, lists })
     }
 
     fn plan(&self, _: &ResourceId, _: &State) -> Result<State> {

@@ -112,3 +112,85 @@ fn a_plan_does_not_make_the_directory_that_it_looks_for() {
     assert!(plan.out.contains("directory:/var/cache"), "{}", plan.seen());
     assert!(!place.path("root/var/cache").exists());
 }
+
+/// Something of each kind that a root directory can have.
+const MANAGED: &str = r#"{
+  resources.file."/srv/app/conf" = { content = "text\n", mode = "0640", group = "nogroup" },
+  resources.file."/srv/app/copy".source = "copied",
+  resources.file."/etc/gone".ensure = 'absent,
+  resources.directory."/srv/app".purge = true,
+  resources.symlink."/srv/link".target = "app/conf",
+}"#;
+
+/// What somebody else does to it: nothing of that may be missed.
+const DRIFTS: [(&str, fn(&Place)); 12] = [
+    ("another content of the same length", |place| {
+        let path = place.path("root/srv/app/conf");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "test\n").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    }),
+    ("another mode", |place| {
+        fs::set_permissions(place.path("root/srv/app/conf"), fs::Permissions::from_mode(0o644)).unwrap();
+    }),
+    ("another group", |place| chown(place.path("root/srv/app/conf"), None, Some(0)).unwrap()),
+    ("a file that is gone", |place| fs::remove_file(place.path("root/srv/app/conf")).unwrap()),
+    ("a link in the place of a file", |place| {
+        fs::rename(place.path("root/srv/app/conf"), place.path("root/srv/elsewhere")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", place.path("root/srv/app/conf")).unwrap();
+    }),
+    ("an empty file", |place| fs::write(place.path("root/srv/app/copy"), "").unwrap()),
+    ("a file that must not be", |place| fs::write(place.path("root/etc/gone"), "back").unwrap()),
+    ("a stray file", |place| fs::write(place.path("root/srv/app/stray"), "").unwrap()),
+    ("a directory with another mode", |place| {
+        fs::set_permissions(place.path("root/srv/app"), fs::Permissions::from_mode(0o777)).unwrap();
+    }),
+    ("a link that leads elsewhere", |place| {
+        fs::remove_file(place.path("root/srv/link")).unwrap();
+        std::os::unix::fs::symlink("app/copy", place.path("root/srv/link")).unwrap();
+    }),
+    ("a group with another number", |place| {
+        fs::write(place.path("root/etc/group"), "root:x:0:\nnogroup:x:65533:\n").unwrap();
+    }),
+    ("another source file", |place| fs::write(place.path("copied"), "new\n").unwrap()),
+];
+
+#[test]
+fn no_drift_is_missed_after_runs_that_had_nothing_to_do() {
+    let Some(place) = place(MANAGED).map(|place| place.file("copied", "old\n")) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    let says = |word: &str, after: &str| {
+        let ran = place.run("apply --root root site.ncl");
+        assert!(ran.code == 0 && ran.out.contains(word), "{after}: {}", ran.seen());
+    };
+    says("Done", "at first");
+    for (what, drift) in DRIFTS {
+        says("Nothing to do: 5 in sync", what);
+        assert_eq!(fs::read_dir(place.path("root/var/cache/provision/converged")).unwrap().count(), 1, "{what}");
+        says("Nothing to do: 5 in sync", what);
+        drift(&place);
+        says("1 changed", what);
+    }
+}
+
+#[test]
+fn a_run_that_is_remembered_still_says_what_is_asked_for() {
+    let Some(place) = place(MANAGED).map(|place| place.file("copied", "old\n")) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    for _ in 0..3 {
+        assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    }
+    let listed = place.run("apply -v --root root site.ncl");
+    assert!(listed.code == 0 && listed.out.contains("file:/srv/app/conf"), "{}", listed.seen());
+    let one = place.run("apply --only file:/srv/app/copy --root root site.ncl");
+    assert!(one.out.contains("2 in sync"), "{}", one.seen());
+    let report = place.run("apply --format json --root root site.ncl");
+    assert!(report.out.contains("step_finished"), "{}", report.seen());
+    // What is remembered is no more believed than an evaluation.
+    for entry in fs::read_dir(place.path("root/var/cache/provision/converged")).unwrap() {
+        fs::write(entry.unwrap().path(), "damaged").unwrap();
+    }
+    assert!(place.run("apply --root root site.ncl").out.contains("Nothing to do: 5 in sync"));
+    let place = place.file("root/srv/app/conf", "drifted");
+    assert!(place.run("apply --root root --no-cache site.ncl").out.contains("1 changed"));
+}

@@ -19,6 +19,7 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("the_quickstart_converges_on_a_booted_host", the_quickstart_converges_on_a_booted_host);
         add("the_web_server_converges_and_reloads", the_web_server_converges_and_reloads);
         add("one_program_answers_for_all_units", one_program_answers_for_all_units);
+        add("no_drift_is_missed_after_runs_with_nothing_to_do", no_drift_is_missed_after_runs_with_nothing_to_do);
         add("packages_come_and_go", packages_come_and_go);
         add("scripts_of_packages_may_say_something", scripts_of_packages_may_say_something);
         add("an_interrupted_dpkg_is_repaired", an_interrupted_dpkg_is_repaired);
@@ -148,6 +149,30 @@ fn one_program_answers_for_all_units(release: &'static str) -> Result {
         return Ok(());
     }
     Err(format!("these programs were started: {started:?}"))
+}
+
+/// Packages, accounts, units and files, after runs that were remembered.
+fn no_drift_is_missed_after_runs_with_nothing_to_do(release: &'static str) -> Result {
+    let host = Booted::new(release)?;
+    let apply = |word: &str| contains("apply", &host.provision(&["apply", QUICKSTART])?.expect(0)?.out, word);
+    apply("Done")?;
+    for drift in [
+        "systemctl stop nginx",
+        "systemctl disable nginx",
+        "usermod -s /bin/false deploy",
+        "gpasswd -d deploy www-data",
+        "dpkg --force-depends --remove nginx",
+        "chmod 755 /srv/www",
+        "true > /srv/www/index.html",
+    ] {
+        apply("Nothing to do")?;
+        let remembered = "ls /var/cache/provision/converged | wc -l";
+        same(drift, &host.inside(&["sh", "-c", remembered])?.out, "1")?;
+        apply("Nothing to do")?;
+        host.inside(&["sh", "-c", drift])?.expect(0)?;
+        apply("changed").map_err(|error| format!("after {drift}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Debian 11 has an older C library than the machine that the program was built on.

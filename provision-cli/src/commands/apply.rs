@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind, ResultExt};
@@ -16,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::cli::{Apply, Format, Options, Work};
 use crate::context::{self, Target};
 use crate::exit::{Exit, Failure};
+use crate::memory::Memory;
 use crate::render;
 use crate::render::events::Watcher;
 use crate::saved;
@@ -30,13 +32,24 @@ pub fn run(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
 }
 
 fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
+    let began = Instant::now();
     let watcher = Watcher::new(options);
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
     let facts = Facts::gather(host)?;
+    let mut memory = Memory::of(options, verb, &target)?;
+    let mut lock = None;
+    if let Some(converged) = memory.converged(&facts) {
+        lock = target.lock(&verb.work)?;
+        if converged.holds(host, &target.journal, target.digests.as_ref()) {
+            render::events::nothing_to_do(converged.steps(), began.elapsed())?;
+            return Ok(Exit::Success);
+        }
+    }
     let site = target.site(&verb.site, &facts)?;
-    let _lock = target.lock(&verb.work)?;
+    let _lock = if lock.is_some() { lock } else { target.lock(&verb.work)? };
     render::history::recovered(&target.journal.recover(host)?, options)?;
+    memory.note(&site);
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);
@@ -45,7 +58,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
     let names_secrets = graph.names_secrets();
-    let planned = graph.plan(host, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
+    let planned = memory.plan(&graph, &PlanOptions { only: verb.chosen.only.clone(), owed }, names_secrets)?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
     let exit = work.out(&planned, &sites.join(" "));

@@ -74,8 +74,7 @@ impl<'a> Watcher<'a> {
             writeln!(out, "{color}owed{color:#}: {} has to react to {}; the next run does it", owed.id, owed.because)?;
         }
         if !report.changed_anything() && report.is_success() {
-            writeln!(out, "Nothing to do: {} in sync ({took:.1} s).", plan.steps.len())?;
-            return Ok(());
+            return nothing_to_do(plan.steps.len(), report.took);
         }
         let parts = [
             (counts.changed, "changed"),
@@ -156,6 +155,13 @@ impl<'a> Watcher<'a> {
         }
         Ok(())
     }
+}
+
+/// Says that so many resources are in sync.
+pub fn nothing_to_do(steps: usize, took: Duration) -> Result<(), Failure> {
+    let took = took.as_secs_f64();
+    writeln!(anstream::stdout(), "Nothing to do: {steps} in sync ({took:.1} s).")?;
+    Ok(())
 }
 
 impl Observer for Watcher<'_> {

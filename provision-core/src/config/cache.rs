@@ -9,20 +9,27 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::files::{this_program, working_directory};
-use super::kept::Kept;
-use super::{Evaluation, Request, SiteSource, evaluate};
+use super::kept::{self, Kept, KeptInputs};
+use super::{Evaluation, Input, Request, SiteSource, evaluate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::facts::Facts;
 use crate::journal::{StateStore, hex, make_room, stamped, unstamped};
+use crate::plan::Converged;
+use crate::registry::Registry;
 
 /// The beginning of every entry; the digest of the rest comes next.
-const FORMAT: &[u8] = b"provision evaluation 2\n";
+const FORMAT: &[u8] = b"provision evaluation 3\n";
 
 /// Where entries are in their store.
 const DIRECTORY: &str = "evaluations";
+
+/// Where is remembered which of them had nothing to do.
+const CONVERGED: &str = "converged";
 
 /// When there are so many entries, all go.
 const MOST_ENTRIES: usize = 64;
@@ -51,35 +58,73 @@ impl EvaluationCache {
     ///
     /// That it cannot be kept is no failure of the evaluation.
     pub fn evaluate(&self, request: &Request<'_>) -> Evaluation {
-        let Some(entry) = name(request) else { return evaluate(request) };
-        match self.find(&entry, request) {
+        let Some(name) = name(request) else { return evaluate(request) };
+        match self.find(&name, request) {
             Ok(Some(evaluation)) => return evaluation,
             Ok(None) => tracing::debug!("there is no kept evaluation that holds"),
             Err(error) => tracing::debug!("a kept evaluation is ignored: {error}"),
         }
-        let evaluation = evaluate(request);
-        if let Some(kept) = Kept::of(&evaluation, request.facts)
-            && let Err(error) = self.keep(&entry, &kept)
-        {
-            tracing::debug!("the evaluation is not kept: {error}");
+        let mut evaluation = evaluate(request);
+        match self.keep(name, &evaluation, request.facts) {
+            Ok(kept) => evaluation.kept = kept,
+            Err(error) => tracing::debug!("the evaluation is not kept: {error}"),
         }
         evaluation
     }
 
-    /// A kept evaluation, if it still holds.
-    fn find(&self, entry: &str, request: &Request<'_>) -> Result<Option<Evaluation>> {
-        let Some(bytes) = self.0.read(entry)? else { return Ok(None) };
-        let kept = unstamped(FORMAT, &bytes).and_then(|body| rmp_serde::from_slice(body).ok());
-        let kept: Kept<'_> =
-            kept.ok_or_else(|| Error::new(ErrorKind::Damaged, "it is damaged, or of another version"))?;
-        Ok(kept.if_true(request.facts))
+    /// What was remembered of a run that had nothing to do, if the site is as it was then.
+    pub fn converged(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<Converged> {
+        let facts = serde_json::to_value(facts).ok()?;
+        let Input { sources, overrides, import_paths, .. } = input.clone();
+        let name = name(&Request { sources, overrides, import_paths, facts: &facts, types: registry })?;
+        let remembered = self.0.read(&format!("{CONVERGED}/{name}")).ok()??;
+        let (inputs, converged): (KeptInputs, Converged) =
+            rmp_serde::from_slice(unstamped(FORMAT, &remembered)?).ok()?;
+        inputs.if_same(&facts).is_some().then_some(converged)
     }
 
-    fn keep(&self, entry: &str, kept: &Kept<'_>) -> Result<()> {
-        make_room(&*self.0, DIRECTORY, MOST_ENTRIES)?;
-        let body = rmp_serde::to_vec(kept).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))?;
-        self.0.replace(entry, &stamped(FORMAT, &body))
+    /// Remembers what a run found that had nothing to do, for the evaluation of the site that it was for.
+    pub fn keep_converged(&self, of: &KeptEvaluation, converged: &Converged) {
+        let kept = encoded(&(&*of.inputs, converged)).and_then(|body| {
+            make_room(&*self.0, CONVERGED, MOST_ENTRIES)?;
+            self.0.replace(&format!("{CONVERGED}/{}", of.name), &stamped(FORMAT, &body))
+        });
+        if let Err(error) = kept {
+            tracing::debug!("that the run had nothing to do is not remembered: {error}");
+        }
     }
+
+    /// A kept evaluation, if it still holds.
+    fn find(&self, name: &str, request: &Request<'_>) -> Result<Option<Evaluation>> {
+        let Some(bytes) = self.0.read(&format!("{DIRECTORY}/{name}"))? else { return Ok(None) };
+        let damaged = || Error::new(ErrorKind::Damaged, "it is damaged, or of another version");
+        let mut decoder = rmp_serde::Deserializer::from_read_ref(unstamped(FORMAT, &bytes).ok_or_else(damaged)?);
+        let inputs = KeptInputs::deserialize(&mut decoder).map_err(|_| damaged())?;
+        let Some(read) = inputs.if_same(request.facts) else { return Ok(None) };
+        let kept = Kept::deserialize(&mut decoder).map_err(|_| damaged())?;
+        let evaluation = kept.evaluation(&inputs, &read).ok_or_else(damaged)?;
+        let kept = Some(KeptEvaluation { name: name.to_owned(), inputs: Arc::new(inputs) });
+        Ok(Some(Evaluation { kept, ..evaluation }))
+    }
+
+    fn keep(&self, name: String, evaluation: &Evaluation, facts: &Value) -> Result<Option<KeptEvaluation>> {
+        let Some((inputs, kept)) = kept::of(evaluation, facts) else { return Ok(None) };
+        make_room(&*self.0, DIRECTORY, MOST_ENTRIES)?;
+        let body = [encoded(&inputs)?, encoded(&kept)?].concat();
+        self.0.replace(&format!("{DIRECTORY}/{name}"), &stamped(FORMAT, &body))?;
+        Ok(Some(KeptEvaluation { name, inputs: Arc::new(inputs) }))
+    }
+}
+
+fn encoded(value: &impl Serialize) -> Result<Vec<u8>> {
+    rmp_serde::to_vec(value).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))
+}
+
+/// An evaluation that is kept; see [`Site::kept_evaluation`](crate::site::Site::kept_evaluation).
+#[derive(Clone, Debug)]
+pub struct KeptEvaluation {
+    name: String,
+    inputs: Arc<KeptInputs>,
 }
 
 /// What was asked for, as the name of an entry. `None` for what is not kept: overrides and typed texts may be anybody's
@@ -101,7 +146,7 @@ fn name(request: &Request<'_>) -> Option<String> {
         names_of(request.facts),
     );
     let asked = rmp_serde::to_vec(&asked).ok()?;
-    Some(format!("{DIRECTORY}/{}", hex(&Sha256::digest(asked))))
+    Some(hex(&Sha256::digest(asked)))
 }
 
 /// The names in records, and in records within them, in order.

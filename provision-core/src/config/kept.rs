@@ -12,9 +12,9 @@ use super::session::LIBRARY;
 use super::{Data, Evaluation, Field, Located, files};
 use crate::diagnostic::{Sources, Span};
 
-/// A sound evaluation, and what it depends on.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Kept<'a> {
+/// What a sound evaluation depends on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptInputs {
     /// Files that were read, with SHA-256 of their texts.
     files: Vec<(PathBuf, [u8; 32])>,
     /// Files that have to be there, whatever is in them.
@@ -23,6 +23,11 @@ pub(super) struct Kept<'a> {
     preferred: Vec<PathBuf>,
     /// Facts that were used.
     facts: Vec<(Vec<String>, Value)>,
+}
+
+/// The evaluation itself.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept<'a> {
     /// The texts that places point into, by name, with the number of the file that each is of.
     texts: Vec<(String, usize)>,
     #[serde(borrow)]
@@ -66,32 +71,32 @@ fn is_sensitive(tree: &Located) -> bool {
         .any(|said| said.is_some_and(|said| said.value == Data::Bool(true)))
 }
 
-impl<'a> Kept<'a> {
-    /// What is to be kept of an evaluation; `None` if it is not sound, cannot be known to be true later, or holds what
-    /// the site wants hidden.
-    pub(super) fn of(evaluation: &'a Evaluation, facts: &Value) -> Option<Kept<'a>> {
-        let tree = evaluation.tree.as_ref().filter(|tree| evaluation.is_sound() && !is_sensitive(tree))?;
-        let Inputs { files, shadows, preferred, facts: used } = &evaluation.inputs;
-        if preferred.iter().any(|path| files::is_readable(path)) || !files.keys().all(|path| files::is_file(path)) {
-            return None;
-        }
-        let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
-        let texts = evaluation.sources.iter().map(|(name, text)| {
-            let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text)?;
-            Some((name.to_string(), file))
-        });
-        Some(Kept {
-            files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
-            shadows: shadows.iter().cloned().collect(),
-            preferred: preferred.iter().cloned().collect(),
-            facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
-            texts: texts.collect::<Option<_>>()?,
-            tree: Node::of(tree, &names),
-        })
+/// What is to be kept of an evaluation; `None` if it is not sound, cannot be known to be true later, or holds what the site
+/// wants hidden.
+pub(super) fn of<'a>(evaluation: &'a Evaluation, facts: &Value) -> Option<(KeptInputs, Kept<'a>)> {
+    let tree = evaluation.tree.as_ref().filter(|tree| evaluation.is_sound() && !is_sensitive(tree))?;
+    let Inputs { files, shadows, preferred, facts: used } = &evaluation.inputs;
+    if preferred.iter().any(|path| files::is_readable(path)) || !files.keys().all(|path| files::is_file(path)) {
+        return None;
     }
+    let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
+    let texts = evaluation.sources.iter().map(|(name, text)| {
+        let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text)?;
+        Some((name.to_string(), file))
+    });
+    let kept = Kept { texts: texts.collect::<Option<_>>()?, tree: Node::of(tree, &names) };
+    let inputs = KeptInputs {
+        files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
+        shadows: shadows.iter().cloned().collect(),
+        preferred: preferred.iter().cloned().collect(),
+        facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
+    };
+    Some((inputs, kept))
+}
 
-    /// The evaluation, if all is still as it was.
-    pub(super) fn if_true(self, facts: &Value) -> Option<Evaluation> {
+impl KeptInputs {
+    /// The texts of the files, if all is still as it was.
+    pub(super) fn if_same(&self, facts: &Value) -> Option<Vec<Arc<str>>> {
         if self.facts.iter().any(|(path, value)| fact(facts, path) != Some(value)) {
             return None;
         }
@@ -107,6 +112,13 @@ impl<'a> Kept<'a> {
             let text = files::read(path).ok().filter(|text| digest(text) == *known)?;
             read.push(text.into());
         }
+        Some(read)
+    }
+}
+
+impl<'a> Kept<'a> {
+    /// The evaluation again, of these inputs and the texts that were read of them.
+    pub(super) fn evaluation(self, inputs: &KeptInputs, read: &[Arc<str>]) -> Option<Evaluation> {
         let (mut sources, mut names) = (Sources::default(), Vec::with_capacity(self.texts.len()));
         for (name, text) in self.texts {
             let name: Arc<str> = name.into();
@@ -114,8 +126,8 @@ impl<'a> Kept<'a> {
             names.push(name);
         }
         let tree = self.tree.located(&names)?;
-        let files = self.files.into_iter().map(|(path, _)| path);
-        let files = files.filter(|path| path.file_name().is_none_or(|name| name != LIBRARY)).collect();
+        let files = inputs.files.iter().map(|(path, _)| path);
+        let files = files.filter(|path| path.file_name().is_none_or(|name| name != LIBRARY)).cloned().collect();
         Some(Evaluation { tree: Some(tree), sources, files, ..Evaluation::default() })
     }
 }

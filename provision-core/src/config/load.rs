@@ -50,7 +50,7 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
 
 /// Builds the resources of a site that was evaluated.
 pub(super) fn site_of(registry: &Registry, evaluation: Evaluation) -> Result<Site, Diagnostics> {
-    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, .. } = evaluation;
+    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, kept, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });
     };
@@ -59,7 +59,7 @@ pub(super) fn site_of(registry: &Registry, evaluation: Evaluation) -> Result<Sit
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        return Ok(site.with_policy(policy).with_tests(tests, test_host));
+        return Ok(site.with_policy(policy).with_tests(tests, test_host).with_kept_evaluation(kept));
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {

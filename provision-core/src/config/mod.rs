@@ -40,7 +40,7 @@ use crate::diagnostic::{Diagnostic, Sources};
 use inputs::Inputs;
 
 pub use branches::{Branch, BranchKind, Branches};
-pub use cache::EvaluationCache;
+pub use cache::{EvaluationCache, KeptEvaluation};
 pub use contracts::contract_library;
 pub use evaluate::{evaluate, evaluate_noting};
 pub use evaluator::Evaluator;
@@ -107,6 +107,8 @@ pub struct Evaluation {
     pub files: Vec<PathBuf>,
     /// What it depends on.
     inputs: Inputs,
+    /// Where it is kept.
+    kept: Option<KeptEvaluation>,
 }
 
 impl Evaluation {

@@ -35,6 +35,9 @@ macro_rules! forward_view {
         fn available_versions(&$me, name: &str) -> $crate::error::Result<Vec<String>> {
             ($other).available_versions(name)
         }
+        fn interrupted_packages(&$me) -> $crate::error::Result<Vec<String>> {
+            ($other).interrupted_packages()
+        }
         fn package_manager(&$me) -> $crate::error::Result<$crate::host::PackageManager> {
             ($other).package_manager()
         }

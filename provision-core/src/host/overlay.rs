@@ -231,6 +231,15 @@ impl<H: HostView> HostView for Overlay<H> {
         self.pinned(name, offered.map_or_else(|| self.base.available_versions(name), Ok)?)
     }
 
+    fn interrupted_packages(&self) -> Result<Vec<String>> {
+        let repaired = self.model().repaired;
+        match self.is_simulated() {
+            true => Ok(self.package_manager()?.interrupted),
+            false if repaired => Ok(Vec::new()),
+            false => self.base.interrupted_packages(),
+        }
+    }
+
     fn package_manager(&self) -> Result<PackageManager> {
         let mut state = self.base.package_manager()?;
         let table = if self.is_simulated() { Some(self.packages()?) } else { None };

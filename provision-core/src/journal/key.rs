@@ -125,12 +125,21 @@ impl fmt::Debug for HostKey {
 }
 
 /// A digest in the making.
+#[derive(Clone)]
 pub struct Digester(Hmac<Sha256>);
 
 impl Digester {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Half of the digest, with these bytes at the end.
+    pub(crate) fn finish_short(mut self, bytes: &[u8]) -> (u64, u64) {
+        self.0.update(bytes);
+        let whole = self.0.finalize().into_bytes();
+        let number = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| whole[from + at]));
+        (number(0), number(8))
     }
 
     /// The digest, in hexadecimal.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::image::{After, Before, Keeper, Was, names};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
-use super::{HostKey, Journal, Pruned, log};
+use super::{HostKey, Journal, Pending, Pruned, hex, log};
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{HostView, PackageStatus};
@@ -328,6 +329,15 @@ impl Journal {
         let mut orphans = parse::<Ledger>(bytes.as_deref())?.orphans(declared);
         orphans.iter_mut().for_each(|orphan| orphan.key.clone_from(&key));
         Ok(orphans)
+    }
+
+    /// A digest of all that plans depend on; `None` while something waits from earlier runs.
+    pub(crate) fn digest_of_what_matters(&self) -> Result<Option<String>> {
+        let Pending { owed, unfinished } = self.pending()?;
+        if !(owed.is_empty() && unfinished.is_empty()) {
+            return Ok(None);
+        }
+        Ok(Some(hex(&Sha256::digest(self.store.read(NAME)?.unwrap_or_default()))))
     }
 
     /// Takes in what a run has done. Nothing is written if nothing differs.

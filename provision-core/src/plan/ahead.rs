@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use nix::sched::{CloneFlags, unshare};
+
 use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
 use crate::error::{Error, Result};
 use crate::graph::Node;
@@ -15,7 +17,7 @@ use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::DynState;
 
-/// How many resources a thread takes at a time.
+/// How many things a thread takes at a time.
 const PORTION: usize = 64;
 
 /// What was found and what is wanted, before it was the turn of a resource.
@@ -27,35 +29,55 @@ pub(super) struct Foresight {
 
 /// Looks at all of these resources; `None` for one that needs more than files and accounts, or fails.
 pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight>> {
-    // A host that gains nothing from it needs no threads.
-    let Some(view) = host.at_a_glance() else { return nodes.iter().map(|_| None).collect() };
     let found: Vec<OnceLock<Foresight>> = nodes.iter().map(|_| OnceLock::new()).collect();
+    // A host that gains nothing from it is looked at when it is their turn.
+    if host.at_a_glance().is_some() {
+        let look = |view: &dyn HostView, number: usize| {
+            if let Some(foresight) = foresee(nodes[number], view) {
+                let _ = found[number].set(foresight);
+            }
+        };
+        on_all_processors(nodes.len(), host, &look, || {});
+    }
+    found.into_iter().map(OnceLock::into_inner).collect()
+}
+
+/// Has so many things looked at, each once, by as many threads as there are processors. This one does something else
+/// first.
+pub(super) fn on_all_processors(
+    count: usize,
+    host: &dyn HostView,
+    look: &(dyn Fn(&dyn HostView, usize) + Sync),
+    first: impl FnOnce(),
+) {
     let next = AtomicUsize::new(0);
-    let work = |view: &dyn HostView| {
+    let work = || {
+        let view = host.at_a_glance();
+        let view = view.as_deref().unwrap_or(host);
         loop {
             let first = next.fetch_add(PORTION, Ordering::Relaxed);
-            let last = nodes.len().min(first + PORTION);
-            for number in first..last {
-                if let Some(foresight) = foresee(nodes[number], view) {
-                    let _ = found[number].set(foresight);
-                }
-            }
+            let last = count.min(first + PORTION);
+            (first..last).for_each(|number| look(view, number));
             if last <= first {
                 return;
             }
         }
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let others = processors.min(nodes.len().div_ceil(PORTION)).saturating_sub(1);
+    let others = processors.min(count.div_ceil(PORTION)).saturating_sub(1);
     std::thread::scope(|scope| {
         // Where no thread can be had, this one does it all.
         for _ in 0..others {
-            let other = || host.at_a_glance().iter().for_each(|view| work(&**view));
+            let other = || {
+                // Threads that share a table of open files wait for one another at each open and close.
+                let _ = unshare(CloneFlags::CLONE_FILES);
+                work();
+            };
             drop(std::thread::Builder::new().spawn_scoped(scope, other));
         }
-        work(&*view);
+        first();
+        work();
     });
-    found.into_iter().map(OnceLock::into_inner).collect()
 }
 
 fn foresee(node: &Node, host: &dyn HostView) -> Option<Foresight> {
@@ -117,6 +139,9 @@ impl HostView for Noted<'_> {
         Err(self.not_yet())
     }
     fn available_versions(&self, _: &str) -> Result<Vec<String>> {
+        Err(self.not_yet())
+    }
+    fn interrupted_packages(&self) -> Result<Vec<String>> {
         Err(self.not_yet())
     }
     fn package_manager(&self) -> Result<PackageManager> {
