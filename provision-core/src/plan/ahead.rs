@@ -18,7 +18,7 @@ use crate::path::HostPath;
 use crate::resource::DynState;
 
 /// How many things a thread takes at a time.
-const PORTION: usize = 64;
+const PORTION: usize = 16;
 
 /// What was found and what is wanted, before it was the turn of a resource.
 pub(super) struct Foresight {

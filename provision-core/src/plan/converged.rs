@@ -229,7 +229,8 @@ impl Other {
 }
 
 fn digest(digester: &Digester, answer: &impl Serialize) -> Option<Answer> {
-    let bytes = rmp_serde::to_vec(answer).ok()?;
+    let mut bytes = Vec::with_capacity(128);
+    rmp_serde::encode::write(&mut bytes, answer).ok()?;
     Some(digester.clone().finish_short(&bytes))
 }
 

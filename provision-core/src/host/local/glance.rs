@@ -34,6 +34,8 @@ struct Last {
     directory: Option<(String, OwnedFd)>,
     /// A regular file in it, and its length in bytes.
     file: Option<(HostPath, usize)>,
+    /// What files are read into.
+    buffer: Vec<u8>,
     /// Names of users and groups, by their numbers: there may be many to look through.
     owners: HashMap<u32, String>,
     groups: HashMap<u32, String>,
@@ -84,10 +86,11 @@ impl Last {
         let directory = self.directory_of(root, path)?;
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(directory, path.name(), flags, Permissions::empty()).ok()?);
-        let mut bytes = vec![0; size + 1];
-        let length = file.read(&mut bytes).ok().filter(|length| *length == size)?;
-        bytes.truncate(length);
-        Some(Content::owned(bytes.into()))
+        if self.buffer.len() <= size {
+            self.buffer.resize(size + 1, 0);
+        }
+        let length = file.read(&mut self.buffer[..=size]).ok().filter(|length| *length == size)?;
+        Some(Content::from(&self.buffer[..length]))
     }
 }
 
