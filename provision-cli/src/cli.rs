@@ -28,7 +28,7 @@ pub struct Options {
     /// Work on a simulated Debian host, in memory
     #[arg(long, global = true)]
     pub simulate: bool,
-    /// Read large files even where nothing shows that they changed since they were read before
+    /// Read large files even where nothing shows that they changed, and go through all resources
     #[arg(long, global = true)]
     pub paranoid: bool,
     /// Text for people, or JSON for programs
@@ -145,7 +145,7 @@ pub struct SiteArguments {
     /// Also look for imports in this directory
     #[arg(short = 'I', long = "import-path", value_name = "DIR")]
     pub import_path: Vec<PathBuf>,
-    /// Evaluate the site even if nothing changed that it depends on
+    /// Evaluate the site even if nothing changed that it depends on, and go through all resources
     #[arg(long)]
     pub no_cache: bool,
 }

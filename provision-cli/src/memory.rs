@@ -3,7 +3,7 @@
 use provision_core::config::{EvaluationCache, Input, KeptEvaluation};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::plan::{Answers, Converged, PlanOptions, Planned};
+use provision_core::plan::{Converged, PlanOptions, Planned};
 use provision_core::site::Site;
 use provision_resources::registry;
 
@@ -46,21 +46,14 @@ impl Memory<'_> {
         self.evaluation = site.kept_evaluation();
     }
 
-    /// Plans, and remembers if there is nothing to do. Sites with secrets are looked at anew each time.
-    pub fn plan<'g>(
-        &self,
-        graph: &'g Graph,
-        options: &PlanOptions,
-        names_secrets: bool,
-    ) -> Result<Planned<'g>, Failure> {
+    /// Plans, and remembers if there is nothing to do.
+    pub fn plan<'g>(&self, graph: &'g Graph, options: &PlanOptions) -> Result<Planned<'g>, Failure> {
         let Target { host, journal, .. } = self.target;
-        let known = self.cache.as_ref().zip(self.evaluation.as_ref()).filter(|_| !names_secrets);
-        let noting = known.map(|_| Answers::new(journal)).transpose()?.flatten();
-        let (Some(((cache, _), evaluation)), Some(answers)) = (known, noting) else {
+        let Some(((cache, _), evaluation)) = self.cache.as_ref().zip(self.evaluation.as_ref()) else {
             return Ok(graph.plan(host, options)?);
         };
-        let planned = graph.plan(&answers.of(host), options)?;
-        if let Some(converged) = answers.converged(&planned, journal) {
+        let (planned, converged) = graph.plan_and_remember(host, options, journal)?;
+        if let Some(converged) = converged {
             cache.keep_converged(evaluation, &converged);
         }
         Ok(planned)

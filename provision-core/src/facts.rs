@@ -104,10 +104,12 @@ impl Facts {
 /// `/etc/os-release` is a link by design, see `os-release(5)`.
 fn os_release(host: &dyn HostView) -> Result<String> {
     for path in ["/usr/lib/os-release", "/etc/os-release"] {
-        let is_file =
-            host.metadata(&HostPath::new(path)?)?.is_some_and(|found| found.kind == crate::host::FileKind::File);
-        if is_file {
-            return Ok(host.read_text(path)?.unwrap_or_default());
+        let is_link = host.read_link(&HostPath::new(path)?).is_ok_and(|target| target.is_some());
+        if is_link {
+            continue;
+        }
+        if let Some(text) = host.read_text(path)? {
+            return Ok(text);
         }
     }
     Ok(String::new())

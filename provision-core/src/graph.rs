@@ -34,6 +34,7 @@ pub struct Graph {
     policy: SitePolicy,
     released: Vec<Orphan>,
     redactor: Redactor,
+    names_secrets: bool,
 }
 
 /// A resource in the graph.
@@ -180,8 +181,8 @@ impl Graph {
     }
 
     /// Whether any resource names a secret.
-    pub fn names_secrets(&mut self) -> bool {
-        self.nodes.iter_mut().any(|node| node.resource.secrets().iter().any(|(_, text)| text.is_secret()))
+    pub fn names_secrets(&self) -> bool {
+        self.names_secrets
     }
 
     /// A digest of all that is declared: SHA-256 in hexadecimal. Contents of source files are not in it, and no secrets.
@@ -261,7 +262,8 @@ impl Graph {
         idle.extend(off.into_iter().map(|declaration| declaration.id));
         let mut index: HashMap<ResourceId, usize> = HashMap::default();
         let mut nodes: Vec<Node> = Vec::with_capacity(declared.len());
-        for Declaration { id, resource, common, spans, is_companion, .. } in declared {
+        let mut names_secrets = false;
+        for Declaration { id, mut resource, common, spans, is_companion, .. } in declared {
             if let Some(first) = index.get(&id) {
                 let first: &Node = &nodes[*first];
                 diagnostics.push(
@@ -274,6 +276,7 @@ impl Graph {
             index.insert(id.clone(), nodes.len());
             let claims = resource.claims(&id);
             let stage = resource.stage();
+            names_secrets |= resource.secrets().iter().any(|(_, text)| text.is_secret());
             nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion });
         }
         let owners = owners(&nodes, diagnostics);
@@ -315,6 +318,7 @@ impl Graph {
             policy: SitePolicy::default(),
             released: Vec::new(),
             redactor: Redactor::default(),
+            names_secrets,
         })
     }
 }

@@ -29,7 +29,7 @@ use crate::resource::{DynState, ResourceId};
 use ahead::Foresight;
 
 pub use change::Change;
-pub use converged::{Answers, Asked, Converged};
+pub use converged::Converged;
 pub use saved::{ReliedOn, SavedPlan};
 pub use select::Selector;
 

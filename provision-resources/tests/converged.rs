@@ -9,7 +9,7 @@ use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::path::HostPath;
-use provision_core::plan::{Answers, Converged, PlanOptions, Planned};
+use provision_core::plan::{Converged, PlanOptions, Planned};
 use provision_core::resource::{Resource, ResourceId};
 use provision_core::site::Site;
 use provision_core::testing::drift;
@@ -47,10 +47,8 @@ fn run(planned: &Planned<'_>, host: &SimHost, journal: &Journal) {
 
 /// What a plan for a host is remembered as.
 fn remembered(graph: &Graph, host: &SimHost, journal: &Journal) -> Option<Converged> {
-    let answers = Answers::new(journal).unwrap()?;
-    let planned = graph.plan(&answers.of(host), &PlanOptions::default()).unwrap();
-    let converged = answers.converged(&planned, journal)?;
-    // As it is kept.
+    let converged = graph.plan_and_remember(host, &PlanOptions::default(), journal).unwrap().1?;
+    // It is written down, and read again.
     Some(serde_json::from_value(serde_json::to_value(&converged).unwrap()).unwrap())
 }
 
@@ -141,10 +139,11 @@ impl Resource for Fleeting {
     const TYPE: &'static str = "fleeting";
     type State = ();
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<()> {
-        match self.command {
-            true => host.query(&Command::new(["uptime"])).map(drop),
-            false => Ok(drop(host.now())),
+        if self.command {
+            return host.query(&Command::new(["uptime"])).map(drop);
         }
+        let _ = host.now();
+        Ok(())
     }
     fn plan(&self, _: &ResourceId, (): &()) -> Result<()> {
         Ok(())

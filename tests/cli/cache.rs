@@ -116,14 +116,17 @@ fn a_plan_does_not_make_the_directory_that_it_looks_for() {
 /// Something of each kind that a root directory can have.
 const MANAGED: &str = r#"{
   resources.file."/srv/app/conf" = { content = "text\n", mode = "0640", group = "nogroup" },
-  resources.file."/srv/app/copy".source = "copied",
+  resources.file."/srv/app/copy" = { source = "copied", owner = "nobody" },
   resources.file."/etc/gone".ensure = 'absent,
   resources.directory."/srv/app".purge = true,
   resources.symlink."/srv/link".target = "app/conf",
 }"#;
 
-/// What somebody else does to it: nothing of that may be missed.
-const DRIFTS: [(&str, fn(&Place)); 12] = [
+/// What somebody else does, in words, and how.
+type Drift = (&'static str, fn(&Place));
+
+/// Nothing of that may be missed.
+const DRIFTS: [Drift; 13] = [
     ("another content of the same length", |place| {
         let path = place.path("root/srv/app/conf");
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
@@ -151,6 +154,10 @@ const DRIFTS: [(&str, fn(&Place)); 12] = [
     }),
     ("a group with another number", |place| {
         fs::write(place.path("root/etc/group"), "root:x:0:\nnogroup:x:65533:\n").unwrap();
+    }),
+    ("a user with another number", |place| {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65533:65534::/:/bin/false\n";
+        fs::write(place.path("root/etc/passwd"), accounts).unwrap();
     }),
     ("another source file", |place| fs::write(place.path("copied"), "new\n").unwrap()),
 ];
@@ -193,4 +200,37 @@ fn a_run_that_is_remembered_still_says_what_is_asked_for() {
     assert!(place.run("apply --root root site.ncl").out.contains("Nothing to do: 5 in sync"));
     let place = place.file("root/srv/app/conf", "drifted");
     assert!(place.run("apply --root root --no-cache site.ncl").out.contains("1 changed"));
+}
+
+/// Files are looked at by several threads, each with its own open files.
+#[test]
+fn each_of_many_access_control_lists_is_that_of_its_own_file() {
+    const FILES: usize = 120;
+    let file = |number: usize| {
+        let rights = ["r", "rw", "rwx"][number % 3];
+        format!(
+            "\"/srv/f{number}\" = {{ content = \"{number}\", mode = \"0670\", acl = {{ \"user:nobody\" = \"{rights}\" }} }},"
+        )
+    };
+    let files: String = (0..FILES).map(file).collect();
+    let Some(place) = place(&format!("{{ resources.file = {{ {files} }} }}")) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    let says = |word: &str| {
+        let ran = place.run("apply --root root site.ncl");
+        assert!(ran.code == 0 && ran.out.contains(word), "{}", ran.seen());
+    };
+    says("120 changed");
+    for first in 0..4 {
+        for _ in 0..3 {
+            says("Nothing to do: 120 in sync");
+        }
+        assert_eq!(fs::read_dir(place.path("root/var/cache/provision/converged")).unwrap().count(), 1);
+        let drifted = (first..FILES).step_by(7);
+        let count = drifted.clone().count();
+        for number in drifted {
+            let path = place.path(&format!("root/srv/f{number}"));
+            assert!(std::process::Command::new("setfacl").arg("-b").arg(path).status().unwrap().success());
+        }
+        says(&format!("{count} changed"));
+    }
 }

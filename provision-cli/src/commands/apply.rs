@@ -57,12 +57,11 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
-    let names_secrets = graph.names_secrets();
-    let planned = memory.plan(&graph, &PlanOptions { only: verb.chosen.only.clone(), owed }, names_secrets)?;
+    let planned = memory.plan(&graph, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
     let exit = work.out(&planned, &sites.join(" "));
-    let is_plain = !names_secrets && context::is_of_nothing(planned.plan());
+    let is_plain = !graph.names_secrets() && context::is_of_nothing(planned.plan());
     context::leave(planned, is_plain);
     context::leave(graph, is_plain);
     exit

@@ -26,7 +26,6 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     }
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
-    let names_secrets = graph.names_secrets();
     let pending = target.pending()?;
     let planned = graph.plan(&**host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
     let plan = planned.plan();
@@ -56,7 +55,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
         _ if verb.detailed_exitcode && !plan.is_empty() => Exit::Changes,
         _ => Exit::Success,
     };
-    let is_plain = !names_secrets && context::is_of_nothing(plan);
+    let is_plain = !graph.names_secrets() && context::is_of_nothing(plan);
     context::leave(planned, is_plain);
     context::leave(graph, is_plain);
     Ok(exit)

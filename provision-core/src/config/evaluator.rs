@@ -17,7 +17,8 @@ use crate::site::Site;
 /// A site for many hosts, or for one host in many states: its files are read, parsed and checked once, and then
 /// evaluated for the facts of each host.
 ///
-/// The files are read when the first host asks, and what was read holds for all: a fleet gets one state of the site.
+/// The files are read when the first host asks, and what was read holds for all: a fleet gets one state of the site. Only
+/// after an evaluation that had to be ended, because it took too much memory, they are read again.
 /// Evaluations are not kept ([`Input::cache`] is not used), and one is made after the other; whoever has cores to
 /// spare takes an evaluator for each.
 ///
@@ -119,18 +120,22 @@ impl Work {
     }
 
     fn answer<'w>(&'w self, opened: &mut Option<Opened<'w>>, is_first: bool, facts: &Value) -> Evaluation {
-        let Work { registry, input, .. } = self;
-        let Input { sources, overrides, import_paths, branches, .. } = input.clone();
-        let request = Request { sources, overrides, import_paths, facts: &Value::Null, types: registry };
-        let opened = opened.get_or_insert_with(|| Opened::new(&request, branches.is_some()));
+        let Work { registry, input } = self;
+        let branches = input.branches.as_ref();
+        let open = |watches_branches| {
+            let Input { sources, overrides, import_paths, .. } = input.clone();
+            let request = Request { sources, overrides, import_paths, facts: &Value::Null, types: registry };
+            Opened::new(&request, watches_branches)
+        };
+        let opened = opened.get_or_insert_with(|| open(branches.is_some()));
         if !is_first {
             opened.prepare_contracts();
         }
-        let evaluation = opened.evaluate(facts, branches.as_ref());
+        let evaluation = opened.evaluate(facts, branches);
         match branches {
             Some(branches) if !evaluation.is_sound() => {
-                let plain = Opened::new(&request, false).evaluate(facts, None);
-                unwatched(evaluation, plain, &branches)
+                let plain = open(false).evaluate(facts, None);
+                unwatched(evaluation, plain, branches)
             }
             _ => evaluation,
         }

@@ -184,8 +184,9 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
         let real = &self.real(path)?;
-        match self.modelled(real, |_| ()) {
-            None => self.base.digest(real),
+        match self.modelled(real, |node| (node.kind, node.content().is_some(), node.is_new)) {
+            // Only owner or mode are modelled; the content is still the host's.
+            Some(Some((FileKind::File, false, false))) | None => self.base.digest(real),
             Some(_) => Ok(self.read(path)?.map(|content| Digest::of(content.bytes()))),
         }
     }

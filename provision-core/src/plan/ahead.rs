@@ -42,18 +42,16 @@ pub(super) fn look(nodes: &[&Node], host: &dyn HostView) -> Vec<Option<Foresight
     found.into_iter().map(OnceLock::into_inner).collect()
 }
 
-/// Has so many things looked at, each once, by as many threads as there are processors. This one does something else
-/// first.
+/// Has so many things looked at, each once, by as many threads as there are processors; by this one alone if the host gains
+/// nothing from more. This one does something else before, while the others have begun.
 pub(super) fn on_all_processors(
     count: usize,
     host: &dyn HostView,
     look: &(dyn Fn(&dyn HostView, usize) + Sync),
-    first: impl FnOnce(),
+    meanwhile: impl FnOnce(),
 ) {
     let next = AtomicUsize::new(0);
-    let work = || {
-        let view = host.at_a_glance();
-        let view = view.as_deref().unwrap_or(host);
+    let work = |view: &dyn HostView| {
         loop {
             let first = next.fetch_add(PORTION, Ordering::Relaxed);
             let last = count.min(first + PORTION);
@@ -63,6 +61,10 @@ pub(super) fn on_all_processors(
             }
         }
     };
+    let Some(view) = host.at_a_glance() else {
+        meanwhile();
+        return work(host);
+    };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let others = processors.min(count.div_ceil(PORTION)).saturating_sub(1);
     std::thread::scope(|scope| {
@@ -71,12 +73,12 @@ pub(super) fn on_all_processors(
             let other = || {
                 // Threads that share a table of open files wait for one another at each open and close.
                 let _ = unshare(CloneFlags::CLONE_FILES);
-                work();
+                host.at_a_glance().iter().for_each(|view| work(&**view));
             };
             drop(std::thread::Builder::new().spawn_scoped(scope, other));
         }
-        first();
-        work();
+        meanwhile();
+        work(&*view);
     });
 }
 

@@ -11,14 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Planned, ahead};
+use super::{PlanOptions, Planned, ahead};
 use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
 use crate::error::Result;
+use crate::graph::Graph;
 use crate::host::{
     Accounts, DigestCache, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable,
     Shadow, TransactionPreview, UnitState, User,
 };
-use crate::journal::{Digester, Journal};
+use crate::journal::{Digester, HostKey, Journal};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::{Claim, Source, Target};
@@ -63,8 +64,30 @@ enum Other {
 /// The digest of an answer.
 type Answer = (u64, u64);
 
-/// Takes note of what a host answers. Hosts that are asked through it ([`of`](Answers::of)) answer as ever.
-pub struct Answers {
+impl Graph {
+    /// As [`plan`](Graph::plan), and remembers what the host answered if there is nothing to do. Of a site with secrets
+    /// nothing is remembered, for they may change where they come from; nor of a host whose journal has no key yet, nor where
+    /// answers are others each time: the clock, the age of package lists, a command.
+    ///
+    /// # Errors
+    /// A selector names nothing.
+    pub fn plan_and_remember(
+        &self,
+        host: &dyn HostView,
+        options: &PlanOptions,
+        journal: &Journal,
+    ) -> Result<(Planned<'_>, Option<Converged>)> {
+        let key = if self.names_secrets() { None } else { journal.key().ok().flatten() };
+        let Some(key) = key else { return Ok((self.plan(host, options)?, None)) };
+        let answers = Answers::new(&key);
+        let planned = self.plan(&Asked { host, answers: &answers }, options)?;
+        let converged = answers.converged(&planned, journal);
+        Ok((planned, converged))
+    }
+}
+
+/// Note of what a host answers.
+struct Answers {
     digester: Digester,
     files: Mutex<Vec<(HostPath, OfFile, Answer)>>,
     others: Mutex<Vec<(Other, Answer)>>,
@@ -73,24 +96,14 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Digests are made with the key of the host; `None` if it has none yet.
-    ///
-    /// # Errors
-    /// The key cannot be read.
-    pub fn new(journal: &Journal) -> Result<Option<Answers>> {
+    /// Digests are made with the key of the host.
+    fn new(key: &HostKey) -> Answers {
         let (files, others) = Default::default();
-        let is_fleeting = AtomicBool::new(false);
-        Ok(journal.key()?.map(|key| Answers { digester: key.digester(), files, others, is_fleeting }))
+        Answers { digester: key.digester(), files, others, is_fleeting: AtomicBool::new(false) }
     }
 
-    /// The same host, of whose answers note is taken.
-    pub fn of<H: HostView>(&self, host: H) -> Asked<'_, H> {
-        Asked { host, answers: self }
-    }
-
-    /// What was answered, if the plan of a whole site has nothing to do and nothing to say. Not for sites with secrets:
-    /// those may change where they come from.
-    pub fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
+    /// What was answered, if the plan of a whole site has nothing to do and nothing to say.
+    fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
         let Planned { plan, graph, only, .. } = planned;
         let is_whole = only.is_empty() && graph.warnings().is_empty();
         let is_quiet = plan.is_empty() && plan.released.is_empty() && plan.forgotten.is_empty();
@@ -143,14 +156,21 @@ impl Converged {
                 differs.store(true, Ordering::Relaxed);
             }
         };
+        // Programs are started before there are other threads, which would keep the ends of their pipes.
+        let claims: Vec<Claim> = self.others.iter().filter_map(|(asked, _)| asked.claim()).collect();
+        host.prefetch(&mut claims.iter());
+        if self.others.iter().any(|(asked, answer)| asked.of(host, &digester) != Some(*answer)) {
+            return false;
+        }
         ahead::on_all_processors(self.files.len(), host, &look, || {
-            if !self.rest_holds(host, journal, &digester, digests) {
+            if !self.is_of_this_time(journal, digests) {
                 differs.store(true, Ordering::Relaxed);
             }
         });
         !differs.into_inner()
     }
 
+    /// Whether a file of the host is as it was.
     fn file_holds(&self, number: usize, host: &dyn HostView, digester: &Digester) -> bool {
         let (path, bits, known) = &self.files[number];
         let mut asked = OfFile::ALL.into_iter().filter(|asked| bits & asked.bit() != 0);
@@ -158,22 +178,13 @@ impl Converged {
         answer == Some(*known)
     }
 
-    /// What is not about files of the host.
-    fn rest_holds(
-        &self,
-        host: &dyn HostView,
-        journal: &Journal,
-        digester: &Digester,
-        digests: Option<&DigestCache>,
-    ) -> bool {
+    /// Whether journal and source files are as they were.
+    fn is_of_this_time(&self, journal: &Journal, digests: Option<&DigestCache>) -> bool {
         let is_same = |(path, known): &(String, Digest)| {
             Source::read_from(Path::new(path), digests).is_ok_and(|source| source.digest() == known)
         };
-        let claims: Vec<Claim> = self.others.iter().filter_map(|(asked, _)| asked.claim()).collect();
-        host.prefetch(&mut claims.iter());
         journal.digest_of_what_matters().is_ok_and(|past| past.as_ref() == Some(&self.past))
             && self.sources.iter().all(is_same)
-            && self.others.iter().all(|(asked, answer)| asked.of(host, digester) == Some(*answer))
     }
 }
 
@@ -247,15 +258,19 @@ fn digest_of_content(digester: &Digester, content: Option<&Content>) -> Answer {
 }
 
 fn digest_of_shadow(digester: &Digester, shadow: Option<&Shadow>) -> Option<Answer> {
-    digest(digester, &shadow.map(|shadow| (shadow.password.reveal(), shadow.expires)))
+    let mut digester = digester.clone();
+    if let Some(shadow) = shadow {
+        digester.update(shadow.password.reveal().as_bytes());
+    }
+    digest(&digester, &shadow.map(|shadow| (shadow.password.reveal().len(), shadow.expires)))
 }
 
 fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer> {
     digest(digester, &(&accounts.users, &accounts.groups))
 }
 
-/// A host of whose answers note is taken.
-pub struct Asked<'a, H> {
+/// A host of whose answers note is taken. A simulated one is asked as if it were none.
+struct Asked<'a, H> {
     host: H,
     answers: &'a Answers,
 }

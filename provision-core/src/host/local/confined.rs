@@ -286,7 +286,8 @@ impl Root {
     }
 }
 
-/// The path under which the kernel shows what is open, for calls that want a path; see `proc_pid_fd(5)`.
+/// The path under which the kernel shows what is open in this thread, which may have a table of open files of its own, for calls
+/// that want a path; see `proc_pid_fd(5)` and `proc_thread-self(5)`.
 pub(super) fn path_of(fd: &impl AsRawFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
+    format!("/proc/thread-self/fd/{}", fd.as_raw_fd())
 }

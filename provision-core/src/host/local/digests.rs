@@ -27,13 +27,30 @@ const DIRECTORY: &str = "digests";
 /// When there are so many entries, all go.
 const MOST_ENTRIES: usize = 4096;
 
-/// Files of more bytes are worth it.
+/// Files of more bytes are worth it: those that `file` compares by digests.
 const LARGE: u64 = 256 * 1024;
 
-/// How long a file has to have been left alone. What a program writes to a file that it has mapped shows in the times of
-/// the file with the first write to a page, and again only after the kernel has written that page to the disk, which it
-/// does within 30 seconds (`dirty_expire_centisecs`, proc_sys_vm(5)).
+/// How long a file has to have been left alone at least.
 const SETTLED: Duration = Duration::from_secs(60);
+
+/// How long a file has to have been left alone. What a program writes to a file that it has mapped shows in the times of
+/// the file with the first write to a page, and again only after the kernel has written that page to the disk. It looks for such
+/// pages every `dirty_writeback_centisecs`, and takes those that are older than `dirty_expire_centisecs` (proc_sys_vm(5)).
+/// `None` if it never does.
+fn settled() -> Option<Duration> {
+    let centiseconds = |name: &str| {
+        #[expect(clippy::disallowed_methods, reason = "`/proc` belongs to this host, not to the root directory")]
+        let text = std::fs::read_to_string(format!("/proc/sys/vm/{name}")).ok()?;
+        text.trim().parse::<u64>().ok().filter(|time| *time > 0)
+    };
+    let both = centiseconds("dirty_writeback_centisecs")?.checked_add(centiseconds("dirty_expire_centisecs")?)?;
+    Some(SETTLED.max(Duration::from_millis(both.checked_mul(20)?)))
+}
+
+/// Whether a file is on a file system that tells.
+fn is_telling(file: &File) -> bool {
+    fstatfs(file).is_ok_and(|system| TELLING.contains(&system.filesystem_type()))
+}
 
 /// File systems that tell each change of a file by its time of change (`st_ctime`, inode(7)), which nobody can set. Those of
 /// other machines and of programs may not, and tmpfs does not tell of writes to mapped files.
@@ -48,7 +65,8 @@ const TELLING: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAG
 #[derive(Clone)]
 pub struct DigestCache {
     store: Arc<dyn StateStore>,
-    settled: Duration,
+    settled: fn() -> Option<Duration>,
+    is_telling: fn(&File) -> bool,
 }
 
 impl std::fmt::Debug for DigestCache {
@@ -60,7 +78,7 @@ impl std::fmt::Debug for DigestCache {
 impl DigestCache {
     /// Remembers in a store that nobody else can write to, such as [`LocalHost::cache`](super::LocalHost::cache).
     pub fn new(store: impl StateStore + 'static) -> DigestCache {
-        DigestCache { store: Arc::new(store), settled: SETTLED }
+        DigestCache { store: Arc::new(store), settled, is_telling }
     }
 
     /// The digest of an open file, which is named so.
@@ -87,7 +105,7 @@ impl DigestCache {
         if is_large && let Some(known) = self.known(&name, &seen) {
             return Ok(Source::remembered(path, known));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(seen.size()).unwrap_or_default());
+        let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let source = Source::from(Content::owned(bytes.into()));
         if is_large {
@@ -106,9 +124,9 @@ impl DigestCache {
 
     /// Remembers the digest of a file that was seen to be so before it was read.
     fn remember(&self, name: &str, file: &File, seen: &FileIdentity, digest: &Digest) {
-        let is_telling = fstatfs(file).is_ok_and(|system| TELLING.contains(&system.filesystem_type()));
+        let is_settled = || (self.settled)().is_some_and(|settled| seen.is_settled(settled));
         let is_same = fstat(file).is_ok_and(|now| FileIdentity::new(&now) == *seen) && digest.size == seen.size();
-        if !(is_telling && is_same && seen.is_settled(self.settled)) {
+        if !(is_same && (self.is_telling)(file) && is_settled()) {
             return;
         }
         let kept = rmp_serde::to_vec(&(&*clock::now().boot, seen, digest))

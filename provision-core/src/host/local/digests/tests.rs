@@ -23,7 +23,8 @@ struct World {
 impl World {
     fn new() -> World {
         let store = MemoryStore::new();
-        let cache = DigestCache { store: Arc::new(store.clone()), settled: Duration::ZERO };
+        let cache =
+            DigestCache { store: Arc::new(store.clone()), settled: || Some(Duration::ZERO), is_telling: |_| true };
         let world = World { directory: TempDir::new().unwrap(), store, cache };
         fs::write(world.path(), vec![b'a'; SIZE]).unwrap();
         world
@@ -93,7 +94,8 @@ fn a_change_that_keeps_size_and_time_of_modification_is_noticed() {
 
 #[test]
 fn a_file_that_was_changed_a_moment_ago_is_not_remembered() {
-    let world = World { cache: DigestCache::new(MemoryStore::new()), ..World::new() };
+    let world = World::new();
+    let world = World { cache: DigestCache { settled, ..world.cache.clone() }, ..world };
     world.digest();
     assert!(!FileIdentity::new(&fstat(File::open(world.path()).unwrap()).unwrap()).is_settled(SETTLED));
     assert!(world.cache.store.list(DIRECTORY).unwrap().is_empty());
