@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use super::evaluate::{Opened, bound, failed, failure, unwatched, with_stack};
+use super::evaluate::{bound, failed, failure, unwatched, with_stack};
 use super::load::site_of;
+use super::opened::Opened;
 use super::{Evaluation, Input, Request};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;

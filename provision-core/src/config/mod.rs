@@ -20,6 +20,7 @@ mod files;
 mod inputs;
 mod kept;
 mod load;
+mod opened;
 mod overrides;
 mod places;
 mod prepare;

@@ -4,23 +4,17 @@
 //! which are the same as long as the answers are. So where the first two are as they were, a host that gives the
 //! answers that it gave when there was nothing to do has nothing to do now, and it is enough to ask.
 
-use std::collections::BTreeMap;
+mod asked;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlanOptions, Planned, ahead};
-use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
-use crate::error::Result;
-use crate::graph::Graph;
-use crate::host::{
-    Accounts, DigestCache, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable,
-    Shadow, TransactionPreview, UnitState, User,
-};
-use crate::journal::{Digester, HostKey, Journal};
-use crate::moment::Moment;
+use super::ahead;
+use crate::effect::{Content, Digest};
+use crate::host::{Accounts, DigestCache, HostView, Shadow};
+use crate::journal::{Digester, Journal};
 use crate::path::HostPath;
 use crate::resource::{Claim, Source, Target};
 
@@ -63,81 +57,6 @@ enum Other {
 
 /// The digest of an answer.
 type Answer = (u64, u64);
-
-impl Graph {
-    /// As [`plan`](Graph::plan), and remembers what the host answered if there is nothing to do. Of a site with secrets
-    /// nothing is remembered, for they may change where they come from; nor of a host whose journal has no key yet, nor where
-    /// answers are others each time: the clock, the age of package lists, a command.
-    ///
-    /// # Errors
-    /// A selector names nothing.
-    pub fn plan_and_remember(
-        &self,
-        host: &dyn HostView,
-        options: &PlanOptions,
-        journal: &Journal,
-    ) -> Result<(Planned<'_>, Option<Converged>)> {
-        let key = if self.names_secrets() { None } else { journal.key().ok().flatten() };
-        let Some(key) = key else { return Ok((self.plan(host, options)?, None)) };
-        let answers = Answers::new(&key);
-        let planned = self.plan(&Asked { host, answers: &answers }, options)?;
-        let converged = answers.converged(&planned, journal);
-        Ok((planned, converged))
-    }
-}
-
-/// Note of what a host answers.
-struct Answers {
-    digester: Digester,
-    files: Mutex<Vec<(HostPath, OfFile, Answer)>>,
-    others: Mutex<Vec<(Other, Answer)>>,
-    /// Whether there was an answer that may be another one at any time, or none.
-    is_fleeting: AtomicBool,
-}
-
-impl Answers {
-    /// Digests are made with the key of the host.
-    fn new(key: &HostKey) -> Answers {
-        let (files, others) = Default::default();
-        Answers { digester: key.digester(), files, others, is_fleeting: AtomicBool::new(false) }
-    }
-
-    /// What was answered, if the plan of a whole site has nothing to do and nothing to say.
-    fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
-        let Planned { plan, graph, only, .. } = planned;
-        let is_whole = only.is_empty() && graph.warnings().is_empty();
-        let is_quiet = plan.is_empty() && plan.released.is_empty() && plan.forgotten.is_empty();
-        if !is_whole || !is_quiet || self.is_fleeting.into_inner() {
-            return None;
-        }
-        let past = journal.digest_of_what_matters().ok()??;
-        let mut files: BTreeMap<HostPath, BTreeMap<OfFile, Answer>> = BTreeMap::new();
-        for (path, asked, answer) in self.files.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            // What changed meanwhile may change again.
-            if files.entry(path).or_default().insert(asked, answer).is_some_and(|other| other != answer) {
-                return None;
-            }
-        }
-        let mut others = BTreeMap::new();
-        for (asked, answer) in self.others.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if others.insert(asked, answer).is_some_and(|other| other != answer) {
-                return None;
-            }
-        }
-        let files = files.into_iter().map(|(path, asked)| {
-            let bits = asked.keys().fold(0, |bits, asked| bits | asked.bit());
-            (path, bits, asked.into_values().fold(Answer::default(), both))
-        });
-        let sources = graph.source_files().iter();
-        Some(Converged {
-            steps: plan.steps.len(),
-            past,
-            files: files.collect(),
-            others: others.into_iter().collect(),
-            sources: sources.map(|(path, source)| (path.clone(), source.digest().clone())).collect(),
-        })
-    }
-}
 
 impl Converged {
     /// How many resources there are.
@@ -267,138 +186,4 @@ fn digest_of_shadow(digester: &Digester, shadow: Option<&Shadow>) -> Option<Answ
 
 fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer> {
     digest(digester, &(&accounts.users, &accounts.groups))
-}
-
-/// A host of whose answers note is taken. A simulated one is asked as if it were none.
-struct Asked<'a, H> {
-    host: H,
-    answers: &'a Answers,
-}
-
-impl<H: HostView> Asked<'_, H> {
-    fn file<T>(
-        &self,
-        path: &HostPath,
-        asked: OfFile,
-        answer: Result<T>,
-        digest: impl FnOnce(&T) -> Option<Answer>,
-    ) -> Result<T> {
-        match answer.as_ref().ok().and_then(digest) {
-            Some(digest) => {
-                let mut files = self.answers.files.lock().unwrap_or_else(PoisonError::into_inner);
-                files.push((path.clone(), asked, digest));
-            }
-            None => self.spoil(),
-        }
-        answer
-    }
-
-    fn other<T>(&self, asked: Other, answer: Result<T>, digest: impl FnOnce(&T) -> Option<Answer>) -> Result<T> {
-        match answer.as_ref().ok().and_then(digest) {
-            Some(digest) => {
-                let mut others = self.answers.others.lock().unwrap_or_else(PoisonError::into_inner);
-                others.push((asked, digest));
-            }
-            None => self.spoil(),
-        }
-        answer
-    }
-
-    /// What is answered cannot be asked again, or is another answer each time.
-    fn spoil(&self) {
-        self.answers.is_fleeting.store(true, Ordering::Relaxed);
-    }
-
-    fn digester(&self) -> &Digester {
-        &self.answers.digester
-    }
-}
-
-impl<H: HostView> HostView for Asked<'_, H> {
-    fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
-        self.file(path, OfFile::Metadata, self.host.metadata(path), |answer| {
-            OfFile::Metadata.digest(self.digester(), answer)
-        })
-    }
-    fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
-        self.file(path, OfFile::Attributes, self.host.attributes(path), |answer| {
-            OfFile::Attributes.digest(self.digester(), answer)
-        })
-    }
-    fn read(&self, path: &HostPath) -> Result<Option<Content>> {
-        let digest = |answer: &Option<Content>| Some(digest_of_content(self.digester(), answer.as_ref()));
-        self.file(path, OfFile::Content, self.host.read(path), digest)
-    }
-    fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
-        self.file(path, OfFile::Digest, self.host.digest(path), |answer| OfFile::Digest.digest(self.digester(), answer))
-    }
-    fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-        self.file(path, OfFile::Link, self.host.read_link(path), |answer| OfFile::Link.digest(self.digester(), answer))
-    }
-    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
-        self.file(path, OfFile::Names, self.host.list(path), |answer| OfFile::Names.digest(self.digester(), answer))
-    }
-    fn package(&self, name: &str) -> Result<PackageState> {
-        self.other(Other::Package(name.to_owned()), self.host.package(name), |answer| digest(self.digester(), answer))
-    }
-    fn interrupted_packages(&self) -> Result<Vec<String>> {
-        self.other(Other::Interrupted, self.host.interrupted_packages(), |answer| digest(self.digester(), answer))
-    }
-    fn unit(&self, name: &str) -> Result<UnitState> {
-        self.other(Other::Unit(name.to_owned()), self.host.unit(name), |answer| digest(self.digester(), answer))
-    }
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        self.other(Other::User(name.to_owned()), self.host.user(name), |answer| digest(self.digester(), answer))
-    }
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        self.other(Other::Group(name.to_owned()), self.host.group(name), |answer| digest(self.digester(), answer))
-    }
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        self.other(Other::Accounts, self.host.accounts(), |answer| digest_of_accounts(self.digester(), answer))
-    }
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        let digest = |answer: &Option<Shadow>| digest_of_shadow(self.digester(), answer.as_ref());
-        self.other(Other::Shadow(user.to_owned()), self.host.shadow(user), digest)
-    }
-    fn architecture(&self) -> Result<Option<String>> {
-        self.other(Other::Architecture, self.host.architecture(), |answer| digest(self.digester(), answer))
-    }
-    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        self.spoil();
-        self.host.available_versions(name)
-    }
-    fn package_manager(&self) -> Result<PackageManager> {
-        self.spoil();
-        self.host.package_manager()
-    }
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        self.spoil();
-        self.host.packages()
-    }
-    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        self.spoil();
-        self.host.preview(transaction)
-    }
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        self.spoil();
-        self.host.package_of(path)
-    }
-    fn query(&self, command: &Command) -> Result<Output> {
-        self.spoil();
-        self.host.query(command)
-    }
-    fn is_running(&self) -> bool {
-        self.host.is_running()
-    }
-    fn now(&self) -> Moment {
-        self.spoil();
-        self.host.now()
-    }
-    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
-        let host = self.host.at_a_glance()?;
-        Some(Box::new(Asked { host, answers: self.answers }))
-    }
-    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
-        self.host.prefetch(claims);
-    }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::Evaluator;
-use super::super::evaluate::Opened;
+use super::super::opened::Opened;
 use super::{Evaluation, Input, Site, SiteSource, breaches, evaluate, wrong};
 use crate::facts::Facts;
 use crate::registry::Registry;
