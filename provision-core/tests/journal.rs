@@ -101,6 +101,41 @@ fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
 }
 
 #[test]
+fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
+    let (mut died, mut in_debt) = (0, 0);
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let (host, store) = (host(), MemoryStore::new());
+            let journal = Journal::new(store.clone());
+            assert!(run(site("new"), &host, &journal).is_success());
+            let graph = site("new").into_graph().unwrap();
+            let remembered = graph.plan_and_remember(&host, &PlanOptions::default(), &journal).unwrap().1.unwrap();
+            assert!(remembered.holds(&host, &journal, None));
+            assert!(run(site("other"), &host, &journal).is_success());
+            assert!(!remembered.holds(&host, &journal, None));
+
+            // Files may be as they were, and the restart that they call for has not come.
+            let faulty = Faulty::new(&host, at, fault);
+            run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+            if !faulty.has_struck() {
+                break;
+            }
+            let journal = Journal::new(store);
+            if !journal.pending().unwrap().unfinished.is_empty() {
+                died += 1;
+                assert!(!remembered.holds(&host, &journal, None), "{fault:?} at {at}");
+            }
+            journal.recover(&host).unwrap();
+            let owed = journal.pending().unwrap().owed;
+            in_debt += usize::from(!owed.is_empty());
+            let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+            assert!(!remembered.holds(&host, &journal, None) || planned.plan().is_empty(), "{fault:?} at {at}");
+        }
+    }
+    assert!(died > 0 && in_debt > 0, "{died} {in_debt}");
+}
+
+#[test]
 fn what_was_restarted_since_is_not_restarted_again() {
     let (host, store) = (host(), MemoryStore::new());
     let faulty = Faulty::new(&host, 2, Fault::DiesBefore);
