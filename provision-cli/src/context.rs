@@ -191,9 +191,9 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
     Ok(site.with_orphans(orphans).into_graph()?)
 }
 
-/// Whether a plan does nothing, and knows of nothing that was released: then it holds no password and no key of the host.
-pub fn is_of_nothing(plan: &Plan) -> bool {
-    plan.is_empty() && plan.released.is_empty() && plan.forgotten.is_empty()
+/// Whether a plan holds no secret of the site, no password and no key of the host.
+pub fn is_plain(graph: &Graph, plan: &Plan) -> bool {
+    !graph.names_secrets() && plan.is_quiet()
 }
 
 /// Leaves memory to the kernel, which takes all of it back sooner than this program could give it; what is not plain is

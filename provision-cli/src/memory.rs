@@ -4,7 +4,6 @@ use provision_core::config::{EvaluationCache, Input, KeptEvaluation};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::plan::{Converged, PlanOptions, Planned};
-use provision_core::site::Site;
 use provision_resources::registry;
 
 use crate::cli::{Apply, Format, Options};
@@ -16,7 +15,6 @@ use crate::exit::Failure;
 pub struct Memory<'t> {
     target: &'t Target,
     cache: Option<(EvaluationCache, Input)>,
-    evaluation: Option<KeptEvaluation>,
 }
 
 impl Memory<'_> {
@@ -32,7 +30,7 @@ impl Memory<'_> {
             }
             _ => None,
         };
-        Ok(Memory { target, cache, evaluation: None })
+        Ok(Memory { target, cache })
     }
 
     /// What the host answered when there was nothing to do, if the site is as it was then.
@@ -41,20 +39,20 @@ impl Memory<'_> {
         cache.converged(&registry(), facts, input)
     }
 
-    /// Takes note of where the evaluation of the site is kept.
-    pub fn note(&mut self, site: &Site) {
-        self.evaluation = site.kept_evaluation();
-    }
-
-    /// Plans, and remembers if there is nothing to do.
-    pub fn plan<'g>(&self, graph: &'g Graph, options: &PlanOptions) -> Result<Planned<'g>, Failure> {
+    /// Plans, and remembers if there is nothing to do, where the evaluation of the site is kept.
+    pub fn plan<'g>(
+        &self,
+        graph: &'g Graph,
+        evaluation: Option<KeptEvaluation>,
+        options: &PlanOptions,
+    ) -> Result<Planned<'g>, Failure> {
         let Target { host, journal, .. } = self.target;
-        let Some(((cache, _), evaluation)) = self.cache.as_ref().zip(self.evaluation.as_ref()) else {
+        let Some(((cache, _), evaluation)) = self.cache.as_ref().zip(evaluation) else {
             return Ok(graph.plan(host, options)?);
         };
         let (planned, converged) = graph.plan_and_remember(host, options, journal)?;
         if let Some(converged) = converged {
-            cache.keep_converged(evaluation, &converged);
+            cache.keep_converged(&evaluation, &converged);
         }
         Ok(planned)
     }

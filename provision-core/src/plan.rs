@@ -178,6 +178,11 @@ impl Plan {
         self.steps.iter().all(|step| step.verdict == Verdict::InSync && step.reaction.is_none())
     }
 
+    /// Whether it does nothing, and knows of nothing that was released or forgotten either.
+    pub fn is_quiet(&self) -> bool {
+        self.is_empty() && self.released.is_empty() && self.forgotten.is_empty()
+    }
+
     /// Whether every step can be brought about, as far as is known.
     pub fn is_feasible(&self) -> bool {
         let counts = self.counts();

@@ -37,7 +37,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
     let facts = Facts::gather(host)?;
-    let mut memory = Memory::of(options, verb, &target)?;
+    let memory = Memory::of(options, verb, &target)?;
     let mut lock = None;
     if let Some(converged) = memory.converged(&facts) {
         lock = target.lock(&verb.work)?;
@@ -49,7 +49,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let site = target.site(&verb.site, &facts)?;
     let _lock = if lock.is_some() { lock } else { target.lock(&verb.work)? };
     render::history::recovered(&target.journal.recover(host)?, options)?;
-    memory.note(&site);
+    let kept = site.kept_evaluation();
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);
@@ -57,11 +57,11 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
-    let planned = memory.plan(&graph, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
+    let planned = memory.plan(&graph, kept, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
     let exit = work.out(&planned, &sites.join(" "));
-    let is_plain = !graph.names_secrets() && context::is_of_nothing(planned.plan());
+    let is_plain = context::is_plain(&graph, planned.plan());
     context::leave(planned, is_plain);
     context::leave(graph, is_plain);
     exit

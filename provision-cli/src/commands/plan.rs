@@ -55,7 +55,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
         _ if verb.detailed_exitcode && !plan.is_empty() => Exit::Changes,
         _ => Exit::Success,
     };
-    let is_plain = !graph.names_secrets() && context::is_of_nothing(plan);
+    let is_plain = context::is_plain(&graph, plan);
     context::leave(planned, is_plain);
     context::leave(graph, is_plain);
     Ok(exit)

@@ -75,8 +75,7 @@ impl EvaluationCache {
     /// What was remembered of a run that had nothing to do, if the site is as it was then.
     pub fn converged(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<Converged> {
         let facts = serde_json::to_value(facts).ok()?;
-        let Input { sources, overrides, import_paths, .. } = input.clone();
-        let name = name(&Request { sources, overrides, import_paths, facts: &facts, types: registry })?;
+        let name = name(&input.request(registry, &facts))?;
         let remembered = self.0.read(&format!("{CONVERGED}/{name}")).ok()??;
         let (inputs, converged): (KeptInputs, Converged) =
             rmp_serde::from_slice(unstamped(FORMAT, &remembered)?).ok()?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::evaluate::{bound, failed, failure, unwatched, with_stack};
 use super::load::site_of;
 use super::opened::Opened;
-use super::{Evaluation, Input, Request};
+use super::{Evaluation, Input};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
 use crate::registry::Registry;
@@ -106,10 +106,9 @@ impl Evaluator {
 impl Work {
     /// Evaluates for one host after the other.
     fn answer_all(&self, questions: &Receiver<Question>) {
-        let (mut opened, mut is_first) = (None, true);
+        let mut opened = None;
         for Question { facts, answer } in questions {
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(&mut opened, is_first, &facts)));
-            is_first = false;
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(&mut opened, &facts)));
             let evaluation = outcome.unwrap_or_else(|panic| {
                 // Nobody knows what it left behind.
                 opened = None;
@@ -120,18 +119,15 @@ impl Work {
         }
     }
 
-    fn answer<'w>(&'w self, opened: &mut Option<Opened<'w>>, is_first: bool, facts: &Value) -> Evaluation {
+    fn answer<'w>(&'w self, opened: &mut Option<Opened<'w>>, facts: &Value) -> Evaluation {
         let Work { registry, input } = self;
         let branches = input.branches.as_ref();
-        let open = |watches_branches| {
-            let Input { sources, overrides, import_paths, .. } = input.clone();
-            let request = Request { sources, overrides, import_paths, facts: &Value::Null, types: registry };
-            Opened::new(&request, watches_branches)
-        };
-        let opened = opened.get_or_insert_with(|| open(branches.is_some()));
-        if !is_first {
+        let open = |watches_branches| Opened::new(&input.request(registry, &Value::Null), watches_branches);
+        // There is more than one to come.
+        if let Some(opened) = opened {
             opened.prepare_contracts();
         }
+        let opened = opened.get_or_insert_with(|| open(branches.is_some()));
         let evaluation = opened.evaluate(facts, branches);
         match branches {
             Some(branches) if !evaluation.is_sound() => {

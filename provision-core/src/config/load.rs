@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use semver::{Version, VersionReq};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::{
     Branches, Data, Evaluation, EvaluationCache, Field, Located, Request, SiteSource, evaluate, evaluate_noting,
@@ -32,15 +32,22 @@ pub struct Input {
     pub cache: Option<EvaluationCache>,
 }
 
+impl Input {
+    /// What is asked for a host of which these facts are known.
+    pub(super) fn request<'r>(&self, registry: &'r Registry, facts: &'r Value) -> Request<'r> {
+        let Input { sources, overrides, import_paths, .. } = self.clone();
+        Request { sources, overrides, import_paths, facts, types: registry }
+    }
+}
+
 /// Evaluates a site for a host of which these facts are known, and builds its resources.
 ///
 /// # Errors
 /// Everything that is wrong with the site, each mistake with its place.
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
     let facts = serde_json::to_value(facts).unwrap_or_default();
-    let Input { sources, overrides, import_paths, branches, cache } = input;
-    let request = Request { sources, overrides, import_paths, facts: &facts, types: registry };
-    let evaluation = match (&branches, &cache) {
+    let request = input.request(registry, &facts);
+    let evaluation = match (&input.branches, &input.cache) {
         (Some(branches), _) => evaluate_noting(&request, branches),
         (None, Some(cache)) => cache.evaluate(&request),
         (None, None) => evaluate(&request),

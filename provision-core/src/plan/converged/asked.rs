@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
+
 use super::{Answer, Converged, OfFile, Other, both, digest, digest_of_accounts, digest_of_content, digest_of_shadow};
 use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
 use crate::error::Result;
@@ -60,8 +62,7 @@ impl Answers {
     fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
         let Planned { plan, graph, only, .. } = planned;
         let is_whole = only.is_empty() && graph.warnings().is_empty();
-        let is_quiet = plan.is_empty() && plan.released.is_empty() && plan.forgotten.is_empty();
-        if !is_whole || !is_quiet || self.is_fleeting.into_inner() {
+        if !is_whole || !plan.is_quiet() || self.is_fleeting.into_inner() {
             return None;
         }
         let past = journal.digest_of_what_matters().ok()??;
@@ -100,32 +101,25 @@ struct Asked<'a, H> {
 }
 
 impl<H: HostView> Asked<'_, H> {
-    fn file<T>(
-        &self,
-        path: &HostPath,
-        asked: OfFile,
-        answer: Result<T>,
-        digest: impl FnOnce(&T) -> Option<Answer>,
-    ) -> Result<T> {
-        match answer.as_ref().ok().and_then(digest) {
-            Some(digest) => {
-                let mut files = self.answers.files.lock().unwrap_or_else(PoisonError::into_inner);
-                files.push((path.clone(), asked, digest));
-            }
-            None => self.spoil(),
-        }
+    fn file<T: Serialize>(&self, path: &HostPath, asked: OfFile, answer: Result<T>) -> Result<T> {
+        self.note_file(path, asked, answer.as_ref().ok().and_then(|answer| asked.digest(self.digester(), answer)));
         answer
     }
 
-    fn other<T>(&self, asked: Other, answer: Result<T>, digest: impl FnOnce(&T) -> Option<Answer>) -> Result<T> {
-        match answer.as_ref().ok().and_then(digest) {
-            Some(digest) => {
-                let mut others = self.answers.others.lock().unwrap_or_else(PoisonError::into_inner);
-                others.push((asked, digest));
-            }
-            None => self.spoil(),
-        }
+    fn note_file(&self, path: &HostPath, asked: OfFile, digest: Option<Answer>) {
+        let Some(digest) = digest else { return self.spoil() };
+        let mut files = self.answers.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push((path.clone(), asked, digest));
+    }
+
+    fn other<T: Serialize>(&self, asked: Other, answer: Result<T>) -> Result<T> {
+        self.note_other(asked, answer.as_ref().ok().and_then(|answer| digest(self.digester(), answer)));
         answer
+    }
+
+    fn note_other(&self, asked: Other, digest: Option<Answer>) {
+        let Some(digest) = digest else { return self.spoil() };
+        self.answers.others.lock().unwrap_or_else(PoisonError::into_inner).push((asked, digest));
     }
 
     /// What is answered cannot be asked again, or is another answer each time.
@@ -140,52 +134,55 @@ impl<H: HostView> Asked<'_, H> {
 
 impl<H: HostView> HostView for Asked<'_, H> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
-        self.file(path, OfFile::Metadata, self.host.metadata(path), |answer| {
-            OfFile::Metadata.digest(self.digester(), answer)
-        })
+        self.file(path, OfFile::Metadata, self.host.metadata(path))
     }
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
-        self.file(path, OfFile::Attributes, self.host.attributes(path), |answer| {
-            OfFile::Attributes.digest(self.digester(), answer)
-        })
+        self.file(path, OfFile::Attributes, self.host.attributes(path))
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
-        let digest = |answer: &Option<Content>| Some(digest_of_content(self.digester(), answer.as_ref()));
-        self.file(path, OfFile::Content, self.host.read(path), digest)
+        let answer = self.host.read(path);
+        let digest = answer.as_ref().ok().map(|content| digest_of_content(self.digester(), content.as_ref()));
+        self.note_file(path, OfFile::Content, digest);
+        answer
     }
     fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
-        self.file(path, OfFile::Digest, self.host.digest(path), |answer| OfFile::Digest.digest(self.digester(), answer))
+        self.file(path, OfFile::Digest, self.host.digest(path))
     }
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
-        self.file(path, OfFile::Link, self.host.read_link(path), |answer| OfFile::Link.digest(self.digester(), answer))
+        self.file(path, OfFile::Link, self.host.read_link(path))
     }
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
-        self.file(path, OfFile::Names, self.host.list(path), |answer| OfFile::Names.digest(self.digester(), answer))
+        self.file(path, OfFile::Names, self.host.list(path))
     }
     fn package(&self, name: &str) -> Result<PackageState> {
-        self.other(Other::Package(name.to_owned()), self.host.package(name), |answer| digest(self.digester(), answer))
+        self.other(Other::Package(name.to_owned()), self.host.package(name))
     }
     fn interrupted_packages(&self) -> Result<Vec<String>> {
-        self.other(Other::Interrupted, self.host.interrupted_packages(), |answer| digest(self.digester(), answer))
+        self.other(Other::Interrupted, self.host.interrupted_packages())
     }
     fn unit(&self, name: &str) -> Result<UnitState> {
-        self.other(Other::Unit(name.to_owned()), self.host.unit(name), |answer| digest(self.digester(), answer))
+        self.other(Other::Unit(name.to_owned()), self.host.unit(name))
     }
     fn user(&self, name: &str) -> Result<Option<User>> {
-        self.other(Other::User(name.to_owned()), self.host.user(name), |answer| digest(self.digester(), answer))
+        self.other(Other::User(name.to_owned()), self.host.user(name))
     }
     fn group(&self, name: &str) -> Result<Option<Group>> {
-        self.other(Other::Group(name.to_owned()), self.host.group(name), |answer| digest(self.digester(), answer))
+        self.other(Other::Group(name.to_owned()), self.host.group(name))
     }
     fn accounts(&self) -> Result<Arc<Accounts>> {
-        self.other(Other::Accounts, self.host.accounts(), |answer| digest_of_accounts(self.digester(), answer))
+        let answer = self.host.accounts();
+        let digest = answer.as_ref().ok().and_then(|accounts| digest_of_accounts(self.digester(), accounts));
+        self.note_other(Other::Accounts, digest);
+        answer
     }
     fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        let digest = |answer: &Option<Shadow>| digest_of_shadow(self.digester(), answer.as_ref());
-        self.other(Other::Shadow(user.to_owned()), self.host.shadow(user), digest)
+        let answer = self.host.shadow(user);
+        let digest = answer.as_ref().ok().and_then(|shadow| digest_of_shadow(self.digester(), shadow.as_ref()));
+        self.note_other(Other::Shadow(user.to_owned()), digest);
+        answer
     }
     fn architecture(&self) -> Result<Option<String>> {
-        self.other(Other::Architecture, self.host.architecture(), |answer| digest(self.digester(), answer))
+        self.other(Other::Architecture, self.host.architecture())
     }
     fn available_versions(&self, name: &str) -> Result<Vec<String>> {
         self.spoil();
