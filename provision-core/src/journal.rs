@@ -36,8 +36,8 @@ pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId,
 pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
 pub use rollback::{Left, Rollback, RollbackOptions};
+pub(crate) use store::Shelf;
 pub use store::{MemoryStore, StateStore};
-pub(crate) use store::{make_room, stamped, unstamped};
 
 pub(crate) use image::relied_on;
 pub(crate) use log::hex;

@@ -9,30 +9,23 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::files::{this_program, working_directory};
 use super::kept::{self, Kept, KeptInputs};
 use super::{Evaluation, Input, Request, SiteSource, evaluate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::facts::Facts;
-use crate::journal::{StateStore, hex, make_room, stamped, unstamped};
+use crate::journal::{Shelf, StateStore, hex};
 use crate::plan::Converged;
 use crate::registry::Registry;
 
-/// The beginning of every entry; the digest of the rest comes next.
-const FORMAT: &[u8] = b"provision evaluation 3\n";
+/// Evaluations, with what they depend on.
+const EVALUATIONS: Shelf = Shelf { format: b"provision evaluation 3\n", directory: "evaluations", most: 64 };
 
-/// Where entries are in their store.
-const DIRECTORY: &str = "evaluations";
-
-/// Where is remembered which of them had nothing to do.
-const CONVERGED: &str = "converged";
-
-/// When there are so many entries, all go.
-const MOST_ENTRIES: usize = 64;
+/// What is remembered of those that had nothing to do.
+const CONVERGED: Shelf = Shelf { format: b"provision converged 1\n", directory: "converged", most: 64 };
 
 /// A place in which evaluations are kept.
 ///
@@ -76,47 +69,33 @@ impl EvaluationCache {
     pub fn converged(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<Converged> {
         let facts = serde_json::to_value(facts).ok()?;
         let name = name(&input.request(registry, &facts))?;
-        let remembered = self.0.read(&format!("{CONVERGED}/{name}")).ok()??;
-        let (inputs, converged): (KeptInputs, Converged) =
-            rmp_serde::from_slice(unstamped(FORMAT, &remembered)?).ok()?;
+        let remembered = CONVERGED.read(&*self.0, &name).ok()??;
+        let (inputs, converged): (KeptInputs, Converged) = rmp_serde::from_slice(&remembered).ok()?;
         inputs.if_same(&facts).is_some().then_some(converged)
     }
 
     /// Remembers what a run found that had nothing to do, for the evaluation of the site that it was for.
     pub fn keep_converged(&self, of: &KeptEvaluation, converged: &Converged) {
-        let kept = encoded(&(&*of.inputs, converged)).and_then(|body| {
-            make_room(&*self.0, CONVERGED, MOST_ENTRIES)?;
-            self.0.replace(&format!("{CONVERGED}/{}", of.name), &stamped(FORMAT, &body))
-        });
-        if let Err(error) = kept {
+        if let Err(error) = CONVERGED.write(&*self.0, &of.name, &(&*of.inputs, converged)) {
             tracing::debug!("that the run had nothing to do is not remembered: {error}");
         }
     }
 
     /// A kept evaluation, if it still holds.
     fn find(&self, name: &str, request: &Request<'_>) -> Result<Option<Evaluation>> {
-        let Some(bytes) = self.0.read(&format!("{DIRECTORY}/{name}"))? else { return Ok(None) };
-        let damaged = || Error::new(ErrorKind::Damaged, "it is damaged, or of another version");
-        let mut decoder = rmp_serde::Deserializer::from_read_ref(unstamped(FORMAT, &bytes).ok_or_else(damaged)?);
-        let inputs = KeptInputs::deserialize(&mut decoder).map_err(|_| damaged())?;
+        let Some(bytes) = EVALUATIONS.read(&*self.0, name)? else { return Ok(None) };
+        let (inputs, kept): (KeptInputs, Kept<'_>) = rmp_serde::from_slice(&bytes).map_err(|_| Shelf::damaged())?;
         let Some(read) = inputs.if_same(request.facts) else { return Ok(None) };
-        let kept = Kept::deserialize(&mut decoder).map_err(|_| damaged())?;
-        let evaluation = kept.evaluation(&inputs, &read).ok_or_else(damaged)?;
+        let evaluation = kept.evaluation(&inputs, &read).ok_or_else(Shelf::damaged)?;
         let kept = Some(KeptEvaluation { name: name.to_owned(), inputs: Arc::new(inputs) });
         Ok(Some(Evaluation { kept, ..evaluation }))
     }
 
     fn keep(&self, name: String, evaluation: &Evaluation, facts: &Value) -> Result<Option<KeptEvaluation>> {
         let Some((inputs, kept)) = kept::of(evaluation, facts) else { return Ok(None) };
-        make_room(&*self.0, DIRECTORY, MOST_ENTRIES)?;
-        let body = [encoded(&inputs)?, encoded(&kept)?].concat();
-        self.0.replace(&format!("{DIRECTORY}/{name}"), &stamped(FORMAT, &body))?;
+        EVALUATIONS.write(&*self.0, &name, &(&inputs, &kept))?;
         Ok(Some(KeptEvaluation { name, inputs: Arc::new(inputs) }))
     }
-}
-
-fn encoded(value: &impl Serialize) -> Result<Vec<u8>> {
-    rmp_serde::to_vec(value).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))
 }
 
 /// An evaluation that is kept; see [`Site::kept_evaluation`](crate::site::Site::kept_evaluation).

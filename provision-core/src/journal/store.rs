@@ -5,6 +5,7 @@ use std::io::{Cursor, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -75,25 +76,53 @@ pub trait StateStore: Send + Sync {
     fn size(&self, name: &str) -> Result<u64>;
 }
 
-/// A file of a format, with what tells that all of it is as it was written.
-pub(crate) fn stamped(format: &[u8], body: &[u8]) -> Vec<u8> {
-    [format, &Sha256::digest(body), body].concat()
+/// A directory of a store for what can be made again. Each entry has what tells that all of it is as it was written.
+pub(crate) struct Shelf {
+    /// The beginning of every entry; the digest of the rest comes next.
+    pub(crate) format: &'static [u8],
+    pub(crate) directory: &'static str,
+    /// When there are so many entries, all go.
+    pub(crate) most: usize,
 }
 
-/// What was stamped so. `None` if it is damaged, or of another format.
-pub(crate) fn unstamped<'b>(format: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
-    let (digest, body) = bytes.strip_prefix(format)?.split_at_checked(32)?;
-    (Sha256::digest(body)[..] == *digest).then_some(body)
-}
-
-/// Removes what is kept in a directory if there are so many files: all of it can be made again.
-pub(crate) fn make_room(store: &dyn StateStore, directory: &str, most: usize) -> Result<()> {
-    let files = store.list(directory)?;
-    if files.len() >= most {
-        // What is no file of ours may stay.
-        files.iter().for_each(|file| drop(store.remove(&format!("{directory}/{file}"))));
+impl Shelf {
+    /// What an entry holds, as MessagePack.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or of another version.
+    pub(crate) fn read(&self, store: &dyn StateStore, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(mut bytes) = store.read(&self.path(name))? else { return Ok(None) };
+        let rest = bytes.strip_prefix(self.format).and_then(|rest| rest.split_at_checked(32));
+        let (digest, body) = rest.ok_or_else(Shelf::damaged)?;
+        if Sha256::digest(body)[..] != *digest {
+            return Err(Shelf::damaged());
+        }
+        bytes.drain(..self.format.len() + 32);
+        Ok(Some(bytes))
     }
-    Ok(())
+
+    /// Writes an entry.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write(&self, store: &dyn StateStore, name: &str, value: &impl Serialize) -> Result<()> {
+        let others = store.list(self.directory)?;
+        if others.len() >= self.most {
+            // What is no entry of ours may stay.
+            others.iter().for_each(|other| drop(store.remove(&self.path(other))));
+        }
+        let body = rmp_serde::to_vec(value).map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))?;
+        store.replace(&self.path(name), &[self.format, &Sha256::digest(&body), &body].concat())
+    }
+
+    /// The error for an entry that is not as it was written.
+    pub(crate) fn damaged() -> Error {
+        Error::new(ErrorKind::Damaged, "it is damaged, or of another version")
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.directory)
+    }
 }
 
 /// State that is kept in memory, for simulated hosts. Clones are the same state.

@@ -13,19 +13,13 @@ use sha2::{Digest as _, Sha256};
 use super::clock;
 use super::confined::{FileIdentity, kind_of};
 use crate::effect::{Content, Digest};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::host::FileKind;
-use crate::journal::{StateStore, hex, make_room, stamped, unstamped};
+use crate::journal::{Shelf, StateStore, hex};
 use crate::source::Source;
 
-/// The beginning of every entry.
-const FORMAT: &[u8] = b"provision digest 1\n";
-
-/// Where entries are in their store.
-const DIRECTORY: &str = "digests";
-
-/// When there are so many entries, all go.
-const MOST_ENTRIES: usize = 4096;
+/// Digests, with what tells that the files are the same.
+const DIGESTS: Shelf = Shelf { format: b"provision digest 1\n", directory: "digests", most: 4096 };
 
 /// Files of more bytes are worth it: those that `file` compares by digests.
 const LARGE: u64 = 256 * 1024;
@@ -116,9 +110,8 @@ impl DigestCache {
 
     /// What is remembered of a file, if it is the same.
     fn known(&self, name: &str, seen: &FileIdentity) -> Option<Digest> {
-        let bytes = self.store.read(&entry(name)).ok()??;
-        let (boot, of, digest): (String, FileIdentity, Digest) =
-            rmp_serde::from_slice(unstamped(FORMAT, &bytes)?).ok()?;
+        let bytes = DIGESTS.read(&*self.store, &entry(name)).ok()??;
+        let (boot, of, digest): (String, FileIdentity, Digest) = rmp_serde::from_slice(&bytes).ok()?;
         (*boot == *clock::now().boot && !boot.is_empty() && of == *seen).then_some(digest)
     }
 
@@ -129,13 +122,7 @@ impl DigestCache {
         if !(is_same && (self.is_telling)(file) && is_settled()) {
             return;
         }
-        let kept = rmp_serde::to_vec(&(&*clock::now().boot, seen, digest))
-            .map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))
-            .and_then(|body| {
-                make_room(&*self.store, DIRECTORY, MOST_ENTRIES)?;
-                self.store.replace(&entry(name), &stamped(FORMAT, &body))
-            });
-        if let Err(error) = kept {
+        if let Err(error) = DIGESTS.write(&*self.store, &entry(name), &(&*clock::now().boot, seen, digest)) {
             tracing::debug!("the digest of {name} is not remembered: {error}");
         }
     }
@@ -155,7 +142,7 @@ impl FileIdentity {
 }
 
 fn entry(name: &str) -> String {
-    format!("{DIRECTORY}/{}", hex(&Sha256::digest(name)[..16]))
+    hex(&Sha256::digest(name)[..16])
 }
 
 /// The digest of all that is in a file.

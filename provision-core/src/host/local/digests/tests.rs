@@ -13,6 +13,9 @@ use crate::journal::MemoryStore;
 
 const SIZE: usize = 300 * 1024;
 
+/// The boot, the file as it was, and its digest.
+type Remembered = (String, FileIdentity, Digest);
+
 /// A large file, and a cache that remembers at once.
 struct World {
     directory: TempDir,
@@ -49,11 +52,15 @@ impl World {
     /// Remembers that everything holds nothing.
     fn forge(&self) {
         let forged = Digest { sha256: "forged".to_owned(), size: SIZE as u64 };
-        for (name, bytes) in self.store.files() {
-            let (boot, of, _): (String, FileIdentity, Digest) =
-                rmp_serde::from_slice(unstamped(FORMAT, &bytes).unwrap()).unwrap();
-            let body = rmp_serde::to_vec(&(boot, of, &forged)).unwrap();
-            self.store.replace(&name, &stamped(FORMAT, &body)).unwrap();
+        self.rewrite(|(boot, of, _)| (boot, of, forged.clone()));
+    }
+
+    /// Changes what is remembered.
+    fn rewrite(&self, change: impl Fn(Remembered) -> Remembered) {
+        for name in self.store.list(DIGESTS.directory).unwrap() {
+            let bytes = DIGESTS.read(&self.store, &name).unwrap().unwrap();
+            let changed = change(rmp_serde::from_slice(&bytes).unwrap());
+            DIGESTS.write(&self.store, &name, &changed).unwrap();
         }
     }
 
@@ -98,20 +105,15 @@ fn a_file_that_was_changed_a_moment_ago_is_not_remembered() {
     let world = World { cache: DigestCache { settled, ..world.cache.clone() }, ..world };
     world.digest();
     assert!(!FileIdentity::new(&fstat(File::open(world.path()).unwrap()).unwrap()).is_settled(SETTLED));
-    assert!(world.cache.store.list(DIRECTORY).unwrap().is_empty());
+    assert!(world.cache.store.list(DIGESTS.directory).unwrap().is_empty());
 }
 
 #[test]
 fn what_was_remembered_before_the_machine_was_started_does_not_count() {
     let world = World::new();
     world.digest();
-    for (name, bytes) in world.store.files() {
-        let (_, of, _): (String, FileIdentity, Digest) =
-            rmp_serde::from_slice(unstamped(FORMAT, &bytes).unwrap()).unwrap();
-        let forged = Digest { sha256: "forged".to_owned(), size: SIZE as u64 };
-        let body = rmp_serde::to_vec(&("another boot", of, &forged)).unwrap();
-        world.store.replace(&name, &stamped(FORMAT, &body)).unwrap();
-    }
+    let forged = Digest { sha256: "forged".to_owned(), size: SIZE as u64 };
+    world.rewrite(|(_, of, _)| ("another boot".to_owned(), of, forged.clone()));
     assert_eq!(world.digest(), world.truth());
 }
 
