@@ -59,6 +59,7 @@
 //! ```
 
 pub mod apply;
+pub mod bytes;
 #[cfg(feature = "nickel")]
 pub mod config;
 pub mod diagnostic;

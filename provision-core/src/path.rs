@@ -1,13 +1,16 @@
 //! Paths on a host, and octal modes: the two values that every file-like resource has.
 
 use std::borrow::{Borrow, Cow};
+use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::bytes;
 use crate::error::{Error, ErrorKind};
 
 /// An absolute, normalised path on a host: no `.`, no `..`, no double or trailing slash.
@@ -18,11 +21,19 @@ use crate::error::{Error, ErrorKind};
 pub struct HostPath(Arc<str>);
 
 impl HostPath {
-    /// Checks and normalises a path.
+    /// Checks and normalises a path. It is host text: see [`crate::bytes`].
     ///
     /// # Errors
     /// The path is not absolute, has a `..` component or a NUL byte.
     pub fn new(path: &str) -> Result<HostPath, Error> {
+        if bytes::has_escapes(path) {
+            // One file, one path: what stands for valid UTF-8 is written as such.
+            let bytes = bytes::to_bytes(path);
+            let canonical = bytes::from_bytes(&bytes);
+            if canonical != path {
+                return HostPath::new(&canonical);
+            }
+        }
         if is_normal(path) {
             return Ok(HostPath(path.into()));
         }
@@ -48,12 +59,30 @@ impl HostPath {
         Ok(HostPath(normalised.into()))
     }
 
+    /// As [`new`](HostPath::new), of the bytes of a path, which need not be UTF-8.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_bytes(path: &[u8]) -> Result<HostPath, Error> {
+        HostPath::new(&bytes::from_bytes(path))
+    }
+
+    /// The path as the kernel has it.
+    pub fn to_bytes(&self) -> Cow<'_, [u8]> {
+        bytes::to_bytes(&self.0)
+    }
+
+    /// The path for calls of the operating system.
+    pub fn to_os_string(&self) -> OsString {
+        OsString::from_vec(self.to_bytes().into_owned())
+    }
+
     /// The root directory.
     pub fn root() -> HostPath {
         HostPath("/".into())
     }
 
-    /// The path as text; begins with a slash.
+    /// The path as host text, see [`crate::bytes`]; begins with a slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -290,6 +319,15 @@ mod tests {
         assert_eq!(above, ["/etc/nginx", "/etc", "/"]);
         assert!(path.is_within(&HostPath::new("/etc").unwrap()));
         assert!(!path.is_within(&HostPath::new("/etc/ngi").unwrap()));
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_one_path() {
+        let path = HostPath::from_bytes(b"/srv/./J\xF6rg/\xC3\xA9").unwrap();
+        assert_eq!(path.to_os_string().as_encoded_bytes(), b"/srv/J\xF6rg/\xC3\xA9");
+        assert!(path.name() == "é" && path.is_within(&HostPath::new("/srv").unwrap()));
+        assert_eq!(HostPath::new("/a\u{10FFC3}\u{10FFA9}").unwrap(), HostPath::new("/aé").unwrap());
+        assert_eq!(HostPath::from_bytes(&path.to_bytes()).unwrap(), path);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct AccountLine {
     pub database: AccountDatabase,
     /// The user or group, which is the first field of the line.
     pub name: String,
-    /// The whole line without its end; `None` if the file has none for this name.
+    /// The whole line without its end, as [`crate::bytes`] has it; `None` if the file has none for this name.
     pub line: Option<Sensitive>,
     /// The number of the line in its file, from 0.
     pub position: usize,
@@ -140,8 +140,8 @@ pub fn parse_shadow(line: &str) -> Option<(&str, Shadow)> {
 impl Accounts {
     /// The accounts of the texts of `/etc/passwd` and `/etc/group`. Lines that are none are passed over.
     pub fn parse(passwd: &str, group: &str) -> Accounts {
-        let users = passwd.lines().filter_map(parse_user).map(|user| (user.name.clone(), user)).collect();
-        let groups = group.lines().filter_map(parse_group).map(|group| (group.name.clone(), group)).collect();
+        let users = passwd.split('\n').filter_map(parse_user).map(|user| (user.name.clone(), user)).collect();
+        let groups = group.split('\n').filter_map(parse_group).map(|group| (group.name.clone(), group)).collect();
         Accounts { users, groups }
     }
 }

@@ -21,6 +21,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bytes;
 use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
@@ -148,13 +149,13 @@ impl LocalSystem {
         self.root.read(path).while_doing(|| format!("reading {path}"))
     }
 
-    /// The text of a file, its invalid UTF-8 replaced. `None` if nothing is there.
+    /// The text of a file as [`bytes`] has it, so that none of its bytes is lost. `None` if nothing is there.
     ///
     /// # Errors
     /// As [`HostView::read`].
     pub fn read_text(&self, path: &str) -> Result<Option<String>> {
         let content = self.read(&HostPath::new(path)?)?;
-        Ok(content.map(|content| String::from_utf8_lossy(content.bytes()).into_owned()))
+        Ok(content.map(|content| bytes::from_bytes(content.bytes()).into_owned()))
     }
 
     /// See [`HostView::list`].
@@ -205,15 +206,15 @@ impl LocalSystem {
         Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     }
 
-    /// Writes a file of the platform's own, readable by all and executable if asked for.
+    /// Writes a file of the platform's own from host text, readable by all and executable if asked for.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &HostPath, text: &str, mode: crate::path::Mode) -> Result<()> {
-        self.root.write_bytes(path, text.as_bytes(), (0, 0), mode)
+        self.root.write_bytes(path, &bytes::to_bytes(text), (0, 0), mode)
     }
 
-    /// Replaces the text of a file and keeps its owner and mode.
+    /// Replaces the text of a file by other host text, see [`bytes`], and keeps its owner and mode.
     ///
     /// # Errors
     /// It is not there, or cannot be written.
@@ -222,7 +223,7 @@ impl LocalSystem {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {path}")));
         };
         let mode = crate::path::Mode::new(stat.st_mode);
-        self.root.write_bytes(path, text.as_bytes(), (stat.st_uid, stat.st_gid), mode)
+        self.root.write_bytes(path, &bytes::to_bytes(text), (stat.st_uid, stat.st_gid), mode)
     }
 
     /// Takes a POSIX lock on a file, which is created if need be; held until the guard is dropped.

@@ -11,14 +11,24 @@ pub(super) fn read(system: &LocalSystem, users: &[&str], groups: &[&str]) -> Res
     for database in AccountDatabase::ALL {
         let text = system.read_text(database.path())?.unwrap_or_default();
         let names = if database.is_about_groups() { groups } else { users };
-        for name in names {
-            let place = text.lines().position(|line| is_of(line, name));
-            let line = place.and_then(|place| text.lines().nth(place)).map(Sensitive::new);
-            let position = place.unwrap_or_else(|| text.lines().count());
-            found.push(AccountLine { database, name: (*name).to_owned(), line, position });
-        }
+        found.extend(names.iter().map(|name| line_of(&text, database, name)));
     }
     Ok(found)
+}
+
+fn line_of(text: &str, database: AccountDatabase, name: &str) -> AccountLine {
+    let lines = lines(text);
+    let place = lines.iter().position(|line| is_of(line, name));
+    let line = place.map(|place| Sensitive::new(lines[place]));
+    AccountLine { database, name: name.to_owned(), line, position: place.unwrap_or(lines.len()) }
+}
+
+/// The lines of a text without their ends. A carriage return is no part of an end: no reader of these files takes it for one.
+fn lines(text: &str) -> Vec<&str> {
+    match text.strip_suffix('\n').unwrap_or(text) {
+        "" if text.is_empty() => Vec::new(),
+        text => text.split('\n').collect(),
+    }
 }
 
 fn is_of(line: &str, name: &str) -> bool {
@@ -40,10 +50,11 @@ pub(super) fn restore(system: &LocalSystem, lines: &[AccountLine]) -> Result<()>
     Ok(())
 }
 
-fn restored(text: &str, lines: &[&AccountLine]) -> String {
-    let mut all: Vec<&str> = text.lines().collect();
+/// A text with lines put back. All other lines keep their bytes, whatever they are.
+fn restored(text: &str, put_back: &[&AccountLine]) -> String {
+    let mut all = lines(text);
     let mut missing: Vec<(usize, &str)> = Vec::new();
-    for AccountLine { name, line, position, .. } in lines {
+    for AccountLine { name, line, position, .. } in put_back {
         let line = line.as_ref().map(Sensitive::reveal);
         match (all.iter().position(|other| is_of(other, name)), line) {
             (Some(place), Some(line)) => all[place] = line,
@@ -52,30 +63,36 @@ fn restored(text: &str, lines: &[&AccountLine]) -> String {
             (None, None) => {}
         }
     }
+    let is_ended = text.is_empty() || text.ends_with('\n') || missing.iter().any(|(place, _)| *place >= all.len());
     // From the first on, so that each finds the ones before it in their places.
     missing.sort_unstable_by_key(|(position, _)| *position);
     for (position, line) in missing {
         all.insert(position.min(all.len()), line);
     }
-    all.into_iter().flat_map(|line| [line, "\n"]).collect()
+    let end = if is_ended && !all.is_empty() { "\n" } else { "" };
+    all.join("\n") + end
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use provision_core::bytes::{from_bytes, to_bytes};
 
     fn kept(text: &str, names: &[String]) -> Vec<AccountLine> {
-        let line = |name: &String| {
-            let position = text.lines().position(|line| is_of(line, name));
-            AccountLine {
-                database: AccountDatabase::Passwd,
-                name: name.clone(),
-                line: position.and_then(|place| text.lines().nth(place)).map(Sensitive::new),
-                position: position.unwrap_or(text.lines().count()),
-            }
-        };
-        names.iter().map(line).collect()
+        names.iter().map(|name| line_of(text, AccountDatabase::Passwd, name)).collect()
+    }
+
+    #[test]
+    fn bytes_of_other_users_survive_an_undo() {
+        let others =
+            b"# by hand\njoerg:x:1000:1000:J\xF6rg:/home/j\xF6rg:/bin/sh\r\n\n+@nis::::::\nbroken\nlast:x:7:7::/:";
+        let before = from_bytes(others).into_owned();
+        let lines = kept(&before, &["newbie".to_owned()]);
+        let lines: Vec<&AccountLine> = lines.iter().collect();
+        let made = format!("{before}\nnewbie:x:1001:1001::/home/newbie:/bin/sh\n");
+        assert_eq!(*to_bytes(&restored(&made, &lines)), [others.as_slice(), b"\n"].concat());
+        assert_eq!(*to_bytes(&restored(&before, &lines)), *others);
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Running a program: argument vector, fixed environment, nothing to read, a limited time, a limited output.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::bytes::to_bytes;
 use crate::effect::{Command, Output};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -96,7 +99,7 @@ fn start(command: &Command, root: Option<&Path>) -> Result<Child> {
         }
     };
     process
-        .args(&command.argv[1..])
+        .args(command.argv[1..].iter().map(|argument| OsString::from_vec(to_bytes(argument).into_owned())))
         .env_clear()
         .env("PATH", PATH)
         .env("LC_ALL", "C.UTF-8")
