@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Refused,
     /// Something that this program wrote down has been changed or cut off.
     Damaged,
+    /// A newer version of this program wrote it.
+    Newer,
     /// A saved plan no longer fits the host.
     Stale,
     /// A resource type promised a state and did not bring it about.

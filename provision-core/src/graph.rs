@@ -10,8 +10,9 @@ use foldhash::HashMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::canonical;
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::journal::{HostKey, Orphan, hex};
 use crate::plan::Selector;
 use crate::registry::{Common, SitePolicy};
@@ -186,15 +187,18 @@ impl Graph {
     }
 
     /// A digest of all that is declared: SHA-256 in hexadecimal. Contents of source files are not in it, and no secrets.
-    pub fn digest(&self) -> String {
+    ///
+    /// # Errors
+    /// Something that is declared cannot be written down.
+    pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for (node, before) in self.nodes.iter().zip(&self.predecessors) {
             let edges: Vec<_> = before.iter().map(|edge| (&self.nodes[edge.from].id, &edge.reason)).collect();
-            let line = serde_json::json!([node.id, node.resource.attributes(), node.common, edges]);
-            hash.update(line.to_string());
+            let declared = (&node.id, node.resource.attributes(), &node.common, edges);
+            hash.update(canonical::encode("declaration/1", &declared)?);
             hash.update(b"\n");
         }
-        hex(&hash.finalize())
+        Ok(hex(&hash.finalize()))
     }
 
     /// Whether a failure may have things undone.

@@ -8,6 +8,8 @@
 //! holds large contents, each once; `owed` what is owed between runs; `key` the host's key.
 
 mod debts;
+#[cfg(test)]
+mod golden;
 mod history;
 mod image;
 mod key;
@@ -40,6 +42,8 @@ pub(crate) use store::Shelf;
 pub use store::{MemoryStore, StateStore};
 
 pub(crate) use image::relied_on;
+#[cfg(test)]
+pub(crate) use key::with_fixed_randomness;
 pub(crate) use log::hex;
 pub(crate) use prune::Pruned;
 

@@ -60,6 +60,7 @@
 
 pub mod apply;
 pub mod bytes;
+mod canonical;
 #[cfg(feature = "nickel")]
 pub mod config;
 pub mod diagnostic;
@@ -67,6 +68,9 @@ pub mod duration;
 pub mod effect;
 pub mod error;
 pub mod facts;
+mod format;
+#[cfg(test)]
+mod golden;
 pub mod graph;
 pub mod host;
 pub mod journal;

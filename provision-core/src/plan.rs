@@ -30,6 +30,8 @@ use ahead::Foresight;
 
 pub use change::Change;
 pub use converged::Converged;
+#[cfg(test)]
+pub(crate) use converged::tests as tests_of_converged;
 pub use saved::{ReliedOn, SavedPlan};
 pub use select::Selector;
 

@@ -128,7 +128,7 @@ impl Carrying<'_> {
             purpose: Purpose::Apply,
             who: context::who(),
             site: site.to_owned(),
-            site_digest: (!plan.is_empty()).then(|| graph.digest()),
+            site_digest: (!plan.is_empty()).then(|| graph.digest()).transpose()?,
         };
         let cancel = Cancel::default();
         stop_on_signals(&cancel)?;

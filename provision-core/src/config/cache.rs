@@ -17,15 +17,22 @@ use super::kept::{self, Kept, KeptInputs};
 use super::{Evaluation, Input, Request, SiteSource, evaluate};
 use crate::error::Result;
 use crate::facts::Facts;
+use crate::format::Format;
 use crate::journal::{Shelf, StateStore, hex};
 use crate::plan::Converged;
 use crate::registry::Registry;
 
 /// Evaluations, with what they depend on.
-const EVALUATIONS: Shelf = Shelf { format: b"provision evaluation 3\n", directory: "evaluations", most: 64 };
+const EVALUATIONS: Shelf = Shelf { format: EVALUATION, directory: "evaluations", most: 64 };
+
+/// See `docs/formats/caches.md`.
+pub(crate) const EVALUATION: Format = Format { name: "evaluation", noun: "a kept evaluation", version: 3 };
 
 /// What is remembered of those that had nothing to do.
-const CONVERGED: Shelf = Shelf { format: b"provision converged 1\n", directory: "converged", most: 64 };
+const CONVERGED: Shelf = Shelf { format: QUIET, directory: "converged", most: 64 };
+
+/// See `docs/formats/caches.md`.
+pub(crate) const QUIET: Format = Format { name: "converged", noun: "a remembered run", version: 1 };
 
 /// A place in which evaluations are kept.
 ///
@@ -141,10 +148,62 @@ fn names_of(facts: &Value) -> Vec<(&str, Vec<&str>)> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Located;
     use super::*;
+    use crate::golden;
+    use crate::journal::MemoryStore;
+    use serde_json::json;
 
     /// Whether an evaluation would be answered from the cache.
     pub(in crate::config) fn has(cache: &EvaluationCache, request: &Request<'_>) -> bool {
         name(request).is_some_and(|name| cache.find(&name, request).is_ok_and(|kept| kept.is_some()))
+    }
+
+    /// What is kept of an evaluation, with a value of each kind in its tree.
+    fn sample<'a>(tree: &'a Located, text: &Arc<str>) -> (KeptInputs, Kept<'a>) {
+        kept::tests::sample(tree, text)
+    }
+
+    fn tree() -> Located {
+        let json = json!({ "resources": { "file": { "/a": { "content": "é", "size": 1, "ok": true, "no": null, "list": [0.5] } } } });
+        Located::from(json)
+    }
+
+    #[test]
+    fn golden_evaluations_of_every_version_are_read_and_those_of_a_newer_one_left_as_they_are() {
+        let (store, tree, text): (_, _, Arc<str>) = (MemoryStore::new(), tree(), "the text".into());
+        EVALUATIONS.write(&store, "entry", &sample(&tree, &text)).unwrap();
+        let written = store.files()["evaluations/entry"].clone();
+        for bytes in golden::versions("evaluation", &written) {
+            store.replace("evaluations/entry", &bytes).unwrap();
+            let bytes = EVALUATIONS.read(&store, "entry").unwrap().unwrap();
+            let (inputs, kept): (KeptInputs, Kept<'_>) = rmp_serde::from_slice(&bytes).unwrap();
+            let evaluation = kept.evaluation(&inputs, std::slice::from_ref(&text)).unwrap();
+            assert_eq!(evaluation.tree.unwrap().to_json(), tree.to_json());
+        }
+        let newer = golden::of_next_version(&EVALUATION, &written);
+        store.replace("evaluations/entry", &newer).unwrap();
+        golden::assert_newer(&EVALUATIONS.write(&store, "entry", &sample(&tree, &text)).unwrap_err(), &EVALUATION);
+        golden::assert_newer(&EVALUATIONS.read(&store, "entry").unwrap_err(), &EVALUATION);
+        assert!(store.files()["evaluations/entry"] == newer);
+    }
+
+    #[test]
+    fn golden_quiet_runs_of_every_version_are_read_and_those_of_a_newer_one_left_as_they_are() {
+        let (store, tree, text): (_, _, Arc<str>) = (MemoryStore::new(), tree(), "the text".into());
+        let (inputs, _) = sample(&tree, &text);
+        let converged = crate::plan::tests_of_converged::sample();
+        CONVERGED.write(&store, "entry", &(&inputs, &converged)).unwrap();
+        let written = store.files()["converged/entry"].clone();
+        for bytes in golden::versions("converged", &written) {
+            store.replace("converged/entry", &bytes).unwrap();
+            let bytes = CONVERGED.read(&store, "entry").unwrap().unwrap();
+            let (_, read): (KeptInputs, Converged) = rmp_serde::from_slice(&bytes).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{converged:?}"));
+        }
+        let newer = golden::of_next_version(&QUIET, &written);
+        store.replace("converged/entry", &newer).unwrap();
+        golden::assert_newer(&CONVERGED.write(&store, "entry", &(&inputs, &converged)).unwrap_err(), &QUIET);
+        assert!(store.files()["converged/entry"] == newer);
     }
 }

@@ -182,3 +182,20 @@ fn span(place: Place, names: &[Arc<str>]) -> Option<Option<Span>> {
     let Some((text, line, column, start, length)) = place else { return Some(None) };
     Some(Some(Span { file: names.get(text)?.clone(), line, column, start, end: start.checked_add(length)? }))
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// What is kept of a tree whose places are in one text.
+    pub(in crate::config) fn sample<'a>(tree: &'a Located, text: &Arc<str>) -> (KeptInputs, Kept<'a>) {
+        let file = PathBuf::from("/site/site.ncl");
+        let inputs = KeptInputs {
+            files: vec![(file, digest(text))],
+            shadows: vec![PathBuf::from("/site/provision.ncl")],
+            preferred: vec![PathBuf::from("/site/role.ncl")],
+            facts: vec![(vec!["os".to_owned(), "version".to_owned()], Value::from("13"))],
+        };
+        (inputs, Kept { texts: vec![("site.ncl".to_owned(), 0)], tree: Node::of(tree, &["site.ncl"]) })
+    }
+}

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Content, Digest, FileFlags};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::facts::{FACT_FILES, Os};
+use crate::format::Format;
 use crate::host::{FileAttributes, FileKind, FileMetadata, Group, HostView, PackageManager, PackageTable, User};
 use crate::path::HostPath;
 
@@ -18,13 +19,16 @@ pub(super) use base::{RecordedHost, is_unrecorded, not_held, unrecorded};
 pub use paths::{PathAccess, PathKind, PathTable};
 pub use scope::Scope;
 
+/// See `docs/formats/host.md`.
+pub(crate) const HOST: Format = Format { name: "host", noun: "the record of a host", version: 1 };
+
 /// What can be observed of a host, without secrets.
 ///
 /// It is made of readings of a [`HostView`] alone, so it is the same for a real host, a root directory and a simulated one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostRecord {
-    /// Always [`HostRecord::FORMAT`].
+    /// [`HostRecord::FORMAT`], or that of an earlier version.
     pub format: String,
     /// The release.
     pub os: Os,
@@ -260,18 +264,22 @@ impl HostRecord {
     /// Reads a record.
     ///
     /// # Errors
-    /// It is none, or one of another version of the program.
+    /// It is none, or was written by a newer version of this program.
     pub fn from_json(text: &str) -> Result<HostRecord> {
-        let record: HostRecord = serde_json::from_str(text)
-            .map_err(|error| Error::new(ErrorKind::Damaged, format!("it is no record of a host: {error}")))?;
-        if record.format != HostRecord::FORMAT {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("it says that it is {:?}, and this program reads {:?}", record.format, HostRecord::FORMAT),
-            )
-            .with_hint("make it again with `provision record host`"));
+        /// What every version says, whatever else it holds.
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
         }
-        Ok(record)
+        let wrong =
+            |error: serde_json::Error| Error::new(ErrorKind::Damaged, format!("it is no record of a host: {error}"));
+        let Head { format } = serde_json::from_str(text).map_err(wrong)?;
+        let version = format.strip_prefix("provision-host/").and_then(|version| version.parse().ok());
+        let version = version.filter(|version| *version > 0).ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, format!("it is no record of a host: its format is {format:?}"))
+        })?;
+        HOST.admit(version)?;
+        serde_json::from_str(text).map_err(wrong)
     }
 
     /// Every observation, a line each, by what it is about: to compare two records, and to show where they differ.
@@ -307,4 +315,42 @@ fn without_hash(password: &str) -> String {
     let open = password.trim_start_matches('!');
     let locks = &password[..password.len() - open.len()];
     if open.is_empty() || open == "*" { password.to_owned() } else { format!("{locks}set") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::host::SimHost;
+
+    fn record() -> HostRecord {
+        let mut small = HostRecord { format: HostRecord::FORMAT.to_owned(), ..HostRecord::default() };
+        small.os.version = "13".to_owned();
+        let host = SimHost::from_record(small).unwrap().with_user("app").with_file("/etc/motd", "hello\n");
+        let host = host.with_file("/etc/os-release", "ID=debian\nVERSION_ID=13\n");
+        let host = host.with_access("/etc/motd", "app", "app", 0o640).with_link("/etc/link", "motd");
+        let mut record = HostRecord::of(&host, &Scope::comparison()).unwrap();
+        record.hard_links.insert(HostPath::new("/etc/motd").unwrap(), 2);
+        record
+    }
+
+    #[test]
+    fn golden_records_of_every_version_are_read() {
+        for bytes in golden::versions("host.json", record().to_json().as_bytes()) {
+            let read = HostRecord::from_json(str::from_utf8(&bytes).unwrap()).unwrap();
+            assert_eq!(read, record());
+            SimHost::from_record(read).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_golden_record_of_a_newer_version_is_refused_by_name() {
+        let text = record().to_json().replacen("provision-host/1", "provision-host/2", 1);
+        let text = text.replacen('{', "{ \"new\": 1,", 1);
+        golden::assert_newer(&HostRecord::from_json(&text).unwrap_err(), &HOST);
+        for wrong in ["provision-host/0", "provision-host/", "provision-host/1 ", "host"] {
+            let text = record().to_json().replacen("provision-host/1", wrong, 1);
+            assert_eq!(HostRecord::from_json(&text).unwrap_err().kind(), ErrorKind::Damaged, "{wrong}");
+        }
+    }
 }

@@ -8,11 +8,16 @@ use super::log;
 use super::record::{Intent, Owed, RunId};
 use super::store::StateStore;
 use crate::effect::Effect;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Result, ResultExt};
+use crate::format::Format;
 use crate::moment::Moment;
 use crate::resource::ResourceId;
 
 const NAME: &str = "owed";
+
+/// What is owed between runs; see `docs/formats/notifications.md`.
+pub(crate) const NOTIFICATIONS: Format =
+    Format { name: "notifications", noun: "the list of pending notifications", version: 1 };
 
 /// What is owed, by its causes: thousands of files may notify one service.
 #[derive(Default)]
@@ -86,20 +91,19 @@ impl From<Vec<Owed>> for Debts {
 
 #[derive(Serialize, Deserialize)]
 struct File {
-    version: u32,
     owed: Vec<Owed>,
 }
 
 /// What is owed.
 pub(super) fn read(store: &dyn StateStore) -> Result<Vec<Owed>> {
     let Some(bytes) = store.read(NAME)? else { return Ok(Vec::new()) };
-    let file = log::read::<File>(&bytes).and_then(|log| match log.records.into_iter().next() {
-        Some(file) => Ok(file),
-        None => Err(Error::new(ErrorKind::Damaged, "it is cut off")),
-    });
-    let file = file.while_doing(|| "reading which reactions are owed").map_err(|error| {
-        error.with_hint("remove the file `owed` of the journal to go on without them, and restart what they were about")
-    })?;
+    let file = log::read_single::<File>(&NOTIFICATIONS, &bytes)
+        .while_doing(|| "reading which reactions are owed")
+        .map_err(|error| {
+            error.with_hint(
+                "remove the file `owed` of the journal to go on without them, and restart what they were about",
+            )
+        })?;
     Ok(file.owed)
 }
 
@@ -108,6 +112,6 @@ pub(super) fn write(store: &dyn StateStore, owed: &[Owed]) -> Result<()> {
     if owed.is_empty() {
         return store.remove(NAME);
     }
-    let line = log::line(&File { version: 1, owed: owed.to_vec() }, &mut log::START.to_owned())?;
-    store.replace(NAME, &line).while_doing(|| "writing which reactions are owed")
+    let bytes = log::single(&NOTIFICATIONS, &File { owed: owed.to_vec() })?;
+    store.replace(NAME, &bytes).while_doing(|| "writing which reactions are owed")
 }

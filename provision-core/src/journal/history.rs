@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::image::BLOBS;
-use super::record::{Ended, Owed, Record, RunId, RunInfo, RunRecord};
+use super::record::{Ended, Owed, RUN_LOG, Record, RunId, RunInfo, RunRecord};
 use super::recorder::{done_name, open_name};
 use super::{Journal, debts, log};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -145,7 +145,7 @@ impl Journal {
     pub(super) fn log(&self, run: RunId) -> Result<(log::Log<Record>, bool)> {
         for (name, ended) in [(open_name(run), false), (done_name(run), true)] {
             if let Some(bytes) = self.store.read(&name).while_doing(|| format!("reading the journal of run {run}"))? {
-                let log = log::read(&bytes).map_err(|error| damaged(run, ended, error))?;
+                let log = log::read(&RUN_LOG, &bytes).map_err(|error| damaged(run, ended, error))?;
                 return Ok((log, ended));
             }
         }
@@ -178,24 +178,36 @@ impl Journal {
         let open = self.unfinished()?;
         let mut kept: Vec<(RunId, BTreeSet<String>)> = Vec::new();
         let mut room = self.retention.bytes;
+        let (mut all_are_read, mut is_full) = (true, false);
         for (run, size) in numbers.iter().zip(&sizes).rev() {
-            let names = self.run(*run).map(|run| run.blobs()).unwrap_or_default();
+            let names = match self.run(*run) {
+                Ok(run) => run.blobs(),
+                // It may be read again, or by a later version, and nobody knows what it needs.
+                Err(error) => {
+                    tracing::warn!(run, "not pruned: {error}");
+                    all_are_read = false;
+                    kept.push((*run, BTreeSet::new()));
+                    continue;
+                }
+            };
             let known: BTreeSet<&String> = kept.iter().flat_map(|(_, names)| names).collect();
             let mut needs = *size;
             for name in names.iter().filter(|name| !known.contains(name)) {
                 needs += self.store.size(&format!("{BLOBS}/{name}"))?;
             }
             let newest = kept.is_empty();
-            if newest || open.contains(run) || (kept.len() < self.retention.runs && needs <= room) {
+            is_full |= kept.len() >= self.retention.runs || needs > room;
+            if newest || open.contains(run) || !is_full {
                 room = room.saturating_sub(needs);
                 kept.push((*run, names));
-            } else {
-                break;
             }
         }
         for run in numbers.iter().filter(|run| !kept.iter().any(|(kept, _)| kept == *run)) {
             tracing::debug!(run, "pruned");
             self.store.remove(&done_name(*run))?;
+        }
+        if !all_are_read {
+            return Ok(());
         }
         let needed: BTreeSet<&String> = kept.iter().flat_map(|(_, names)| names).collect();
         for blob in blobs.iter().filter(|blob| !needed.contains(blob)) {

@@ -186,7 +186,7 @@ impl Keeper<'_> {
     }
 
     /// Keeps a value.
-    fn keep_json<T: Serialize>(&self, value: &T) -> Result<Kept> {
+    pub(super) fn keep_json<T: Serialize>(&self, value: &T) -> Result<Kept> {
         let json = serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         self.keep(&json)
     }

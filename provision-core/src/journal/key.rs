@@ -6,14 +6,21 @@ use std::io::{self, Read, Write};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use hmac::{Hmac, Mac};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::log::hex;
 use super::store::StateStore;
+use crate::canonical;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::format::Format;
 
 const NAME: &str = "key";
+
+/// The key of a host; see `docs/formats/key.md`.
+pub(crate) const KEY: Format = Format { name: "key", noun: "the key of this host", version: 1 };
+
 const LENGTH: usize = 32;
 /// How much is sealed at once.
 const CHUNK: usize = 64 << 10;
@@ -35,14 +42,15 @@ impl HostKey {
     /// The key in a store; `None` if it has none yet.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// It cannot be read, is none, or was written by a newer version of this program.
     pub fn read(store: &dyn StateStore) -> Result<Option<HostKey>> {
         let Some(bytes) = store.read(NAME)?.map(Zeroizing::new) else { return Ok(None) };
-        let key = bytes.first_chunk().map(|key| Zeroizing::new(*key)).filter(|key| bytes[LENGTH..] == check_of(key));
-        let key = key.ok_or_else(|| {
-            Error::new(ErrorKind::Damaged, "it is damaged")
-                .while_doing("reading the key of this host's journal")
-                .with_hint("without it, what is sealed in the journal is lost: restore it, or remove the journal")
+        let body = KEY.whole_body(&bytes).and_then(|body| {
+            let key = body.first_chunk().map(|key| Zeroizing::new(*key)).filter(|key| body[LENGTH..] == check_of(key));
+            key.ok_or_else(|| Error::new(ErrorKind::Damaged, "it is damaged"))
+        });
+        let key = body.while_doing(|| "reading the key of this host's journal").map_err(|error| {
+            error.with_hint("without it, what is sealed in the journal is lost: restore it, or remove the journal")
         })?;
         Ok(Some(HostKey(key)))
     }
@@ -56,9 +64,13 @@ impl HostKey {
             return Ok(key);
         }
         let key = HostKey::random()?;
-        let file = Zeroizing::new([&key.0[..], &check_of(&key.0)].concat());
-        store.replace(NAME, &file).while_doing(|| "writing the key of this host's journal")?;
+        store.replace(NAME, &key.file()).while_doing(|| "writing the key of this host's journal")?;
         Ok(key)
+    }
+
+    /// What is in its file.
+    fn file(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([KEY.header().as_bytes(), &self.0[..], &check_of(&self.0)].concat())
     }
 
     /// A running digest (HMAC-SHA-256): equal contents have equal ones, and nobody without the key can try out what
@@ -72,6 +84,11 @@ impl HostKey {
         let mut digester = self.digester();
         digester.update(bytes);
         digester.finish()
+    }
+
+    /// The digest of the canonical encoding of a value; `what` names what it is, and its version.
+    pub(crate) fn digest_of(&self, what: &str, value: &impl Serialize) -> Result<String> {
+        Ok(self.digest(&canonical::encode(what, value)?))
     }
 
     /// Seals what is written to it, piece by piece.
@@ -262,16 +279,37 @@ fn fill_to(content: &mut impl Read, piece: &mut Vec<u8>, most: usize) -> io::Res
 
 pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
+    #[cfg(test)]
+    if let Some(next) = tests::FIXED.take() {
+        tests::FIXED.set(Some(next.wrapping_add(1)));
+        return Ok([next; N]);
+    }
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::new(ErrorKind::Io, format!("the system gives no random bytes: {error}")))?;
     Ok(bytes)
 }
 
 #[cfg(test)]
+pub(crate) use tests::with_fixed_randomness;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::journal::store::MemoryStore;
     use proptest::prelude::*;
+
+    thread_local! {
+        /// The next byte, where randomness is fixed.
+        pub(super) static FIXED: std::cell::Cell<Option<u8>> = const { std::cell::Cell::new(None) };
+    }
+
+    /// Keys and seals are the same each time.
+    pub(crate) fn with_fixed_randomness<T>(work: impl FnOnce() -> T) -> T {
+        FIXED.set(Some(1));
+        let result = work();
+        FIXED.set(None);
+        result
+    }
 
     fn opened(key: &HostKey, sealed: &[u8]) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();

@@ -16,11 +16,15 @@ use super::store::StateStore;
 use super::{HostKey, Journal, Pending, Pruned, hex, log};
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::format::Format;
 use crate::host::{HostView, PackageStatus};
 use crate::path::HostPath;
 use crate::resource::{ResourceId, Target};
 
 const NAME: &str = "ledger";
+
+/// What was made; see `docs/formats/ledger.md`.
+pub(crate) const LEDGER: Format = Format { name: "ledger", noun: "the ledger", version: 1 };
 
 /// What this program has made on a host, by the resources that it was made for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,15 +134,20 @@ struct Ids {
 /// What is in a ledger; nothing if there is none.
 fn parse<'a, T: Default + Deserialize<'a>>(bytes: Option<&'a [u8]>) -> Result<T> {
     let Some(bytes) = bytes else { return Ok(T::default()) };
-    let read = log::read(bytes).and_then(|log| match log.records.into_iter().next() {
-        Some(ledger) => Ok(ledger),
-        None => Err(Error::new(ErrorKind::Damaged, "it is cut off")),
-    });
-    read.while_doing(|| "reading what was made on this host").map_err(|error| {
+    log::read_single(&LEDGER, bytes).while_doing(|| "reading what was made on this host").map_err(|error| {
         error.with_hint(
             "remove the file `ledger` of the journal to go on; what was made so far is then not removed later",
         )
     })
+}
+
+/// Refuses a ledger of a later version.
+pub(super) fn admit(store: &dyn StateStore) -> Result<()> {
+    match LEDGER.admit_file(store, NAME) {
+        Err(error) if error.kind() == ErrorKind::Newer => Err(error.while_doing("reading what was made on this host")),
+        // What is damaged is told of where it is read.
+        _ => Ok(()),
+    }
 }
 
 impl Ledger {
@@ -147,8 +156,7 @@ impl Ledger {
     }
 
     fn write(&self, store: &dyn StateStore) -> Result<()> {
-        let line = log::line(self, &mut log::START.to_owned())?;
-        store.replace(NAME, &line).while_doing(|| "writing what was made on this host")
+        store.replace(NAME, &log::single(&LEDGER, self)?).while_doing(|| "writing what was made on this host")
     }
 
     /// What was made for resources that are not among these.
@@ -290,7 +298,7 @@ impl Keeper<'_> {
             Made::Path(path) => {
                 let deep = is_home(path);
                 let found = self.fingerprint_of(path, deep, host)?;
-                found.kind.map(|_| self.key.digest(format!("{found:?}").as_bytes()))
+                found.kind.map(|_| self.digest_of_path(&found)).transpose()?
             }
             Made::Package(name) => {
                 // Upgrades by others do not make it somebody else's.

@@ -1,18 +1,35 @@
 //! The form of a log: a record a line, each bound to all before it by its digest.
 //!
-//! A line is 32 hexadecimal digits, a space, and a record as JSON without line breaks. The digits are the first half of
-//! the SHA-256 of the digits of the line before and of this record. So a changed byte, and a line that is missing or in
+//! The first line names the format and its version. Each other line is 32 hexadecimal digits, a space, and a record as JSON without line breaks. The digits are the first half of
+//! the SHA-256 of the digits of the line before, or of the first line, and of this record. So a changed byte, and a line that is missing or in
 //! another place, are noticed; a last line that was never written to its end is known from one that was damaged.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Body, Format};
 
 const DIGITS: usize = 32;
 
-/// The digest that the first line is bound to.
-pub(super) const START: &str = "provision journal";
+/// What the first record is bound to: the line that names the format.
+pub(super) fn start(format: &Format) -> String {
+    format.header().trim_end().to_owned()
+}
+
+/// A whole log of one record.
+pub(super) fn single<T: Serialize>(format: &Format, record: &T) -> Result<Vec<u8>> {
+    Ok([format.header().into_bytes(), line(record, &mut start(format))?].concat())
+}
+
+/// Reads a log of one record that was put in place whole.
+///
+/// # Errors
+/// It is damaged, cut off, or of a later version.
+pub(super) fn read_single<'a, T: Deserialize<'a>>(format: &Format, bytes: &'a [u8]) -> Result<T> {
+    let record = read(format, bytes)?.records.into_iter().next();
+    record.ok_or_else(|| Error::new(ErrorKind::Damaged, "it is cut off"))
+}
 
 /// A record as a line that follows the one with the digest `last`; the digest of the new line takes its place.
 pub(super) fn line<T: Serialize>(record: &T, last: &mut String) -> Result<Vec<u8>> {
@@ -35,9 +52,12 @@ pub(super) struct Log<T> {
 /// Reads a log. A last line that was not written to its end is passed over: what it was about to say did not happen yet.
 ///
 /// # Errors
-/// A line is damaged; the message says which.
-pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Log<T>> {
-    let mut log = Log { records: Vec::new(), last: START.to_owned(), whole: 0 };
+/// A line is damaged, and the message says which; or it is of a later version.
+pub(super) fn read<'a, T: Deserialize<'a>>(format: &Format, bytes: &'a [u8]) -> Result<Log<T>> {
+    let mut log = Log { records: Vec::new(), last: String::new(), whole: 0 };
+    let Body::Whole(body) = format.body(bytes)? else { return Ok(log) };
+    log.whole = bytes.len() - body.len();
+    log.last = str::from_utf8(&bytes[..log.whole]).unwrap_or_default().trim_end().to_owned();
     while log.whole < bytes.len() {
         let rest = &bytes[log.whole..];
         let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
@@ -45,8 +65,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Log<T>> {
         };
         let json = checked(&rest[..end], &log.last).ok_or_else(|| damaged(log.records.len()))?;
         let record = serde_json::from_slice(json).map_err(|error| {
-            Error::new(ErrorKind::Invalid, format!("record {} is not understood: {error}", log.records.len() + 1))
-                .with_hint("it was written by another version of this program; use that one")
+            Error::new(ErrorKind::Damaged, format!("record {} is not understood: {error}", log.records.len() + 1))
         })?;
         log.last = digest(&log.last, json);
         log.records.push(record);
@@ -92,9 +111,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const FORMAT: Format = Format { name: "test", noun: "the log", version: 1 };
+
     fn written(records: &[String]) -> Vec<u8> {
-        let mut last = START.to_owned();
-        records.iter().flat_map(|record| line(record, &mut last).unwrap()).collect()
+        let mut last = start(&FORMAT);
+        let lines = records.iter().flat_map(|record| line(record, &mut last).unwrap());
+        FORMAT.header().into_bytes().into_iter().chain(lines).collect()
     }
 
     proptest! {
@@ -102,7 +124,7 @@ mod tests {
         fn a_log_cut_anywhere_holds_a_prefix(records in proptest::collection::vec("[a-z\n\"é]{0,12}", 0..5), cut in 0usize..400) {
             let bytes = written(&records);
             let cut = cut.min(bytes.len());
-            let log = read::<String>(&bytes[..cut]).unwrap();
+            let log = read::<String>(&FORMAT, &bytes[..cut]).unwrap();
             prop_assert!(records.starts_with(&log.records));
             prop_assert!(log.whole <= cut);
         }
@@ -112,7 +134,7 @@ mod tests {
             let mut bytes = written(&records);
             let place = place % bytes.len();
             bytes[place] ^= flip;
-            prop_assert!(read::<String>(&bytes).is_err());
+            prop_assert!(read::<String>(&FORMAT, &bytes).is_err());
         }
     }
 }

@@ -7,12 +7,13 @@ use super::image::{After, Before};
 use super::log::Log;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::moment::Moment;
 use crate::report::Counts;
 use crate::resource::ResourceId;
 
-/// The version of the form that this program writes.
-pub(super) const VERSION: u32 = 1;
+/// The log of a run; see `docs/formats/run-log.md`.
+pub(crate) const RUN_LOG: Format = Format { name: "run", noun: "the log of the run", version: 1 };
 
 /// The number of a run on a host: 1, 2, 3 …
 pub type RunId = u64;
@@ -79,7 +80,6 @@ pub(super) enum Record {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Began {
-    pub(super) version: u32,
     pub(super) run: RunId,
     /// The version of the program.
     pub(super) program: String,
@@ -197,14 +197,7 @@ impl RunRecord {
         let Some(Record::Began(began)) = records.next() else {
             return Err(Error::new(ErrorKind::Damaged, "its beginning is missing"));
         };
-        if began.version != VERSION {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("it has version {} of the form, and this program knows {VERSION}", began.version),
-            )
-            .with_hint(format!("version {} of this program wrote it", began.program)));
-        }
-        let Began { run, program, info, at, owed, .. } = *began;
+        let Began { run, program, info, at, owed } = *began;
         let mut debts = Debts::from(owed);
         let owed = Vec::new();
         let mut record = RunRecord { run, program, info, began: at, ended: None, effects: Vec::new(), owed };

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::debts::Debts;
 use super::image::{After, Keeper};
 use super::key::HostKey;
-use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, Record, RunId, RunInfo, VERSION};
+use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, RUN_LOG, Record, RunId, RunInfo};
 use super::rollback::{Rollback, RollbackOptions, Undoing};
 use super::store::StateStore;
 use super::{Journal, debts, log};
@@ -54,9 +54,10 @@ pub struct Entry {
 impl Recorder {
     pub(super) fn new(journal: Journal, info: RunInfo) -> Result<Recorder> {
         let owed = debts::read(&*journal.store)?;
+        super::ledger::admit(&*journal.store)?;
         let state = State {
             run: None,
-            last: log::START.to_owned(),
+            last: log::start(&RUN_LOG),
             effects: Vec::new(),
             owed_before: owed.clone(),
             owed: owed.into(),
@@ -121,8 +122,8 @@ impl Recorder {
         let mut bytes = Vec::new();
         if state.run.is_none() {
             let run = self.journal.next_run()?;
+            bytes.extend(RUN_LOG.header().into_bytes());
             let began = Began {
-                version: VERSION,
                 run,
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 info: self.info.clone(),
@@ -319,7 +320,7 @@ impl Journal {
     /// Begins to write a run down.
     ///
     /// # Errors
-    /// What is owed from earlier runs cannot be read.
+    /// What is owed from earlier runs cannot be read, or the ledger was written by a newer version of this program.
     pub fn begin(&self, info: RunInfo) -> Result<Arc<Recorder>> {
         Recorder::new(self.clone(), info).map(Arc::new)
     }

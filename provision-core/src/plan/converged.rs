@@ -187,3 +187,32 @@ fn digest_of_shadow(digester: &Digester, shadow: Option<&Shadow>) -> Option<Answ
 fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer> {
     digest(digester, &(&accounts.users, &accounts.groups))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One with everything in it.
+    pub(crate) fn sample() -> Converged {
+        let path = HostPath::new("/etc/motd").unwrap();
+        Converged {
+            steps: 3,
+            past: "ab".repeat(32),
+            files: vec![(path, OfFile::Metadata.bit() | OfFile::Content.bit(), (1, u64::MAX))],
+            others: [
+                Other::Package("hello".into()),
+                Other::Interrupted,
+                Other::Unit("ssh.service".into()),
+                Other::User("root".into()),
+                Other::Group("root".into()),
+                Other::Accounts,
+                Other::Shadow("root".into()),
+                Other::Architecture,
+            ]
+            .into_iter()
+            .map(|other| (other, (3, 4)))
+            .collect(),
+            sources: vec![("/site/motd".into(), Digest::of(b"abc"))],
+        }
+    }
+}

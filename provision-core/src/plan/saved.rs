@@ -1,7 +1,7 @@
 //! A plan in a file: what people read of it, and, sealed with the key of the host, all that is needed to make it again.
 //!
 //! A saved plan is applied by making the plan anew from what was declared then, on the host as it is now. Only if both
-//! are the same, and everything that its effects touch is as it was, anything is done. See `docs/saved-plan.md`.
+//! are the same, and everything that its effects touch is as it was, anything is done. See `docs/formats/saved-plan.md`.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Plan, PlanOptions, Planned, Selector, Verdict};
+use crate::canonical;
 use crate::diagnostic::{Sources, Span};
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::graph::Graph;
 use crate::host::HostView;
 use crate::journal::{HostKey, Journal, Owed};
@@ -23,8 +25,15 @@ use crate::registry::{Common, Registry, SitePolicy};
 use crate::resource::ResourceId;
 use crate::site::{RawDeclaration, Site};
 
+/// What a saved plan says that it is.
 const FORMAT: &str = "provision-plan";
-const VERSION: u32 = 1;
+
+/// See `docs/formats/saved-plan.md`.
+pub(crate) const PLAN: Format = Format { name: "plan", noun: "the saved plan", version: 1 };
+
+/// What stands before the sealed part, and after it.
+const BEFORE_SEALED: &str = ",\n  \"sealed\": \"";
+const AFTER_SEALED: &str = "\"\n}\n";
 
 /// A plan that was read from a file.
 pub struct SavedPlan {
@@ -36,7 +45,7 @@ pub struct SavedPlan {
 /// What is sealed: declarations may hold what must not be shown.
 #[derive(Serialize, Deserialize)]
 struct Hidden {
-    /// SHA-256 of the visible part.
+    /// SHA-256 of all bytes of the file before what is sealed.
     digest: String,
     declared: Vec<Declared>,
     /// Contents of source files, by their paths.
@@ -51,6 +60,23 @@ struct Declared {
     attributes: Value,
     common: Common,
     declared_at: Option<Span>,
+}
+
+/// What every version of a saved plan says of itself.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+    /// The version of the program.
+    program: String,
+}
+
+/// What of a saved plan is not sealed.
+#[derive(Serialize, Deserialize)]
+struct Visible {
+    #[serde(flatten)]
+    head: Head,
+    visible: Value,
 }
 
 /// Something that an effect of a plan touches, and how it was when the plan was made.
@@ -72,7 +98,7 @@ impl Planned<'_> {
         let visible = json!({
             "host": identity(host)?,
             "site": site,
-            "site_digest": self.graph.digest(),
+            "site_digest": self.graph.digest()?,
             "made_micros": host.now().unix_micros,
             "plan": comparable(&self.plan)?,
             "relied_on": self.plan.relied_on(host, key)?,
@@ -86,19 +112,19 @@ impl Planned<'_> {
             })
         });
         let sources = self.graph.source_files().iter().map(|(path, source)| Ok((path.clone(), source.content()?)));
+        let head =
+            Head { format: FORMAT.to_owned(), version: PLAN.version, program: env!("CARGO_PKG_VERSION").to_owned() };
+        let file = serde_json::to_string_pretty(&Visible { head, visible }).map_err(|error| unwritable(&error))?;
+        let open = file.strip_suffix("\n}").ok_or_else(|| unwritable(&"it is empty"))?.to_owned() + BEFORE_SEALED;
         let hidden = Hidden {
-            digest: digest(&visible),
+            digest: digest(open.as_bytes()),
             declared: declared.collect::<Result<_>>()?,
             sources: sources.collect::<Result<_>>()?,
             only: self.only.iter().map(ToString::to_string).collect(),
             policy: self.graph.policy(),
         };
-        let bytes = rmp_serde::to_vec_named(&hidden).map_err(|error| unwritable(&error))?;
-        let sealed = BASE64.encode(key.seal(&bytes)?);
-        let file = json!({ "format": FORMAT, "version": VERSION, "program": env!("CARGO_PKG_VERSION"), "visible": visible, "sealed": sealed });
-        let mut text = serde_json::to_vec_pretty(&file).map_err(|error| unwritable(&error))?;
-        text.push(b'\n');
-        Ok(text)
+        let bytes = zeroize::Zeroizing::new(rmp_serde::to_vec_named(&hidden).map_err(|error| unwritable(&error))?);
+        Ok((open + &BASE64.encode(key.seal(&bytes)?) + AFTER_SEALED).into_bytes())
     }
 }
 
@@ -112,47 +138,33 @@ impl SavedPlan {
     /// Reads a saved plan with the key of the host that it was made on.
     ///
     /// # Errors
-    /// It was changed, or made on another host, or by a version of this program that writes another form.
+    /// It was changed in any byte, made on another host, or written by a newer version of this program.
     pub fn read(bytes: &[u8], key: &HostKey) -> Result<SavedPlan> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct File {
-            format: String,
-            version: u32,
-            program: String,
-            visible: Value,
-            sealed: String,
-        }
         let damaged = |why: &str| {
             Error::new(ErrorKind::Damaged, why.to_owned())
                 .with_hint("make the plan again with `provision plan -o FILE`")
         };
-        let file: File =
+        let head: Head =
             serde_json::from_slice(bytes).map_err(|error| damaged(&format!("it is no saved plan: {error}")))?;
-        if file.format != FORMAT {
+        if head.format != FORMAT {
             return Err(damaged("it is no saved plan"));
         }
-        if file.version != VERSION || file.program != env!("CARGO_PKG_VERSION") {
-            let message = format!(
-                "version {} of this program made it, in version {} of the form, and this is version {}",
-                file.program,
-                file.version,
-                env!("CARGO_PKG_VERSION")
-            );
-            return Err(
-                Error::new(ErrorKind::Unsupported, message).with_hint("apply it with that version, or make it again")
-            );
-        }
-        let sealed = BASE64.decode(file.sealed).map_err(|_| damaged("its sealed part is damaged"))?;
+        PLAN.admit(head.version)?;
+        let changed = || damaged("it was changed by hand, or it is damaged");
+        let text = str::from_utf8(bytes).map_err(|_| changed())?;
+        let (_, sealed) = text.rsplit_once(BEFORE_SEALED).ok_or_else(changed)?;
+        let open = &text[..text.len() - sealed.len()];
+        let sealed = BASE64.decode(sealed.strip_suffix(AFTER_SEALED).ok_or_else(changed)?).map_err(|_| changed())?;
         let mut opened = zeroize::Zeroizing::new(Vec::new());
         std::io::Read::read_to_end(&mut key.open(&*sealed), &mut opened)
             .map_err(|_| damaged("it was made on another host, or it is damaged"))?;
         let hidden: Hidden = rmp_serde::from_slice(&opened)
             .map_err(|error| damaged(&format!("its sealed part makes no sense: {error}")))?;
-        if hidden.digest != digest(&file.visible) {
-            return Err(damaged("it was changed by hand, or it is damaged"));
+        if hidden.digest != digest(open.as_bytes()) {
+            return Err(changed());
         }
-        Ok(SavedPlan { visible: file.visible, hidden })
+        let Visible { visible, .. } = serde_json::from_str(text).map_err(|_| changed())?;
+        Ok(SavedPlan { visible, hidden })
     }
 
     /// From where the site came.
@@ -270,7 +282,7 @@ fn different_steps(before: &Value, now: &Value) -> Vec<String> {
 
 /// The plan as it is compared: how much is to be fetched depends on what was fetched before, and changes nothing.
 fn comparable(plan: &Plan) -> Result<Value> {
-    let mut plan = serde_json::to_value(plan).map_err(|error| unwritable(&error))?;
+    let mut plan = canonical::value(plan)?;
     for transaction in plan["transactions"].as_array_mut().into_iter().flatten() {
         if let Some(preview) = transaction["preview"].as_object_mut() {
             preview.remove("download_bytes");
@@ -290,8 +302,8 @@ fn identity(host: &dyn HostView) -> Result<Value> {
     Ok(json!({ "name": read("/etc/hostname")?, "machine": id, "running": host.is_running() }))
 }
 
-fn digest(visible: &Value) -> String {
-    crate::journal::hex(&Sha256::digest(visible.to_string()))
+fn digest(bytes: &[u8]) -> String {
+    crate::journal::hex(&Sha256::digest(bytes))
 }
 
 fn unwritable(error: &impl std::fmt::Display) -> Error {
@@ -302,5 +314,78 @@ impl Plan {
     /// Whether some of its steps are decided only while it is applied.
     pub fn has_deferred(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.verdict, Verdict::Deferred { .. }) || !step.assumes.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::host::{Host, HostExt, HostRecord, HostViewExt, SimHost};
+    use crate::journal::with_fixed_randomness;
+    use crate::resource::Resource;
+    use schemars::JsonSchema;
+
+    /// A text file.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Note {
+        text: String,
+    }
+
+    impl Resource for Note {
+        const TYPE: &'static str = "note";
+        type State = Option<String>;
+        fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+            host.read_text(id.name())
+        }
+        fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+            Ok(Some(self.text.clone()))
+        }
+        fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+            host.write_text(id.name(), &self.text)
+        }
+    }
+
+    fn host() -> SimHost {
+        let mut record = HostRecord { format: HostRecord::FORMAT.to_owned(), ..HostRecord::default() };
+        record.os.version = "13".to_owned();
+        let host =
+            SimHost::from_record(record).unwrap().with_file("/etc/hostname", "web\n").with_file("/etc/motd", "old\n");
+        host.take_effects();
+        host
+    }
+
+    fn saved() -> (HostKey, Vec<u8>) {
+        with_fixed_randomness(|| {
+            let (host, key) = (host(), HostKey::random().unwrap());
+            let mut site = Site::new();
+            site.declare("/etc/motd", Note { text: "new\n".into() });
+            let graph = site.into_graph().unwrap();
+            let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+            let bytes = planned.save(&host, &key, "site.ncl").unwrap();
+            (key, bytes)
+        })
+    }
+
+    #[test]
+    fn golden_plans_of_every_version_are_read_and_renewed() {
+        let (key, present) = saved();
+        for bytes in golden::versions("plan.json", &present) {
+            let saved = SavedPlan::read(&bytes, &key).unwrap();
+            let graph = saved
+                .graph(&Registry::new().with::<Note>(), &Journal::new(crate::journal::MemoryStore::new()))
+                .unwrap();
+            let planned = saved.renew(&graph, &host(), &key, Vec::new()).unwrap();
+            assert_eq!(planned.plan().steps.len(), 1);
+            assert_eq!(planned.plan().steps[0].effects.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_golden_plan_of_a_newer_version_is_refused_by_name() {
+        let (key, present) = saved();
+        let text = String::from_utf8(present).unwrap().replacen("\"version\": 1", "\"version\": 2, \"new\": {}", 1);
+        let error = SavedPlan::read(text.as_bytes(), &key).err().unwrap();
+        golden::assert_newer(&error, &PLAN);
     }
 }

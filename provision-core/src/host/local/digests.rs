@@ -14,12 +14,16 @@ use super::clock;
 use super::confined::{FileIdentity, kind_of};
 use crate::effect::{Content, Digest};
 use crate::error::Result;
+use crate::format::Format;
 use crate::host::FileKind;
 use crate::journal::{Shelf, StateStore, hex};
 use crate::source::Source;
 
 /// Digests, with what tells that the files are the same.
-const DIGESTS: Shelf = Shelf { format: b"provision digest 1\n", directory: "digests", most: 4096 };
+const DIGESTS: Shelf = Shelf { format: DIGEST, directory: "digests", most: 4096 };
+
+/// See `docs/formats/caches.md`.
+const DIGEST: Format = Format { name: "digest", noun: "a remembered digest", version: 1 };
 
 /// Files of more bytes are worth it: those that `file` compares by digests.
 const LARGE: u64 = 256 * 1024;

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::files::PathImage;
 use super::{Keeper, Kept};
+use crate::canonical;
 use crate::effect::{Effect, Sensitive};
 use crate::error::Result;
-use crate::host::{AccountDatabase, AccountLine, HostView};
+use crate::host::{AccountDatabase, AccountLine, Group, HostView, User};
 use crate::path::HostPath;
 
 /// How users and groups were.
@@ -29,6 +30,24 @@ struct OpenLine {
     name: String,
     line: Option<String>,
     position: usize,
+}
+
+/// All that is known of a user, for a digest.
+#[derive(Serialize)]
+struct KnownUser<'a> {
+    name: &'a str,
+    user: Option<User>,
+    /// Digest of the hash.
+    password: Option<String>,
+    expires: Option<i64>,
+    groups: Vec<String>,
+}
+
+/// All that is known of a group, for a digest.
+#[derive(Serialize)]
+struct KnownGroup<'a> {
+    name: &'a str,
+    group: Option<Group>,
 }
 
 /// The users and groups that an effect is about; `None` for an effect that is about none.
@@ -153,18 +172,23 @@ impl Keeper<'_> {
         host: &dyn HostView,
     ) -> Result<String> {
         let mut digester = self.key.digester();
-        let mut add = |text: String| {
-            digester.update(text.as_bytes());
+        let mut add = |encoded: Vec<u8>| {
+            digester.update(&encoded);
             digester.update(b"\n");
         };
         for name in users.iter().map(AsRef::as_ref) {
-            add(format!("{name} {:?}", host.user(name)?));
             let shadow = host.shadow(name)?;
-            add(format!("{:?}", shadow.map(|shadow| (shadow.password.reveal().to_owned(), shadow.expires))));
-            add(format!("{:?}", host.accounts()?.groups_of(name)));
+            let known = KnownUser {
+                name,
+                user: host.user(name)?,
+                password: shadow.as_ref().map(|shadow| self.key.digest(shadow.password.reveal().as_bytes())),
+                expires: shadow.and_then(|shadow| shadow.expires),
+                groups: host.accounts()?.groups_of(name),
+            };
+            add(canonical::encode("user/1", &known)?);
         }
         for name in groups.iter().map(AsRef::as_ref) {
-            add(format!("{name} {:?}", host.group(name)?));
+            add(canonical::encode("group/1", &KnownGroup { name, group: host.group(name)? })?);
         }
         Ok(digester.finish())
     }

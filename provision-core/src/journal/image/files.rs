@@ -1,12 +1,14 @@
 //! How paths were: kept before, known again afterwards.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{BLOBS, INLINE, Keeper, Kept};
-use crate::effect::{Access, Content, Effect, Removal};
+use crate::canonical;
+use crate::effect::{Access, Content, Effect, FileFlags, Removal};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, ImageContent};
 use crate::journal::key::{Digester, HostKey, Sealer};
@@ -68,7 +70,7 @@ pub struct Fingerprint {
 }
 
 impl PathImage {
-    pub(super) fn content(&self) -> Option<&Kept> {
+    pub(in crate::journal) fn content(&self) -> Option<&Kept> {
         match &self.was {
             Was::There(there) => there.content.as_ref(),
             _ => None,
@@ -207,7 +209,10 @@ impl Keeper<'_> {
             (FileKind::Directory, _) if deep => Some(self.digest_of_tree(path, host)?),
             _ => None,
         };
-        let attributes = host.attributes(path)?.and_then(|attributes| self.digest_of_attributes(&attributes));
+        let attributes = match host.attributes(path)? {
+            Some(attributes) => self.digest_of_attributes(&attributes)?,
+            None => None,
+        };
         Ok(Fingerprint { path: path.clone(), kind: Some(found.kind), access: Some(found.access), content, attributes })
     }
 
@@ -222,10 +227,20 @@ impl Keeper<'_> {
     }
 
     /// A digest of extended attributes and flags, which says nothing of times.
-    fn digest_of_attributes(&self, attributes: &FileAttributes) -> Option<String> {
-        let timeless = FileAttributes { modified: 0, modified_nanos: 0, ..attributes.clone() };
-        let known = (timeless != FileAttributes::default()).then(|| serde_json::to_vec(&timeless));
-        known.and_then(std::result::Result::ok).map(|bytes| self.key.digest(&bytes))
+    fn digest_of_attributes(&self, attributes: &FileAttributes) -> Result<Option<String>> {
+        #[derive(Serialize)]
+        struct Timeless<'a> {
+            xattrs: &'a BTreeMap<String, Content>,
+            flags: &'a FileFlags,
+        }
+        let FileAttributes { xattrs, flags, modified: _, modified_nanos: _ } = attributes;
+        let known = !(xattrs.is_empty() && flags.is_unset());
+        known.then(|| self.key.digest_of("attributes/1", &Timeless { xattrs, flags })).transpose()
+    }
+
+    /// A digest of all that is known of a path.
+    pub(in crate::journal) fn digest_of_path(&self, fingerprint: &Fingerprint) -> Result<String> {
+        self.key.digest_of("path/1", fingerprint)
     }
 
     fn digest_of_file(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
@@ -238,7 +253,8 @@ impl Keeper<'_> {
         let mut digester = self.key.digester();
         for name in host.list(path)?.unwrap_or_default() {
             let inside = self.fingerprint(&path.join(&name)?, true, true, None, host)?;
-            digester.update(format!("{inside:?}\n").as_bytes());
+            digester.update(&canonical::encode("path/1", &inside)?);
+            digester.update(b"\n");
         }
         Ok(digester.finish())
     }
@@ -277,7 +293,7 @@ impl Keeper<'_> {
         }
         let now = self.fingerprint(&image.path, there.content.is_some(), false, None, host)?;
         let content = there.content.as_ref().is_none_or(|kept| now.content.as_deref() == Some(kept.digest()));
-        Ok(content && now.attributes == self.digest_of_attributes(&there.attributes))
+        Ok(content && now.attributes == self.digest_of_attributes(&there.attributes)?)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::{Keeper, packages};
 use crate::effect::{Effect, Removal};
 use crate::error::Result;
@@ -25,24 +27,22 @@ pub(crate) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Resu
 
 impl Keeper<'_> {
     fn touched(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<(String, String)>> {
-        let digest = |text: String| self.key.digest(text.as_bytes());
         if let Some(path) = effect.path() {
             let deep = matches!(effect, Effect::Remove { what: Removal::Tree, .. });
             let now = self.fingerprint_of(path, deep, host)?;
-            return Ok(vec![(format!("path {path}"), digest(format!("{now:?}")))]);
+            return Ok(vec![(format!("path {path}"), self.digest_of_path(&now)?)]);
         }
         Ok(match effect {
             Effect::Packages(transaction) => {
                 let table = host.packages()?;
-                transaction
-                    .names()
-                    .map(|name| (format!("package {name}"), digest(format!("{:?}", packages::entry(&table, name)))))
-                    .collect()
+                let digest = |name| self.key.digest_of("package/1", &packages::entry(&table, name));
+                let names = transaction.names().map(|name| Ok((format!("package {name}"), digest(name)?)));
+                names.collect::<Result<_>>()?
             }
             // What a unit does changes by itself; what the plan made of it is compared with the plan.
             Effect::Unit { unit, .. } => {
-                let unit_file = host.unit(unit).map(|unit| unit.file_state);
-                vec![(format!("unit {unit}"), digest(format!("{unit_file:?}")))]
+                let known = json!({ "file_state": host.unit(unit).map(|unit| unit.file_state).ok() });
+                vec![(format!("unit {unit}"), self.key.digest_of("unit/1", &known)?)]
             }
             effect if super::accounts::names(effect).is_some() => {
                 let what = effect.to_string();

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::golden;
 use crate::journal::MemoryStore;
 
 const SIZE: usize = 300 * 1024;
@@ -152,4 +153,33 @@ proptest! {
         }
         prop_assert_eq!(world.digest(), world.truth());
     }
+}
+
+#[test]
+fn golden_digests_of_every_version_are_read_and_those_of_a_newer_one_left_as_they_are() {
+    let identity = rmp_serde::to_vec(&(1u64, 2u64, 3i64, (4i64, 5i64), (6i64, 7i64))).unwrap();
+    let identity: FileIdentity = rmp_serde::from_slice(&identity).unwrap();
+    let known: Remembered = ("boot".to_owned(), identity, Digest::of(b"abc"));
+    let store = MemoryStore::new();
+    DIGESTS.write(&store, "entry", &known).unwrap();
+    for bytes in golden::versions("digest", &store.files()["digests/entry"]) {
+        store.replace("digests/entry", &bytes).unwrap();
+        let read = DIGESTS.read(&store, "entry").unwrap().unwrap();
+        assert_eq!(rmp_serde::from_slice::<Remembered>(&read).unwrap(), known);
+    }
+    let world = World::new();
+    world.digest();
+    let files = world.store.files();
+    let (name, bytes) = files.first_key_value().unwrap();
+    let newer = golden::of_next_version(&DIGEST, bytes);
+    world.store.replace(name, &newer).unwrap();
+    assert_eq!(world.digest(), Digest::of(&[b'a'; SIZE]));
+    assert!(world.store.files()[name] == newer);
+    let entry = name.strip_prefix("digests/").unwrap();
+    golden::assert_newer(&DIGESTS.read(&world.store, entry).unwrap_err(), &DIGEST);
+    // Nor does it go when there are too many.
+    let full = Shelf { most: 1, ..DIGESTS };
+    full.write(&world.store, "another", &known).unwrap();
+    full.write(&world.store, "third", &known).unwrap();
+    assert_eq!(world.store.list("digests").unwrap(), [entry, "third"].map(str::to_owned));
 }
