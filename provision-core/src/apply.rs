@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use foldhash::HashMap;
+
 use crate::effect::{Effect, Lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
@@ -17,7 +19,7 @@ use crate::host::Host;
 use crate::journal::Recorder;
 use crate::moment::Moment;
 use crate::observe::{Event, Observer};
-use crate::plan::{Change, Planned, Step, Verdict, changes_between, decide_now};
+use crate::plan::{Change, Planned, PlannedStep, Step, Verdict, changes_between, decide_now};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::{DynState, ResourceId};
 
@@ -69,6 +71,8 @@ impl Planned<'_> {
             results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             changed_at: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
             step_of: self.step_of(),
+            decided_anew: self.plan.steps.iter().map(|_| AtomicBool::new(false)).collect(),
+            failed_tags: Mutex::default(),
         };
         run.tell(&Event::RunStarted { steps: self.plan.steps.len() });
         for wave in self.waves() {
@@ -103,8 +107,8 @@ impl Planned<'_> {
 
     fn step_of(&self) -> Vec<Option<usize>> {
         let mut step_of = vec![None; self.graph.nodes.len()];
-        for (step, node) in self.nodes.iter().enumerate() {
-            step_of[*node] = Some(step);
+        for (step, planned) in self.steps.iter().enumerate() {
+            step_of[planned.node] = Some(step);
         }
         step_of
     }
@@ -125,6 +129,10 @@ struct Run<'a> {
     /// For each step, when it had changed what it changes.
     changed_at: Vec<OnceLock<Moment>>,
     step_of: Vec<Option<usize>>,
+    /// For each step, whether its effects may be others than those of the plan.
+    decided_anew: Vec<AtomicBool>,
+    /// The tags of resources that failed and take all others with one of them along, each with the first such resource.
+    failed_tags: Mutex<HashMap<String, ResourceId>>,
 }
 
 /// What is to be done for a step, decided.
@@ -152,12 +160,12 @@ impl<'a> Run<'a> {
 
     /// The steps that come before a step, with whether it requires them and whether they notify it.
     fn before(&self, number: usize) -> impl Iterator<Item = (usize, bool, bool)> + '_ {
-        let edges = &self.planned.graph.predecessors[self.planned.nodes[number]];
+        let edges = &self.planned.graph.predecessors[self.planned.steps[number].node];
         let declared = edges
             .iter()
             .filter_map(|edge| Some((self.step_of[edge.from]?, edge.reason.is_hard(), edge.reason.is_notification())));
-        let foreseen = self.planned.makers[number].iter().copied().chain(self.planned.accounts_after[number]);
-        declared.chain(foreseen.map(|step| (step, false, false)))
+        let writers = self.planned.steps[number].waits_for.steps.iter();
+        declared.chain(writers.map(|step| (*step, false, false)))
     }
 
     /// Why a step is not begun, if so.
@@ -170,7 +178,7 @@ impl<'a> Run<'a> {
         if let Some((step, _, _)) = required {
             return Some(Outcome::Skipped { because: self.step(step).id.clone() });
         }
-        if let Some(because) = self.failed_companion(number) {
+        if let Some(because) = self.failed_group_member(number) {
             return Some(Outcome::Skipped { because });
         }
         match &self.step(number).verdict {
@@ -237,6 +245,7 @@ impl<'a> Run<'a> {
         let id = &self.step(number).id;
         self.tell(&Event::StepStarted { id });
         progress.deferred |= task.is_new && !again;
+        self.decided_anew[number].fetch_or(task.is_new, Ordering::Relaxed);
         if task.is_new {
             self.tell(&Event::StepDecided { id, effects: &task.effects });
         }
@@ -258,9 +267,12 @@ impl<'a> Run<'a> {
     /// What to do for a step: what was planned, unless the plan could not know.
     fn decide(&self, number: usize) -> Result<Task> {
         let (step, node) = (self.step(number), self.node(number));
-        let succeeded = |step: &usize| self.results[*step].get().is_some_and(|report| report.outcome.is_success());
-        let is_ready = self.planned.makers[number].iter().all(succeeded);
-        let planned = self.planned.states[number].as_ref().filter(|_| is_ready);
+        let went_as_planned = |step: &usize| {
+            let succeeded = self.results[*step].get().is_some_and(|report| report.outcome.is_success());
+            succeeded && !self.decided_anew[*step].load(Ordering::Relaxed)
+        };
+        let PlannedStep { states, waits_for, .. } = &self.planned.steps[number];
+        let planned = states.as_ref().filter(|_| waits_for.rests_on.iter().all(went_as_planned));
         let as_planned = |(before, want): &(DynState, DynState)| Task {
             before: before.clone(),
             want: want.clone(),

@@ -9,6 +9,7 @@ mod capabilities;
 mod command;
 mod content;
 mod packages;
+mod touches;
 mod undoing;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use capabilities::Capabilities;
 pub use command::{Command, Output};
 pub use content::{Content, Digest, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
+pub use touches::{Lock, PathChange, Touched};
 pub use undoing::Reversal;
 
 /// One thing that is done to a host.
@@ -311,56 +313,18 @@ impl UnitAction {
     }
 }
 
-/// What effects share, so that two of them never run at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lock {
-    /// The package database.
-    Packages,
-    /// Users and groups.
-    Accounts,
-    /// The service manager.
-    Units,
-}
-
 impl Effect {
-    /// The path that it changes; `None` if it changes none, or many.
-    pub fn path(&self) -> Option<&HostPath> {
-        match self {
-            Effect::WriteFile(file) => Some(&file.path),
-            Effect::Restore(image) => Some(&image.path),
-            Effect::CopyFile { to: path, .. }
-            | Effect::CreateDirectory { path, .. }
-            | Effect::CreateSymlink { path, .. }
-            | Effect::SetMetadata { path, .. }
-            | Effect::Remove { path, .. } => Some(path),
-            _ => None,
+    /// The command that it runs, by itself or to check what it writes.
+    pub(crate) fn command_mut(&mut self) -> Option<&mut Command> {
+        if let Effect::Run(command) = self {
+            return Some(command);
         }
+        if let Effect::WriteFile(file) = self { file.validate.as_mut() } else { None }
     }
 
-    /// The locks that it needs, in the order in which they are taken.
-    pub fn locks(&self) -> &'static [Lock] {
-        match self {
-            // Maintainer scripts create users and start services.
-            Effect::Packages(_) | Effect::RepairPackages => &[Lock::Packages, Lock::Accounts, Lock::Units],
-            Effect::RefreshPackageLists => &[Lock::Packages],
-            Effect::CreateUser(_)
-            | Effect::ChangeUser { .. }
-            | Effect::RemoveUser { .. }
-            | Effect::CreateGroup { .. }
-            | Effect::ChangeGroup { .. }
-            | Effect::SetMembers { .. }
-            | Effect::RemoveGroup { .. }
-            | Effect::RestoreAccounts { .. } => &[Lock::Accounts],
-            Effect::Unit { .. } | Effect::ReloadUnits => &[Lock::Units],
-            Effect::WriteFile(_)
-            | Effect::CopyFile { .. }
-            | Effect::CreateDirectory { .. }
-            | Effect::CreateSymlink { .. }
-            | Effect::SetMetadata { .. }
-            | Effect::Restore(_)
-            | Effect::Remove { .. }
-            | Effect::Run(_) => &[],
-        }
+    /// The package changes that it makes, if it is such an effect.
+    pub(crate) fn transaction(&self) -> Option<&PackageTransaction> {
+        if let Effect::Packages(transaction) = self { Some(transaction) } else { None }
     }
 }
 

@@ -6,18 +6,17 @@
 mod ahead;
 mod change;
 mod converged;
+mod order;
 mod packages;
 mod saved;
 mod select;
 mod text;
 
-use std::collections::BTreeMap;
-
 use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::effect::{Effect, Lock, PackageTransaction, UnitAction};
+use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
@@ -27,6 +26,7 @@ use crate::path::HostPath;
 use crate::resource::{DynState, ResourceId};
 
 use ahead::Foresight;
+use order::{WaitsFor, Writers};
 
 pub use change::Change;
 pub use converged::Converged;
@@ -196,17 +196,21 @@ impl Plan {
 pub struct Planned<'g> {
     pub(crate) graph: &'g Graph,
     pub(crate) plan: Plan,
-    /// For each step its node.
-    pub(crate) nodes: Vec<usize>,
-    /// For each step what was found and what is wanted, if both could be said.
-    pub(crate) states: Vec<Option<(DynState, DynState)>>,
-    /// For each step those that make directories it works in, which nobody declared.
-    pub(crate) makers: Vec<Vec<usize>>,
-    /// For each step that changes accounts the one before it that does: what a user or group may become depends on others.
-    pub(crate) accounts_after: Vec<Option<usize>>,
+    /// What applying needs beside the steps of the plan, one for each.
+    pub(crate) steps: Vec<PlannedStep>,
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
     pub(crate) only: Vec<Selector>,
+}
+
+/// What applying a step needs beside what the plan shows of it.
+pub(crate) struct PlannedStep {
+    /// Its place in the graph.
+    pub(crate) node: usize,
+    /// The state that was found and the one that is wanted, if both are known.
+    pub(crate) states: Option<(DynState, DynState)>,
+    /// The steps that it waits for, beside those that edges of the graph name.
+    pub(crate) waits_for: WaitsFor,
 }
 
 impl Planned<'_> {
@@ -216,7 +220,7 @@ impl Planned<'_> {
     }
 
     pub(crate) fn node(&self, step: usize) -> &Node {
-        &self.graph.nodes[self.nodes[step]]
+        &self.graph.nodes[self.steps[step].node]
     }
 }
 
@@ -234,16 +238,13 @@ impl Graph {
         let mut planner = Planner {
             graph: self,
             base: host,
-            overlay: Overlay::new(host),
+            overlay: Overlay::noting_reads(host),
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
             owed: owed_by(&options.owed),
             steps: Vec::with_capacity(nodes.len()),
-            states: Vec::with_capacity(nodes.len()),
-            made: BTreeMap::new(),
-            makers: Vec::with_capacity(nodes.len()),
-            last_on_accounts: None,
-            accounts_after: Vec::with_capacity(nodes.len()),
+            planned: Vec::with_capacity(nodes.len()),
+            writers: Writers::default(),
             transactions: Vec::new(),
         };
         let mut wave = 0;
@@ -274,10 +275,7 @@ impl Graph {
         Ok(Planned {
             graph: self,
             plan,
-            nodes,
-            states: planner.states,
-            makers: planner.makers,
-            accounts_after: planner.accounts_after,
+            steps: planner.planned,
             owed: options.owed.clone(),
             only: options.only.clone(),
         })
@@ -293,12 +291,8 @@ struct Planner<'a> {
     owed: HashMap<&'a ResourceId, Vec<&'a Owed>>,
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
-    states: Vec<Option<(DynState, DynState)>>,
-    /// Which step makes a directory.
-    made: BTreeMap<HostPath, usize>,
-    makers: Vec<Vec<usize>>,
-    last_on_accounts: Option<usize>,
-    accounts_after: Vec<Option<usize>>,
+    planned: Vec<PlannedStep>,
+    writers: Writers,
     transactions: Vec<PlannedTransaction>,
 }
 
@@ -341,6 +335,7 @@ impl Planner<'_> {
             step.verdict = Verdict::Skipped { because: impossible.id.clone() };
         } else {
             self.overlay.take_doubts();
+            self.overlay.take_reads();
             let decision = self.decide(node);
             step.assumes = self.overlay.take_doubts();
             match decision {
@@ -365,9 +360,10 @@ impl Planner<'_> {
         }
         tracing::debug!(id = %step.id, verdict = ?step.verdict, effects = step.effects.len(), "planned");
         self.step_of[number] = Some(self.steps.len());
-        self.note_order(&step);
+        let real = |path: &HostPath| self.overlay.real_path(path);
+        let waits_for = self.writers.enter(self.steps.len(), &step, &self.overlay.take_reads(), &real);
         self.steps.push(step);
-        self.states.push(states);
+        self.planned.push(PlannedStep { node: number, states, waits_for });
     }
 
     /// Decides from what was seen before, unless the steps before this one may have changed that.
@@ -377,26 +373,6 @@ impl Planner<'_> {
         match foreseen {
             Some(Foresight { states, .. }) => bring_about(node, states, &self.overlay),
             None => decide(node, &self.overlay),
-        }
-    }
-
-    /// What no edge says, and yet the plan rests on. Two resources may need the same directory, which only the first of them
-    /// makes; a group can go when nobody is in it any more. The later one then waits for the other.
-    fn note_order(&mut self, step: &Step) {
-        let above = step.effects.iter().filter_map(Effect::path).flat_map(HostPath::ancestors);
-        let mut makers: Vec<usize> = above.filter_map(|path| self.made.get(&path).copied()).collect();
-        makers.sort_unstable();
-        makers.dedup();
-        self.makers.push(makers);
-        let on_accounts = step.effects.iter().any(|effect| effect.locks().contains(&Lock::Accounts));
-        self.accounts_after.push(self.last_on_accounts.filter(|_| on_accounts));
-        if on_accounts {
-            self.last_on_accounts = Some(self.steps.len());
-        }
-        for effect in &step.effects {
-            if let Effect::CreateDirectory { path, .. } = effect {
-                self.made.insert(path.clone(), self.steps.len());
-            }
         }
     }
 
@@ -434,13 +410,11 @@ impl Planner<'_> {
 
 /// Takes away restarts and reloads of units that were started after all of the changes that call for them.
 pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host: &dyn HostView) {
-    effects.retain(|effect| match effect {
-        Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } => {
-            let started = host.unit(unit).ok().filter(UnitState::is_active).and_then(|unit| unit.started_micros);
-            let now = host.now();
-            !started.is_some_and(|started| changes.iter().all(|change| change.is_before_start(started, &now)))
-        }
-        _ => true,
+    effects.retain(|effect| {
+        let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = effect else { return true };
+        let started = host.unit(unit).ok().filter(UnitState::is_active).and_then(|unit| unit.started_micros);
+        let now = host.now();
+        !started.is_some_and(|started| changes.iter().all(|change| change.is_before_start(started, &now)))
     });
 }
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use provision_core::effect::{Effect, Output, PackageTransaction};
+use provision_core::effect::{Effect, Output, PackageTransaction, Touched};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
@@ -191,30 +191,47 @@ impl Platform for Debian {
             Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
             Effect::ReloadUnits => systemd::reload_units(system)?,
             Effect::RestoreAccounts { lines } => lines::restore(system, lines)?,
-            _ => accounts::perform(system, effect)?,
+            Effect::CreateUser(user) => accounts::create_user(system, user)?,
+            Effect::ChangeUser { name, changes } => accounts::change_user(system, name, changes)?,
+            Effect::RemoveUser { name, remove_home } => accounts::remove_user(system, name, *remove_home)?,
+            Effect::CreateGroup { name, gid, system: is_system } => {
+                accounts::create_group(system, name, *gid, *is_system)?;
+            }
+            Effect::ChangeGroup { name, gid } => accounts::change_group(system, name, *gid)?,
+            Effect::SetMembers { group, members } => accounts::set_members(system, group, members)?,
+            Effect::RemoveGroup { name } => accounts::remove_group(system, name)?,
+            // The host itself performs them.
+            Effect::WriteFile(_)
+            | Effect::CopyFile { .. }
+            | Effect::CreateDirectory { .. }
+            | Effect::CreateSymlink { .. }
+            | Effect::SetMetadata { .. }
+            | Effect::Restore(_)
+            | Effect::Remove { .. }
+            | Effect::Run(_) => return Err(not_ours()),
+            _ => return Err(not_ours()),
         }
         Ok(Output::default())
     }
 
     fn forget(&self, effect: &Effect) {
         let mut memory = self.memory();
-        match effect {
-            Effect::Packages(_) | Effect::RepairPackages | Effect::RefreshPackageLists | Effect::Run(_) => {
-                forget_status(&mut memory);
-                memory.shipped = None;
-                memory.versions.clear();
-                memory.accounts = None;
-                memory.units.clear();
+        for thing in effect.touches() {
+            match thing {
+                Touched::Path { path, .. } => forget_path(&mut memory, path),
+                Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. } => {
+                    memory.accounts = None;
+                }
+                Touched::Unit { .. } | Touched::ServiceManager => memory.units.clear(),
+                // Scripts of packages and commands change whatever they like.
+                Touched::Packages(_) | Touched::PackageDatabase | Touched::PackageLists | Touched::Anything(_) => {
+                    forget_status(&mut memory);
+                    memory.shipped = None;
+                    memory.versions.clear();
+                    memory.accounts = None;
+                    memory.units.clear();
+                }
             }
-            Effect::Unit { .. } | Effect::ReloadUnits => memory.units.clear(),
-            Effect::WriteFile(file) => forget_path(&mut memory, &file.path),
-            Effect::Restore(image) => forget_path(&mut memory, &image.path),
-            Effect::CopyFile { to: path, .. }
-            | Effect::CreateSymlink { path, .. }
-            | Effect::Remove { path, .. }
-            | Effect::CreateDirectory { path, .. }
-            | Effect::SetMetadata { path, .. } => forget_path(&mut memory, path),
-            _ => memory.accounts = None,
         }
     }
 
@@ -233,6 +250,10 @@ impl Platform for Debian {
             names.dedup();
         }
     }
+}
+
+fn not_ours() -> Error {
+    Error::new(ErrorKind::Unsupported, "the Debian platform has no program for this effect")
 }
 
 fn forget_path(memory: &mut Memory, path: &HostPath) {

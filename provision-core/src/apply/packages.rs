@@ -31,10 +31,7 @@ impl Run<'_> {
             }
         }
         let parts = members.iter().enumerate().flat_map(|(place, (_, task, _))| {
-            task.effects.iter().filter_map(move |effect| match effect {
-                Effect::Packages(transaction) => Some((place, transaction)),
-                _ => None,
-            })
+            task.effects.iter().filter_map(move |effect| Some((place, effect.transaction()?)))
         });
         let transactions = merge_transactions(parts);
         for (number, task, _) in &members {

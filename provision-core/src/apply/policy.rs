@@ -1,7 +1,7 @@
 //! What happens when something fails: it is tried again, nothing new is begun, or what was done is undone.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -66,30 +66,17 @@ impl Run<'_> {
             return Err(Error::new(ErrorKind::TimedOut, format!("it took longer than its timeout of {timeout}"))
                 .while_doing(effect.to_string()));
         }
-        let mut effect = Cow::Borrowed(effect);
-        let command = match effect.to_mut() {
-            Effect::Run(command) => Some(command),
-            Effect::WriteFile(file) => file.validate.as_mut(),
-            _ => None,
-        };
-        if let Some(command) = command {
+        let mut effect = effect.clone();
+        if let Some(command) = effect.command_mut() {
             command.timeout_seconds = command.timeout_seconds.min(left.as_secs().max(1));
         }
-        Ok(effect.into_owned())
+        Ok(effect)
     }
 
     /// A resource that failed and takes this one along, because they share a tag.
-    pub(super) fn failed_companion(&self, number: usize) -> Option<ResourceId> {
-        let mine = &self.step(number).tags;
-        if mine.is_empty() {
-            return None;
-        }
-        (0..self.results.len())
-            .filter(|other| {
-                self.undoes_its_group(*other) && self.step(*other).tags.iter().any(|tag| mine.contains(tag))
-            })
-            .map(|other| self.step(other).id.clone())
-            .next()
+    pub(super) fn failed_group_member(&self, number: usize) -> Option<ResourceId> {
+        let failed = self.failed_tags.lock().unwrap_or_else(PoisonError::into_inner);
+        self.step(number).tags.iter().find_map(|tag| failed.get(tag).cloned())
     }
 
     fn undoes_its_group(&self, number: usize) -> bool {
@@ -102,9 +89,17 @@ impl Run<'_> {
 
     /// Keeps others from beginning, if a failure calls for that.
     pub(super) fn note_failure(&self, number: usize, outcome: &Outcome) {
-        let stops = self.policy(number) == OnFailure::Stop || self.undoes_everything(number);
-        if stops && matches!(outcome, Outcome::Failed { .. }) {
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            return;
+        }
+        if self.policy(number) == OnFailure::Stop || self.undoes_everything(number) {
             self.stop.store(true, Ordering::Relaxed);
+        }
+        if self.node(number).common.on_failure == Some(OnFailure::Rollback) {
+            let mut failed = self.failed_tags.lock().unwrap_or_else(PoisonError::into_inner);
+            for tag in &self.step(number).tags {
+                failed.entry(tag.clone()).or_insert_with(|| self.step(number).id.clone());
+            }
         }
     }
 

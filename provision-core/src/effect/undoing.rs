@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Effect, UnitAction};
+use super::{Content, Effect};
 use crate::host::ImageContent;
 
 /// Whether an effect can be taken back.
@@ -18,30 +18,6 @@ pub enum Reversal {
 }
 
 impl Effect {
-    /// Whether it can be taken back.
-    pub fn reversal(&self) -> Reversal {
-        match self {
-            Effect::Run(_) => Reversal::Impossible,
-            Effect::Packages(transaction) if !transaction.purge.is_empty() => Reversal::Impossible,
-            Effect::RefreshPackageLists | Effect::RepairPackages | Effect::ReloadUnits => Reversal::Needless,
-            Effect::Unit { action: UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed, .. } => {
-                Reversal::Needless
-            }
-            _ => Reversal::Possible,
-        }
-    }
-
-    /// Why it cannot be taken back, for people; `None` if it can, or need not be.
-    pub fn point_of_no_return(&self) -> Option<String> {
-        match self {
-            Effect::Run(command) => Some(format!("nobody knows how to undo `{command}`")),
-            Effect::Packages(transaction) if !transaction.purge.is_empty() => {
-                Some(format!("the configuration and data of {} are lost", transaction.purge.join(", ")))
-            }
-            _ => None,
-        }
-    }
-
     /// The effect as it is written down: without contents, which may be large, and without what must not be shown.
     #[must_use]
     pub fn without_content(&self) -> Effect {

@@ -378,20 +378,7 @@ impl Host for LocalHost {
     }
 
     fn perform(&self, effect: &Effect) -> Result<Output> {
-        let outcome = match effect {
-            Effect::WriteFile(_)
-            | Effect::CopyFile { .. }
-            | Effect::CreateDirectory { .. }
-            | Effect::CreateSymlink { .. }
-            | Effect::SetMetadata { .. }
-            | Effect::Restore(_)
-            | Effect::Remove { .. } => {
-                let done = self.perform_on_files(effect).map(|()| Output::default());
-                done.map_err(|error| self.system.root.explain(effect, error))
-            }
-            Effect::Run(command) => self.system.run_ok(command),
-            _ => self.platform.perform(&self.system, effect),
-        };
+        let outcome = self.carry_out(effect);
         self.platform.forget(effect);
         outcome.while_doing(|| effect.to_string())
     }

@@ -67,6 +67,11 @@ impl<H: HostView> Overlay<H> {
         Overlay { base, model: Mutex::default() }
     }
 
+    /// The same, which keeps in mind where it is read once it was changed.
+    pub(crate) fn noting_reads(base: H) -> Overlay<H> {
+        Overlay { base, model: Mutex::new(Model { reads: Some(Vec::new()), ..Model::default() }) }
+    }
+
     /// The host beneath.
     pub fn base(&self) -> &H {
         &self.base
@@ -80,6 +85,16 @@ impl<H: HostView> Overlay<H> {
     /// What was taken to be absent since the last call, without being sure.
     pub fn take_doubts(&self) -> Vec<Doubt> {
         std::mem::take(&mut self.model().doubts).into_iter().collect()
+    }
+
+    /// The paths that were read since the last call and may differ from those of the base host.
+    pub(crate) fn take_reads(&self) -> Vec<HostPath> {
+        self.model().reads.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A path without links on the way, as far as it leads anywhere.
+    pub(crate) fn real_path(&self, path: &HostPath) -> HostPath {
+        self.placed(path).map_or_else(|_| path.clone(), |(real, _)| real)
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {

@@ -57,12 +57,7 @@ impl Planner<'_> {
     fn package_changes(&self, wave: usize) -> Vec<(ResourceId, PackageTransaction)> {
         let members = self.steps.iter().filter(|step| step.wave == wave && is_transaction(&step.effects));
         let effects = members.flat_map(|step| step.effects.iter().map(move |effect| (step, effect)));
-        effects
-            .filter_map(|(step, effect)| match effect {
-                Effect::Packages(transaction) => Some((step.id.clone(), transaction.clone())),
-                _ => None,
-            })
-            .collect()
+        effects.filter_map(|(step, effect)| Some((step.id.clone(), effect.transaction()?.clone()))).collect()
     }
 
     fn foresee(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {

@@ -1,6 +1,6 @@
 //! Users and groups: the account files read directly, and changed by the programs of `passwd`.
 
-use provision_core::effect::{Command, CreateUser, Effect, Sensitive, UserChanges};
+use provision_core::effect::{Command, CreateUser, Sensitive, UserChanges};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, LocalSystem, Shadow, parse_shadow};
 
@@ -19,29 +19,31 @@ pub(super) fn shadow(system: &LocalSystem, user: &str) -> Result<Option<Shadow>>
     Ok(text.lines().filter_map(parse_shadow).find(|(name, _)| *name == user).map(|(_, shadow)| shadow))
 }
 
-/// Carries out an effect on users and groups.
-pub(super) fn perform(system: &LocalSystem, effect: &Effect) -> Result<()> {
-    match effect {
-        Effect::CreateUser(user) => create_user(system, user),
-        Effect::ChangeUser { name, changes } => change_user(system, name, changes),
-        Effect::RemoveUser { name, remove_home } => {
-            let remove = remove_home.then_some("--remove");
-            run(system, ["userdel"].into_iter().chain(remove).chain([name.as_str()]))
-        }
-        Effect::CreateGroup { name, gid, system: is_system } => {
-            let gid = gid.map(|gid| gid.to_string());
-            let gid = gid.iter().flat_map(|gid| ["--gid", gid]);
-            let is_system = is_system.then_some("--system");
-            run(system, ["groupadd"].into_iter().chain(gid).chain(is_system).chain([name.as_str()]))
-        }
-        Effect::ChangeGroup { name, gid } => run(system, ["groupmod", "--gid", &gid.to_string(), name]),
-        Effect::SetMembers { group, members } => run(system, ["gpasswd", "--members", &members.join(","), group]),
-        Effect::RemoveGroup { name } => run(system, ["groupdel", name]),
-        _ => Err(Error::new(ErrorKind::Unsupported, "Debian does not know this effect")),
-    }
+pub(super) fn remove_user(system: &LocalSystem, name: &str, remove_home: bool) -> Result<()> {
+    let remove = remove_home.then_some("--remove");
+    run(system, ["userdel"].into_iter().chain(remove).chain([name]))
 }
 
-fn create_user(system: &LocalSystem, user: &CreateUser) -> Result<()> {
+pub(super) fn create_group(system: &LocalSystem, name: &str, gid: Option<u32>, is_system: bool) -> Result<()> {
+    let gid = gid.map(|gid| gid.to_string());
+    let gid = gid.iter().flat_map(|gid| ["--gid", gid]);
+    let is_system = is_system.then_some("--system");
+    run(system, ["groupadd"].into_iter().chain(gid).chain(is_system).chain([name]))
+}
+
+pub(super) fn change_group(system: &LocalSystem, name: &str, gid: u32) -> Result<()> {
+    run(system, ["groupmod", "--gid", &gid.to_string(), name])
+}
+
+pub(super) fn set_members(system: &LocalSystem, group: &str, members: &[String]) -> Result<()> {
+    run(system, ["gpasswd", "--members", &members.join(","), group])
+}
+
+pub(super) fn remove_group(system: &LocalSystem, name: &str) -> Result<()> {
+    run(system, ["groupdel", name])
+}
+
+pub(super) fn create_user(system: &LocalSystem, user: &CreateUser) -> Result<()> {
     let attributes = &user.attributes;
     let mut argv = vec!["useradd".to_owned()];
     argv.push(if user.create_home { "--create-home" } else { "--no-create-home" }.to_owned());
@@ -57,7 +59,7 @@ fn create_user(system: &LocalSystem, user: &CreateUser) -> Result<()> {
     set_password(system, &user.name, attributes)
 }
 
-fn change_user(system: &LocalSystem, name: &str, changes: &UserChanges) -> Result<()> {
+pub(super) fn change_user(system: &LocalSystem, name: &str, changes: &UserChanges) -> Result<()> {
     let options = options(changes);
     if !options.is_empty() {
         run(system, ["usermod".to_owned()].into_iter().chain(options).chain([name.to_owned()]))?;

@@ -1,4 +1,4 @@
-//! Effects on files, with numbers in the place of names.
+//! Effects: those on files, with numbers in the place of names; commands; and the rest, by the platform.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::io::Write;
 use super::change::Changes;
 use super::write::{Belongings, Others};
 use super::{LocalHost, last_words};
-use crate::effect::{AclSubject, Command, Effect};
+use crate::effect::{AclSubject, Command, Effect, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{HostView, missing_account};
 use crate::path::HostPath;
@@ -23,15 +23,15 @@ impl LocalHost {
         Ok((uid.transpose()?, gid.transpose()?))
     }
 
-    /// Carries out an effect on files.
-    pub(super) fn perform_on_files(&self, effect: &Effect) -> Result<()> {
+    /// Carries out an effect.
+    pub(super) fn carry_out(&self, effect: &Effect) -> Result<Output> {
         let root = &self.system.root;
         let access = |owner: &str, group: &str| -> Result<(u32, u32)> {
             let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
             Ok((uid.unwrap_or_default(), gid.unwrap_or_default()))
         };
         let numbers = |subject: &AclSubject| self.number_of(subject);
-        match effect {
+        let done = match effect {
             Effect::WriteFile(file) => {
                 let belongings = Belongings {
                     owner: access(&file.access.owner, &file.access.group)?,
@@ -63,15 +63,29 @@ impl LocalHost {
             }
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove(path, *what),
-            _ => Err(Error::new(ErrorKind::Unsupported, "this is no effect on files")),
-        }
+            Effect::Run(command) => return self.system.run_ok(command),
+            Effect::RepairPackages
+            | Effect::RefreshPackageLists
+            | Effect::Packages(_)
+            | Effect::CreateUser(_)
+            | Effect::ChangeUser { .. }
+            | Effect::RemoveUser { .. }
+            | Effect::CreateGroup { .. }
+            | Effect::ChangeGroup { .. }
+            | Effect::SetMembers { .. }
+            | Effect::RemoveGroup { .. }
+            | Effect::RestoreAccounts { .. }
+            | Effect::Unit { .. }
+            | Effect::ReloadUnits => return self.platform.perform(&self.system, effect),
+        };
+        done.map(|()| Output::default()).map_err(|error| root.explain(effect, error))
     }
 
     fn number_of(&self, subject: &AclSubject) -> Result<u32> {
         let (uid, gid) = match subject {
             AclSubject::User(name) => self.resolve_access(Some(name), None)?,
             AclSubject::Group(name) => self.resolve_access(None, Some(name))?,
-            _ => (None, None),
+            AclSubject::Owner | AclSubject::OwningGroup | AclSubject::Mask | AclSubject::Other => (None, None),
         };
         Ok(uid.or(gid).unwrap_or(u32::MAX))
     }

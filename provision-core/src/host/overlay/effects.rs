@@ -2,7 +2,7 @@
 
 use super::node::Node;
 
-use crate::effect::{Access, AttributeChanges, Effect, Output, Removal};
+use crate::effect::{Access, AttributeChanges, Effect, Output, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
 use crate::host::{FileImage, FileKind, HostView, ImageContent, Overlay};
@@ -16,9 +16,19 @@ impl<H: HostView> Overlay<H> {
         }
         self.happen(effect)?;
         // Files are on the disk once they are written; dpkg and useradd(8) wait for theirs.
-        match effect {
-            Effect::Unit { .. } | Effect::ReloadUnits => {}
-            _ => self.sync(effect.path().map(|path| self.real(path)).transpose()?.as_ref()),
+        match effect.touches().first() {
+            Some(Touched::Path { path, .. }) => self.sync(Some(&self.real(path)?)),
+            Some(
+                Touched::User(_)
+                | Touched::Group(_)
+                | Touched::UsersOf(_)
+                | Touched::Home { .. }
+                | Touched::Packages(_)
+                | Touched::PackageDatabase
+                | Touched::PackageLists,
+            )
+            | None => self.sync(None),
+            Some(Touched::Unit { .. } | Touched::ServiceManager | Touched::Anything(_)) => {}
         }
         Ok(Output::default())
     }
@@ -153,7 +163,7 @@ impl<H: HostView> Overlay<H> {
         group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
         let kept = match node.kind {
             FileKind::File if owner.is_some() || group.is_some() => after_chown(node.access.mode),
-            _ => node.access.mode,
+            FileKind::File | FileKind::Directory | FileKind::Symlink | FileKind::Other => node.access.mode,
         };
         node.access.mode = mode.unwrap_or(kept);
         self.change_attributes(path, &mut node, attributes)?;
@@ -187,7 +197,7 @@ impl<H: HostView> Overlay<H> {
         let kind = match content {
             ImageContent::Directory => FileKind::Directory,
             ImageContent::Symlink(_) => FileKind::Symlink,
-            _ => FileKind::File,
+            ImageContent::File(_) | ImageContent::Stored(_) | ImageContent::Same => FileKind::File,
         };
         let node = Node { attributes: Some(attributes.clone()), ..Node::new(kind, access.clone(), data) };
         self.put_beside(path, node)
@@ -217,7 +227,7 @@ impl<H: HostView> Overlay<H> {
             Removal::EmptyDirectory if self.list(path)?.is_some_and(|names| !names.is_empty()) => {
                 return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
             }
-            _ => self.take_away(path)?,
+            Removal::File | Removal::IfEmpty | Removal::EmptyDirectory | Removal::Tree => self.take_away(path)?,
         }
         Ok(())
     }

@@ -69,6 +69,8 @@ pub(super) struct Model {
     /// Effects whose consequences nobody can foresee.
     pub(super) opaque: Vec<String>,
     pub(super) changed: bool,
+    /// The paths that were read since something was changed; `None` where they are not noted.
+    pub(super) reads: Option<Vec<HostPath>>,
     pub(super) recorded: Vec<Effect>,
     pub(super) doubts: BTreeSet<Doubt>,
     /// What paths held before they were changed by something that does not wait for the disk.
@@ -76,6 +78,15 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// Notes that a path is read.
+    pub(super) fn note_read(&mut self, path: &HostPath) {
+        if let Some(reads) = self.reads.as_mut().filter(|_| self.changed)
+            && reads.last() != Some(path)
+        {
+            reads.push(path.clone());
+        }
+    }
+
     /// What effects have made of a path; `None` if they have not touched it.
     pub(super) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
         if let Some(node) = self.nodes.get(path) {

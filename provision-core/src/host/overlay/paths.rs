@@ -12,11 +12,12 @@ const MOST_LINKS: u32 = 40;
 impl<H: HostView> Overlay<H> {
     /// The path by which the model knows something: without links on the way.
     pub(super) fn real(&self, path: &HostPath) -> Result<HostPath> {
+        self.model().note_read(path);
         Ok(self.placed(path)?.0)
     }
 
     /// The same, with the file system of the directory that it lies in.
-    fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
+    pub(super) fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
         let Some(parent) = path.parent_text() else { return Ok((path.clone(), None)) };
         let known = self.model().directories.get(parent).cloned();
         let directory = match known {

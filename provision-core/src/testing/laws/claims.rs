@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, PackageTransaction};
+use crate::effect::{Effect, PackageTransaction, Touched};
 use crate::host::HostView;
 use crate::host::units::pulls;
 use crate::path::HostPath;
@@ -12,37 +12,34 @@ use crate::testing::Observed;
 /// Whether anything is claimed that a question fits.
 type Owned<'a> = dyn Fn(&dyn Fn(&Target) -> bool) -> bool + 'a;
 
-/// What an effect changes that nobody claims.
+/// What an effect changes that no claim covers.
 pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -> Option<String> {
     let owned = |is_it: &dyn Fn(&Target) -> bool| {
         claims.iter().any(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes) && is_it(&claim.target))
     };
-    let path_is_claimed = |path: &HostPath| {
-        let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
-        // Directories on the way to what it claims may have to be made.
-        let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
-        owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads))
-    };
-    if let Some(path) = effect.path() {
-        return (!path_is_claimed(path)).then(|| path.to_string());
-    }
-    let user = |name: &str| owned(&|target| matches!(target, Target::User(claimed) if claimed == name));
-    let group = |name: &str| owned(&|target| matches!(target, Target::Group(claimed) if claimed == name));
-    match effect {
-        Effect::Packages(transaction) => packages_outside(transaction, &owned),
-        Effect::CreateUser(created) => (!user(&created.name)).then(|| format!("user {}", created.name)),
-        Effect::ChangeUser { name, .. } | Effect::RemoveUser { name, .. } => {
-            (!user(name)).then(|| format!("user {name}"))
+    // What goes along with its subject, such as the group of a user, is covered with that.
+    match effect.touches().first()? {
+        Touched::Path { path, .. } => {
+            let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
+            // Directories on the way to what it claims may have to be made.
+            let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
+            let is_claimed = owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads));
+            (!is_claimed).then(|| path.to_string())
         }
-        Effect::CreateGroup { name, .. }
-        | Effect::ChangeGroup { name, .. }
-        | Effect::RemoveGroup { name }
-        | Effect::SetMembers { group: name, .. } => (!group(name)).then(|| format!("group {name}")),
-        Effect::Unit { unit, .. } => {
+        Touched::User(name) | Touched::Home { user: name, .. } => {
+            let claimed = owned(&|target| matches!(target, Target::User(claimed) if claimed == name));
+            (!claimed).then(|| format!("user {name}"))
+        }
+        Touched::Group(name) | Touched::UsersOf(name) => {
+            let claimed = owned(&|target| matches!(target, Target::Group(claimed) if claimed == name));
+            (!claimed).then(|| format!("group {name}"))
+        }
+        Touched::Packages(transaction) => packages_outside(transaction, &owned),
+        Touched::Unit { unit, .. } => {
             let claimed = owned(&|target| matches!(target, Target::Unit(claimed) if claimed == unit));
             (!claimed).then(|| format!("unit {unit}"))
         }
-        Effect::ReloadUnits => {
+        Touched::ServiceManager => {
             let about_units = owned(&|target| match target {
                 Target::Unit(_) => true,
                 Target::Path(path) => path.as_str().contains("/systemd/"),
@@ -50,8 +47,8 @@ pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -
             });
             (!about_units && effects.len() == 1).then(|| "what the service manager has read".to_owned())
         }
-        // What a command does only its author knows.
-        _ => None,
+        // Their consequences are not known: those of a command to its author alone.
+        Touched::PackageDatabase | Touched::PackageLists | Touched::Anything(_) => None,
     }
 }
 

@@ -1,0 +1,220 @@
+//! What an effect is about: the one exhaustive answer, from which locks, before-images, recovery, the ledger, the caches of
+//! a platform and the order of steps follow, once for each kind of thing instead of once for each kind of effect.
+
+use super::{Command, Effect, PackageTransaction, Removal, Reversal, UnitAction};
+use crate::path::HostPath;
+
+/// A thing that an effect changes, or may change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Touched<'e> {
+    /// Something at a path.
+    Path {
+        /// Where it is.
+        path: &'e HostPath,
+        /// What of it changes.
+        change: PathChange,
+    },
+    /// A user in the account files.
+    User(&'e str),
+    /// A group in the account files. The members of a group and the groups of a user are one thing.
+    Group(&'e str),
+    /// The users whose primary group this is: their number of it changes along, see `groupmod(8)`.
+    UsersOf(&'e str),
+    /// The home directory and the mail spool of a user, which come or go with the user.
+    Home {
+        /// The user.
+        user: &'e str,
+        /// The home directory, where the effect names it; otherwise that of the account files, or the default one.
+        home: Option<&'e HostPath>,
+    },
+    /// Packages, with what their scripts do: accounts, units and files.
+    Packages(&'e PackageTransaction),
+    /// Packages that are not named: whatever an interrupted run left.
+    PackageDatabase,
+    /// The lists of available packages.
+    PackageLists,
+    /// A unit.
+    Unit {
+        /// Its full name.
+        unit: &'e str,
+        /// What is done to it.
+        action: UnitAction,
+    },
+    /// What the service manager has read of the unit files.
+    ServiceManager,
+    /// Whatever a command does that declares nothing.
+    Anything(&'e Command),
+}
+
+/// What of a path an effect changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathChange {
+    /// Owner, group, mode and attributes; what it holds stays. A directory comes into being so as well. It takes several
+    /// steps, and doing it again completes it.
+    Metadata,
+    /// All of it, in one step: the name holds the old or the new.
+    Replaced,
+    /// It goes.
+    Removed,
+    /// It goes with all that lies beneath it.
+    TreeRemoved,
+}
+
+/// What effects share, so that two of them never run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lock {
+    /// The package database.
+    Packages,
+    /// Users and groups.
+    Accounts,
+    /// The service manager.
+    Units,
+}
+
+impl Effect {
+    /// Everything that it changes, or may change; its own subject first.
+    pub fn touches(&self) -> Vec<Touched<'_>> {
+        let path = |path, change| vec![Touched::Path { path, change }];
+        match self {
+            Effect::WriteFile(file) => path(&file.path, PathChange::Replaced),
+            Effect::Restore(image) => path(&image.path, PathChange::Replaced),
+            Effect::CopyFile { to, .. } => path(to, PathChange::Replaced),
+            Effect::CreateSymlink { path: link, .. } => path(link, PathChange::Replaced),
+            Effect::CreateDirectory { path: directory, .. } => path(directory, PathChange::Metadata),
+            Effect::SetMetadata { path: changed, .. } => path(changed, PathChange::Metadata),
+            Effect::Remove { path: gone, what } => path(
+                gone,
+                match what {
+                    Removal::File | Removal::EmptyDirectory | Removal::IfEmpty => PathChange::Removed,
+                    Removal::Tree => PathChange::TreeRemoved,
+                },
+            ),
+            Effect::RepairPackages => vec![Touched::PackageDatabase],
+            Effect::RefreshPackageLists => vec![Touched::PackageLists],
+            Effect::Packages(transaction) => vec![Touched::Packages(transaction)],
+            Effect::CreateUser(user) => {
+                // useradd(8) makes a group of the same name.
+                let mut touched = vec![Touched::User(&user.name), Touched::Group(&user.name)];
+                touched.extend(user.attributes.groups.iter().flatten().map(|group| Touched::Group(group)));
+                if user.create_home {
+                    touched.push(Touched::Home { user: &user.name, home: user.attributes.home.as_ref() });
+                }
+                touched
+            }
+            Effect::ChangeUser { name, changes } => {
+                let mut touched = vec![Touched::User(name), Touched::Group(name)];
+                touched.extend(changes.groups.iter().flatten().map(|group| Touched::Group(group)));
+                touched
+            }
+            Effect::RemoveUser { name, remove_home } => {
+                let mut touched = vec![Touched::User(name), Touched::Group(name)];
+                if *remove_home {
+                    touched.push(Touched::Home { user: name, home: None });
+                }
+                touched
+            }
+            Effect::ChangeGroup { name, .. } => vec![Touched::Group(name), Touched::UsersOf(name)],
+            Effect::CreateGroup { name, .. }
+            | Effect::SetMembers { group: name, .. }
+            | Effect::RemoveGroup { name } => vec![Touched::Group(name)],
+            Effect::RestoreAccounts { lines } => {
+                let mut touched: Vec<Touched<'_>> = Vec::new();
+                for line in lines {
+                    let is_group = line.database.is_about_groups();
+                    let thing = if is_group { Touched::Group(&line.name) } else { Touched::User(&line.name) };
+                    if !touched.contains(&thing) {
+                        touched.push(thing);
+                    }
+                }
+                touched
+            }
+            Effect::Unit { unit, action } => vec![Touched::Unit { unit, action: *action }],
+            Effect::ReloadUnits => vec![Touched::ServiceManager],
+            Effect::Run(command) => vec![Touched::Anything(command)],
+        }
+    }
+
+    /// The path that it changes; `None` if it changes none, or several.
+    pub fn path(&self) -> Option<&HostPath> {
+        self.touches().first().and_then(Touched::path)
+    }
+
+    /// The locks that it needs, in the order in which they are taken.
+    pub fn locks(&self) -> &'static [Lock] {
+        self.touches().first().map_or(&[], Touched::locks)
+    }
+
+    /// Whether it can be taken back.
+    pub fn reversal(&self) -> Reversal {
+        if self.point_of_no_return().is_some() {
+            return Reversal::Impossible;
+        }
+        if self.touches().iter().any(Touched::lasts) { Reversal::Possible } else { Reversal::Needless }
+    }
+
+    /// Why it cannot be taken back, for people; `None` if it can, or need not be.
+    pub fn point_of_no_return(&self) -> Option<String> {
+        self.touches().iter().find_map(Touched::point_of_no_return)
+    }
+}
+
+impl<'e> Touched<'e> {
+    /// Where it is, if it is something at a path.
+    pub fn path(&self) -> Option<&'e HostPath> {
+        if let Touched::Path { path, .. } = self { Some(path) } else { None }
+    }
+
+    /// The locks that a change of it needs, in the order in which they are taken.
+    fn locks(&self) -> &'static [Lock] {
+        match self {
+            // Maintainer scripts create users and start services.
+            Touched::Packages(_) | Touched::PackageDatabase => &[Lock::Packages, Lock::Accounts, Lock::Units],
+            Touched::PackageLists => &[Lock::Packages],
+            Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. } => &[Lock::Accounts],
+            Touched::Unit { .. } | Touched::ServiceManager => &[Lock::Units],
+            Touched::Path { .. } | Touched::Anything(_) => &[],
+        }
+    }
+
+    /// Whether a change of it leaves something that could be put back.
+    fn lasts(&self) -> bool {
+        match self {
+            Touched::Path { .. }
+            | Touched::User(_)
+            | Touched::Group(_)
+            | Touched::UsersOf(_)
+            | Touched::Home { .. }
+            | Touched::Packages(_)
+            | Touched::Anything(_) => true,
+            Touched::Unit { action, .. } => match action {
+                UnitAction::Start
+                | UnitAction::Stop
+                | UnitAction::Enable
+                | UnitAction::Disable
+                | UnitAction::Mask
+                | UnitAction::Unmask => true,
+                UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed => false,
+            },
+            Touched::PackageDatabase | Touched::PackageLists | Touched::ServiceManager => false,
+        }
+    }
+
+    fn point_of_no_return(&self) -> Option<String> {
+        match self {
+            Touched::Anything(command) => Some(format!("there is no known way to undo `{command}`")),
+            Touched::Packages(transaction) if !transaction.purge.is_empty() => {
+                Some(format!("the configuration and data of {} are lost", transaction.purge.join(", ")))
+            }
+            Touched::Packages(_)
+            | Touched::Path { .. }
+            | Touched::User(_)
+            | Touched::Group(_)
+            | Touched::UsersOf(_)
+            | Touched::Home { .. }
+            | Touched::PackageDatabase
+            | Touched::PackageLists
+            | Touched::Unit { .. }
+            | Touched::ServiceManager => None,
+        }
+    }
+}
