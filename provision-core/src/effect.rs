@@ -3,6 +3,8 @@
 //! Effects can be shown, saved, batched, simulated and counted, each once per kind of effect instead of once per
 //! resource type. Every [`Host`](crate::host::Host) carries out the same list.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod acl;
 mod attributes;
 mod capabilities;
@@ -320,6 +322,11 @@ impl Effect {
             return Some(command);
         }
         if let Effect::WriteFile(file) = self { file.validate.as_mut() } else { None }
+    }
+
+    /// The bytes that it gives to the file at its path, where it holds them.
+    pub(crate) fn content(&self) -> Option<&Content> {
+        if let Effect::WriteFile(file) = self { Some(&file.content) } else { None }
     }
 
     /// The package changes that it makes, if it is such an effect.

@@ -7,6 +7,8 @@
 //! The state is a directory: `runs/NUMBER.open` is the log of a run under way, `NUMBER.done` of one that ended; `blobs/`
 //! holds large contents, each once; `owed` what is owed between runs; `key` the host's key.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod debts;
 #[cfg(test)]
 mod golden;

@@ -1,5 +1,7 @@
 //! What only Debian knows: dpkg, apt, systemd, and the account files, read directly and changed by their own programs.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod accounts;
 mod apt;
 mod dpkg;
@@ -238,10 +240,11 @@ impl Platform for Debian {
     fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         let mut memory = self.memory();
         for claim in claims {
-            match &claim.target {
-                Target::Unit(name) => memory.expected_units.push(name.clone()),
-                Target::Package(name) => memory.expected_packages.push(name.clone()),
-                _ => {}
+            if let Target::Unit(name) = &claim.target {
+                memory.expected_units.push(name.clone());
+            }
+            if let Target::Package(name) = &claim.target {
+                memory.expected_packages.push(name.clone());
             }
         }
         let Memory { expected_units, expected_packages, .. } = &mut *memory;

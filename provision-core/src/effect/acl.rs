@@ -206,7 +206,7 @@ fn numbers(subject: &AclSubject) -> Result<u32> {
         AclSubject::User(number) | AclSubject::Group(number) => {
             number.parse().map_err(|_| Error::new(ErrorKind::Invalid, format!("{number:?} is not a number")))
         }
-        _ => Ok(NO_ID),
+        AclSubject::Owner | AclSubject::OwningGroup | AclSubject::Mask | AclSubject::Other => Ok(NO_ID),
     }
 }
 

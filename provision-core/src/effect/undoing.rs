@@ -36,7 +36,21 @@ impl Effect {
             Effect::ChangeUser { changes, .. } => changes.password = None,
             Effect::Run(command) => command.stdin = None,
             Effect::RestoreAccounts { lines } => lines.iter_mut().for_each(|line| line.line = None),
-            _ => {}
+            Effect::CopyFile { .. }
+            | Effect::CreateDirectory { .. }
+            | Effect::CreateSymlink { .. }
+            | Effect::SetMetadata { .. }
+            | Effect::Remove { .. }
+            | Effect::RepairPackages
+            | Effect::RefreshPackageLists
+            | Effect::Packages(_)
+            | Effect::RemoveUser { .. }
+            | Effect::CreateGroup { .. }
+            | Effect::ChangeGroup { .. }
+            | Effect::SetMembers { .. }
+            | Effect::RemoveGroup { .. }
+            | Effect::Unit { .. }
+            | Effect::ReloadUnits => {}
         }
         effect
     }

@@ -2,6 +2,8 @@
 //!
 //! Planning runs every resource against an overlay, so each sees the host as the effects before it will have left it.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod accounts;
 mod attributes;
 mod commands;

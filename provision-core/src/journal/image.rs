@@ -15,15 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use super::key::HostKey;
 use super::store::StateStore;
-use crate::effect::{Effect, UnitAction};
+use crate::effect::{Content, Effect, PathChange, Touched, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{HostView, UnitState};
 
 pub use accounts::AccountsImage;
 pub use files::{Fingerprint, PathImage, There, Was};
+
+use files::Extent;
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
-pub(super) use accounts::names;
 pub(super) use changes::changes;
 pub(super) use packages::inverse as inverse_of_packages;
 pub(crate) use relied::relied_on;
@@ -132,11 +133,11 @@ impl Before {
         let paths = match self {
             Before::Paths { paths } => paths.as_slice(),
             Before::Accounts(image) => &image.paths,
-            _ => &[],
+            Before::Nothing | Before::Packages(_) | Before::Unit(_) => &[],
         };
         let kept = paths.iter().filter_map(PathImage::content).chain(match self {
             Before::Packages(image) => Some(&image.known),
-            _ => None,
+            Before::Nothing | Before::Paths { .. } | Before::Accounts(_) | Before::Unit(_) => None,
         });
         kept.filter_map(|kept| match kept {
             Kept::Blob { digest, .. } => Some(digest.as_str()),
@@ -156,30 +157,45 @@ pub(super) struct Keeper<'a> {
 impl Keeper<'_> {
     /// Keeps what an effect is about to change.
     pub(super) fn before(&self, effect: &Effect, host: &dyn HostView) -> Result<Before> {
-        Ok(match effect {
-            Effect::Packages(_) => Before::Packages(self.packages_before(host)?),
-            Effect::Unit { action: UnitAction::ResetFailed, .. } => Before::Nothing,
-            Effect::Unit { unit, .. } => Before::Unit(UnitImage::new(&host.unit(unit)?)),
-            effect if names(effect).is_some() => Before::Accounts(self.accounts_before(effect, host)?),
-            effect => match self.paths_before(effect, host)? {
-                paths if paths.is_empty() => Before::Nothing,
-                paths => Before::Paths { paths },
-            },
+        let touched = effect.touches();
+        Ok(match touched.first() {
+            Some(Touched::Path { path, change }) => Before::Paths { paths: self.paths_before(path, *change, host)? },
+            Some(Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. }) => {
+                Before::Accounts(self.accounts_before(&touched, host)?)
+            }
+            Some(Touched::Packages(_)) => Before::Packages(self.packages_before(host)?),
+            Some(Touched::Unit { action: UnitAction::ResetFailed, .. }) => Before::Nothing,
+            Some(Touched::Unit { unit, .. }) => Before::Unit(UnitImage::new(&host.unit(unit)?)),
+            Some(Touched::PackageDatabase | Touched::PackageLists | Touched::ServiceManager | Touched::Anything(_))
+            | None => Before::Nothing,
         })
     }
 
-    /// Notes how an effect has left what it was about.
-    pub(super) fn after(&self, effect: &Effect, before: &Before, host: &dyn HostView) -> Result<After> {
+    /// Notes how an effect has left what it was about. `written` are the bytes that it is known to have written, which need
+    /// not be read again.
+    pub(super) fn after(
+        &self,
+        effect: &Effect,
+        before: &Before,
+        written: Option<&Content>,
+        host: &dyn HostView,
+    ) -> Result<After> {
+        let touched = effect.touches();
         Ok(match before {
             Before::Nothing => After::Nothing,
-            Before::Paths { paths } => After::Paths { paths: self.fingerprints(paths, Some(effect), host)? },
+            Before::Paths { paths } => {
+                let is_metadata =
+                    |thing: &Touched<'_>| matches!(thing, Touched::Path { change: PathChange::Metadata, .. });
+                let extent = Extent { reads: !touched.iter().any(is_metadata), deep: false, written };
+                After::Paths { paths: self.fingerprints(paths, extent, host)? }
+            }
             Before::Packages(image) => After::Packages(self.packages_after(image, host)?),
             Before::Accounts(image) => After::Accounts {
-                digest: self.accounts_digest(effect, host)?,
-                paths: self.fingerprints(&image.paths, None, host)?,
+                digest: self.accounts_digest(&touched, host)?,
+                paths: self.fingerprints(&image.paths, Extent::TREE, host)?,
             },
-            Before::Unit(_) => match effect {
-                Effect::Unit { unit, .. } => After::Unit(UnitImage::new(&host.unit(unit)?)),
+            Before::Unit(_) => match touched.first() {
+                Some(Touched::Unit { unit, .. }) => After::Unit(UnitImage::new(&host.unit(unit)?)),
                 _ => After::Nothing,
             },
         })

@@ -10,11 +10,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::image::{After, Before, Keeper, Was, names};
+use super::image::{After, Before, Keeper, PathImage, Was};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
 use super::{HostKey, Journal, Pending, Pruned, hex, log};
-use crate::effect::Effect;
+use crate::effect::{Effect, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
 use crate::host::{HostView, PackageStatus};
@@ -240,14 +240,21 @@ impl Ledger {
     }
 }
 
-/// What an effect changes that may be in the ledger. A home directory is not among it: what users put there is theirs.
-fn changed_by(effect: &Effect) -> Vec<Made> {
-    if let Some(path) = effect.path() {
-        return Some(path).filter(|path| !is_home(path)).cloned().map(Made::Path).into_iter().collect();
+/// What of a thing may be in the ledger. A home directory is not among it: what users put there is theirs.
+fn entered(thing: &Touched<'_>) -> Option<Made> {
+    match thing {
+        Touched::Path { path, .. } => Some(*path).filter(|path| !is_home(path)).cloned().map(Made::Path),
+        Touched::User(name) => Some(Made::User((*name).to_owned())),
+        Touched::Group(name) => Some(Made::Group((*name).to_owned())),
+        Touched::UsersOf(_)
+        | Touched::Home { .. }
+        | Touched::Packages(_)
+        | Touched::PackageDatabase
+        | Touched::PackageLists
+        | Touched::Unit { .. }
+        | Touched::ServiceManager
+        | Touched::Anything(_) => None,
     }
-    let (users, groups) = names(effect).unwrap_or_default();
-    let users = users.into_iter().map(|name| Made::User(name.to_owned()));
-    users.chain(groups.into_iter().map(|name| Made::Group(name.to_owned()))).collect()
 }
 
 /// Whether it is looked at, and goes, with all that lies in it.
@@ -255,11 +262,27 @@ pub(super) fn is_home(path: &HostPath) -> bool {
     path.parent().is_some_and(|parent| parent.as_str() == "/home")
 }
 
-/// What an effect has made, and for whom.
+/// What an effect has made, and for whom; nothing at all for a reaction, which makes nothing.
 fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r ResourceId, Vec<Made>)> {
     let ids = &record.intent.ids;
-    let made = match (&record.intent.effect, &record.intent.before) {
-        (Effect::Packages(_), _) => {
+    let effect = &record.intent.effect;
+    // What is put back was there before.
+    let is_restored = matches!(effect, Effect::Restore(_) | Effect::RestoreAccounts { .. });
+    let absent = |paths: &[PathImage]| -> Vec<Made> {
+        let absent = paths.iter().filter(|path| path.was == Was::Absent && !is_restored);
+        absent.map(|path| Made::Path(path.path.clone())).collect()
+    };
+    let touched = effect.touches();
+    let made = match (touched.first(), &record.intent.before) {
+        (Some(Touched::Path { .. }), Before::Paths { paths }) => absent(paths),
+        (
+            Some(subject @ (Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. })),
+            Before::Accounts(image),
+        ) => {
+            let subject = entered(subject).filter(|_| image.is_new && !is_restored);
+            absent(&image.paths).into_iter().chain(subject).collect()
+        }
+        (Some(Touched::Packages(_)), _) => {
             let Some(After::Packages(changes)) = after else { return Vec::new() };
             let new = |name: &str| {
                 let installed = |status| status == PackageStatus::Installed;
@@ -271,22 +294,29 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
                 .map(|id| (id, new(id.name()).then(|| Made::Package(id.name().to_owned())).into_iter().collect()))
                 .collect();
         }
-        (Effect::CreateUser(user), Before::Accounts(image)) => {
-            let homes =
-                image.paths.iter().filter(|home| home.was == Was::Absent).map(|home| Made::Path(home.path.clone()));
-            homes.chain([Made::User(user.name.clone())]).collect()
-        }
-        (Effect::CreateGroup { name, .. }, _) => vec![Made::Group(name.clone())],
-        // What is put back was there before.
-        (Effect::Restore(_), _) => Vec::new(),
-        (effect, Before::Paths { paths }) if effect.path().is_some() => {
-            paths.iter().filter(|path| path.was == Was::Absent).map(|path| Made::Path(path.path.clone())).collect()
-        }
-        // A reaction makes nothing, and a resource that only reacts is nothing to remember.
-        (Effect::Unit { .. } | Effect::ReloadUnits | Effect::Run(_) | Effect::RefreshPackageLists, _) => {
-            return Vec::new();
-        }
-        _ => Vec::new(),
+        // A resource that only reacts is nothing to remember.
+        (
+            Some(
+                Touched::Unit { .. }
+                | Touched::ServiceManager
+                | Touched::PackageDatabase
+                | Touched::PackageLists
+                | Touched::Anything(_),
+            )
+            | None,
+            _,
+        ) => return Vec::new(),
+        // Of what was before is nothing known.
+        (
+            Some(
+                Touched::Path { .. }
+                | Touched::User(_)
+                | Touched::Group(_)
+                | Touched::UsersOf(_)
+                | Touched::Home { .. },
+            ),
+            _,
+        ) => Vec::new(),
     };
     ids.iter().map(|id| (id, made.clone())).collect()
 }
@@ -365,7 +395,10 @@ impl Journal {
         let key = self.make_key()?;
         let keeper = Keeper { key: &key, store: &self.store };
         let touched: BTreeSet<ResourceId> = effects.iter().flat_map(|effect| effect.intent.ids.clone()).collect();
-        let changed = effects.iter().flat_map(|record| changed_by(&record.intent.effect)).collect();
+        let changed = effects
+            .iter()
+            .flat_map(|record| record.intent.effect.touches().iter().filter_map(entered).collect::<Vec<_>>())
+            .collect();
         ledger.look(&touched, &changed, &keeper, host)?;
         // What it was declared for and that is gone is not worth a line.
         let emptied = |id: &ResourceId| before.entries.get(id).is_some_and(|entry| !entry.made.is_empty());

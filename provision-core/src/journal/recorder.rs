@@ -205,7 +205,7 @@ impl Recorder {
     fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<After> {
         let keeper = Keeper { key: self.key()?, store: &self.journal.store };
         let before = self.state().effects.get(entry.number - 1).map(|effect| effect.intent.before.clone());
-        keeper.after(effect, &before.unwrap_or_default(), host)
+        keeper.after(effect, &before.unwrap_or_default(), effect.content(), host)
     }
 
     /// Notes that a resource has reacted, or need not.

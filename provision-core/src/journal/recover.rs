@@ -9,7 +9,7 @@ use super::image::{After, Before, Keeper};
 use super::record::{Did, EffectRecord, Ended, Ending, Owed, Record, RunId, RunRecord};
 use super::recorder::{done_name, open_name};
 use super::{HostKey, Journal, debts, log};
-use crate::effect::{Effect, Removal};
+use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{FileKind, Host, HostView};
 use crate::path::HostPath;
@@ -111,11 +111,12 @@ impl Journal {
         let key = HostKey::read_or_make(&*self.store)?;
         let keeper = Keeper { key: &key, store: &self.store };
         let error = keeper.roll_forward(effect, &record.intent.before, host).err();
-        let after = keeper.look(effect, &record.intent.before, host)?;
+        // What it wrote was not written down, so it is read.
+        let after = keeper.after(effect, &record.intent.before, None, host)?;
         let state = match &record.intent.before {
             Before::Nothing => SettledState::Unknown,
             before if keeper.is_unchanged(before, &after, host)? => SettledState::Old,
-            _ => SettledState::New,
+            Before::Paths { .. } | Before::Packages(_) | Before::Accounts(_) | Before::Unit(_) => SettledState::New,
         };
         let did = Did {
             number: record.intent.number,
@@ -132,23 +133,35 @@ impl Journal {
 impl Keeper<'_> {
     /// Finishes what can be finished without knowing contents; what is atomic needs no more than its leftovers removed.
     fn roll_forward(&self, effect: &Effect, before: &Before, host: &dyn Host) -> Result<()> {
-        if let Some(path) = effect.path() {
-            remove_staged(path, host)?;
-        }
-        match effect {
-            Effect::Remove { path, .. } => match self.stranger(before, host)? {
-                None => host.perform(effect).map(drop),
-                Some(stranger) => Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!("{stranger} is not what was there before, so it was left, and {path} is not removed"),
-                )),
-            },
-            Effect::CreateDirectory { .. } | Effect::SetMetadata { .. } => host.perform(effect).map(drop),
-            Effect::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
-                host.perform(&Effect::RepairPackages).map(drop)
+        for thing in effect.touches() {
+            match thing {
+                Touched::Path { path, change } => {
+                    remove_staged(path, host)?;
+                    match change {
+                        PathChange::Metadata => drop(host.perform(effect)?),
+                        PathChange::Removed | PathChange::TreeRemoved => match self.stranger(before, host)? {
+                            None => drop(host.perform(effect)?),
+                            Some(stranger) => return Err(not_ours(&stranger, path)),
+                        },
+                        PathChange::Replaced => {}
+                    }
+                }
+                Touched::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
+                    host.perform(&Effect::RepairPackages)?;
+                }
+                Touched::Packages(_)
+                | Touched::User(_)
+                | Touched::Group(_)
+                | Touched::UsersOf(_)
+                | Touched::Home { .. }
+                | Touched::PackageDatabase
+                | Touched::PackageLists
+                | Touched::Unit { .. }
+                | Touched::ServiceManager
+                | Touched::Anything(_) => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Something in the places of before-images that has come since.
@@ -172,16 +185,6 @@ impl Keeper<'_> {
         Ok(None)
     }
 
-    /// Notes how things are now, whatever an effect has left.
-    fn look(&self, effect: &Effect, before: &Before, host: &dyn HostView) -> Result<After> {
-        let effect = match effect {
-            // Its content was not written down, so it is read.
-            Effect::WriteFile(file) => Effect::CopyFile { from: file.path.clone(), to: file.path.clone() },
-            other => other.clone(),
-        };
-        self.after(&effect, before, host)
-    }
-
     fn is_unchanged(&self, before: &Before, after: &After, host: &dyn HostView) -> Result<bool> {
         Ok(match (before, after) {
             (Before::Paths { paths }, _) => self.are_as_before(paths, host)?,
@@ -190,6 +193,13 @@ impl Keeper<'_> {
             _ => false,
         })
     }
+}
+
+fn not_ours(stranger: &HostPath, path: &HostPath) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("{stranger} is not what was there before, so it was left, and {path} is not removed"),
+    )
 }
 
 /// Removes files that were written beside a path and never got its name.

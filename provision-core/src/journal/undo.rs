@@ -4,7 +4,7 @@ use super::image::{After, Before, Keeper, PackageChanges, PathImage, UnitImage, 
 use super::record::EffectRecord;
 use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, ImageContent, PackageEntry};
+use crate::host::{FileKind, HostView, PackageEntry};
 use crate::path::HostPath;
 
 /// What takes an effect back.
@@ -34,14 +34,7 @@ impl Keeper<'_> {
                     Some(After::Paths { paths }) => paths.as_slice(),
                     _ => &[],
                 };
-                let made = match effect {
-                    Effect::CreateDirectory { .. } => Removal::EmptyDirectory,
-                    Effect::Restore(image) if matches!(image.content, ImageContent::Directory) => {
-                        Removal::EmptyDirectory
-                    }
-                    _ => Removal::File,
-                };
-                self.undo_paths(paths, after, made, host)
+                self.undo_paths(paths, after, Removal::EmptyDirectory, host)
             }
             Before::Packages(_) => match after {
                 Some(After::Packages(changes)) => self.undo_packages(changes, host),
@@ -57,7 +50,9 @@ impl Keeper<'_> {
                     Some(After::Accounts { digest, paths }) => (Some(digest), paths.as_slice()),
                     _ => (None, &[][..]),
                 };
-                if digest.is_some_and(|digest| self.accounts_digest(effect, host).ok().as_ref() != Some(digest)) {
+                if digest
+                    .is_some_and(|digest| self.accounts_digest(&effect.touches(), host).ok().as_ref() != Some(digest))
+                {
                     let mut names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
                     names.dedup();
                     return Ok(Undo::Changed(format!("the account {}", names.first().copied().unwrap_or_default())));
@@ -74,7 +69,7 @@ impl Keeper<'_> {
                 let homes = match homes {
                     Undo::Effects(homes) => homes,
                     Undo::Nothing => Vec::new(),
-                    other => return Ok(other),
+                    other @ (Undo::Changed(_) | Undo::Impossible(_)) => return Ok(other),
                 };
                 let lines = Effect::RestoreAccounts { lines };
                 // What is put back belongs to a user that must be there, and what goes belongs to nobody else.

@@ -130,10 +130,7 @@ pub(super) fn act(system: &LocalSystem, unit: &str, action: UnitAction) -> Resul
         return Err(Error::new(ErrorKind::Unsupported, "no units run here")
             .with_hint("in a root directory units can be enabled, disabled and masked"));
     }
-    let verb = match action {
-        UnitAction::Reload => "reload-or-restart",
-        other => other.verb(),
-    };
+    let verb = if action == UnitAction::Reload { "reload-or-restart" } else { action.verb() };
     let output = system.run(&Command::new(["systemctl", "--no-pager", verb, "--", unit]))?;
     let starts = matches!(action, UnitAction::Start | UnitAction::Restart | UnitAction::Reload);
     if output.success() {

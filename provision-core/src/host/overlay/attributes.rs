@@ -95,7 +95,9 @@ impl<H: HostView> Overlay<H> {
             let (what, name, known) = match subject {
                 AclSubject::User(name) => ("user", name, self.user(name)?.map(|user| user.uid)),
                 AclSubject::Group(name) => ("group", name, self.group(name)?.map(|group| group.gid)),
-                _ => return Ok(u32::MAX),
+                AclSubject::Owner | AclSubject::OwningGroup | AclSubject::Mask | AclSubject::Other => {
+                    return Ok(u32::MAX);
+                }
             };
             let known = known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() });
             known.ok_or_else(|| missing_account(what, name))

@@ -162,11 +162,10 @@ impl<H: HostView> Overlay<H> {
         self.act_on_units(package.remove.units.iter().filter(|(verb, _)| verb == "stop"))?;
         let mut directories = Vec::new();
         for (path, kind) in package.paths.iter() {
-            match kind {
-                PathKind::Directory(_) => directories.push(path),
-                _ if package.conffiles.contains(path) => {}
-                _ if self.metadata(path)?.is_some() => self.take_away(path)?,
-                _ => {}
+            if matches!(kind, PathKind::Directory(_)) {
+                directories.push(path);
+            } else if !package.conffiles.contains(path) && self.metadata(path)?.is_some() {
+                self.take_away(path)?;
             }
         }
         self.remove_empty(catalogue, name, directories)?;

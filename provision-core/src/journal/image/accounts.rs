@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::files::PathImage;
 use super::{Keeper, Kept};
 use crate::canonical;
-use crate::effect::{Effect, Sensitive};
+use crate::effect::{Sensitive, Touched};
 use crate::error::Result;
 use crate::host::{AccountDatabase, AccountLine, Group, HostView, User};
 use crate::path::HostPath;
@@ -15,6 +15,9 @@ use crate::path::HostPath;
 pub struct AccountsImage {
     /// Their lines, as JSON: password hashes are among them.
     pub lines: Kept,
+    /// Whether the effect's own subject, a user or a group, was not there before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
     /// The number of the user before, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
@@ -50,56 +53,35 @@ struct KnownGroup<'a> {
     group: Option<Group>,
 }
 
-/// The users and groups that an effect is about; `None` for an effect that is about none.
-pub(in crate::journal) fn names(effect: &Effect) -> Option<(Vec<&str>, Vec<&str>)> {
-    Some(match effect {
-        Effect::CreateUser(user) => {
-            let attributes = &user.attributes;
-            let mut groups = vec![user.name.as_str()];
-            groups.extend(attributes.groups.iter().flatten().map(String::as_str));
-            (vec![user.name.as_str()], groups)
+/// The users and groups among the things that an effect touches, in that order.
+fn touched_names(touched: &[Touched<'_>], host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for thing in touched {
+        match thing {
+            Touched::User(name) => users.push((*name).to_owned()),
+            Touched::Group(name) => groups.push((*name).to_owned()),
+            Touched::UsersOf(name) => {
+                let Some(group) = host.group(name)? else { continue };
+                let accounts = host.accounts()?;
+                let all = accounts.users.values().filter(|user| user.gid == group.gid);
+                users.extend(all.map(|user| user.name.clone()));
+            }
+            Touched::Home { .. }
+            | Touched::Path { .. }
+            | Touched::Packages(_)
+            | Touched::PackageDatabase
+            | Touched::PackageLists
+            | Touched::Unit { .. }
+            | Touched::ServiceManager
+            | Touched::Anything(_) => {}
         }
-        Effect::ChangeUser { name, changes } => {
-            let mut groups = vec![name.as_str()];
-            groups.extend(changes.groups.iter().flatten().map(String::as_str));
-            (vec![name], groups)
-        }
-        Effect::RemoveUser { name, .. } => (vec![name], vec![name]),
-        Effect::CreateGroup { name, .. } | Effect::ChangeGroup { name, .. } | Effect::RemoveGroup { name } => {
-            (Vec::new(), vec![name])
-        }
-        Effect::SetMembers { group, .. } => (Vec::new(), vec![group]),
-        Effect::RestoreAccounts { lines } => {
-            let about = |groups: bool| {
-                let lines = lines.iter().filter(move |line| line.database.is_about_groups() == groups);
-                let mut names: Vec<&str> = lines.map(|line| line.name.as_str()).collect();
-                names.sort_unstable();
-                names.dedup();
-                names
-            };
-            (about(false), about(true))
-        }
-        _ => return None,
-    })
-}
-
-/// The users and groups that an effect changes: the number of a group is that of its users as well, see `groupmod(8)`.
-fn changed_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
-    let (users, groups) = names(effect).unwrap_or_default();
-    let mut users: Vec<String> = users.into_iter().map(str::to_owned).collect();
-    if let Effect::ChangeGroup { name, .. } = effect
-        && let Some(group) = host.group(name)?
-    {
-        let accounts = host.accounts()?;
-        let all = accounts.users.values().filter(|user| user.gid == group.gid);
-        users.extend(all.map(|user| user.name.clone()));
     }
-    Ok((users, groups.into_iter().map(str::to_owned).collect()))
+    Ok((users, groups))
 }
 
 /// The same with all groups that these users are in.
-fn all_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
-    let (users, mut groups) = changed_names(effect, host)?;
+fn all_names(touched: &[Touched<'_>], host: &dyn HostView) -> Result<(Vec<String>, Vec<String>)> {
+    let (users, mut groups) = touched_names(touched, host)?;
     let accounts = host.accounts()?;
     for user in &users {
         groups.extend(accounts.groups_of(user));
@@ -112,8 +94,13 @@ fn all_names(effect: &Effect, host: &dyn HostView) -> Result<(Vec<String>, Vec<S
 }
 
 impl Keeper<'_> {
-    pub(super) fn accounts_before(&self, effect: &Effect, host: &dyn HostView) -> Result<AccountsImage> {
-        let (users, groups) = all_names(effect, host)?;
+    pub(super) fn accounts_before(&self, touched: &[Touched<'_>], host: &dyn HostView) -> Result<AccountsImage> {
+        let is_new = match touched.first() {
+            Some(Touched::User(name)) => host.user(name)?.is_none(),
+            Some(Touched::Group(name)) => host.group(name)?.is_none(),
+            _ => false,
+        };
+        let (users, groups) = all_names(touched, host)?;
         let users: Vec<&str> = users.iter().map(String::as_str).collect();
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         let lines: Vec<OpenLine> = host
@@ -126,10 +113,14 @@ impl Keeper<'_> {
             .collect();
         let uid = users.first().map(|name| host.user(name)).transpose()?.flatten().map(|user| user.uid);
         let mut paths = Vec::new();
-        for path in homes(effect, host)? {
-            self.tree(&path, host, &mut paths)?;
+        for thing in touched {
+            if let Touched::Home { user, home } = thing {
+                for path in homes(user, *home, host)? {
+                    self.tree(&path, host, &mut paths)?;
+                }
+            }
         }
-        Ok(AccountsImage { lines: self.keep_json(&lines)?, uid, paths })
+        Ok(AccountsImage { lines: self.keep_json(&lines)?, is_new, uid, paths })
     }
 
     /// The lines that were kept.
@@ -158,9 +149,9 @@ impl Keeper<'_> {
         Ok(kept.iter().all(|kept| found.iter().any(|found| same(kept, found))))
     }
 
-    /// Digest of all that is known of the users and groups of an effect.
-    pub(in crate::journal) fn accounts_digest(&self, effect: &Effect, host: &dyn HostView) -> Result<String> {
-        let (users, groups) = changed_names(effect, host)?;
+    /// Digest of all that is known of the users and groups among the things that an effect touches.
+    pub(in crate::journal) fn accounts_digest(&self, touched: &[Touched<'_>], host: &dyn HostView) -> Result<String> {
+        let (users, groups) = touched_names(touched, host)?;
         self.digest_of_accounts(&users, &groups, host)
     }
 
@@ -194,21 +185,12 @@ impl Keeper<'_> {
     }
 }
 
-/// Home directories and mail spools that an effect makes or takes away; see `useradd(8)` and `userdel(8)`.
-fn homes(effect: &Effect, host: &dyn HostView) -> Result<Vec<HostPath>> {
-    match effect {
-        Effect::CreateUser(user) if user.create_home => {
-            let home = user.attributes.home.clone();
-            let home = home.map_or_else(|| HostPath::new(&format!("/home/{}", user.name)), Ok)?;
-            Ok(vec![home, HostPath::new(&format!("/var/mail/{}", user.name))?])
-        }
-        Effect::RemoveUser { name, remove_home: true } => {
-            let mut paths = vec![HostPath::new(&format!("/var/mail/{name}"))?];
-            if let Some(user) = host.user(name)? {
-                paths.push(HostPath::new(&user.home)?);
-            }
-            Ok(paths)
-        }
-        _ => Ok(Vec::new()),
-    }
+/// The home directory and the mail spool of a user; see `useradd(8)` and `userdel(8)`. `named` is the one of a user to come.
+fn homes(user: &str, named: Option<&HostPath>, host: &dyn HostView) -> Result<Vec<HostPath>> {
+    let home = match (named, host.user(user)?) {
+        (Some(named), _) => named.clone(),
+        (None, Some(known)) => HostPath::new(&known.home)?,
+        (None, None) => HostPath::new(&format!("/home/{user}"))?,
+    };
+    Ok(vec![home, HostPath::new(&format!("/var/mail/{user}"))?])
 }

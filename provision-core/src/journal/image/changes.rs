@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use crate::effect::{Access, Acl, Capabilities, Content, Effect, Removal, Sensitive, UnitAction, permissions_text};
-use crate::host::{AccountDatabase, AccountLine, FileAttributes, FileImage, HostView, ImageContent};
+use crate::effect::{
+    Access, Acl, Capabilities, Content, Effect, PathChange, Sensitive, Touched, UnitAction, permissions_text,
+};
+use crate::host::{AccountDatabase, AccountLine, FileAttributes, FileImage, FileKind, HostView, ImageContent};
 use crate::path::HostPath;
 use crate::plan::Change;
 
@@ -12,11 +14,13 @@ const MOST: usize = 64 << 10;
 
 /// What differs afterwards; nothing for an effect that speaks for itself.
 pub(in crate::journal) fn changes(effect: &Effect, host: &dyn HostView) -> Vec<Change> {
-    match effect {
-        Effect::Restore(image) => of_image(image, host),
-        Effect::RestoreAccounts { lines } => of_accounts(lines, host),
-        other => single(other, host).into_iter().collect(),
+    if let Effect::Restore(image) = effect {
+        return of_image(image, host);
     }
+    if let Effect::RestoreAccounts { lines } = effect {
+        return of_accounts(lines, host);
+    }
+    effect.touches().iter().filter_map(|thing| of_thing(thing, host)).collect()
 }
 
 fn change(attribute: &str, from: Value, to: Value) -> Option<Change> {
@@ -80,7 +84,7 @@ fn list(of: &FileAttributes, name: &str) -> String {
 fn bytes_of(image: &FileImage) -> Option<&Content> {
     match &image.content {
         ImageContent::File(content) => Some(content),
-        _ => None,
+        ImageContent::Stored(_) | ImageContent::Symlink(_) | ImageContent::Directory | ImageContent::Same => None,
     }
 }
 
@@ -92,7 +96,9 @@ fn of_accounts(lines: &[AccountLine], host: &dyn HostView) -> Vec<Change> {
         let (kind, there) = match line.database {
             AccountDatabase::Passwd => ("user", host.user(&line.name).ok().flatten().is_some()),
             AccountDatabase::Group => ("group", host.group(&line.name).ok().flatten().is_some()),
-            _ => continue,
+            AccountDatabase::Shadow | AccountDatabase::Gshadow | AccountDatabase::Subuid | AccountDatabase::Subgid => {
+                continue;
+            }
         };
         let attribute = format!("{kind} {}", line.name);
         all.extend(match there == line.line.is_some() {
@@ -103,20 +109,36 @@ fn of_accounts(lines: &[AccountLine], host: &dyn HostView) -> Vec<Change> {
     all
 }
 
-fn single(effect: &Effect, host: &dyn HostView) -> Option<Change> {
-    match effect {
-        Effect::Remove { path, what: Removal::File } => change("content", text_now(path, host), Value::Null),
-        Effect::Remove { path, .. } => change("", path.as_str().into(), Value::Null),
-        Effect::Unit { action, .. } => match action {
+fn of_thing(thing: &Touched<'_>, host: &dyn HostView) -> Option<Change> {
+    match thing {
+        Touched::Path { path, change: PathChange::Removed } => {
+            let is_directory =
+                host.metadata(path).ok().flatten().is_some_and(|found| found.kind == FileKind::Directory);
+            match is_directory {
+                true => change("", path.as_str().into(), Value::Null),
+                false => change("content", text_now(path, host), Value::Null),
+            }
+        }
+        Touched::Path { path, change: PathChange::TreeRemoved } => change("", path.as_str().into(), Value::Null),
+        Touched::Unit { action, .. } => match action {
             UnitAction::Start => change("running", false.into(), true.into()),
             UnitAction::Stop => change("running", true.into(), false.into()),
             UnitAction::Enable => change("enabled", false.into(), true.into()),
             UnitAction::Disable => change("enabled", true.into(), false.into()),
             UnitAction::Mask => change("masked", false.into(), true.into()),
             UnitAction::Unmask => change("masked", true.into(), false.into()),
-            _ => None,
+            UnitAction::Restart | UnitAction::Reload | UnitAction::ResetFailed => None,
         },
-        _ => None,
+        Touched::Path { change: PathChange::Metadata | PathChange::Replaced, .. }
+        | Touched::User(_)
+        | Touched::Group(_)
+        | Touched::UsersOf(_)
+        | Touched::Home { .. }
+        | Touched::Packages(_)
+        | Touched::PackageDatabase
+        | Touched::PackageLists
+        | Touched::ServiceManager
+        | Touched::Anything(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BLOBS, INLINE, Keeper, Kept};
 use crate::canonical;
-use crate::effect::{Access, Content, Effect, FileFlags, Removal};
+use crate::effect::{Access, Content, Effect, FileFlags, PathChange};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, ImageContent};
 use crate::journal::key::{Digester, HostKey, Sealer};
@@ -21,6 +21,22 @@ pub struct PathImage {
     pub path: HostPath,
     /// What was there.
     pub was: Was,
+}
+
+/// How much of something at a path is read to know it again.
+#[derive(Clone, Copy)]
+pub(super) struct Extent<'a> {
+    /// Whether the bytes of a file count.
+    pub(super) reads: bool,
+    /// Whether all that lies in a directory counts.
+    pub(super) deep: bool,
+    /// The bytes of a file, where they are known without reading it.
+    pub(super) written: Option<&'a Content>,
+}
+
+impl Extent<'_> {
+    const ITSELF: Extent<'static> = Extent { reads: true, deep: false, written: None };
+    pub(super) const TREE: Extent<'static> = Extent { reads: true, deep: true, written: None };
 }
 
 /// What was at a path.
@@ -73,19 +89,23 @@ impl PathImage {
     pub(in crate::journal) fn content(&self) -> Option<&Kept> {
         match &self.was {
             Was::There(there) => there.content.as_ref(),
-            _ => None,
+            Was::Absent | Was::Special => None,
         }
     }
 }
 
 impl Keeper<'_> {
-    pub(super) fn paths_before(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<PathImage>> {
-        let Some(path) = effect.path() else { return Ok(Vec::new()) };
+    pub(super) fn paths_before(
+        &self,
+        path: &HostPath,
+        change: PathChange,
+        host: &dyn HostView,
+    ) -> Result<Vec<PathImage>> {
         let mut images = Vec::new();
-        match effect {
-            Effect::Remove { what: Removal::Tree, .. } => self.tree(path, host, &mut images)?,
-            Effect::SetMetadata { .. } => images.push(self.image(path, false, host)?),
-            _ => images.push(self.image(path, true, host)?),
+        match change {
+            PathChange::TreeRemoved => self.tree(path, host, &mut images)?,
+            PathChange::Metadata => images.push(self.image(path, false, host)?),
+            PathChange::Replaced | PathChange::Removed => images.push(self.image(path, true, host)?),
         }
         Ok(images)
     }
@@ -115,7 +135,7 @@ impl Keeper<'_> {
             FileKind::Other => return image(Was::Special),
             FileKind::File if with_content => Some(self.keep_file(path, found.size, host)?),
             FileKind::Symlink => Some(self.keep(host.read_link(path)?.unwrap_or_default().as_bytes())?),
-            _ => None,
+            FileKind::File | FileKind::Directory => None,
         };
         let attributes = host.attributes(path)?.unwrap_or_default();
         image(Was::There(Box::new(There { kind: found.kind, access: found.access, attributes, content })))
@@ -176,38 +196,29 @@ impl Keeper<'_> {
         Ok(bytes)
     }
 
-    /// Notes how paths are now. What an effect has just written need not be read again.
+    /// Notes how paths are now.
     pub(super) fn fingerprints(
         &self,
         paths: &[PathImage],
-        effect: Option<&Effect>,
+        extent: Extent<'_>,
         host: &dyn HostView,
     ) -> Result<Vec<Fingerprint>> {
-        let written = match effect {
-            Some(Effect::WriteFile(file)) => Some(&file.content),
-            _ => None,
-        };
-        let reads = !matches!(effect, Some(Effect::SetMetadata { .. } | Effect::CreateDirectory { .. }));
-        paths.iter().map(|image| self.fingerprint(&image.path, reads, effect.is_none(), written, host)).collect()
+        paths.iter().map(|image| self.fingerprint(&image.path, extent, host)).collect()
     }
 
-    fn fingerprint(
-        &self,
-        path: &HostPath,
-        reads: bool,
-        deep: bool,
-        written: Option<&Content>,
-        host: &dyn HostView,
-    ) -> Result<Fingerprint> {
+    fn fingerprint(&self, path: &HostPath, extent: Extent<'_>, host: &dyn HostView) -> Result<Fingerprint> {
         let Some(found) = host.metadata(path)? else {
             return Ok(Fingerprint { path: path.clone(), kind: None, access: None, content: None, attributes: None });
         };
-        let content = match (found.kind, written) {
-            (FileKind::File, Some(written)) => Some(self.key.digest(written.bytes())),
-            (FileKind::File, None) if reads => Some(self.digest_of_file(path, host)?),
-            (FileKind::Symlink, _) => host.read_link(path)?.map(|target| self.key.digest(target.as_bytes())),
-            (FileKind::Directory, _) if deep => Some(self.digest_of_tree(path, host)?),
-            _ => None,
+        let content = match found.kind {
+            FileKind::File => match extent.written {
+                Some(written) => Some(self.key.digest(written.bytes())),
+                None if extent.reads => Some(self.digest_of_file(path, host)?),
+                None => None,
+            },
+            FileKind::Symlink => host.read_link(path)?.map(|target| self.key.digest(target.as_bytes())),
+            FileKind::Directory if extent.deep => Some(self.digest_of_tree(path, host)?),
+            FileKind::Directory | FileKind::Other => None,
         };
         let attributes = match host.attributes(path)? {
             Some(attributes) => self.digest_of_attributes(&attributes)?,
@@ -223,7 +234,7 @@ impl Keeper<'_> {
         deep: bool,
         host: &dyn HostView,
     ) -> Result<Fingerprint> {
-        self.fingerprint(path, true, deep, None, host)
+        self.fingerprint(path, Extent { deep, ..Extent::ITSELF }, host)
     }
 
     /// A digest of extended attributes and flags, which says nothing of times.
@@ -252,7 +263,7 @@ impl Keeper<'_> {
     fn digest_of_tree(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
         let mut digester = self.key.digester();
         for name in host.list(path)?.unwrap_or_default() {
-            let inside = self.fingerprint(&path.join(&name)?, true, true, None, host)?;
+            let inside = self.fingerprint(&path.join(&name)?, Extent::TREE, host)?;
             digester.update(&canonical::encode("path/1", &inside)?);
             digester.update(b"\n");
         }
@@ -261,7 +272,8 @@ impl Keeper<'_> {
 
     /// Whether something is as it was noted.
     pub(in crate::journal) fn matches(&self, noted: &Fingerprint, deep: bool, host: &dyn HostView) -> Result<bool> {
-        let now = self.fingerprint(&noted.path, noted.content.is_some(), deep, None, host)?;
+        let now =
+            self.fingerprint(&noted.path, Extent { reads: noted.content.is_some(), deep, written: None }, host)?;
         let content = noted.content.is_none() || noted.content == now.content;
         let others = (noted.kind, &noted.access, &noted.attributes) == (now.kind, &now.access, &now.attributes);
         Ok(others && content)
@@ -291,7 +303,7 @@ impl Keeper<'_> {
         if (found.kind, &found.access) != (there.kind, &there.access) {
             return Ok(false);
         }
-        let now = self.fingerprint(&image.path, there.content.is_some(), false, None, host)?;
+        let now = self.fingerprint(&image.path, Extent { reads: there.content.is_some(), ..Extent::ITSELF }, host)?;
         let content = there.content.as_ref().is_none_or(|kept| now.content.as_deref() == Some(kept.digest()));
         Ok(content && now.attributes == self.digest_of_attributes(&there.attributes)?)
     }

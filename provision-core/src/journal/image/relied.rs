@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Keeper, packages};
-use crate::effect::{Effect, Removal};
+use crate::effect::{PathChange, Touched};
 use crate::error::Result;
 use crate::host::HostView;
 use crate::journal::{HostKey, MemoryStore, StateStore};
@@ -18,37 +18,50 @@ pub(crate) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Resu
     let mut found = BTreeMap::new();
     let reactions = plan.steps.iter().flat_map(|step| &step.reaction).flat_map(|reaction| &reaction.effects);
     for effect in plan.steps.iter().flat_map(|step| &step.effects).chain(reactions) {
-        for (what, digest) in keeper.touched(effect, host)? {
-            found.insert(what, digest);
+        for thing in effect.touches() {
+            keeper.relied(&thing, host, &mut found)?;
         }
     }
     Ok(found.into_iter().map(|(what, digest)| ReliedOn { what, digest }).collect())
 }
 
 impl Keeper<'_> {
-    fn touched(&self, effect: &Effect, host: &dyn HostView) -> Result<Vec<(String, String)>> {
-        if let Some(path) = effect.path() {
-            let deep = matches!(effect, Effect::Remove { what: Removal::Tree, .. });
-            let now = self.fingerprint_of(path, deep, host)?;
-            return Ok(vec![(format!("path {path}"), self.digest_of_path(&now)?)]);
-        }
-        Ok(match effect {
-            Effect::Packages(transaction) => {
+    /// Enters how a thing is now, by its name.
+    fn relied(&self, thing: &Touched<'_>, host: &dyn HostView, found: &mut BTreeMap<String, String>) -> Result<()> {
+        let none: &[&str] = &[];
+        match thing {
+            Touched::Path { path, change } => {
+                let now = self.fingerprint_of(path, *change == PathChange::TreeRemoved, host)?;
+                found.insert(format!("path {path}"), self.digest_of_path(&now)?);
+            }
+            Touched::User(name) => {
+                found.insert(format!("user {name}"), self.digest_of_accounts(&[name], none, host)?);
+            }
+            Touched::Group(name) => {
+                found.insert(format!("group {name}"), self.digest_of_accounts(none, &[name], host)?);
+            }
+            Touched::UsersOf(group) => {
+                found.insert(format!("users of group {group}"), self.accounts_digest(&[*thing], host)?);
+            }
+            Touched::Packages(transaction) => {
                 let table = host.packages()?;
-                let digest = |name| self.key.digest_of("package/1", &packages::entry(&table, name));
-                let names = transaction.names().map(|name| Ok((format!("package {name}"), digest(name)?)));
-                names.collect::<Result<_>>()?
+                for name in transaction.names() {
+                    let digest = self.key.digest_of("package/1", &packages::entry(&table, name))?;
+                    found.insert(format!("package {name}"), digest);
+                }
             }
             // What a unit does changes by itself; what the plan made of it is compared with the plan.
-            Effect::Unit { unit, .. } => {
+            Touched::Unit { unit, .. } => {
                 let known = json!({ "file_state": host.unit(unit).map(|unit| unit.file_state).ok() });
-                vec![(format!("unit {unit}"), self.key.digest_of("unit/1", &known)?)]
+                found.insert(format!("unit {unit}"), self.key.digest_of("unit/1", &known)?);
             }
-            effect if super::accounts::names(effect).is_some() => {
-                let what = effect.to_string();
-                vec![(format!("what it takes to {what}"), self.accounts_digest(effect, host)?)]
-            }
-            _ => Vec::new(),
-        })
+            // The user stands for the home directory, which changes while it is in use.
+            Touched::Home { .. }
+            | Touched::PackageDatabase
+            | Touched::PackageLists
+            | Touched::ServiceManager
+            | Touched::Anything(_) => {}
+        }
+        Ok(())
     }
 }

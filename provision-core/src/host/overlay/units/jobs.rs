@@ -215,9 +215,9 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn play(&self, name: &str, action: UnitAction) -> Result<()> {
         let script = self.model().unit_scripts.get(name).cloned();
         match script {
-            Some(script) => script(self, action).map_err(|error| match error.kind() {
-                ErrorKind::CommandFailed => error,
-                _ => does_not_run(name, &error.to_string()),
+            Some(script) => script(self, action).map_err(|error| match error.kind() == ErrorKind::CommandFailed {
+                true => error,
+                false => does_not_run(name, &error.to_string()),
             }),
             None => Ok(()),
         }
