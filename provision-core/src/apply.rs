@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
         let ((before, want), effects) = decide_now(node, self.host)?;
-        let changes = changes_between(node, &before, &want);
+        let changes = changes_between(node, &before, &want, &[self.host]);
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 
@@ -352,7 +352,7 @@ impl<'a> Run<'a> {
         if found == *want {
             return Ok(());
         }
-        let left = changes_between(node, &found, want);
+        let left = changes_between(node, &found, want, &[self.host]);
         let left: Vec<String> = left
             .iter()
             .map(|change| format!("{} is {}, not {}", change.label(), shown(&change.from), shown(&change.to)))

@@ -10,6 +10,7 @@ mod attributes;
 mod capabilities;
 mod command;
 mod content;
+mod hiding;
 mod packages;
 mod touches;
 mod undoing;
@@ -32,8 +33,11 @@ pub use touches::{Lock, PathChange, Touched};
 pub use undoing::Reversal;
 
 /// One thing that is done to a host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+///
+/// `Debug`, and every form that people can read such as JSON, hide content that not every user of the host may read: see
+/// [`Effect::is_sensitive`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effect {
     /// Puts a whole file in place: the name holds the old file or the new one, at every instant.

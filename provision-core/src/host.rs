@@ -9,6 +9,7 @@ mod lines;
 mod local;
 mod overlay;
 mod packages;
+mod public;
 mod record;
 mod sim;
 pub(crate) mod units;
@@ -259,6 +260,17 @@ pub trait HostViewExt: HostView {
             Some(text) => Ok(Some(text.to_owned())),
             None => Err(Error::new(ErrorKind::Invalid, "it is not UTF-8 text").while_doing(format!("reading {path}"))),
         }
+    }
+
+    /// Whether every user of the host may read a file: its mode and the directories above it let them, links followed. A file
+    /// that cannot be inspected counts as one that they may not read.
+    fn is_readable_by_all(&self, path: &HostPath) -> bool {
+        public::is_readable(self, path).unwrap_or(false)
+    }
+
+    /// Whether every user of the host may search the directories above a path, links followed.
+    fn is_reachable_by_all(&self, path: &HostPath) -> bool {
+        public::is_reachable(self, path).unwrap_or(false)
     }
 }
 

@@ -343,7 +343,8 @@ impl Planner<'_> {
                     if !decision.effects.is_empty() || decision.states.0 != decision.states.1 {
                         step.verdict = Verdict::Change;
                     }
-                    step.changes = change::between(node, &decision.states.0, &decision.states.1);
+                    step.changes =
+                        change::between(node, &decision.states.0, &decision.states.1, &[self.base, &self.overlay]);
                     step.effects = decision.effects;
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);

@@ -76,9 +76,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
-    /// The attributes of a state that are not to be shown where it was found, such as the content of a file that not
-    /// everyone may read.
-    fn hidden(&self, _now: &Self::State) -> &'static [&'static str] {
+    /// The attributes of a state that are not to be shown where it was found on a host, such as the content of a file that
+    /// not every user may read (see [`HostViewExt::is_readable_by_all`](crate::host::HostViewExt::is_readable_by_all)).
+    fn hidden(&self, id: &ResourceId, now: &Self::State, host: &dyn HostView) -> &'static [&'static str] {
+        let _ = (id, now, host);
         &[]
     }
 
@@ -396,7 +397,7 @@ pub(crate) trait DynResource: Send + Sync {
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
-    fn hidden(&self, now: &DynState) -> &'static [&'static str];
+    fn hidden(&self, id: &ResourceId, now: &DynState, host: &dyn HostView) -> &'static [&'static str];
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState>;
     fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
     fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
@@ -426,8 +427,8 @@ impl<R: Resource> DynResource for R {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Resource::secrets(self)
     }
-    fn hidden(&self, now: &DynState) -> &'static [&'static str] {
-        Resource::hidden(self, now.get())
+    fn hidden(&self, id: &ResourceId, now: &DynState, host: &dyn HostView) -> &'static [&'static str] {
+        Resource::hidden(self, id, now.get(), host)
     }
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState> {
         Resource::check(self, id, host).map(DynState::new)

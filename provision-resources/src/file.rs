@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use provision_core::effect::{Access, Command, Content, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, Host, HostView};
+use provision_core::host::{FileKind, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Source, Surroundings, Target};
 use provision_core::secret::Text;
@@ -339,11 +339,14 @@ impl Resource for File {
         self.content.iter_mut().map(|text| ("content", text)).collect()
     }
 
-    fn hidden(&self, now: &FileState) -> &'static [&'static str] {
+    fn hidden(&self, id: &ResourceId, now: &FileState, host: &dyn HostView) -> &'static [&'static str] {
+        let is_open = || self.links.place(id, host).is_ok_and(|path| host.is_readable_by_all(&path));
         match now {
             // A digest says nothing.
             FileState::Present { content: Some(Held::Hidden(_)), .. } => &[],
-            FileState::Present { access, .. } if access.mode.bits() & 0o004 == 0 => &["content"],
+            FileState::Present { content: Some(_), access, .. } if access.mode.bits() & 0o004 == 0 || !is_open() => {
+                &["content"]
+            }
             _ => &[],
         }
     }

@@ -165,6 +165,60 @@ fn a_canary_is_heard_nowhere_even_if_the_run_fails_half_way() {
     assert_eq!(found, ["app.conf"], "only the file that was declared has it");
 }
 
+const OLD: &str = "canary-of-a-closed-file-4Jw1";
+const BELOW: &str = "canary-below-a-closed-directory-8Kp3";
+
+/// Everything that the verbs print in each of their formats, on a host with files that not every user may read.
+#[test]
+fn no_verb_shows_in_any_format_what_not_everyone_may_read() {
+    let site = |after: &str| {
+        format!(
+            r#"{{ resources = {{
+              file."/etc/old.conf" = {{ content = "new\n", mode = "0600" }},
+              file."/etc/closed/a.conf".content = "new\n",
+              file."/etc/app.conf" = {{ content = {{ secret = "db/password" }}, mode = "0600" }},
+              file."/etc/gone.conf".ensure = 'absent,
+              {after}
+            }}, on_failure = 'rollback }}"#
+        )
+    };
+    let fails = r#"file."/etc/z" = {
+        content = "z",
+        validate = "sh -c 'exit 1' %",
+        after = ["file:/etc/old.conf", "file:/etc/closed/a.conf", "file:/etc/app.conf", "file:/etc/gone.conf"],
+    },"#;
+    let Some(place) = with_secrets(&site(""), &[("db/password", CANARY)]) else { return };
+    let place = place.file("root/etc/old.conf", OLD).file("root/etc/gone.conf", OLD);
+    let place = place.file("root/etc/closed/a.conf", BELOW).file("fails.ncl", &site(fails));
+    let place = place.file("without.ncl", r#"{ resources.file."/etc/app.conf".ensure = 'absent }"#);
+    for (path, mode) in [("root/etc/old.conf", 0o600), ("root/etc/gone.conf", 0o640), ("root/etc/closed", 0o700)] {
+        fs::set_permissions(place.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    copy_programs(&place, &["sh"]);
+    let place = place.file("root/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+    let mut said = String::new();
+    let mut once = |arguments: &str| said += &format!("$ {arguments}\n{}", run(&place, arguments).seen());
+    const FORMATS: [&str; 4] = ["--format text", "-vv --format text", "--format json", "--format markdown"];
+    let looks =
+        ["show --root root", "history --root root", "rollback --root root --plan", "plan --root root without.ncl"];
+    let begins = ["validate site.ncl", "graph site.ncl", "plan --root root fails.ncl", "record host --root root"];
+    for format in FORMATS {
+        begins.iter().for_each(|verb| once(&format!("{format} {verb}")));
+        once(&format!("{format} apply --root root fails.ncl"));
+        once(&format!("{format} apply --root root site.ncl"));
+        looks.iter().for_each(|verb| once(&format!("{format} {verb}")));
+        once(&format!("{format} apply --root root without.ncl"));
+        looks.iter().for_each(|verb| once(&format!("{format} {verb}")));
+        once(&format!("{format} rollback --root root"));
+        once(&format!("{format} rollback --root root"));
+    }
+    assert!(said.contains("\"rollback_started\"") && said.contains("provision/rollback/1"), "{said}");
+    for canary in [CANARY, OLD, BELOW] {
+        let at = said.find(canary).map(|at| said[..at].rfind("$ ").unwrap_or_default());
+        assert!(at.is_none(), "{canary} is in {}", &said[at.unwrap_or_default()..]);
+    }
+}
+
 #[test]
 fn a_secret_that_goes_is_sealed_in_the_journal_and_comes_back() {
     let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };

@@ -37,6 +37,11 @@ impl Content {
         Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: true }))
     }
 
+    /// Stands for content that must not be shown, where only its place is needed.
+    pub(crate) fn hidden() -> Content {
+        Content::sensitive(Sensitive::HIDDEN)
+    }
+
     /// Bytes that nobody else needs.
     pub(crate) fn owned(bytes: Box<[u8]>) -> Content {
         Content(Arc::new(Bytes { bytes, sensitive: false }))
@@ -130,7 +135,7 @@ impl<'de> Deserialize<'de> for Content {
                 f.write_str("a string, or a record with the field `base64`")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(text.into())
+                Ok(if text == Sensitive::HIDDEN { Content::hidden() } else { text.into() })
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
                 let encoded = Encoded::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;

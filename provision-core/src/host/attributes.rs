@@ -49,6 +49,18 @@ pub struct FileImage {
     pub attributes: FileAttributes,
 }
 
+impl FileImage {
+    /// Whether what it holds must not be shown: it is sensitive, or its mode keeps some users out.
+    pub fn is_sensitive(&self) -> bool {
+        let is_closed = self.access.mode.bits() & 0o004 == 0;
+        match &self.content {
+            ImageContent::File(content) => is_closed || content.is_sensitive(),
+            ImageContent::Stored(_) | ImageContent::Same => is_closed,
+            ImageContent::Directory | ImageContent::Symlink(_) => false,
+        }
+    }
+}
+
 /// What something at a path holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -135,7 +135,7 @@ impl HostRecord {
         }
         let root = HostPath::root();
         let Some(found) = host.metadata(&root)? else { return Ok(record) };
-        record.add(host, scope, &root, found, None)?;
+        record.add(host, scope, &root, found, None, true)?;
         if scope.facts {
             record.add_facts(host)?;
         }
@@ -150,6 +150,7 @@ impl HostRecord {
         path: &HostPath,
         found: FileMetadata,
         above: Option<u64>,
+        is_reachable: bool,
     ) -> Result<()> {
         let access = PathAccess::from(&found.access);
         let kind = match found.kind {
@@ -169,18 +170,19 @@ impl HostRecord {
                 if found.links > 1 {
                     self.hard_links.insert(path.clone(), found.links);
                 }
-                self.add_content(host, scope, path, &found)?;
+                self.add_content(host, scope, path, &found, is_reachable)?;
             }
             FileKind::Directory => {
                 if above.is_some_and(|device| device != found.device) {
                     self.mounts.push(path.clone());
                 }
                 if scope.enters(path) {
+                    let is_reachable = is_reachable && found.access.mode.bits() & 0o001 != 0;
                     for name in host.list(path)?.unwrap_or_default() {
                         let inner = path.join(&name)?;
                         // Between the listing and now it may have gone.
                         if let Some(next) = host.metadata(&inner)?.filter(|next| scope.holds(&inner, next.kind)) {
-                            self.add(host, scope, &inner, next, Some(found.device))?;
+                            self.add(host, scope, &inner, next, Some(found.device), is_reachable)?;
                         }
                     }
                 }
@@ -190,8 +192,16 @@ impl HostRecord {
         Ok(())
     }
 
-    fn add_content(&mut self, host: &dyn HostView, scope: &Scope, path: &HostPath, found: &FileMetadata) -> Result<()> {
-        if !(scope.reads(path, found) || scope.digests) {
+    fn add_content(
+        &mut self,
+        host: &dyn HostView,
+        scope: &Scope,
+        path: &HostPath,
+        found: &FileMetadata,
+        is_reachable: bool,
+    ) -> Result<()> {
+        let is_text = scope.reads(path, found, is_reachable);
+        if !(is_text || scope.digests) {
             return Ok(());
         }
         let content = match host.read(path) {
@@ -201,7 +211,7 @@ impl HostRecord {
             Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
             Err(error) => return Err(error).while_doing(|| format!("reading {path}")),
         };
-        match content.text().filter(|_| scope.reads(path, found)) {
+        match content.text().filter(|_| is_text) {
             Some(text) => drop(self.texts.insert(path.clone(), text.to_owned())),
             None if scope.digests => {
                 let digest = Digest::of(content.bytes()).sha256;

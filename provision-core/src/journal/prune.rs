@@ -146,7 +146,7 @@ impl DynResource for Pruned {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
-    fn hidden(&self, _: &DynState) -> &'static [&'static str] {
+    fn hidden(&self, _: &ResourceId, _: &DynState, _: &dyn HostView) -> &'static [&'static str] {
         &[]
     }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {

@@ -149,7 +149,7 @@ impl Keeper<'_> {
                 Was::Special => {
                     return Ok(Undo::Impossible(format!("{} was a special file, which cannot be kept", image.path)));
                 }
-                Was::There(there) => effects.push(self.restore(&image.path, there)?),
+                Was::There(there) => effects.push(self.restore(&image.path, there, host)?),
             }
         }
         Ok(if effects.is_empty() { Undo::Nothing } else { Undo::Effects(effects) })

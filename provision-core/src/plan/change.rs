@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::effect::Sensitive;
 use crate::graph::Node;
+use crate::host::HostView;
 use crate::resource::DynState;
 
 /// An attribute that differs.
@@ -25,15 +26,15 @@ impl Change {
     }
 }
 
-/// What differs between two states. A sensitive resource tells the attributes and not the values, and of what was found
-/// some may be nobody's business.
-pub(crate) fn between(node: &Node, now: &DynState, want: &DynState) -> Vec<Change> {
+/// What differs between two states. A sensitive resource tells the attributes and not the values. An attribute that was found
+/// is hidden if the resource hides it on one of the hosts: how the host is, and how it will be.
+pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dyn HostView]) -> Vec<Change> {
     if now == want {
         return Vec::new();
     }
     let mut changes = Vec::new();
     compare("", &now.to_json(), &want.to_json(), &mut changes);
-    let hidden = node.resource.hidden(now);
+    let hidden: Vec<&str> = hosts.iter().flat_map(|host| node.resource.hidden(&node.id, now, *host)).copied().collect();
     let hide = |value: &mut Value| *value = Value::String(Sensitive::HIDDEN.into());
     for change in &mut changes {
         if node.common.sensitive {

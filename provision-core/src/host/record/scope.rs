@@ -117,8 +117,9 @@ impl Scope {
         kind != FileKind::Other && !self.hidden.contains(path) && !path.as_str().ends_with(".pyc")
     }
 
-    pub(super) fn reads(&self, path: &HostPath, found: &FileMetadata) -> bool {
-        let open = self.secrets || found.access.mode.bits() & 0o004 != 0;
+    /// Whether the text of a file is recorded; `is_reachable` if every user may search the directories above it.
+    pub(super) fn reads(&self, path: &HostPath, found: &FileMetadata, is_reachable: bool) -> bool {
+        let open = self.secrets || (is_reachable && found.access.mode.bits() & 0o004 != 0);
         open && found.size <= LONGEST && self.texts.iter().any(|directory| path.is_within(directory))
     }
 }

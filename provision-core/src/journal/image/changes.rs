@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::effect::{
     Access, Acl, Capabilities, Content, Effect, PathChange, Sensitive, Touched, UnitAction, permissions_text,
 };
-use crate::host::{AccountDatabase, AccountLine, FileAttributes, FileImage, FileKind, HostView, ImageContent};
+use crate::host::{
+    AccountDatabase, AccountLine, FileAttributes, FileImage, FileKind, HostView, HostViewExt, ImageContent,
+};
 use crate::path::HostPath;
 use crate::plan::Change;
 
@@ -142,10 +144,14 @@ fn of_thing(thing: &Touched<'_>, host: &dyn HostView) -> Option<Change> {
     }
 }
 
-/// The text of a file that all may read; what is hidden from others is hidden here.
+/// The text of a file that all may read; content that is hidden from some users is hidden here.
 fn text_now(path: &HostPath, host: &dyn HostView) -> Value {
     let Ok(Some(found)) = host.metadata(path) else { return Value::Null };
-    if found.access.mode.bits() & 0o004 == 0 {
+    let is_open = match found.kind {
+        FileKind::Symlink => host.is_reachable_by_all(path),
+        _ => host.is_readable_by_all(path),
+    };
+    if !is_open {
         return Sensitive::HIDDEN.into();
     }
     let content = match host.read_link(path) {
@@ -157,9 +163,8 @@ fn text_now(path: &HostPath, host: &dyn HostView) -> Value {
 }
 
 fn text_of(image: &FileImage) -> Option<Value> {
-    let open = image.access.mode.bits() & 0o004 != 0;
     match &image.content {
-        ImageContent::File(_) | ImageContent::Stored(_) if !open => Some(Sensitive::HIDDEN.into()),
+        ImageContent::File(_) | ImageContent::Stored(_) if image.is_sensitive() => Some(Sensitive::HIDDEN.into()),
         ImageContent::File(content) => match content.text() {
             Some(text) => Some(text.into()),
             None => Some(format!("<{} bytes>", content.bytes().len()).into()),

@@ -10,7 +10,7 @@ use super::{BLOBS, INLINE, Keeper, Kept};
 use crate::canonical;
 use crate::effect::{Access, Content, Effect, FileFlags, PathChange};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, ImageContent};
+use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, HostViewExt, ImageContent};
 use crate::journal::key::{Digester, HostKey, Sealer};
 use crate::path::HostPath;
 
@@ -167,8 +167,9 @@ impl Keeper<'_> {
         kept.ok_or_else(|| Error::new(ErrorKind::Io, "nothing was kept"))
     }
 
-    /// The effect that puts something back.
-    pub(in crate::journal) fn restore(&self, path: &HostPath, there: &There) -> Result<Effect> {
+    /// The effect that puts something back. Content that not every user of the host could read is sensitive.
+    pub(in crate::journal) fn restore(&self, path: &HostPath, there: &There, host: &dyn HostView) -> Result<Effect> {
+        let is_open = there.access.mode.bits() & 0o004 != 0 && host.is_reachable_by_all(path);
         let content = match (&there.content, there.kind) {
             (_, FileKind::Directory) => ImageContent::Directory,
             (None, _) => ImageContent::Same,
@@ -184,7 +185,11 @@ impl Keeper<'_> {
                     digest: digest.clone(),
                 })),
             }),
-            (Some(kept), _) => ImageContent::File(self.bytes(kept)?.into()),
+            (Some(kept), _) if is_open => ImageContent::File(self.bytes(kept)?.into()),
+            (Some(kept), _) => {
+                let bytes = zeroize::Zeroizing::new(self.bytes(kept)?);
+                ImageContent::File(Content::sensitive(&*bytes))
+            }
         };
         let (access, attributes) = (there.access.clone(), there.attributes.clone());
         Ok(Effect::Restore(Box::new(FileImage { path: path.clone(), content, access, attributes })))

@@ -1,6 +1,6 @@
 //! The law of secrets: what a declaration names, nobody is told.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::effect::Effect;
 use crate::error::ErrorKind;
 use crate::graph::Graph;
 use crate::host::{Fault, Faulty};
-use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::journal::{Journal, MemoryStore, Purpose, Recorder, RollbackOptions, RunInfo};
 use crate::observe::Event;
 use crate::plan::PlanOptions;
 use crate::testing::{Failure, Tried};
@@ -48,6 +48,9 @@ pub(super) fn stay_in(case: &ErasedCase, points: usize, ground: &dyn Ground) -> 
             let mut heard = Vec::new();
             ground.try_on(&secret.host, &mut |host| {
                 heard = heard_of(&secret, &graph, at, host)?;
+                if at == effects {
+                    heard.extend(heard_of_undo(case, host)?);
+                }
                 Ok(())
             })?;
             if let Some((place, _)) = heard.iter().find(|(_, text)| text.contains(CANARY)) {
@@ -57,6 +60,42 @@ pub(super) fn stay_in(case: &ErasedCase, points: usize, ground: &dyn Ground) -> 
         }
     }
     Ok(trials)
+}
+
+/// Everything that is told of a run that takes the secret away again, and of the undo of that run: the secret is in what the
+/// journal keeps, and in the effects that put it back.
+fn heard_of_undo(case: &ErasedCase, host: &dyn Tried) -> Result<Heard, Failure> {
+    let journal = Journal::new(MemoryStore::new());
+    let graph = case.graph()?;
+    let planned = graph.plan(&host, &PlanOptions::default())?;
+    let plan = planned.plan().clone();
+    let heard = Mutex::new(String::new());
+    let told = |event: &Event<'_>| note(&heard, event);
+    let report = planned.apply(&host, &ApplyOptions { recorder: begin(&journal)?, ..ApplyOptions::default() }, &told);
+    let mut undone = Vec::new();
+    if let Some(run) = report.run {
+        let rollback = journal.rollback(run, &host, RollbackOptions { keep_changed: true })?;
+        undone.push(format!("{} {rollback:?} {}", rollback.plan, serde_json::to_string(&rollback).unwrap_or_default()));
+        let options = ApplyOptions { recorder: begin(&journal)?, ..ApplyOptions::default() };
+        let report = rollback.apply(&host, &options, &told);
+        undone.push(format!("{report:?} {}", serde_json::to_string(&report).unwrap_or_default()));
+    }
+    Ok(vec![
+        ("the plan to take it away", format!("{plan} {plan:?} {}", serde_json::to_string(&plan).unwrap_or_default())),
+        ("the report of taking it away", format!("{report:?} {}", serde_json::to_string(&report).unwrap_or_default())),
+        ("the undo", undone.join("\n")),
+        ("an event of the undo", heard.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    ])
+}
+
+fn begin(journal: &Journal) -> Result<Option<Arc<Recorder>>, Failure> {
+    let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
+    Ok(Some(journal.begin(info)?))
+}
+
+fn note(heard: &Mutex<String>, event: &Event<'_>) {
+    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    heard.push_str(&format!("{event:?} {}\n", serde_json::to_string(event).unwrap_or_default()));
 }
 
 /// What is told somewhere.
@@ -70,12 +109,8 @@ fn heard_of(case: &ErasedCase, graph: &Graph, at: usize, host: &dyn Tried) -> Re
     let faulty = Faulty::new(&host, at, Fault::Fails(ErrorKind::CommandFailed));
     let planned = graph.plan(&faulty, &PlanOptions::default())?;
     let events = Mutex::new(String::new());
-    let told = |event: &Event<'_>| {
-        let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push_str(&format!("{event:?} {}\n", serde_json::to_string(event).unwrap_or_default()));
-    };
-    let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
-    let recorder = Some(journal.begin(info)?);
+    let told = |event: &Event<'_>| note(&events, event);
+    let recorder = begin(&journal)?;
     let report = planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &told);
     let plan = planned.plan();
     let arguments = host
