@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use provision_core::host::SimHost;
+use provision_core::host::{Catalogue, SimHost};
 use provision_core::testing::Site;
 use provision_resources::registry;
 
@@ -14,9 +14,7 @@ fn read(file: &str) -> String {
 
 /// The names of the recorded packages of a release.
 fn recorded(release: u32) -> BTreeSet<String> {
-    let text = read(&format!("provision-core/data/debian-{release}.packages"));
-    let name = |line: &str| line.split('"').nth(3).map(str::to_owned);
-    text.lines().skip(1).filter_map(name).collect()
+    Catalogue::debian(&release.to_string()).unwrap().names().map(str::to_owned).collect()
 }
 
 /// Tries them all, and tells every one that fails.

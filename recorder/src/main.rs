@@ -1,6 +1,6 @@
 //! Records packages of Debian for the simulated host: what they ship, and what their scripts really do.
 //!
-//! `cargo run -p provision-recorder -- --release bookworm --output provision-core/data/debian-12.packages`, as root, with
+//! `cargo run -p provision-recorder -- --release bookworm --output provision-core/data/debian-12.packages.zst`, as root, with
 //! `mmdebstrap`. Packages are installed one by one in root directories, which are compared before and after.
 #![allow(
     clippy::disallowed_methods,
@@ -55,7 +55,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
             "--list" => parsed.list = Some(value()?.into()),
             "--mirror" => parsed.mirror = Some(value()?),
             "--work" => parsed.work = Some(value()?.into()),
-            _ => return Err(format!("what does {argument:?} mean?\n{USAGE}")),
+            _ => return Err(format!("unknown option {argument}\n{USAGE}")),
         }
     }
     if parsed.release.is_empty() || parsed.output.as_os_str().is_empty() {

@@ -3,6 +3,7 @@
 mod base;
 mod beginning;
 mod catalogue;
+mod data;
 mod looks;
 mod package;
 pub(in crate::host) mod pins;

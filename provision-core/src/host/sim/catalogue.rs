@@ -1,10 +1,11 @@
 //! The packages that a simulated host can install: recorded from Debian, read one by one as they are asked for.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use foldhash::HashMap;
 
+use super::data;
 use super::package::{CatalogueHeader, RecordedPackage};
 use super::relations::{self, Relation};
 use crate::effect::Content;
@@ -82,15 +83,14 @@ impl Catalogue {
     /// # Errors
     /// It is none of those that were recorded.
     pub fn debian(release: &str) -> Result<Arc<Catalogue>> {
-        static BUILT_IN: LazyLock<[Arc<Catalogue>; 2]> = LazyLock::new(|| {
-            [include_str!("../../../data/debian-12.packages"), include_str!("../../../data/debian-13.packages")]
-                .map(|text| Arc::new(Catalogue::read(text).expect("the built-in catalogue is well-formed")))
-        });
-        let found = BUILT_IN.iter().find(|catalogue| catalogue.header.release == release);
-        found.cloned().ok_or_else(|| {
+        static BUILT_IN: Mutex<BTreeMap<String, Arc<Catalogue>>> = Mutex::new(BTreeMap::new());
+        let text = data::packages(release).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, format!("no packages of Debian {release} were recorded"))
                 .with_hint("simulated hosts are Debian 12 and 13")
-        })
+        })?;
+        let mut known = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || Arc::new(Catalogue::read(text).expect("the built-in catalogue is well-formed"));
+        Ok(Arc::clone(known.entry(release.to_owned()).or_insert_with(read)))
     }
 
     /// Reads a file of recorded packages.

@@ -1,8 +1,9 @@
 //! What a simulated host begins with: the words in which a test says so.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Beginning, SimHost};
+use super::{Beginning, SimHost, data};
 use crate::effect::{
     Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, Removal, UnitAction,
     UserChanges,
@@ -14,20 +15,14 @@ use crate::path::{HostPath, Mode};
 
 /// The minimal installation of a release.
 pub(super) fn base(release: &str) -> Result<RecordedHost> {
-    static BUILT_IN: [LazyLock<RecordedHost>; 2] = [
-        LazyLock::new(|| recorded(include_str!("../../../data/debian-12.host"))),
-        LazyLock::new(|| recorded(include_str!("../../../data/debian-13.host"))),
-    ];
-    match release {
-        "12" => Ok(BUILT_IN[0].clone()),
-        "13" => Ok(BUILT_IN[1].clone()),
-        _ => Err(Error::new(ErrorKind::Unsupported, format!("no host of Debian {release} was recorded"))
-            .with_hint("simulated hosts are Debian 12 and 13")),
-    }
-}
-
-fn recorded(text: &str) -> RecordedHost {
-    RecordedHost::new(HostRecord::from_json(text).expect("the built-in record is well-formed"))
+    static BUILT_IN: Mutex<BTreeMap<String, RecordedHost>> = Mutex::new(BTreeMap::new());
+    let text = data::host(release).ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("no host of Debian {release} was recorded"))
+            .with_hint("simulated hosts are Debian 12 and 13")
+    })?;
+    let mut known = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
+    let recorded = || RecordedHost::new(HostRecord::from_json(text).expect("the built-in record is well-formed"));
+    Ok(known.entry(release.to_owned()).or_insert_with(recorded).clone())
 }
 
 #[track_caller]
