@@ -149,7 +149,7 @@ fn text_now(path: &HostPath, host: &dyn HostView) -> Value {
     let Ok(Some(found)) = host.metadata(path) else { return Value::Null };
     let is_open = match found.kind {
         FileKind::Symlink => host.is_reachable_by_all(path),
-        _ => host.is_readable_by_all(path),
+        FileKind::File | FileKind::Directory | FileKind::Other => host.is_readable_by_all(path),
     };
     if !is_open {
         return Sensitive::HIDDEN.into();
