@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
 
     /// Programs repeat what they are given, so an error may hold a secret.
     fn perform_redacted(&self, effect: &Effect) -> Result<()> {
-        self.host.perform(effect).map(drop).map_err(|error| self.planned.graph.redacted(error))
+        self.host.perform(effect).map_err(|error| self.planned.graph.redacted(error))
     }
 
     fn hold(&self, lock: Lock) -> MutexGuard<'_, ()> {

@@ -230,11 +230,12 @@ pub trait HostView: Send + Sync {
 
 /// A host that can be changed, by nothing but effects.
 pub trait Host: HostView {
-    /// Carries out an effect.
+    /// Carries out an effect. It gives no answer: on a model nothing runs, and what an effect has brought about is found by
+    /// looking.
     ///
     /// # Errors
     /// Whatever keeps it from being done; a file is then as it was.
-    fn perform(&self, effect: &Effect) -> Result<Output>;
+    fn perform(&self, effect: &Effect) -> Result<()>;
 
     /// Waits until no program is at work any more on what an effect is about, and looks at all of that anew: a run may have
     /// died, and the program that it had started lives on.
@@ -288,11 +289,12 @@ pub trait HostExt: Host {
         Ok(())
     }
 
-    /// Runs a command, and fails if it does.
+    /// Runs a command, and fails if it does. Its output is nothing to plan with: while planning no command runs. Ask with
+    /// [`HostView::query`] for what a program says.
     ///
     /// # Errors
     /// It cannot be started, takes too long, or ends with an error.
-    fn run(&self, command: Command) -> Result<Output> {
+    fn run(&self, command: Command) -> Result<()> {
         self.perform(&Effect::Run(command))
     }
 }
@@ -326,7 +328,7 @@ pub trait Platform: Send + Sync {
     /// See [`HostView::shadow`].
     fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>>;
     /// Carries out an effect on packages, accounts or units.
-    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output>;
+    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()>;
     /// See [`Host::come_to_rest`].
     fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
         let _ = (system, effect);
@@ -459,7 +461,7 @@ impl<H: HostView + ?Sized> HostView for Box<H> {
 }
 
 impl<H: Host + ?Sized> Host for &H {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         (**self).perform(effect)
     }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
@@ -468,7 +470,7 @@ impl<H: Host + ?Sized> Host for &H {
 }
 
 impl<H: Host + ?Sized> Host for Box<H> {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         (**self).perform(effect)
     }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {

@@ -402,7 +402,7 @@ impl Planner<'_> {
             return None;
         }
         if certain {
-            effects.iter().try_for_each(|effect| self.overlay.perform(effect).map(drop)).ok()?;
+            effects.iter().try_for_each(|effect| self.overlay.perform(effect)).ok()?;
             self.overlay.take_recorded();
         }
         Some(Reaction { causes: causes.iter().map(|step| step.id.clone()).collect(), owed, effects, certain })

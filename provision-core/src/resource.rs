@@ -52,7 +52,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
     /// The wanted state cannot be reached from `now`.
     fn plan(&self, id: &ResourceId, now: &Self::State) -> Result<Self::State>;
 
-    /// Brings it from `now` to `want`. Called only if they differ.
+    /// Brings it from `now` to `want`. Called only if they differ, and more than once: a plan is made by running this on a
+    /// model of the host, where effects are recorded and no command runs. So it does nothing but perform effects and ask
+    /// `host`; whatever it did by itself would happen while planning.
     ///
     /// # Errors
     /// An effect failed.

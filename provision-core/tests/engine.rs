@@ -68,7 +68,7 @@ impl Resource for Daemon {
         Ok(true)
     }
     fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start }).map(drop)
+        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start })
     }
     fn react(&self, id: &ResourceId, before: &bool, host: &dyn Host) -> Result<()> {
         if *before {
@@ -96,7 +96,7 @@ impl Resource for Deb {
     fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
         let request = PackageRequest { name: id.name().into(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        host.perform(&Effect::Packages(transaction)).map(drop)
+        host.perform(&Effect::Packages(transaction))
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         vec![Claim::owns(Target::Package(id.name().into()))]

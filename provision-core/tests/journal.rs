@@ -452,7 +452,7 @@ impl HostView for Busy {
 }
 
 impl Host for Busy {
-    fn perform(&self, effect: &Effect) -> Result<provision_core::effect::Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         self.host.perform(effect)
     }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {

@@ -42,7 +42,7 @@ fn want(text: &Text) -> Result<Option<String>> {
 
 fn write(text: &Text, host: &dyn Host) -> Result<()> {
     let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
-    host.perform(&Effect::WriteFile(WriteFile::new(path(MOTD), text.content()?, access))).map(drop)
+    host.perform(&Effect::WriteFile(WriteFile::new(path(MOTD), text.content()?, access)))
 }
 
 /// A type that writes `/etc/motd`, but for what it does otherwise.
@@ -204,6 +204,22 @@ fn a_promise_that_is_not_kept_is_caught() {
 }
 
 /// Law 4: there is always something to do.
+/// A plan held a file that a command's output was missing from, and a type that did its work by itself did it while planning.
+#[test]
+fn work_that_is_not_an_effect_is_caught() {
+    static OUTSIDE: AtomicU32 = AtomicU32::new(0);
+    motd!(DoesItItself {
+        check look,
+        plan |text, _| want(text),
+        apply |_, _, _| {
+            OUTSIDE.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    });
+    assert!(broken(|text| DoesItItself { text }).contains(&Law::ThePlanIsWhatHappens));
+    assert!(OUTSIDE.load(Ordering::Relaxed) > 0);
+}
+
 #[test]
 fn a_type_that_is_never_quiet_is_caught() {
     motd!(Noisy {

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Command, Effect, Output};
+use provision_core::effect::{Command, Effect};
 use provision_core::error::{ErrorKind, Result};
 use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
@@ -72,7 +72,7 @@ impl HostView for Slow {
 }
 
 impl Host for Slow {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         std::thread::yield_now();
         let output = self.0.perform(effect);
         std::thread::yield_now();

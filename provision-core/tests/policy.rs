@@ -156,7 +156,7 @@ struct FailingRestart<'a> {
 }
 
 impl Host for FailingRestart<'_> {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         let mut failed = self.failed.lock().unwrap();
         if matches!(effect, Effect::Unit { action: UnitAction::Restart, .. }) && !*failed {
             *failed = true;

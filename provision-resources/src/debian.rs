@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use provision_core::effect::{Effect, Output, PackageTransaction, Touched};
+use provision_core::effect::{Effect, PackageTransaction, Touched};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
@@ -184,7 +184,7 @@ impl Platform for Debian {
         locks::wait(system, locks::of(effect), self.lock_patience)
     }
 
-    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<Output> {
+    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
         self.come_to_rest(system, effect)?;
         match effect {
             Effect::Packages(transaction) => apt::transact(system, transaction)?,
@@ -213,7 +213,7 @@ impl Platform for Debian {
             | Effect::Run(_) => return Err(not_ours()),
             _ => return Err(not_ours()),
         }
-        Ok(Output::default())
+        Ok(())
     }
 
     fn forget(&self, effect: &Effect) {

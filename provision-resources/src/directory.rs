@@ -294,7 +294,7 @@ impl Resource for Directory {
                 _ if self.recurse => Removal::Tree,
                 _ => Removal::EmptyDirectory,
             };
-            return host.perform(&Effect::Remove { path, what }).map(drop);
+            return host.perform(&Effect::Remove { path, what });
         };
         let DirectoryState::Present { access: found, attributes: had, differing, unwanted } = now else {
             match now {
@@ -304,7 +304,7 @@ impl Resource for Directory {
                 _ => access::make_parents(host, &path, self.parents)?,
             }
             let attributes = declared.changes(None, (attributes, access.mode))?;
-            return host.perform(&Effect::CreateDirectory { path, access: access.clone(), attributes }).map(drop);
+            return host.perform(&Effect::CreateDirectory { path, access: access.clone(), attributes });
         };
         access::change(host, &path, (found, had), (access, attributes), declared)?;
         // From the last to the first: a directory comes after all that is in it. Each is named, and a directory goes only

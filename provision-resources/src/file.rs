@@ -407,7 +407,7 @@ impl Resource for File {
             if let FileState::Present { attributes: found, .. } = now {
                 self.declared().unlock(host, &path, found)?;
             }
-            return host.perform(&Effect::Remove { path, what: Removal::File }).map(drop);
+            return host.perform(&Effect::Remove { path, what: Removal::File });
         };
         match now {
             FileState::Present { content: before, access: found, attributes: had } if before == content => {
@@ -421,7 +421,7 @@ impl Resource for File {
         let attributes = self.declared().changes(None, (attributes, access.mode))?;
         let hard_links = self.hard_links;
         let file = WriteFile { path, content, access: access.clone(), validate, attributes, hard_links };
-        host.perform(&Effect::WriteFile(file)).map(drop)
+        host.perform(&Effect::WriteFile(file))
     }
 }
 

@@ -120,9 +120,9 @@ impl Resource for Group {
         }
         match want.gid {
             gid if !now.exists => {
-                drop(host.perform(&Effect::CreateGroup { name: name.clone(), gid, system: self.system })?)
+                host.perform(&Effect::CreateGroup { name: name.clone(), gid, system: self.system })?
             }
-            Some(gid) if now.gid != want.gid => drop(host.perform(&Effect::ChangeGroup { name: name.clone(), gid })?),
+            Some(gid) if now.gid != want.gid => host.perform(&Effect::ChangeGroup { name: name.clone(), gid })?,
             _ => {}
         }
         // A new group has no members yet.

@@ -141,7 +141,7 @@ impl Resource for Service {
 
     fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
         let name = full_name(id.name());
-        let act = |action| host.perform(&Effect::Unit { unit: name.clone(), action }).map(drop);
+        let act = |action| host.perform(&Effect::Unit { unit: name.clone(), action });
         if now.outdated {
             host.perform(&Effect::ReloadUnits)?;
         }

@@ -175,7 +175,7 @@ impl Resource for Symlink {
         let SymlinkState::Present { target, owner, group } = want else {
             return match now {
                 SymlinkState::EmptyDirectory => Ok(()),
-                _ => host.perform(&Effect::Remove { path, what: Removal::File }).map(drop),
+                _ => host.perform(&Effect::Remove { path, what: Removal::File }),
             };
         };
         match now {
@@ -193,7 +193,7 @@ impl Resource for Symlink {
             _ => {}
         }
         let (target, owner, group) = (target.clone(), owner.clone(), group.clone());
-        host.perform(&Effect::CreateSymlink { path, target, owner, group }).map(drop)
+        host.perform(&Effect::CreateSymlink { path, target, owner, group })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, Output, UserChanges};
+use provision_core::effect::{Effect, UserChanges};
 use provision_core::error::{ErrorKind, Result};
 use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
@@ -21,7 +21,7 @@ impl HostView for Slow {
 }
 
 impl Host for Slow {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         if matches!(effect, Effect::CreateDirectory { .. }) {
             std::thread::sleep(Duration::from_millis(100));
         }

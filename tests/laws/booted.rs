@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, Output};
+use provision_core::effect::Effect;
 use provision_core::host::{Beginning, Fault, Host, HostView, LocalHost, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Recorder, RollbackOptions, RunInfo};
 use provision_core::report::Counts;
@@ -198,7 +198,7 @@ impl Tried for WrittenDown<'_> {
 }
 
 impl Host for WrittenDown<'_> {
-    fn perform(&self, effect: &Effect) -> provision_core::error::Result<Output> {
+    fn perform(&self, effect: &Effect) -> provision_core::error::Result<()> {
         let id = ResourceId::new("trial", "it");
         self.known();
         // What was interrupted nobody interrupts again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Host, HostView};
-use crate::effect::{Effect, Output};
+use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// What happens at an effect.
@@ -66,7 +66,7 @@ impl<H: Host> Host for Faulty<H> {
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
         self.host.come_to_rest(effect)
     }
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         if self.dead.load(Ordering::Relaxed) {
             return Err(self.die());
         }

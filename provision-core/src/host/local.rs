@@ -377,7 +377,7 @@ impl Host for LocalHost {
         rested
     }
 
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         let outcome = self.carry_out(effect);
         self.platform.forget(effect);
         outcome.while_doing(|| effect.to_string())

@@ -366,11 +366,11 @@ impl<H: HostView> HostView for Overlay<H> {
 }
 
 impl<H: HostView> Host for Overlay<H> {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
-        let output = self.carry_out(effect).while_doing(|| effect.to_string())?;
+    fn perform(&self, effect: &Effect) -> Result<()> {
+        self.carry_out(effect).while_doing(|| effect.to_string())?;
         let mut model = self.model();
         model.changed = true;
         model.recorded.push(effect.clone());
-        Ok(output)
+        Ok(())
     }
 }

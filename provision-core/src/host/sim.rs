@@ -15,7 +15,7 @@ mod view;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::effect::{Effect, Output};
+use crate::effect::Effect;
 use crate::error::Result;
 use crate::host::record::RecordedHost;
 use crate::host::{Host, HostRecord, HostView, Overlay};
@@ -184,7 +184,7 @@ impl SimHost {
 }
 
 impl Host for SimHost {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
         let takes = if matches!(effect, Effect::Unit { .. }) { START } else { TICK };
         self.host.base().pass(takes);
         self.host.perform(effect)

@@ -138,9 +138,9 @@ impl Keeper<'_> {
                 Touched::Path { path, change } => {
                     remove_staged(path, host)?;
                     match change {
-                        PathChange::Metadata => drop(host.perform(effect)?),
+                        PathChange::Metadata => host.perform(effect)?,
                         PathChange::Removed | PathChange::TreeRemoved => match self.stranger(before, host)? {
-                            None => drop(host.perform(effect)?),
+                            None => host.perform(effect)?,
                             Some(stranger) => return Err(not_ours(&stranger, path)),
                         },
                         PathChange::Replaced => {}

@@ -381,7 +381,7 @@ impl Rollback {
         host: &dyn Host,
         recorder: Option<&Recorder>,
     ) -> Result<()> {
-        let Some(recorder) = recorder else { return host.perform(effect).map(drop) };
+        let Some(recorder) = recorder else { return host.perform(effect) };
         for step in self.plan.steps.iter().filter(|step| step.reaction.is_some()) {
             recorder.owe(&step.id, ids[0]);
         }

@@ -20,7 +20,9 @@ pub(crate) fn packages_alone<'e>(
     for effect in done {
         match effect {
             // What fails has failed in the run as well.
-            Some(effect @ (Effect::Packages(_) | Effect::RepairPackages)) => drop(host.perform(effect)),
+            Some(effect @ (Effect::Packages(_) | Effect::RepairPackages)) => {
+                let _ = host.perform(effect);
+            }
             Some(_) => {}
             None => host.lose_power(),
         }

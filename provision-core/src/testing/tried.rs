@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::effect::{Effect, Output};
+use crate::effect::Effect;
 use crate::error::Result;
 use crate::host::{FileKind, Host, HostRecord, HostView, PackageStatus, Scope, SimHost};
 use crate::path::HostPath;
@@ -112,10 +112,10 @@ impl<H: Host> Tried for Watched<H> {
 }
 
 impl<H: Host> Host for Watched<H> {
-    fn perform(&self, effect: &Effect) -> Result<Output> {
-        let output = self.host.perform(effect)?;
+    fn perform(&self, effect: &Effect) -> Result<()> {
+        self.host.perform(effect)?;
         self.effects.lock().unwrap_or_else(PoisonError::into_inner).push(effect.clone());
-        Ok(output)
+        Ok(())
     }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
         self.host.come_to_rest(effect)

@@ -49,9 +49,9 @@ impl Resource for Daemon {
         Ok(true)
     }
     fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start }).map(drop)
+        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start })
     }
     fn react(&self, id: &ResourceId, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart }).map(drop)
+        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart })
     }
 }

@@ -39,7 +39,7 @@ fn with_units(services: &[(&str, &str)], files: &[(&str, &str)]) -> SimHost {
 }
 
 fn try_to(host: &SimHost, unit: &str, action: UnitAction) -> Result<(), ErrorKind> {
-    host.perform(&Effect::Unit { unit: unit.into(), action }).map(drop).map_err(|error| error.kind())
+    host.perform(&Effect::Unit { unit: unit.into(), action }).map_err(|error| error.kind())
 }
 
 fn sub(host: &SimHost, unit: &str) -> String {

@@ -143,7 +143,7 @@ fn pins_choose_among_versions_and_speak_against_packages() {
         let request = PackageRequest { name: name.into(), version: None };
         let mut transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
         transaction.options.allow_downgrade = allow_downgrade;
-        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
     };
     let at = "/etc/apt/preferences.d/ours";
     let host = SimHost::debian(13).with_file(at, pin("hello", "release *", -1));
@@ -188,7 +188,7 @@ fn a_held_package_is_not_removed_unless_it_is_released() {
         let host = SimHost::debian(12).with_package("hello").with_held_package("hello");
         let unhold = unhold.iter().map(|name| (*name).to_owned()).collect();
         let transaction = PackageTransaction { remove: vec!["hello".into()], unhold, ..PackageTransaction::default() };
-        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
     };
     assert_eq!(remove(&[]), Err(ErrorKind::Refused));
     assert_eq!(remove(&["hello"]), Ok(()));
@@ -202,7 +202,7 @@ fn a_package_that_is_held_before_it_comes_does_not_come() {
         SimHost::debian(12).with_package_state("cron", state)
     };
     let perform = |host: &SimHost, transaction: PackageTransaction| {
-        host.perform(&Effect::Packages(transaction)).map(drop).map_err(|error| error.kind())
+        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
     };
     let install = |name: &str| {
         let request = PackageRequest { name: name.into(), version: None };

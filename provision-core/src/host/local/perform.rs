@@ -6,7 +6,7 @@ use std::io::Write;
 use super::change::Changes;
 use super::write::{Belongings, Others};
 use super::{LocalHost, last_words};
-use crate::effect::{AclSubject, Command, Effect, Output};
+use crate::effect::{AclSubject, Command, Effect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{HostView, missing_account};
 use crate::path::HostPath;
@@ -24,7 +24,7 @@ impl LocalHost {
     }
 
     /// Carries out an effect.
-    pub(super) fn carry_out(&self, effect: &Effect) -> Result<Output> {
+    pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
         let root = &self.system.root;
         let access = |owner: &str, group: &str| -> Result<(u32, u32)> {
             let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
@@ -63,7 +63,7 @@ impl LocalHost {
             }
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove(path, *what),
-            Effect::Run(command) => return self.system.run_ok(command),
+            Effect::Run(command) => return self.system.run_ok(command).map(drop),
             Effect::RepairPackages
             | Effect::RefreshPackageLists
             | Effect::Packages(_)
@@ -78,7 +78,7 @@ impl LocalHost {
             | Effect::Unit { .. }
             | Effect::ReloadUnits => return self.platform.perform(&self.system, effect),
         };
-        done.map(|()| Output::default()).map_err(|error| root.explain(effect, error))
+        done.map_err(|error| root.explain(effect, error))
     }
 
     fn number_of(&self, subject: &AclSubject) -> Result<u32> {

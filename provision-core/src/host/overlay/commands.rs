@@ -97,7 +97,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Carries out a command that changes something.
-    pub(super) fn run(&self, command: &Command) -> Result<Output> {
+    pub(super) fn run(&self, command: &Command) -> Result<()> {
         let output = match self.script(command) {
             Some(CommandScript { output, effects }) => {
                 if output.success() {
@@ -114,11 +114,11 @@ impl<H: HostView> Overlay<H> {
                     self.base.query(command)?;
                 }
                 self.model().opaque.push(format!("command `{command}`"));
-                return Ok(Output::default());
+                return Ok(());
             }
         };
         match output.code {
-            0 => Ok(output),
+            0 => Ok(()),
             code => Err(Error::new(ErrorKind::CommandFailed, format!("exit code {code}"))
                 .while_doing(format!("running {command}"))
                 .with_cause(output.stderr.trim())),

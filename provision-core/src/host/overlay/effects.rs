@@ -2,7 +2,7 @@
 
 use super::node::Node;
 
-use crate::effect::{Access, AttributeChanges, Effect, Output, Removal, Touched};
+use crate::effect::{Access, AttributeChanges, Effect, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
 use crate::host::{FileImage, FileKind, HostView, ImageContent, Overlay};
@@ -10,7 +10,7 @@ use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {
     /// Lets an effect happen to the model, or fails as a real host would.
-    pub(super) fn carry_out(&self, effect: &Effect) -> Result<Output> {
+    pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
         if let Effect::Run(command) = effect {
             return self.run(command);
         }
@@ -30,7 +30,7 @@ impl<H: HostView> Overlay<H> {
             | None => self.sync(None),
             Some(Touched::Unit { .. } | Touched::ServiceManager | Touched::Anything(_)) => {}
         }
-        Ok(Output::default())
+        Ok(())
     }
 
     fn happen(&self, effect: &Effect) -> Result<()> {

@@ -48,7 +48,7 @@ impl Beginning {
                 return Err(Error::new(ErrorKind::Unsupported, format!("only a simulated host begins with {what}")));
             }
         };
-        host.perform(&effect).map(drop)
+        host.perform(&effect)
     }
 
     /// Takes away what no journal can: for a host that is to be as it was before it was brought about.
@@ -57,9 +57,7 @@ impl Beginning {
     /// It cannot be taken away.
     pub fn take_away(&self, host: &dyn Host) -> Result<()> {
         match self {
-            Beginning::HardLink { at, .. } => {
-                host.perform(&Effect::Remove { path: at.clone(), what: Removal::File }).map(drop)
-            }
+            Beginning::HardLink { at, .. } => host.perform(&Effect::Remove { path: at.clone(), what: Removal::File }),
             Beginning::InterruptedPackage(name) => {
                 if !host.package_manager()?.interrupted.is_empty() {
                     host.perform(&Effect::RepairPackages)?;
@@ -67,7 +65,7 @@ impl Beginning {
                 let options = PackageOptions { allow_removals: true, ..PackageOptions::default() };
                 let purge = vec![name.clone()];
                 let transaction = PackageTransaction { purge, options, ..PackageTransaction::default() };
-                host.perform(&Effect::Packages(transaction)).map(drop)
+                host.perform(&Effect::Packages(transaction))
             }
             Beginning::Effect(_) | Beginning::Simulated(_) => Ok(()),
         }

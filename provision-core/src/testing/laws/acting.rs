@@ -27,13 +27,13 @@ pub(super) fn no_torn_files(case: &ErasedCase) -> Trial {
     let effects: Vec<Effect> = planned.plan().steps.iter().flat_map(|step| step.effects.clone()).collect();
     let old = host.observed()?;
     let done = case.host();
-    effects.iter().try_for_each(|effect| done.perform(effect).map(drop))?;
+    effects.iter().try_for_each(|effect| done.perform(effect))?;
     let new = done.observed()?;
     let mut trials = 0;
     for count in 0..=effects.len() {
         for power in [false, true] {
             let crashed = case.host();
-            effects[..count].iter().try_for_each(|effect| crashed.perform(effect).map(drop))?;
+            effects[..count].iter().try_for_each(|effect| crashed.perform(effect))?;
             if power {
                 crashed.lose_power();
             }
