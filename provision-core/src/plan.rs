@@ -372,7 +372,10 @@ impl Planner<'_> {
         let foreseen = self.foreseen[self.steps.len()].take();
         let foreseen = foreseen.filter(|seen| self.overlay.leaves_alone(&seen.paths));
         match foreseen {
-            Some(Foresight { states, .. }) => bring_about(node, states, &self.overlay),
+            Some(Foresight { states, paths }) => {
+                self.overlay.note_reads(paths);
+                bring_about(node, states, &self.overlay)
+            }
             None => decide(node, &self.overlay),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Effect, FileFlags, WriteFile};
+use provision_core::effect::{Access, Effect, FileFlags, UnitAction, WriteFile};
 use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
@@ -41,8 +41,10 @@ fn want(text: &Text) -> Result<Option<String>> {
 }
 
 fn write(text: &Text, host: &dyn Host) -> Result<()> {
-    let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
-    host.perform(&Effect::WriteFile(WriteFile::new(path(MOTD), text.content()?, access)))
+    let content = text.content()?;
+    let mode = Mode::new(if content.is_sensitive() { 0o600 } else { 0o644 });
+    let access = Access { owner: "root".into(), group: "root".into(), mode };
+    host.perform(&Effect::WriteFile(WriteFile::new(path(MOTD), content, access)))
 }
 
 /// A type that writes `/etc/motd`, but for what it does otherwise.
@@ -65,6 +67,9 @@ macro_rules! motd {
             }
             fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
                 vec![("text", &mut self.text)]
+            }
+            fn hidden(&self, _: &ResourceId, _: &Self::State, host: &dyn HostView) -> &'static [&'static str] {
+                if host.is_readable_by_all(&path(MOTD)) { &[] } else { &[""] }
             }
             fn claims(&self, _: &ResourceId) -> Vec<Claim> {
                 vec![Claim::owns(Target::Path(path(MOTD)))]
@@ -358,20 +363,30 @@ fn an_order_that_matters_is_caught() {
         const TYPE: &'static str = "word";
         type State = bool;
         fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-            Ok(host.read_text(MOTD)?.unwrap_or_default().contains(id.name()))
+            Ok(host.unit(id.name())?.is_active())
         }
         fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
             Ok(true)
         }
         fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-            let before = host.read_text(MOTD)?.unwrap_or_default();
-            host.write_text(MOTD, &format!("{before}{}\n", id.name()))
+            host.perform(&Effect::Unit { unit: id.name().to_owned(), action: UnitAction::Start })
+        }
+        fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+            vec![Claim::owns(Target::Unit(id.name().to_owned()))]
         }
     }
-    let case =
-        |name: &str| Case::new(name, SimHost::debian(13).with_file(MOTD, ""), name, LastWord { text: String::new() });
-    let verdicts =
-        Laws::new(Registry::new().with::<LastWord>()).of([case("one"), case("two"), case("three")]).try_all();
+    // Each of these units stops the others.
+    let units = ["one.service", "two.service", "three.service"];
+    let text = format!("[Unit]\nConflicts={}\n[Service]\nExecStart=/usr/bin/sleep infinity\n", units.join(" "));
+    let case = |name: &str| {
+        let host = SimHost::debian(13);
+        let host = units.iter().fold(host, |host, unit| {
+            let others = text.replace(unit, "").replace("  ", " ");
+            host.with_file(&format!("/etc/systemd/system/{unit}"), &others)
+        });
+        Case::new(name, host, name, LastWord { text: String::new() })
+    };
+    let verdicts = Laws::new(Registry::new().with::<LastWord>()).of(units.map(case)).try_all();
     assert!(verdicts.broken().contains(&Law::OrderDoesNotMatter), "{verdicts}");
 }
 

@@ -6,6 +6,7 @@ use provision_core::effect::{Command, Effect};
 use provision_core::error::{ErrorKind, Result};
 use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::path::HostPath;
 use provision_core::plan::PlanOptions;
 use provision_core::resource::{Resource, ResourceId};
 use provision_core::site::Site;
@@ -30,6 +31,27 @@ impl Resource for Line {
     fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
         let text = host.read_text(SHARED)?.unwrap_or_default();
         host.write_text(SHARED, &format!("{text}{}\n", id.name()))
+    }
+}
+
+/// A copy of the shared file as it is.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Snapshot {}
+
+impl Resource for Snapshot {
+    const TYPE: &'static str = "a_snapshot";
+    type State = Option<String>;
+    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+        host.read_text(&format!("/etc/{}", id.name()))
+    }
+    fn plan(&self, _: &ResourceId, now: &Self::State) -> Result<Self::State> {
+        Ok(Some(now.clone().unwrap_or_else(|| "old\n".to_owned())))
+    }
+    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+        let text = host.read_text(SHARED)?.unwrap_or_default();
+        host.write_text(&format!("/etc/{}", id.name()), &text)?;
+        let copy = |path: &str| HostPath::new(path);
+        host.perform(&Effect::CopyFile { from: copy(SHARED)?, to: copy(&format!("/etc/{}", id.name()))? })
     }
 }
 
@@ -89,6 +111,21 @@ fn no_update_of_a_shared_file_is_lost() {
         let report = planned.apply(&host, &at_once(), &());
         assert!(report.is_success(), "{report:#?}");
         assert_eq!(host.read_text(SHARED).unwrap().as_deref(), Some("a\nb\nc\nd\n"));
+    }
+}
+
+#[test]
+fn a_file_is_not_changed_before_those_have_read_it_that_come_first() {
+    let mut site = lines(&["new"]);
+    site.declare("copy", Snapshot {});
+    let graph = site.into_graph().unwrap();
+    for _ in 0..200 {
+        let host = Slow(SimHost::debian(12).with_file(SHARED, "old\n"));
+        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+        let report = planned.apply(&host, &at_once(), &());
+        assert!(report.is_success(), "{report:#?}");
+        assert_eq!(host.read_text("/etc/copy").unwrap().as_deref(), Some("old\n"));
+        assert_eq!(host.read_text(SHARED).unwrap().as_deref(), Some("old\nnew\n"));
     }
 }
 

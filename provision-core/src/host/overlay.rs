@@ -69,7 +69,7 @@ impl<H: HostView> Overlay<H> {
         Overlay { base, model: Mutex::default() }
     }
 
-    /// The same, which keeps in mind where it is read once it was changed.
+    /// The same, which notes where it is read.
     pub(crate) fn noting_reads(base: H) -> Overlay<H> {
         Overlay { base, model: Mutex::new(Model { reads: Some(Vec::new()), ..Model::default() }) }
     }
@@ -89,9 +89,16 @@ impl<H: HostView> Overlay<H> {
         std::mem::take(&mut self.model().doubts).into_iter().collect()
     }
 
-    /// The paths that were read since the last call and may differ from those of the base host.
+    /// The paths that were read since the last call.
     pub(crate) fn take_reads(&self) -> Vec<HostPath> {
         self.model().reads.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Notes paths that were read ahead of their turn.
+    pub(crate) fn note_reads(&self, paths: Vec<HostPath>) {
+        if let Some(reads) = self.model().reads.as_mut() {
+            reads.extend(paths);
+        }
     }
 
     /// A path without links on the way, as far as it leads anywhere.

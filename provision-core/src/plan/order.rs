@@ -1,7 +1,7 @@
 //! Which steps wait for which, beside the edges of the graph: a step waits for the last writer of whatever its effects touch
-//! or its `check` has read. So two resources that edit one thing never lose each other's change, whatever runs at once.
+//! or its `check` has read, and a writer for those that have read what it writes. So two resources that edit one thing never lose each other's change, whatever runs at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use foldhash::HashMap;
@@ -22,9 +22,9 @@ pub(crate) struct WaitsFor {
 /// The last writer of each thing, by number of the step.
 #[derive(Default)]
 pub(super) struct Writers {
-    paths: HashMap<HostPath, usize>,
-    /// The same paths, sorted: what lies beneath a tree that goes.
-    sorted: BTreeSet<HostPath>,
+    paths: BTreeMap<HostPath, usize>,
+    /// The steps that have read a path since it was last written.
+    readers: BTreeMap<HostPath, Vec<usize>>,
     units: HashMap<String, usize>,
     service_manager: Option<usize>,
     packages: Option<usize>,
@@ -70,6 +70,9 @@ impl Writers {
         for thing in &touched {
             self.note(thing, number, real);
         }
+        for path in reads {
+            self.readers.entry(path.clone()).or_default().push(number);
+        }
         after.extend(&rests_on);
         WaitsFor { steps: after.into_iter().collect(), rests_on: rests_on.into_iter().collect() }
     }
@@ -100,6 +103,7 @@ impl Writers {
         match thing {
             Touched::Path { path, change } => {
                 self.writers_of(path, real, rests_on);
+                self.readers_of(path, real, *change, after);
                 match change {
                     PathChange::Removed | PathChange::TreeRemoved => after.extend(self.beneath(&real(path))),
                     PathChange::Metadata | PathChange::Replaced => {}
@@ -121,11 +125,30 @@ impl Writers {
         }
     }
 
+    /// The steps that have read a path, or what lies beneath one that comes, goes or is replaced.
+    fn readers_of(
+        &self,
+        path: &HostPath,
+        real: &dyn Fn(&HostPath) -> HostPath,
+        change: PathChange,
+        found: &mut BTreeSet<usize>,
+    ) {
+        let mut look = |path: &HostPath| {
+            found.extend(self.readers.get(path).into_iter().flatten());
+            if change != PathChange::Metadata {
+                found.extend(within(&self.readers, path).flat_map(|(_, steps)| steps));
+            }
+        };
+        look(path);
+        let place = real(path);
+        if place != *path {
+            look(&place);
+        }
+    }
+
     /// The writers of what lies in a directory.
-    fn beneath<'s>(&'s self, directory: &HostPath) -> impl Iterator<Item = usize> + use<'s> {
-        let within = [directory.as_str().trim_end_matches('/'), "/"].concat();
-        let all = self.sorted.range::<str, _>((Bound::Excluded(within.as_str()), Bound::Unbounded));
-        all.take_while(move |path| path.as_str().starts_with(&within)).filter_map(|path| self.paths.get(path).copied())
+    fn beneath(&self, directory: &HostPath) -> impl Iterator<Item = usize> {
+        within(&self.paths, directory).map(|(_, step)| *step)
     }
 
     fn note(&mut self, thing: &Touched<'_>, number: usize, real: &dyn Fn(&HostPath) -> HostPath) {
@@ -144,7 +167,14 @@ impl Writers {
     }
 
     fn note_path(&mut self, path: HostPath, number: usize) {
-        self.sorted.insert(path.clone());
+        self.readers.remove(&path);
         self.paths.insert(path, number);
     }
+}
+
+/// What is entered for paths that lie in a directory.
+fn within<'m, T>(all: &'m BTreeMap<HostPath, T>, directory: &HostPath) -> impl Iterator<Item = (&'m HostPath, &'m T)> {
+    let start = [directory.as_str().trim_end_matches('/'), "/"].concat();
+    let all = all.range::<str, _>((Bound::Excluded(start.as_str()), Bound::Unbounded));
+    all.take_while(move |(path, _)| path.as_str().starts_with(&start))
 }

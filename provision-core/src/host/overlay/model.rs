@@ -69,7 +69,7 @@ pub(super) struct Model {
     /// Effects whose consequences nobody can foresee.
     pub(super) opaque: Vec<String>,
     pub(super) changed: bool,
-    /// The paths that were read since something was changed; `None` where they are not noted.
+    /// The paths that were read; `None` where they are not noted.
     pub(super) reads: Option<Vec<HostPath>>,
     pub(super) recorded: Vec<Effect>,
     pub(super) doubts: BTreeSet<Doubt>,
@@ -80,7 +80,7 @@ pub(super) struct Model {
 impl Model {
     /// Notes that a path is read.
     pub(super) fn note_read(&mut self, path: &HostPath) {
-        if let Some(reads) = self.reads.as_mut().filter(|_| self.changed)
+        if let Some(reads) = self.reads.as_mut()
             && reads.last() != Some(path)
         {
             reads.push(path.clone());
