@@ -139,9 +139,12 @@ pub struct SiteArguments {
     /// Files of the site (Nickel, JSON, TOML or YAML); several are merged, and `-` reads standard input
     #[arg(required = true, value_name = "SITE")]
     pub sites: Vec<PathBuf>,
-    /// Set a field of the site, as in `--set resources.service.nginx.enabled=false`
+    /// Set a field of the site, as in `--set resources.service.nginx.enabled=false`, or a fact, as in `--set facts.cpus=8`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+    /// Take facts from this JSON file, as `provision facts --format json` prints them; for validate, graph and --simulate
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
     /// Also look for imports in this directory
     #[arg(short = 'I', long = "import-path", value_name = "DIR")]
     pub import_path: Vec<PathBuf>,
@@ -162,6 +165,17 @@ pub struct Secrets {
     pub identity: Vec<PathBuf>,
 }
 
+/// Where the secrets of `provision secret` are.
+#[derive(Args, Debug)]
+pub struct SecretPlace {
+    /// Where secrets are.
+    #[command(flatten)]
+    pub secrets: Secrets,
+    /// The site that the secrets lie beside
+    #[arg(long, value_name = "SITE")]
+    pub site: Option<PathBuf>,
+}
+
 /// `provision secret`.
 #[derive(Subcommand, Debug)]
 pub enum SecretVerb {
@@ -180,7 +194,7 @@ pub enum SecretVerb {
         from: Option<PathBuf>,
         /// Where secrets are.
         #[command(flatten)]
-        place: Secrets,
+        place: SecretPlace,
     },
     /// Write a secret to standard output
     Decrypt {
@@ -191,7 +205,7 @@ pub enum SecretVerb {
         show: bool,
         /// Where secrets are.
         #[command(flatten)]
-        place: Secrets,
+        place: SecretPlace,
     },
     /// Change a secret in $EDITOR
     Edit {
@@ -199,7 +213,7 @@ pub enum SecretVerb {
         name: String,
         /// Where secrets are.
         #[command(flatten)]
-        place: Secrets,
+        place: SecretPlace,
     },
     /// Encrypt secrets anew, to the recipients of now
     Rekey {
@@ -207,7 +221,7 @@ pub enum SecretVerb {
         names: Vec<String>,
         /// Where secrets are.
         #[command(flatten)]
-        place: Secrets,
+        place: SecretPlace,
     },
 }
 
@@ -293,6 +307,9 @@ pub struct Test {
     /// The site.
     #[command(flatten)]
     pub site: SiteArguments,
+    /// Where secrets are. Those that cannot be read are made up.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// Only on this release of Debian; on all that were recorded by default
     #[arg(long, value_name = "NUMBER")]
     pub release: Vec<u32>,
@@ -411,6 +428,9 @@ pub struct Init {
     /// Where; it is created if it is not there
     #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
+    /// Write `provision.ncl` anew, for this version
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// `provision completions`.

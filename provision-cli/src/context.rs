@@ -10,10 +10,12 @@ use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::host::{DigestCache, Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Pending};
+use provision_core::path::HostPath;
 use provision_core::plan::Plan;
 use provision_core::registry::SitePolicy;
 use provision_core::site::Site;
 use provision_resources::{Debian, registry};
+use serde_json::Value;
 
 use crate::cli::{Chosen, Options, SiteArguments, Work};
 use crate::exit::Failure;
@@ -40,6 +42,9 @@ pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, F
     }
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let host = LocalHost::open(root, Debian::new())?;
+    if options.root.is_some() {
+        refuse_what_is_no_system(&host, root)?;
+    }
     let journal = Journal::new(host.state()?);
     let local = LocalHost::open(root, Debian::new())?;
     // Whoever has no such directory goes without.
@@ -53,6 +58,64 @@ pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, F
         None => host,
     });
     Ok(Target { host, journal, local: Some(local), digests })
+}
+
+/// A directory that is no root of a system is one that was named by mistake, and nothing in it is changed.
+fn refuse_what_is_no_system(host: &LocalHost, root: &Path) -> Result<(), Failure> {
+    let marks = ["/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "/var/lib/dpkg/status"];
+    for mark in marks {
+        if host.metadata(&HostPath::new(mark)?)?.is_some() {
+            return Ok(());
+        }
+    }
+    let message = format!("{} is no Debian system: it has neither etc/os-release nor etc/passwd", root.display());
+    Err(Error::new(ErrorKind::Unsupported, message)
+        .with_hint("name the directory that has the `etc` of a Debian system in it")
+        .into())
+}
+
+/// What the site may know of its host. Where a host is only looked ahead for, the command line can say otherwise.
+pub fn facts(options: &Options, arguments: &SiteArguments, host: &dyn HostView, ahead: bool) -> Result<Facts, Failure> {
+    let facts = Facts::gather(host)?;
+    let given = arguments.set.iter().filter_map(|set| set.strip_prefix("facts.")).collect::<Vec<_>>();
+    if arguments.facts.is_none() && given.is_empty() {
+        return Ok(facts);
+    }
+    if !(ahead || options.simulate) {
+        return Err(Failure::Usage(
+            "the facts of a host are what it says; --facts and --set facts.… are for validate, graph and --simulate"
+                .into(),
+        ));
+    }
+    let mut all = Vec::new();
+    if let Some(file) = &arguments.facts {
+        #[expect(clippy::disallowed_methods, reason = "the file lies beside the site, not on the host")]
+        let text = std::fs::read_to_string(file).while_doing(|| format!("reading {}", file.display()))?;
+        let read = serde_json::from_str::<Value>(&text);
+        all.push((
+            file.display().to_string(),
+            read.map_err(|error| {
+                Error::new(ErrorKind::Invalid, error.to_string())
+                    .while_doing(format!("reading facts from {}", file.display()))
+                    .with_hint("it is what `provision facts --format json` prints")
+            })?,
+        ));
+    }
+    for set in given {
+        let Some((path, value)) = set.split_once('=') else {
+            return Err(Failure::Usage(format!("--set facts.{set}: write it as facts.PATH=VALUE")));
+        };
+        // A text needs no quotes, as in other fields of the site.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        let nested =
+            path.rsplit('.').fold(value, |inner, name| Value::Object([(name.to_owned(), inner)].into_iter().collect()));
+        all.push((format!("--set facts.{set}"), nested));
+    }
+    let mut facts = facts;
+    for (said_by, given) in all {
+        facts = facts.with(&given).while_doing(|| format!("taking over the facts of {said_by}"))?;
+    }
+    Ok(facts)
 }
 
 /// The host that the options name, to be looked at.
@@ -207,7 +270,7 @@ pub fn leave<T>(value: T, is_plain: bool) {
 /// What the site is made from.
 pub fn input(arguments: &SiteArguments) -> Result<Input, Failure> {
     let mut overrides = Vec::new();
-    for set in &arguments.set {
+    for set in arguments.set.iter().filter(|set| !set.starts_with("facts.")) {
         match set.split_once('=') {
             Some((path, value)) => overrides.push((path.to_owned(), value.to_owned())),
             None => return Err(Failure::Usage(format!("--set {set}: write it as PATH=VALUE"))),

@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{HostView, HostViewExt};
 use crate::path::HostPath;
 
 /// What a site may know of its host, as `facts` in the configuration.
 ///
-/// In a root directory there is no kernel and no processor to ask; what cannot be known there is null.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// In a root directory there is no kernel and no processor to ask. There, `kernel`, `cpus`, `memory_mib`, `virtualisation`, `init` and
+/// `is_root` are null and `addresses` are empty; `os`, `architecture`, `hostname` and `fqdn` are read from its files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Facts {
     /// The operating system, from `os-release(5)`.
@@ -53,7 +55,7 @@ pub(crate) const FACT_FILES: &[&str] = &[
 
 /// The operating system, from `os-release(5)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Os {
     /// `ID`: `debian`.
@@ -65,7 +67,8 @@ pub struct Os {
 }
 
 /// Addresses of a host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Addresses {
     /// IPv4, in dotted form.
@@ -98,6 +101,33 @@ impl Facts {
             init: line("/proc/1/comm")?,
             is_root: effective_user(&text("/proc/self/status")?).map(|uid| uid == 0),
         })
+    }
+}
+
+impl Facts {
+    /// These facts, but for what a record of others says, such as `{ "memory_mib": 512, "os": { "version": "13" } }`.
+    ///
+    /// # Errors
+    /// It says something that is no fact, or no value of one.
+    pub fn with(&self, given: &serde_json::Value) -> Result<Facts> {
+        let mut all = serde_json::to_value(self).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        merge(&mut all, given);
+        serde_path_to_error::deserialize(all).map_err(|error| {
+            let (path, why) = (error.path().to_string(), error.inner().to_string());
+            let what = if path == "." { why } else { format!("`{path}`: {why}") };
+            Error::new(ErrorKind::Invalid, what).with_hint("`provision facts` lists the facts of a host")
+        })
+    }
+}
+
+fn merge(into: &mut serde_json::Value, given: &serde_json::Value) {
+    match (into, given) {
+        (serde_json::Value::Object(into), serde_json::Value::Object(given)) => {
+            for (name, given) in given {
+                merge(into.entry(name.clone()).or_insert(serde_json::Value::Null), given);
+            }
+        }
+        (into, given) => *into = given.clone(),
     }
 }
 
@@ -228,6 +258,17 @@ mod tests {
     fn a_foreign_architecture_is_no_part_of_the_hosts_own() {
         let host = SimHost::debian(12).with_file("/var/lib/dpkg/arch", "amd64\ni386\n");
         assert_eq!(Facts::gather(&host).unwrap().architecture.as_deref(), Some("amd64"));
+    }
+
+    #[test]
+    fn given_facts_stand_over_those_of_a_host() {
+        let facts = Facts::gather(&SimHost::debian(12)).unwrap();
+        let other = facts.with(&serde_json::json!({ "memory_mib": 512, "os": { "version": "13" } })).unwrap();
+        assert_eq!((other.memory_mib, &*other.os.version, &*other.os.id), (Some(512), "13", "debian"));
+        assert_eq!(facts.with(&serde_json::to_value(&other).unwrap()).unwrap(), other);
+        assert!(facts.with(&serde_json::json!({ "memory": 512 })).unwrap_err().to_string().contains("memory"));
+        let error = facts.with(&serde_json::json!({ "cpus": "many" })).unwrap_err();
+        assert!(error.to_string().contains("`cpus`"), "{error}");
     }
 
     #[test]

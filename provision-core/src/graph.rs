@@ -249,6 +249,11 @@ impl Graph {
         Graph { policy, released, ..self }
     }
 
+    pub(crate) fn with_warnings(mut self, more: Vec<Diagnostic>) -> Graph {
+        self.warnings.extend(more);
+        self
+    }
+
     pub(crate) fn with_sources(self, sources: Sources, source_files: BTreeMap<String, Source>) -> Graph {
         Graph { sources, source_files, ..self }
     }
@@ -284,7 +289,7 @@ impl Graph {
             nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion });
         }
         let owners = owners(&nodes, diagnostics);
-        let mut edges = edges::declared(&nodes, &index, &idle, diagnostics);
+        let mut edges = edges::declared(&nodes, &index, &idle, broken.is_empty(), diagnostics);
         let rings = order::rings(nodes.len(), &edges);
         diagnostics.extend(rings.iter().map(|ring| describe_ring(&nodes, ring)));
         if !rings.is_empty() {

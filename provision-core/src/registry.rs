@@ -1,7 +1,8 @@
 //! [`Registry`]: the one list of resource types. It builds resources from plain data and describes the types.
 
+mod set;
+
 use std::any::TypeId;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -44,16 +45,23 @@ pub trait DescribeTypes: fmt::Debug + Sync {
     /// What tells these types from others that the same build of this program may know.
     fn identity(&self) -> Vec<String>;
 
-    /// What every type offers.
-    fn descriptions(&self) -> Cow<'_, [TypeDescription]>;
+    /// Their names.
+    fn names(&self) -> Vec<String>;
+
+    /// What the type of this name offers.
+    fn description(&self, name: &str) -> Option<TypeDescription>;
 }
 
 impl DescribeTypes for Registry {
     fn identity(&self) -> Vec<String> {
         self.types.iter().map(|(name, entry)| format!("{name} {:?}", entry.type_id)).collect()
     }
-    fn descriptions(&self) -> Cow<'_, [TypeDescription]> {
-        Registry::descriptions(self).into()
+    fn names(&self) -> Vec<String> {
+        Registry::names(self).map(str::to_owned).collect()
+    }
+    fn description(&self, name: &str) -> Option<TypeDescription> {
+        let (name, entry) = self.types.get_key_value(name)?;
+        Some(entry.describe(name))
     }
 }
 
@@ -61,8 +69,11 @@ impl DescribeTypes for Vec<TypeDescription> {
     fn identity(&self) -> Vec<String> {
         self.iter().map(|described| serde_json::json!(described).to_string()).collect()
     }
-    fn descriptions(&self) -> Cow<'_, [TypeDescription]> {
-        self.into()
+    fn names(&self) -> Vec<String> {
+        self.iter().map(|described| described.name.clone()).collect()
+    }
+    fn description(&self, name: &str) -> Option<TypeDescription> {
+        self.iter().find(|described| described.name == name).cloned()
     }
 }
 
@@ -87,19 +98,33 @@ pub struct TypeDescription {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Common {
-    /// Resources that must have succeeded before this one, which is skipped otherwise. An id is written `type:name`.
+    /// Resources that must have succeeded before this one, which is skipped otherwise. An id is written `type:name`. An array,
+    /// or a record to which several layers can add: `requires."package:nginx" = true`.
+    #[serde(deserialize_with = "set::ids")]
+    #[schemars(with = "set::Ids")]
     pub requires: Vec<ResourceId>,
     /// Resources that come before this one, whether they succeed or not.
+    #[serde(deserialize_with = "set::ids")]
+    #[schemars(with = "set::Ids")]
     pub after: Vec<ResourceId>,
     /// Resources that come after this one, whether it succeeds or not.
+    #[serde(deserialize_with = "set::ids")]
+    #[schemars(with = "set::Ids")]
     pub before: Vec<ResourceId>,
-    /// Resources that react if this one changes: a service restarts or reloads, once, after all of its causes.
+    /// Resources that react if this one changes: a service restarts or reloads, once, after all of its causes. An array, or a
+    /// record to which several layers can add: `notifies."service:nginx" = true`.
+    #[serde(deserialize_with = "set::ids")]
+    #[schemars(with = "set::Ids")]
     pub notifies: Vec<ResourceId>,
     /// Resources whose changes this one reacts to.
+    #[serde(deserialize_with = "set::ids")]
+    #[schemars(with = "set::Ids")]
     pub subscribes: Vec<ResourceId>,
     /// Whether the resource takes part at all; for conditions on facts.
     pub when: When,
-    /// Labels to choose resources by, as in `--only web`.
+    /// Labels to choose resources by, as in `--only web`. An array, or a record: `tags.web = true`.
+    #[serde(deserialize_with = "set::names")]
+    #[schemars(with = "set::Names")]
     pub tags: Vec<String>,
     /// Whether differences are hidden in what people and programs are shown.
     pub sensitive: bool,
@@ -199,12 +224,7 @@ impl Registry {
 
     /// What every type offers, sorted by name.
     pub fn descriptions(&self) -> Vec<TypeDescription> {
-        let describe = |(name, entry): (&&str, &Entry)| {
-            let schema = (entry.schema)();
-            let description = schema["description"].as_str().unwrap_or_default().to_owned();
-            TypeDescription { name: (*name).to_owned(), description, schema }
-        };
-        self.types.iter().map(describe).collect()
+        self.types.iter().map(|(name, entry)| entry.describe(name)).collect()
     }
 
     /// Everything that is wrong with the attributes of a resource, as far as their types tell.
@@ -236,6 +256,12 @@ impl Registry {
 }
 
 impl Entry {
+    fn describe(&self, name: &str) -> TypeDescription {
+        let schema = (self.schema)();
+        let description = schema["description"].as_str().unwrap_or_default().to_owned();
+        TypeDescription { name: name.to_owned(), description, schema }
+    }
+
     /// All that is wrong with attributes.
     fn explain(&self, name: &str, attributes: &Located) -> Result<(Box<dyn DynResource>, Common), Vec<AttributeError>> {
         let schema = (self.schema)();
@@ -256,7 +282,10 @@ impl Entry {
             every_mistake(common, |value| serde_path_to_error::deserialize(value).map_err(explain), &mut errors);
         match (own, common) {
             (Some(own), Some(common)) if errors.is_empty() => Ok((own, common)),
-            _ => Err(errors),
+            _ => {
+                errors.iter_mut().for_each(|error| in_words_of_a_site(error, attributes, &schema));
+                Err(errors)
+            }
         }
     }
 }
@@ -319,6 +348,42 @@ fn schema_of<T: JsonSchema>() -> Value {
 pub(crate) fn explain<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
     let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
     (path, error.into_inner().to_string())
+}
+
+/// Says what serde says of arrays and records in the words of a site, with an example.
+fn in_words_of_a_site(error: &mut AttributeError, attributes: &Located, schema: &Value) {
+    let Some((found, expected)) =
+        error.message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    else {
+        return;
+    };
+    let in_words = |kind: &str| match kind {
+        "sequence" | "a sequence" => "an array".to_owned(),
+        "map" | "a map" => "a record".to_owned(),
+        "null" => "null".to_owned(),
+        other => other.to_owned(),
+    };
+    let (found, expected) = (in_words(found), in_words(expected));
+    if error.help.is_none() {
+        let name = error.path.last().map_or("attribute", String::as_str);
+        let steps = error.path.iter().map(String::as_str);
+        let value = attributes.at(steps);
+        let is_set = |property: &Value| property["additionalProperties"]["type"] == "boolean";
+        let takes_names = error.path.len() == 1 && is_set(&schema["properties"][name]);
+        error.help = match (&*expected, value.map(|value| &value.value)) {
+            ("a record", Some(Data::Array(elements))) => {
+                let first = elements.first().and_then(Located::as_str).unwrap_or("name");
+                let first =
+                    if first.chars().all(char::is_alphanumeric) { first.to_owned() } else { format!("{first:?}") };
+                let value = if takes_names { "true" } else { "…" };
+                Some(format!("write it as `{name} = {{ {first} = {value} }}`, so that several layers can add to it"))
+            }
+            ("a record", _) => Some(format!("write it as `{name} = {{ … }}`")),
+            ("an array", _) => Some(format!("write it as `{name} = [\"…\"]`")),
+            _ => None,
+        };
+    }
+    error.message = format!("invalid type: {found}, expected {expected}");
 }
 
 fn unknown_attribute(kind: &str, key: &str, schema: &Value) -> AttributeError {

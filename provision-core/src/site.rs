@@ -76,6 +76,8 @@ pub struct Site {
     test_host_spans: Spans,
     #[cfg(feature = "nickel")]
     kept: Option<KeptEvaluation>,
+    /// What is no mistake, and yet worth a word.
+    warnings: Vec<Diagnostic>,
 }
 
 /// A resource and what is common to all resources.
@@ -362,6 +364,12 @@ impl Site {
         Site { kept, ..self }
     }
 
+    /// With what is no mistake, and yet worth a word.
+    #[cfg(feature = "nickel")]
+    pub(crate) fn with_warnings(self, warnings: Vec<Diagnostic>) -> Site {
+        Site { warnings, ..self }
+    }
+
     /// The evaluation that it is of, if that is kept.
     #[cfg(feature = "nickel")]
     pub fn kept_evaluation(&self) -> Option<KeptEvaluation> {
@@ -432,6 +440,7 @@ impl Site {
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
             Some(graph) if diagnostics.is_empty() => Ok(graph
                 .with_policy(self.policy, self.orphans)
+                .with_warnings(self.warnings)
                 .with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner))),
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };

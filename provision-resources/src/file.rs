@@ -244,7 +244,13 @@ impl File {
                 return Ok(host.digest(path)?.map(Held::Digest));
             }
         }
-        Ok(host.read(path)?.map(|content| Held::beside(self.secret(), content)))
+        match host.read(path) {
+            // Of what is replaced as a whole it is enough to know that it is there.
+            Err(error) if error.kind() == ErrorKind::Unsupported && self.wanted()?.is_some() => {
+                Ok(Some(Held::unread(size)))
+            }
+            content => Ok(content?.map(|content| Held::beside(self.secret(), content))),
+        }
     }
 
     /// The content, if it names secrets.

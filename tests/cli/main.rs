@@ -15,6 +15,7 @@ mod guarantees;
 mod ledger;
 mod root_directory;
 mod secrets;
+mod site_inputs;
 mod swapping;
 mod testing;
 mod verbs;

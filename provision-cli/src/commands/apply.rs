@@ -36,7 +36,7 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let watcher = Watcher::new(options);
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
-    let facts = Facts::gather(host)?;
+    let facts = context::facts(options, &verb.site, host, false)?;
     let memory = Memory::of(options, verb, &target)?;
     let mut lock = None;
     if let Some(converged) = memory.converged(&facts) {

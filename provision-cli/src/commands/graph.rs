@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use serde_json::json;
 
@@ -13,7 +12,7 @@ use crate::render;
 
 /// Shows the graph of a site.
 pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
-    let facts = Facts::gather(&*context::host(options)?)?;
+    let facts = context::facts(options, &verb.site, &*context::host(options)?, true)?;
     let graph = context::graph(&verb.site, &facts)?;
     match (options.format, verb.form) {
         (Format::Json, _) => {

@@ -6,23 +6,49 @@
 )]
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind as IoErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 
 use provision_core::config::contract_library;
-use provision_core::error::{Error, ResultExt};
+use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_resources::registry;
 
 use crate::cli::Init;
 use crate::exit::{Exit, Failure};
 
+/// What every library begins with that this program has written.
+const LIBRARY_BEGINS: &str = "# The contracts of provision";
+
 const SITE: &str = include_str!("init/site.ncl");
 
-/// Writes the files of a new site. What is there already stays.
+/// Writes the files of a new site. A site that is there already stays, and the library too, unless it is to be renewed.
 pub fn run(verb: &Init) -> Result<Exit, Failure> {
     let directory = &verb.directory;
     fs::create_dir_all(directory).while_doing(|| format!("creating {}", directory.display()))?;
     let mut out = anstream::stdout().lock();
     let library = contract_library(&registry().descriptions());
+    if verb.update {
+        let path = directory.join("provision.ncl");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        if before == library {
+            writeln!(out, "kept    {}, which is that of this version", path.display())?;
+            return Ok(Exit::Success);
+        }
+        // A file of that name that is something else was not written by this program.
+        if !before.is_empty() && !before.starts_with(LIBRARY_BEGINS) {
+            return Err(Error::new(ErrorKind::Refused, format!("{} was not written by provision", path.display()))
+                .with_hint("move it away, and run this again")
+                .into());
+        }
+        let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut staged| {
+            staged.write_all(library.as_bytes())?;
+            staged.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+            staged.persist(&path).map_err(|error| error.error)
+        });
+        written.while_doing(|| format!("writing {}", path.display()))?;
+        writeln!(out, "updated {}", path.display())?;
+        return Ok(Exit::Success);
+    }
     for (name, text) in [("site.ncl", SITE), ("provision.ncl", library.as_str())] {
         let path = directory.join(name);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -30,8 +56,13 @@ pub fn run(verb: &Init) -> Result<Exit, Failure> {
                 file.write_all(text.as_bytes()).while_doing(|| format!("writing {}", path.display()))?;
                 writeln!(out, "created {}", path.display())?;
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                writeln!(out, "kept    {}, which was there", path.display())?;
+            Err(error) if error.kind() == IoErrorKind::AlreadyExists => {
+                writeln!(
+                    out,
+                    "kept    {}, which was there{}",
+                    path.display(),
+                    if name == "site.ncl" { "" } else { "; --update renews it" }
+                )?;
             }
             Err(error) => return Err(Error::io(&error).while_doing(format!("creating {}", path.display())).into()),
         }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use provision_core::facts::Facts;
 use provision_core::plan::PlanOptions;
 use serde_json::json;
 
@@ -17,7 +16,7 @@ use crate::secrets;
 pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let target = context::target(options, None)?;
     let host = &target.host;
-    let facts = Facts::gather(host)?;
+    let facts = context::facts(options, &verb.site, host, false)?;
     let site = target.site(&verb.site, &facts)?;
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if verb.output.is_some() {

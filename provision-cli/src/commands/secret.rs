@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 use provision_core::effect::Sensitive;
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::secret::SecretStore;
-use provision_core::secret::age::KeyPair;
+use provision_core::secret::age::{AgeSecrets, KeyPair};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::cli::SecretVerb;
+use crate::cli::{SecretPlace, SecretVerb};
 use crate::exit::{Exit, Failure};
 use crate::secrets;
 
@@ -26,10 +26,10 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
                 Some(file) => read_file(file)?,
                 None => read_input(name)?,
             };
-            secrets::store(place, None).write(name, &not_empty(name, secret)?)?;
+            store_of(place).write(name, &not_empty(name, secret)?)?;
         }
         SecretVerb::Decrypt { name, show, place } => {
-            let secret = secrets::store(place, None).read(name)?;
+            let secret = store_of(place).read(name)?;
             let mut out = std::io::stdout().lock();
             if out.is_terminal() && !show {
                 return Err(Failure::Usage("a secret is not written to a terminal unless --show is given".into()));
@@ -37,7 +37,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
             out.write_all(secret.reveal().as_bytes())?;
         }
         SecretVerb::Edit { name, place } => {
-            let store = secrets::store(place, None);
+            let store = store_of(place);
             let before = match store.read(name) {
                 Ok(secret) => secret,
                 Err(error) if error.kind() == ErrorKind::NotFound && !names_file(&error) => Sensitive::new(""),
@@ -52,12 +52,16 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
         }
         SecretVerb::Rekey { names, place } => {
             let mut out = std::io::stdout().lock();
-            for name in secrets::store(place, None).rekey(names)? {
+            for name in store_of(place).rekey(names)? {
                 writeln!(out, "{name}")?;
             }
         }
     }
     Ok(Exit::Success)
+}
+
+fn store_of(place: &SecretPlace) -> AgeSecrets {
+    secrets::store(&place.secrets, place.site.as_deref())
 }
 
 /// Whether what is missing is not the secret itself, but an identity.

@@ -1,8 +1,9 @@
 //! `provision test`: try a site on simulated hosts.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use provision_core::error::{Error, ResultExt};
@@ -13,6 +14,7 @@ use crate::cli::{Options, Test};
 use crate::context;
 use crate::exit::{Exit, Failure};
 use crate::render;
+use crate::secrets;
 
 /// What became of a check.
 pub struct Outcome {
@@ -35,6 +37,10 @@ pub fn run(options: &Options, verb: &Test) -> Result<Exit, Failure> {
     let mut what = SuiteOptions { drifted: verb.drifted, filter: verb.filter.clone(), ..SuiteOptions::default() };
     if !verb.release.is_empty() {
         what.releases.clone_from(&verb.release);
+    }
+    if verb.secrets.secrets.is_some() || !verb.secrets.identity.is_empty() {
+        let beside = verb.site.sites.first().map(PathBuf::as_path);
+        what.secrets = Some(Arc::new(secrets::store(&verb.secrets, beside)));
     }
     let suite = Suite::new(&registry(), &context::input(&verb.site)?, &what)?;
     let shown = render::tests::Progress::new(options, suite.checks().len());
@@ -74,5 +80,18 @@ fn try_all(suite: &Suite, jobs: Option<u16>, shown: &render::tests::Progress) ->
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by_key(|(number, _)| *number);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    tell_once(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// Of failures with one cause the first tells it, and the others name the first.
+fn tell_once(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    for number in 1..outcomes.len() {
+        let (before, rest) = outcomes.split_at_mut(number);
+        let Err(failure) = &mut rest[0].result else { continue };
+        let first = before.iter().find(|outcome| outcome.result.as_ref().is_err_and(|first| first.is_like(failure)));
+        if let Some(first) = first {
+            *failure = TestFailure::new(format!("for the same reason as \"{}\"", first.name));
+        }
+    }
+    outcomes
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use provision_core::facts::Facts;
 use serde_json::json;
 
 use crate::cli::{Format, Options, Validate};
@@ -12,7 +11,7 @@ use crate::render;
 
 /// Checks a site. No host is touched; facts are read, because a site may use them.
 pub fn run(options: &Options, verb: &Validate) -> Result<Exit, Failure> {
-    let facts = Facts::gather(&*context::host(options)?)?;
+    let facts = context::facts(options, &verb.site, &*context::host(options)?, true)?;
     let graph = match context::graph(&verb.site, &facts) {
         Err(Failure::Invalid(diagnostics)) if options.format == Format::Json => {
             render::json::print(&json!({

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use nickel_lang_core::eval::Closure;
 use nickel_lang_core::eval::cache::lazy::{CBNCache, Thunk};
 use nickel_lang_core::eval::cache::{BlackholedError, Cache};
-use nickel_lang_core::eval::value::NickelValue;
+use nickel_lang_core::eval::value::{NickelValue, ValueContentRef};
 use nickel_lang_core::identifier::Ident;
 use nickel_lang_core::term::BindingType;
 use nickel_lang_core::term::record::FieldDeps;
@@ -54,6 +54,17 @@ impl BoundedCache {
     }
 }
 
+/// A text of more than this, in MiB, is in no site. One that is doubled a few times more takes all memory at once.
+const LONGEST_TEXT: u64 = 64;
+
+fn refuse_too_long(value: &NickelValue) {
+    if let ValueContentRef::String(text) = value.content_ref()
+        && text.len() as u64 >> 20 >= LONGEST_TEXT
+    {
+        std::panic::resume_unwind(Box::new(TakesTooMuch(LONGEST_TEXT)));
+    }
+}
+
 /// The memory that this program has taken, in MiB; see `proc_pid_statm(5)`.
 fn taken_mebibytes() -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "it is about this program and no host")]
@@ -75,6 +86,7 @@ impl Cache for BoundedCache {
     }
     fn add(&mut self, closure: Closure, binding: BindingType) -> Thunk {
         self.ask();
+        refuse_too_long(&closure.value);
         self.values.add(closure, binding)
     }
     fn patch<F: Fn(&mut Closure)>(&mut self, at: Thunk, change: F) {
@@ -84,6 +96,7 @@ impl Cache for BoundedCache {
         self.values.get_then(at, ask)
     }
     fn update(&mut self, closure: Closure, at: Self::UpdateIndex) {
+        refuse_too_long(&closure.value);
         self.values.update(closure, at);
     }
     fn new() -> Self {

@@ -28,6 +28,25 @@ pub(super) const NAMED: [(&str, &str); 5] = [
     ("Duration", "A span of time: a whole number and its unit (s, m, h or d), such as \"30s\" or \"5m\"."),
 ];
 
+/// What a site may know of its host: for editors, which have no host to ask.
+const FACTS: &str = r#"  facts
+    | {
+      os | { id | String, version | String, codename | String } | doc "The operating system, from os-release(5): `debian`, `13`, `trixie`.",
+      architecture | (nullable String) | doc "Debian's name of the architecture, such as `amd64`.",
+      hostname | String | doc "The name of the host without a domain.",
+      fqdn | String | doc "The name with its domain, where `/etc/hosts` has one; otherwise the name alone.",
+      kernel | (nullable String) | doc "Release of the kernel; null in a root directory.",
+      cpus | (nullable Number) | doc "Number of processors; null in a root directory.",
+      memory_mib | (nullable Number) | doc "Memory in MiB; null in a root directory.",
+      addresses | { ipv4 | Array String, ipv6 | Array String } | doc "Addresses of all interfaces but the loopback; none in a root directory.",
+      virtualisation | (nullable String) | doc "`kvm`, `container`, … or `none`; null in a root directory.",
+      init | (nullable String) | doc "The first process: `systemd`, or another name; null in a root directory.",
+      is_root | (nullable Bool) | doc "Whether the program that asks runs as root; null in a root directory.",
+    }
+    | doc "What is known of the host; `provision facts` lists it. Give others to try a site with `--facts FILE` or `--set facts.cpus=8`."
+    | optional,
+"#;
+
 const PRELUDE: &str = include_str!("prelude.ncl");
 
 /// The text of `provision.ncl` for these types.
@@ -93,6 +112,7 @@ pub(super) fn library(types: &[TypeDescription], with_tests: bool) -> String {
     },
   types | doc \"The contracts of the resource types.\" = resource_types,\n",
     );
+    text.push_str(FACTS);
     text.push_str(&exports());
     text.push_str("}\n");
     text
@@ -117,10 +137,12 @@ fn tests() -> String {
 /// The same library with contracts of sites and types that accept anything.
 ///
 /// Under it, a site that applies the contracts by itself can be evaluated regardless of what they would refuse.
-pub(super) fn lenient_library(types: &[TypeDescription]) -> String {
-    let mut text = format!("{PRELUDE}{{\n  Site = Dyn,\n  types = {{\n");
-    for described in types {
-        let _ = writeln!(text, "    {} = Dyn,", field_name(&described.name));
+pub(super) fn lenient_library(types: &[String]) -> String {
+    // The program knows the facts by this name; the library hands them on.
+    let mut text =
+        format!("{PRELUDE}let facts_of_host = facts in\n{{\n  Site = Dyn,\n  facts = facts_of_host,\n  types = {{\n");
+    for name in types {
+        let _ = writeln!(text, "    {} = Dyn,", field_name(name));
     }
     text.push_str("  },\n");
     text.push_str(&exports());

@@ -80,8 +80,8 @@ impl Evaluator {
     /// # Errors
     /// Everything that is wrong with the site, each mistake with its place.
     pub fn load(&self, facts: &Facts) -> Result<Site, Diagnostics> {
-        let facts = serde_json::to_value(facts).unwrap_or_default();
-        site_of(&self.work.registry, self.evaluate(facts))
+        let known = serde_json::to_value(facts).unwrap_or_default();
+        site_of(&self.work.registry, self.evaluate(known), facts)
     }
 
     fn evaluate(&self, facts: Value) -> Evaluation {

@@ -38,6 +38,7 @@ pub(super) fn load(sources: &[SiteSource]) -> (Vec<Loaded>, Vec<Diagnostic>) {
                 format: InputFormat::Nickel,
                 text: text.clone(),
             }),
+            // A site may come through a pipe, which is read once.
             SiteSource::File(path) => match read(path).and_then(|text| Ok((text, absolute(path)?))) {
                 Ok((text, absolute)) => loaded.push(Loaded {
                     name: path.display().to_string(),

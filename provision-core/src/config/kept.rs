@@ -128,7 +128,9 @@ impl<'a> Kept<'a> {
         let tree = self.tree.located(&names)?;
         let files = inputs.files.iter().map(|(path, _)| path);
         let files = files.filter(|path| path.file_name().is_none_or(|name| name != LIBRARY)).cloned().collect();
-        Some(Evaluation { tree: Some(tree), sources, files, ..Evaluation::default() })
+        let facts = inputs.facts.iter().map(|(path, _)| path.clone()).collect();
+        let inputs = Inputs { facts, ..Inputs::default() };
+        Some(Evaluation { tree: Some(tree), sources, files, inputs, ..Evaluation::default() })
     }
 }
 

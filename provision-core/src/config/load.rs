@@ -45,28 +45,33 @@ impl Input {
 /// # Errors
 /// Everything that is wrong with the site, each mistake with its place.
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
-    let facts = serde_json::to_value(facts).unwrap_or_default();
-    let request = input.request(registry, &facts);
+    let known = serde_json::to_value(facts).unwrap_or_default();
+    let request = input.request(registry, &known);
     let evaluation = match (&input.branches, &input.cache) {
         (Some(branches), _) => evaluate_noting(&request, branches),
         (None, Some(cache)) => cache.evaluate(&request),
         (None, None) => evaluate(&request),
     };
-    site_of(registry, evaluation)
+    site_of(registry, evaluation, facts)
 }
 
 /// Builds the resources of a site that was evaluated.
-pub(super) fn site_of(registry: &Registry, evaluation: Evaluation) -> Result<Site, Diagnostics> {
-    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, kept, .. } = evaluation;
+pub(super) fn site_of(registry: &Registry, evaluation: Evaluation, facts: &Facts) -> Result<Site, Diagnostics> {
+    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, kept, inputs, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });
     };
     diagnostics.extend(version_mismatch(&tree));
+    let warnings = name_that_changes(&tree, &inputs.facts, facts).into_iter().collect();
     let (policy, (tests, test_host)) = (policy(&tree), tests_of_site::of(&tree));
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        return Ok(site.with_policy(policy).with_tests(tests, test_host).with_kept_evaluation(kept));
+        return Ok(site
+            .with_policy(policy)
+            .with_tests(tests, test_host)
+            .with_kept_evaluation(kept)
+            .with_warnings(warnings));
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {
@@ -74,6 +79,26 @@ pub(super) fn site_of(registry: &Registry, evaluation: Evaluation) -> Result<Sit
     }
     all.sources.extend(sources);
     Err(all)
+}
+
+/// A site that gives its host a name, and uses the one that the host has before.
+fn name_that_changes(tree: &Located, used: &BTreeSet<Vec<String>>, facts: &Facts) -> Option<Diagnostic> {
+    let fact = ["hostname", "fqdn"].into_iter().find(|name| used.contains(&vec![(*name).to_owned()]))?;
+    let file = tree.at(["resources", "file", "/etc/hostname"])?;
+    let content = file.field("content")?;
+    let declared = content.value.as_str()?.trim();
+    if declared == facts.hostname || declared == facts.fqdn {
+        return None;
+    }
+    let message =
+        format!("the site uses `facts.{fact}`, and changes the name of the host from {} to {declared}", facts.hostname);
+    let span = content.value.span.clone().or_else(|| content.name_span.clone());
+    Some(
+        Diagnostic::warning(message)
+            .at(span, "the new name")
+            .note("What uses the fact gets the new name in the run after the host has taken it")
+            .help("name the host once with `let`, and use that name instead of the fact"),
+    )
 }
 
 /// What holds for the site as a whole. Its fields were checked with the frame of the site.

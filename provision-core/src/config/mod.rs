@@ -22,15 +22,19 @@ mod kept;
 mod load;
 mod opened;
 mod overrides;
+mod pieces;
 mod places;
 mod prepare;
 mod proof;
+mod scan;
 mod schema;
 mod session;
 mod shape;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod tests_of_site;
+mod traps;
 mod walk;
 mod watch;
 

@@ -5,8 +5,10 @@
 //! field names, and stop at a resource that has one mistake. It gives the tree and all that is wrong in itself.
 //! The second only asks whether the `Site` contract is kept; where that can be seen, there is none.
 
-use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use nickel_lang_core::eval::value::NickelValue;
 
@@ -14,13 +16,48 @@ use super::files::{self, Loaded};
 use super::prepare::{Prepared, StandIns};
 use super::session::{LIBRARY, Session};
 use super::walk::{Walked, walk};
-use super::{Branches, Evaluation, Located, Request, TypeDescription, contracts, overrides, proof, shape};
+use super::{
+    Branches, DescribeTypes, Evaluation, Located, Request, TypeDescription, contracts, overrides, proof, scan, shape,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+
+/// The types of a site, each described when it is first asked for: a site uses few of them.
+pub(super) struct Types<'r> {
+    types: &'r dyn DescribeTypes,
+    described: RefCell<BTreeMap<String, Option<Rc<TypeDescription>>>>,
+}
+
+impl<'r> Types<'r> {
+    pub(super) fn new(types: &'r dyn DescribeTypes) -> Types<'r> {
+        Types { types, described: RefCell::default() }
+    }
+
+    /// What the type of this name offers.
+    pub(super) fn get(&self, name: &str) -> Option<Rc<TypeDescription>> {
+        let mut described = self.described.borrow_mut();
+        described.entry(name.to_owned()).or_insert_with(|| self.types.description(name).map(Rc::new)).clone()
+    }
+
+    /// The names of those that have been described.
+    fn known(&self) -> BTreeSet<String> {
+        let described = self.described.borrow();
+        described.iter().filter(|(_, found)| found.is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The library with the contracts of these.
+    fn library(&self, names: &BTreeSet<String>, with_tests: bool) -> String {
+        let used: Vec<_> =
+            names.iter().filter_map(|name| self.get(name)).map(|described| (*described).clone()).collect();
+        contracts::library(&used, with_tests)
+    }
+}
 
 /// A site that was read, parsed and checked, and what was found wrong on the way.
 pub(super) struct Opened<'r> {
     session: Session,
-    types: Cow<'r, [TypeDescription]>,
+    types: Types<'r>,
+    /// The types that the contract was prepared for, if it was.
+    prepared: Option<BTreeSet<String>>,
     /// What leaves the site fit to be evaluated, and what does not.
     mild: Vec<Diagnostic>,
     fatal: Vec<Diagnostic>,
@@ -33,17 +70,24 @@ impl<'r> Opened<'r> {
     /// Reads and parses a site; the facts are not asked for.
     pub(super) fn new(request: &Request<'r>, watches_branches: bool) -> Opened<'r> {
         let (loaded, unreadable) = files::load(&request.sources);
-        let types = request.types.descriptions();
-        let mut opened = open(request, types, &loaded, unreadable.is_empty(), watches_branches);
+        let (hostile, sources) = scan::check(&loaded, &request.import_paths, &request.overrides);
+        if !hostile.is_empty() {
+            let session = Session::open(request, &loaded, "{}", &StandIns::default(), watches_branches);
+            let (types, fatal) = (Types::new(request.types), hostile.into_iter().chain(unreadable).collect());
+            return Opened { session, types, prepared: None, mild: Vec::new(), fatal, sources, files: Vec::new() };
+        }
+        let mut opened = open(request, &loaded, unreadable.is_empty(), watches_branches);
         opened.fatal.extend(unreadable);
         opened
     }
 
-    /// Parses the contracts of all types, where many evaluations make use of them.
+    /// Parses the contracts of the types that an evaluation has made use of, where others will make use of them.
     pub(super) fn prepare_contracts(&mut self) {
-        if self.fatal.is_empty() && !self.session.has_contract() {
+        if self.fatal.is_empty() && self.prepared.is_none() {
+            let names = self.types.known();
             // What fails here fails for each evaluation again, which says so.
-            let _ = self.session.prepare_contract(&contracts::library(&self.types, true));
+            let prepared = self.session.prepare_contract("prepared", &self.types.library(&names, true));
+            self.prepared = prepared.is_ok().then_some(names);
         }
     }
 
@@ -54,7 +98,7 @@ impl<'r> Opened<'r> {
             return self.finish(&self.session, Evaluation { diagnostics, ..Evaluation::default() });
         }
         let mut session = self.session.begin(facts);
-        let evaluation = evaluate_prepared(&mut session, self.mild.clone(), &self.types);
+        let evaluation = evaluate_prepared(&mut session, self.mild.clone(), &self.types, self.prepared.as_ref());
         if let Some(branches) = branches {
             session.tell_branches(branches);
         }
@@ -80,14 +124,12 @@ impl<'r> Opened<'r> {
 }
 
 /// A site of which a part could not be read is only looked through for mistakes in its syntax: more would mislead.
-fn open<'r>(
-    request: &Request<'r>,
-    types: Cow<'r, [TypeDescription]>,
-    loaded: &[Loaded],
-    complete: bool,
-    watches_branches: bool,
-) -> Opened<'r> {
-    let library = contracts::lenient_library(&types);
+fn open<'r>(request: &Request<'r>, loaded: &[Loaded], complete: bool, watches_branches: bool) -> Opened<'r> {
+    let library = contracts::lenient_library(&request.types.names());
+    let opened = |session, mild, fatal, sources, files| {
+        let types = Types::new(request.types);
+        Opened { session, types, prepared: None, mild, fatal, sources, files }
+    };
     let mut stand_ins = StandIns::default();
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut sources = Sources::default();
@@ -97,7 +139,7 @@ fn open<'r>(
         let mut fatal = overrides::add(&mut session, &request.overrides);
         fatal.extend(session.parse());
         if !complete || !fatal.is_empty() {
-            return Opened { session, types, mild: Vec::new(), fatal, sources, files };
+            return opened(session, Vec::new(), fatal, sources, files);
         }
         let Prepared { mild, fatal, failed_imports, shadows } = session.prepare();
         // A library on disk, written for editors, must not take the place of the one of this program. What was
@@ -105,7 +147,7 @@ fn open<'r>(
         if !StandIns::take_in(&mut stand_ins.shadows, shadows) {
             found.extend(fatal);
             if !StandIns::take_in(&mut stand_ins.failed_imports, failed_imports) {
-                return Opened { session, types, mild, fatal: found, sources, files };
+                return opened(session, mild, found, sources, files);
             }
         }
         files.extend(session.files_read());
@@ -113,7 +155,12 @@ fn open<'r>(
     }
 }
 
-fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, types: &[TypeDescription]) -> Evaluation {
+fn evaluate_prepared(
+    session: &mut Session,
+    mild: Vec<Diagnostic>,
+    types: &Types<'_>,
+    prepared: Option<&BTreeSet<String>>,
+) -> Evaluation {
     let site = session.site();
     let Walked { mut tree, mut diagnostics, broken, hides_fields } = walk(session, site.clone());
     if let Some(tree) = &mut tree {
@@ -128,22 +175,27 @@ fn evaluate_prepared(session: &mut Session, mild: Vec<Diagnostic>, types: &[Type
     let contract_failure = match &tree {
         // What can be seen to be right is not evaluated again.
         Some(tree) if !hides_fields && proof::holds(tree, types) => Vec::new(),
-        Some(tree) if diagnostics.is_empty() => breaches(session, site, || library_for(tree, types)),
+        Some(tree) if diagnostics.is_empty() => breaches(session, site, library_for(tree, types, prepared)),
         _ => Vec::new(),
     };
     Evaluation { tree, diagnostics, contract_failure, broken, ..Evaluation::default() }
 }
 
-/// The library with what the site makes use of. A type that it lacks is refused as one that is unknown.
-fn library_for(site: &Located, types: &[TypeDescription]) -> String {
-    let resources = site.get("resources");
-    let used = types.iter().filter(|described| resources.and_then(|types| types.get(&described.name)).is_some());
+/// The library with what the site makes use of, unless the one that was prepared has it. A type that it lacks is refused as
+/// one that is unknown.
+fn library_for(site: &Located, types: &Types<'_>, prepared: Option<&BTreeSet<String>>) -> Option<String> {
+    let used: BTreeSet<String> =
+        site.get("resources").into_iter().flat_map(Located::fields).map(|of_type| of_type.name.clone()).collect();
+    let known: BTreeSet<String> = used.into_iter().filter(|name| types.get(name).is_some()).collect();
+    if prepared.is_some_and(|prepared| known.is_subset(prepared)) {
+        return None;
+    }
     let with_tests = ["tests", "test_host"].iter().any(|field| site.get(field).is_some());
-    contracts::library(&used.cloned().collect::<Vec<_>>(), with_tests)
+    Some(types.library(&known, with_tests))
 }
 
 /// What the `Site` contract refuses.
-fn breaches(session: &mut Session, site: NickelValue, library: impl FnOnce() -> String) -> Vec<Diagnostic> {
+fn breaches(session: &mut Session, site: NickelValue, library: Option<String>) -> Vec<Diagnostic> {
     let site = match session.under_contract(site, library) {
         Ok(site) => site,
         Err(error) => return session.describe(error),

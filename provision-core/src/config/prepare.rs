@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nickel_lang_core::cache::{InputFormat, SourcePath, TermEntry, normalize_path};
+use nickel_lang_core::cache::{InputFormat, SourcePath, TermEntry, TermEntryState, normalize_path};
 use nickel_lang_core::error::{Error, ImportErrorKind, IntoDiagnostics};
 use nickel_lang_core::files::FileId;
 
@@ -74,16 +74,12 @@ impl Session {
     pub(super) fn prepare(&mut self) -> Prepared {
         let mut prepared = Prepared::default();
         for file in self.parts.clone() {
-            let prepared_file = match self.watches_branches {
-                true => self.prepare_watched(file),
-                false => self.prepare_part(file),
-            };
-            let Err(mut error) = prepared_file else { continue };
+            let Err(mut error) = self.prepare_part(file, true) else { continue };
             let import = errors::import_error(&error);
             if import.is_none() && matches!(error, Error::TypecheckError(_)) {
                 prepared.mild.extend(self.describe(error));
-                match self.context.import_resolver.prepare_eval_only(&mut self.context.pos_table, file) {
-                    Ok(_) => continue,
+                match self.prepare_part(file, false) {
+                    Ok(()) => continue,
                     Err(graver) => error = graver,
                 }
             }
@@ -96,12 +92,45 @@ impl Session {
         prepared
     }
 
-    /// As [`VmContext::prepare_eval`](nickel_lang_core::eval::VmContext::prepare_eval), but for the values.
-    pub(super) fn prepare_part(&mut self, file: FileId) -> Result<(), Error> {
+    /// As [`VmContext::prepare_eval`](nickel_lang_core::eval::VmContext::prepare_eval), but for the values, and with what
+    /// is done to expressions before they are evaluated.
+    fn prepare_part(&mut self, part: FileId, typechecked: bool) -> Result<(), Error> {
         let context = &mut self.context;
-        context.import_resolver.prepare_stdlib(&mut context.pos_table)?;
+        let cache = &mut context.import_resolver;
+        cache.prepare_stdlib(&mut context.pos_table)?;
         context.register_extend_env_for_typecheck();
-        context.import_resolver.prepare(&mut context.pos_table, file).map(drop)
+        let cache = &mut context.import_resolver;
+        if cache.input_format(part).unwrap_or_default() == InputFormat::Nickel {
+            cache.parse_to_ast(part)?;
+            if typechecked {
+                self.typecheck(part)?;
+            }
+            let context = &mut self.context;
+            let cache = &mut context.import_resolver;
+            let compiled = cache.compile(&mut context.pos_table, part);
+            compiled.map_err(|error| Error::ImportError(error.unwrap_error("it was parsed")))?;
+            let fresh = self.compiled();
+            if self.watches_branches {
+                self.mark_branches(&fresh);
+            }
+            self.join_pieces(&fresh);
+        }
+        let context = &mut self.context;
+        let cache = &mut context.import_resolver;
+        match typechecked {
+            true => cache.prepare(&mut context.pos_table, part).map(drop),
+            false => cache.prepare_eval_only(&mut context.pos_table, part).map(drop),
+        }
+    }
+
+    /// The files of the site that were compiled, and nothing has been done with yet.
+    fn compiled(&self) -> Vec<FileId> {
+        let files = self.files();
+        let terms = self.context.import_resolver.terms.terms().iter();
+        let is_fresh =
+            |entry: &TermEntry| entry.format == InputFormat::Nickel && entry.state == TermEntryState::Populated;
+        let fresh = terms.filter(|(_, entry)| is_fresh(entry)).map(|(file, _)| *file);
+        fresh.filter(|file| self.places.is_site_file(&files, *file)).collect()
     }
 
     /// The file that an import failed for, as Nickel would look it up.

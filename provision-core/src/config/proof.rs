@@ -5,18 +5,17 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{MAX_DEPTH, Writer, is_null, limits_of};
+use super::opened::Types;
+use super::schema::{MAX_DEPTH, Writer, limits_of};
 use super::{Data, Located};
-use crate::registry::TypeDescription;
 
 /// Whether the `Site` contract accepts a site of these types.
-pub(super) fn holds(site: &Located, types: &[TypeDescription]) -> bool {
+pub(super) fn holds(site: &Located, types: &Types<'_>) -> bool {
     site.fields().iter().all(|field| match field.name.as_str() {
         // The frame of the site was checked already.
         "provision_version" | "on_failure" | "prune" | "journal" => true,
         "resources" => field.value.fields().iter().all(|of_type| {
-            let described = types.iter().find(|described| described.name == of_type.name);
-            described.is_some_and(|described| {
+            types.get(&of_type.name).is_some_and(|described| {
                 let proof = Proof { schema: Writer::new(&described.schema) };
                 of_type.value.fields().iter().all(|resource| proof.whole(&resource.value))
             })
@@ -78,7 +77,8 @@ impl Proof<'_> {
         let mut fitting = alternatives.iter().filter(|alternative| self.fits(alternative, value, depth + 1));
         match value.value {
             Data::Array(_) | Data::Record(_) => {
-                let others = alternatives.iter().filter(|alternative| !is_null(self.schema.resolve(alternative).0));
+                let others =
+                    alternatives.iter().filter(|alternative| may_be_of(self.schema.resolve(alternative).0, value));
                 others.count() == 1 && fitting.next().is_some()
             }
             _ => fitting.next().is_some(),
@@ -124,6 +124,15 @@ impl Proof<'_> {
     }
 }
 
+/// Whether a schema may admit values of the kind of an array or a record.
+fn may_be_of(schema: &Value, value: &Located) -> bool {
+    let kind = if matches!(value.value, Data::Array(_)) { "array" } else { "object" };
+    match schema.get("type").and_then(Value::as_str) {
+        Some(only) => only == kind,
+        None => true,
+    }
+}
+
 /// Whether a value is this choice of an enumeration; tags and strings are one there.
 fn is_one(choice: &Value, value: &Located) -> bool {
     match (choice, &value.value) {
@@ -162,6 +171,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::registry::TypeDescription;
 
     fn types() -> Vec<TypeDescription> {
         let schema = json!({
@@ -180,7 +190,7 @@ mod tests {
     }
 
     fn is_proven(thing: Value) -> bool {
-        holds(&Located::from(json!({ "resources": { "thing": { "a": thing } } })), &types())
+        holds(&Located::from(json!({ "resources": { "thing": { "a": thing } } })), &Types::new(&types()))
     }
 
     #[test]
@@ -204,8 +214,8 @@ mod tests {
         ] {
             assert!(!is_proven(wrong.clone()), "{wrong}");
         }
-        assert!(!holds(&Located::from(json!({ "resources": { "thong": { "a": {} } } })), &types()));
-        assert!(!holds(&Located::from(json!({ "tests": {} })), &types()));
+        assert!(!holds(&Located::from(json!({ "resources": { "thong": { "a": {} } } })), &Types::new(&types())));
+        assert!(!holds(&Located::from(json!({ "tests": {} })), &Types::new(&types())));
     }
 
     #[test]
@@ -222,7 +232,7 @@ mod tests {
             }
             site
         };
-        assert!(holds(&thing("ensure"), &types()));
-        assert!(!holds(&thing("name"), &types()));
+        assert!(holds(&thing("ensure"), &Types::new(&types())));
+        assert!(!holds(&thing("name"), &Types::new(&types())));
     }
 }

@@ -22,19 +22,13 @@ use super::files::{Loaded, NOWHERE, working_directory};
 use super::places::{Origin, Places};
 use super::prepare::StandIns;
 use super::watch::Watch;
-use super::{Request, data, errors};
+use super::{Request, data, errors, traps};
 
 /// The name by which a site imports the contract library.
 pub(super) const LIBRARY: &str = "provision.ncl";
 
 /// The name by which a site knows the facts of its host.
-const FACTS: &str = "facts";
-
-/// Where the library with the real contracts lies, for [`SITE_CONTRACT`] to import.
-const STRICT_LIBRARY: &str = "contracts.ncl";
-
-/// The contract that is applied to the site.
-const SITE_CONTRACT: &str = "(import \"contracts.ncl\").Site";
+pub(super) const FACTS: &str = "facts";
 
 /// A Nickel machine, and what it was made from. The one that the texts were parsed in evaluates nothing itself: for each
 /// host another begins with what it knows.
@@ -44,8 +38,8 @@ pub(super) struct Session {
     pub(super) places: Places,
     /// The parts of the site in the order they merge: files, then overrides.
     pub(super) parts: Vec<FileId>,
-    /// The contract that is applied to the site, once it is wanted.
-    contract: Option<FileId>,
+    /// The contract that is applied to the site, once it is wanted, and the length of its text.
+    contract: Option<(FileId, usize)>,
     pub(super) on_disk: Vec<PathBuf>,
     /// Notices what the evaluation makes use of.
     pub(super) watch: Watch,
@@ -125,7 +119,12 @@ impl Session {
             watch,
             watches_branches: self.watches_branches,
         };
-        session.parts.clone().into_iter().chain(session.contract).for_each(|file| session.close_over(file));
+        session
+            .parts
+            .clone()
+            .into_iter()
+            .chain(session.contract.map(|(file, _)| file))
+            .for_each(|file| session.close_over(file));
         session.close_data();
         session
     }
@@ -157,43 +156,32 @@ impl Session {
         parts.fold(first, |site, part| make::op2(BinaryOp::Merge(label), site, part))
     }
 
-    /// Whether the `Site` contract was parsed.
-    pub(super) fn has_contract(&self) -> bool {
-        self.contract.is_some()
-    }
-
-    /// Parses the `Site` contract of this library.
-    pub(super) fn prepare_contract(&mut self, library: &str) -> Result<(), Error> {
-        let path = SourcePath::Path(Path::new(NOWHERE).join(STRICT_LIBRARY), InputFormat::Nickel);
+    /// Parses the `Site` contract of this library, which lies in a file of this name.
+    pub(super) fn prepare_contract(&mut self, name: &str, library: &str) -> Result<(), Error> {
+        let path = SourcePath::Path(Path::new(NOWHERE).join(format!("{name}.ncl")), InputFormat::Nickel);
         let file = self.cache().sources.add_string(path, library.to_owned());
         self.places.name(file, LIBRARY, Origin::Library);
-        let path = SourcePath::Path(Path::new(NOWHERE).join("site-contract"), InputFormat::Nickel);
-        let file = self.cache().sources.add_string(path, SITE_CONTRACT.to_owned());
+        let path = SourcePath::Path(Path::new(NOWHERE).join(format!("{name}-of-site")), InputFormat::Nickel);
+        let text = format!("(import \"{name}.ncl\").Site");
+        let length = text.len();
+        let file = self.cache().sources.add_string(path, text);
         self.places.name(file, LIBRARY, Origin::Library);
         // The library has no types to check, and is checked at each run of the tests.
         self.context.import_resolver.prepare_eval_only(&mut self.context.pos_table, file)?;
-        self.contract = Some(file);
+        self.contract = Some((file, length));
         Ok(())
     }
 
-    /// The site under the `Site` contract: of all types if that was prepared, or else of this library.
-    pub(super) fn under_contract(
-        &mut self,
-        site: NickelValue,
-        library: impl FnOnce() -> String,
-    ) -> Result<NickelValue, Error> {
-        let file = match self.contract {
-            Some(file) => file,
-            None => {
-                self.prepare_contract(&library())?;
-                let Some(file) = self.contract else { return Ok(site) };
-                self.close_over(file);
-                file
-            }
-        };
+    /// The site under the `Site` contract: the one that was prepared, or of this library.
+    pub(super) fn under_contract(&mut self, site: NickelValue, library: Option<String>) -> Result<NickelValue, Error> {
+        if let Some(library) = library {
+            self.prepare_contract("contracts", &library)?;
+            self.contract.into_iter().for_each(|(file, _)| self.close_over(file));
+        }
+        let Some((file, length)) = self.contract else { return Ok(site) };
         let contract = NickelValue::from(Term::ResolvedImport(file));
         // Reports show the type of a label at its position: without one Nickel would print and parse it again.
-        let position = RawSpan::from_range(file, 0..SITE_CONTRACT.len());
+        let position = RawSpan::from_range(file, 0..length);
         let typ = Type { typ: TypeF::Contract(contract.clone()), pos: position.into() };
         let label = Label {
             typ: std::rc::Rc::new(typ),
@@ -237,7 +225,9 @@ impl Session {
     /// What is wrong, for people.
     pub(super) fn describe(&mut self, error: Error) -> Vec<Diagnostic> {
         let files = self.files();
-        errors::describe(error, &files, &mut self.places)
+        let mut diagnostics = errors::describe(error, &files, &mut self.places);
+        diagnostics.iter_mut().for_each(|diagnostic| traps::explain(diagnostic, self.places.sources()));
+        diagnostics
     }
 
     /// The texts that Nickel knows. A copy is cheap.

@@ -13,11 +13,9 @@ use nickel_lang_core::ast::compat::ToMainline;
 use nickel_lang_core::ast::primop::PrimOp;
 use nickel_lang_core::ast::{Ast, AstAlloc, MatchBranch, Node};
 use nickel_lang_core::cache::{InputFormat, TermEntry, TermEntryState};
-use nickel_lang_core::error::Error;
 use nickel_lang_core::files::FileId;
 use nickel_lang_core::position::{RawSpan, TermPos};
 use nickel_lang_core::traverse::{TraverseAlloc, TraverseOrder};
-use nickel_lang_core::typecheck::TypecheckMode;
 
 use super::branches::{Branch, BranchKind, Branches};
 use super::session::Session;
@@ -104,34 +102,11 @@ impl Watched {
 }
 
 impl Session {
-    /// Resolves imports and checks types as ever, and marks the branches of all that has now become known.
-    pub(super) fn prepare_watched(&mut self, part: FileId) -> Result<(), Error> {
-        let context = &mut self.context;
-        let cache = &mut context.import_resolver;
-        cache.prepare_stdlib(&mut context.pos_table)?;
-        context.register_extend_env_for_typecheck();
-        let cache = &mut context.import_resolver;
-        if cache.input_format(part).unwrap_or_default() == InputFormat::Nickel {
-            cache.parse_to_ast(part)?;
-            cache.typecheck(part, TypecheckMode::Walk).map_err(|error| error.unwrap_error("it was parsed"))?;
-            let compiled = cache.compile(&mut context.pos_table, part);
-            compiled.map_err(|error| Error::ImportError(error.unwrap_error("it was parsed")))?;
-            self.mark_branches();
-        }
-        self.prepare_part(part)
-    }
-
     /// Puts marked expressions into the place of those that nothing has been done with yet.
-    fn mark_branches(&mut self) {
+    pub(super) fn mark_branches(&mut self, fresh: &[FileId]) {
         let watch = self.watch.clone();
-        let files = self.files();
-        let terms = self.context.import_resolver.terms.terms().iter();
-        let fresh =
-            terms.filter(|(_, entry)| entry.format == InputFormat::Nickel && entry.state == TermEntryState::Populated);
-        let mut fresh: Vec<FileId> = fresh.map(|(file, _)| *file).collect();
-        fresh.retain(|file| self.places.is_site_file(&files, *file));
         let mut watched = watch.0.borrow_mut();
-        for file in fresh {
+        for &file in fresh {
             let cache = &mut self.context.import_resolver;
             let Some(ast) = cache.asts.get(file) else {
                 watched.unwatched.push(file);

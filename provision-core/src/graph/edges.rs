@@ -14,8 +14,12 @@ pub(super) fn declared(
     nodes: &[Node],
     index: &HashMap<ResourceId, usize>,
     idle: &BTreeSet<ResourceId>,
+    is_whole: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Vec<Edge>> {
+    // What could not be built may have brought companions of a kind that is not there otherwise.
+    let is_of_known_kind =
+        |id: &ResourceId| is_whole || index.keys().chain(idle).any(|known| known.kind() == id.kind());
     let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); nodes.len()];
     for (number, node) in nodes.iter().enumerate() {
         let common = &node.common;
@@ -29,7 +33,7 @@ pub(super) fn declared(
         for (attribute, ids, reason) in lists {
             for (place, id) in ids.iter().enumerate() {
                 let Some(other) = index.get(id) else {
-                    if !idle.contains(id) {
+                    if !idle.contains(id) && is_of_known_kind(id) {
                         let known = index.keys().chain(idle).collect();
                         diagnostics.push(unknown_reference(node, attribute, place, id, &known));
                     }

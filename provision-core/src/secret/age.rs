@@ -1,7 +1,8 @@
 //! Secrets in files that the `age` program opens as well: `NAME.age` in a directory beside the site.
 //!
-//! The format is that of <https://age-encryption.org/v1>. Who may read is written in `.recipients` in the same directory:
-//! one recipient a line, and comments after `#`.
+//! The format is that of <https://age-encryption.org/v1>. Who may read is written in `.recipients`: one recipient a line,
+//! and comments after `#`. The one nearest to a secret counts, in its own directory or in one above it: so
+//! `web1/.recipients` holds for `web1/password`, and `.recipients` for all that have none of their own.
 #![expect(clippy::disallowed_methods, reason = "secrets lie beside the site, not on the host")]
 
 use std::fs;
@@ -92,8 +93,12 @@ impl AgeSecrets {
         Ok(identities)
     }
 
-    fn recipients(&self) -> Result<Vec<x25519::Recipient>> {
-        let path = self.directory.join(RECIPIENTS);
+    /// Who may read a secret: the nearest list, from its own directory up.
+    fn recipients(&self, name: &str) -> Result<Vec<x25519::Recipient>> {
+        let inside =
+            Path::new(name).ancestors().skip(1).map(|directory| self.directory.join(directory).join(RECIPIENTS));
+        let nearest = inside.into_iter().find(|path| fs::symlink_metadata(path).is_ok());
+        let path = nearest.unwrap_or_else(|| self.directory.join(RECIPIENTS));
         let reading = || format!("reading who may read secrets from {}", path.display());
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == IoErrorKind::NotFound => {
@@ -113,18 +118,18 @@ impl AgeSecrets {
         });
         let recipients = recipients.collect::<Result<Vec<_>>>()?;
         if recipients.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "it names nobody").while_doing(reading()));
+            return Err(Error::new(ErrorKind::Invalid, "it names no recipient").while_doing(reading()));
         }
         Ok(recipients)
     }
 
-    /// Encrypts a secret to the recipients of the directory, in the place of an old one.
+    /// Encrypts a secret to its recipients, in the place of an old one.
     ///
     /// # Errors
     /// The name is none, there are no recipients, or the file cannot be written; an old one stays.
     pub fn write(&self, name: &str, secret: &Sensitive) -> Result<()> {
         let path = self.path(name)?;
-        let encrypted = encrypt(&self.recipients()?, secret.reveal().as_bytes())
+        let encrypted = encrypt(&self.recipients(name)?, secret.reveal().as_bytes())
             .while_doing(|| format!("encrypting the secret `{name}`"))?;
         put(&path, &encrypted).while_doing(|| format!("writing {}", path.display()))
     }
@@ -135,11 +140,10 @@ impl AgeSecrets {
     /// One of them cannot be read or written.
     pub fn rekey(&self, names: &[String]) -> Result<Vec<String>> {
         let names = if names.is_empty() { self.names()? } else { names.to_vec() };
-        let recipients = self.recipients()?;
         let mut encrypted = Vec::new();
         for name in &names {
             let secret = self.read(name)?;
-            encrypted.push((self.path(name)?, encrypt(&recipients, secret.reveal().as_bytes())?));
+            encrypted.push((self.path(name)?, encrypt(&self.recipients(name)?, secret.reveal().as_bytes())?));
         }
         for (path, bytes) in encrypted {
             put(&path, &bytes).while_doing(|| format!("writing {}", path.display()))?;
@@ -294,6 +298,31 @@ mod tests {
         assert_eq!(store.rekey(&[]).unwrap(), ["a"]);
         assert_eq!(theirs.read("a").unwrap().reveal(), "hunter2");
         assert_eq!(store.read("a").unwrap().reveal(), "hunter2");
+    }
+
+    /// The list at the top was taken, so that each host could read the secrets of all.
+    #[test]
+    fn the_nearest_recipients_up_the_tree_count() {
+        let (place, store) = store();
+        let secrets = place.path().join("secrets");
+        let web1 = KeyPair::generate();
+        let identity = place.path().join("web1");
+        fs::write(&identity, web1.identity.reveal()).unwrap();
+        fs::create_dir_all(secrets.join("web1/tls")).unwrap();
+        fs::write(secrets.join("web1").join(RECIPIENTS), format!("{}\n", web1.recipient)).unwrap();
+        let hosts = AgeSecrets::new(&secrets, vec![identity]);
+        for name in ["web1/password", "web1/tls/key", "shared"] {
+            store.write(name, &Sensitive::new("x")).unwrap();
+        }
+        for name in ["web1/password", "web1/tls/key"] {
+            assert_eq!(store.read(name).unwrap_err().kind(), ErrorKind::PermissionDenied, "{name}");
+            assert_eq!(hosts.read(name).unwrap().reveal(), "x");
+        }
+        assert_eq!(store.read("shared").unwrap().reveal(), "x");
+        assert_eq!(hosts.read("shared").unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let both = AgeSecrets::new(&secrets, vec![place.path().join("identity"), place.path().join("web1")]);
+        both.rekey(&[]).unwrap();
+        assert_eq!(store.read("web1/password").unwrap_err().kind(), ErrorKind::PermissionDenied);
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Failure {
         self
     }
 
+    /// Whether another failure has the same cause: what failed, of the same resource, for the same reason.
+    pub fn is_like(&self, other: &Failure) -> bool {
+        let cause =
+            |failure: &Failure| (failure.0.what.clone(), failure.0.resource.clone(), failure.0.difference.clone());
+        self.0.diagnostics.is_none() && other.0.diagnostics.is_none() && cause(self) == cause(other)
+    }
+
     /// What failed, in one line.
     pub fn what(&self) -> &str {
         &self.0.what

@@ -23,6 +23,7 @@ pub struct Site {
     made: Made,
     facts: Option<Facts>,
     secrets: Vec<(String, String)>,
+    store: Option<Arc<dyn SecretStore>>,
     graphs: Mutex<Vec<(Facts, Arc<Graph>)>>,
 }
 
@@ -78,7 +79,7 @@ impl Site {
     }
 
     fn made(made: Made) -> Site {
-        Site { made, facts: None, secrets: Vec::new(), graphs: Mutex::default() }
+        Site { made, facts: None, secrets: Vec::new(), store: None, graphs: Mutex::default() }
     }
 
     /// With these facts, whatever the host says.
@@ -105,13 +106,21 @@ impl Site {
         self.forget()
     }
 
+    /// With the secrets of a store. A secret that is there and cannot be opened here is made up.
+    #[must_use]
+    pub fn secrets(mut self, store: Arc<dyn SecretStore>) -> Site {
+        self.store = Some(store);
+        self.forget()
+    }
+
     /// The same site with more values for fields.
     pub(super) fn overridden(&self, overrides: &[(String, String)]) -> Result<Site, Failure> {
         match &self.made {
             #[cfg(feature = "nickel")]
             Made::From(evaluator) => {
                 let site = Site::by(Arc::new(evaluator.overridden(overrides)));
-                Ok(Site { facts: self.facts.clone(), secrets: self.secrets.clone(), ..site })
+                let (facts, secrets, store) = (self.facts.clone(), self.secrets.clone(), self.store.clone());
+                Ok(Site { facts, secrets, store, ..site })
             }
             Made::By(_) => {
                 let fields: Vec<&str> = overrides.iter().map(|(path, _)| path.as_str()).collect();
@@ -156,7 +165,7 @@ impl Site {
         };
         if graph.names_secrets() {
             let given = self.secrets.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-            let store = MadeUp(MemorySecrets::new(given));
+            let store = MadeUp(MemorySecrets::new(given), self.store.as_deref());
             graph.resolve_secrets(&store, &HostKey::random()?, &[]).map_err(|errors| {
                 errors.into_iter().next().map_or_else(|| Failure::new("a secret cannot be read"), Failure::from)
             })?;
@@ -216,10 +225,19 @@ impl Site {
 }
 
 /// Secrets of a test, and texts made up for the others.
-struct MadeUp(MemorySecrets);
+struct MadeUp<'s>(MemorySecrets, Option<&'s dyn SecretStore>);
 
-impl SecretStore for MadeUp {
+impl SecretStore for MadeUp<'_> {
     fn read(&self, name: &str) -> crate::error::Result<crate::effect::Sensitive> {
-        self.0.read(name).or_else(|_| Ok(crate::effect::Sensitive::new(format!("made up for {name}"))))
+        let made_up = || crate::effect::Sensitive::new(format!("made up for {name}"));
+        match (self.0.read(name), self.1) {
+            (Ok(given), _) => Ok(given),
+            (Err(_), None) => Ok(made_up()),
+            (Err(_), Some(store)) => match store.read(name) {
+                // That it is there is all that who tests without an identity can know.
+                Err(error) if error.operation().is_some() => Ok(made_up()),
+                read => read,
+            },
+        }
     }
 }

@@ -12,10 +12,12 @@ use crate::site::{SiteTest, Spans, StartingState};
 
 use super::furnish::{Unfit, furnish_leniently};
 use super::start::{NamedBy, facts_of, starting_or_unfit};
+use crate::secret::SecretStore;
+
 use super::{Coverage, Failure, RELEASES, Run, Site, checks, drift, expect, faults};
 
 /// What is tried.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SuiteOptions {
     /// On these releases of Debian.
     pub releases: Vec<u32>,
@@ -23,11 +25,21 @@ pub struct SuiteOptions {
     pub drifted: u64,
     /// Only what has this in its name.
     pub filter: Option<String>,
+    /// Where the secrets of the site are; all are made up without it.
+    pub secrets: Option<Arc<dyn SecretStore>>,
+}
+
+impl std::fmt::Debug for SuiteOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let SuiteOptions { releases, drifted, filter, secrets } = self;
+        let secrets = secrets.is_some();
+        write!(f, "SuiteOptions {{ {releases:?}, drifted: {drifted}, filter: {filter:?}, secrets: {secrets} }}")
+    }
 }
 
 impl Default for SuiteOptions {
     fn default() -> SuiteOptions {
-        SuiteOptions { releases: RELEASES.to_vec(), drifted: 2, filter: None }
+        SuiteOptions { releases: RELEASES.to_vec(), drifted: 2, filter: None, secrets: None }
     }
 }
 
@@ -78,7 +90,7 @@ impl Suite {
         for release in &options.releases {
             let bare = starting_or_unfit(&test_host, *release, beside.as_deref(), NamedBy::TestHost);
             let bare = bare.map_err(|unfit| unfit_test_host(unfit, declared.test_host_spans()))?;
-            let site = Arc::new(Site::by(Arc::clone(&evaluator)).facts(Facts::gather(&bare)?));
+            let site = Arc::new(site_for(&evaluator, options.secrets.as_ref()).facts(Facts::gather(&bare)?));
             suite.add_sweeps(&site, *release, &bare, options.drifted);
         }
         for test in &tests {
@@ -88,7 +100,13 @@ impl Suite {
             }
             let releases = if test.case.releases.is_empty() { &options.releases } else { &test.case.releases };
             for release in releases.iter().filter(|release| options.releases.contains(release)) {
-                suite.add_test(&evaluator, test, *release, &test_host, beside.as_deref())?;
+                suite.add_test(
+                    &evaluator,
+                    options.secrets.as_ref(),
+                    test,
+                    *release,
+                    (&test_host, beside.as_deref()),
+                )?;
             }
         }
         if let Some(part) = &options.filter {
@@ -155,10 +173,10 @@ impl Suite {
     fn add_test(
         &mut self,
         evaluator: &Arc<Evaluator>,
+        secrets: Option<&Arc<dyn SecretStore>>,
         test: &SiteTest,
         release: u32,
-        test_host: &StartingState,
-        beside: Option<&Path>,
+        (test_host, beside): (&StartingState, Option<&Path>),
     ) -> Result<(), Failure> {
         let name = format!("Debian {release}, test {}", test.name);
         let named_test = format!("the test `{}`", test.name);
@@ -177,7 +195,7 @@ impl Suite {
             return Err(unfit_beginning(found.remove(0), test).in_case(&named_test));
         }
         let facts = test.case.facts.over(Facts::gather(&begun)?);
-        let site = Site::by(Arc::clone(evaluator)).facts(facts);
+        let site = site_for(evaluator, secrets).facts(facts);
         let (test, coverage) = (test.clone(), Arc::clone(&self.coverage));
         self.add(name, move || {
             let host = host.clone();
@@ -203,6 +221,15 @@ impl Suite {
             Ok(String::new())
         });
         Ok(())
+    }
+}
+
+/// The site, with the secrets that it is tested with.
+fn site_for(evaluator: &Arc<Evaluator>, secrets: Option<&Arc<dyn SecretStore>>) -> Site {
+    let site = Site::by(Arc::clone(evaluator));
+    match secrets {
+        Some(store) => site.secrets(Arc::clone(store)),
+        None => site,
     }
 }
 

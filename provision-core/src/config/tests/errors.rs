@@ -50,9 +50,11 @@ fn every_broken_field_is_reported_and_the_others_remain() {
     infinite recursion
       --> site.ncl:7:35 `content` recursive reference
       note: Found while evaluating `resources.file."/e".owner`
+      help: the fields of a record see each other, so `content = content` means itself: give the outer value another name, as in `let text = … in { content = text }`
     infinite recursion
       --> site.ncl:7:54 `owner` recursive reference
       note: Found while evaluating `resources.file."/e".content`
+      help: the fields of a record see each other, so `content = content` means itself: give the outer value another name, as in `let text = … in { content = text }`
     "#);
     let files = json!({ "/a": { "owner": "kept" }, "/b": {}, "/c": {}, "/d": { "content": "fine" }, "/e": {} });
     assert_eq!(evaluation.tree.unwrap().to_json()["resources"]["file"], files);
@@ -115,6 +117,7 @@ let Even = std.contract.from_validator (fun n =>
     infinite recursion
       --> site.ncl:4:84 `mode` recursive reference
       note: Found while evaluating `resources.file.a.mode`
+      help: the fields of a record see each other, so `content = content` means itself: give the outer value another name, as in `let text = … in { content = text }`
     `resources.file.a.owner` breaks its contract: a mode has three or four octal digits, as "0644" has, but this is "9"
         > site.ncl:4:98 `p.Mode` this contract
       --> site.ncl:4:107 `"9"` this value
@@ -184,6 +187,7 @@ fn what_never_ends_is_refused() {
     infinite recursion
       --> site.ncl:1:15 `resources` recursive reference
       note: Found while evaluating `resources`
+      help: the fields of a record see each other, so `content = content` means itself: give the outer value another name, as in `let text = … in { content = text }`
     "#);
 }
 

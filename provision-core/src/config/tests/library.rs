@@ -83,6 +83,22 @@ fn the_library_is_readable() {
           ..
         },
       types | doc "The contracts of the resource types." = resource_types,
+      facts
+        | {
+          os | { id | String, version | String, codename | String } | doc "The operating system, from os-release(5): `debian`, `13`, `trixie`.",
+          architecture | (nullable String) | doc "Debian's name of the architecture, such as `amd64`.",
+          hostname | String | doc "The name of the host without a domain.",
+          fqdn | String | doc "The name with its domain, where `/etc/hosts` has one; otherwise the name alone.",
+          kernel | (nullable String) | doc "Release of the kernel; null in a root directory.",
+          cpus | (nullable Number) | doc "Number of processors; null in a root directory.",
+          memory_mib | (nullable Number) | doc "Memory in MiB; null in a root directory.",
+          addresses | { ipv4 | Array String, ipv6 | Array String } | doc "Addresses of all interfaces but the loopback; none in a root directory.",
+          virtualisation | (nullable String) | doc "`kvm`, `container`, … or `none`; null in a root directory.",
+          init | (nullable String) | doc "The first process: `systemd`, or another name; null in a root directory.",
+          is_root | (nullable Bool) | doc "Whether the program that asks runs as root; null in a root directory.",
+        }
+        | doc "What is known of the host; `provision facts` lists it. Give others to try a site with `--facts FILE` or `--set facts.cpus=8`."
+        | optional,
       include AbsolutePath | doc "An absolute path: it begins with `/` and has no `..` in it, such as \"/etc/motd\".",
       include Mode | doc "The mode of a file: a string of three or four octal digits, such as \"0644\".",
       include ResourceId | doc "The name of a resource in full, `type:name`, such as \"service:nginx\".",

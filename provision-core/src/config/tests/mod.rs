@@ -7,6 +7,8 @@ mod evaluator;
 mod imports;
 mod library;
 mod merging;
+mod on_demand;
+mod pieces;
 mod random;
 mod trees;
 
@@ -127,6 +129,14 @@ impl Default for Site {
         let (sources, overrides, import_paths) = Default::default();
         Site { sources, overrides, import_paths, facts: json!({}), types: types() }
     }
+}
+
+/// What would help with the mistakes of a text, of which one fact is null.
+pub(super) fn help_of(text: &str) -> String {
+    let evaluation = Site::text(text).facts(json!({ "n": null })).run();
+    let rendered = wrong(&evaluation);
+    let help = evaluation.diagnostics.iter().filter_map(|diagnostic| diagnostic.help.clone()).collect::<Vec<_>>();
+    format!("{}\n{rendered}", help.join("\n"))
 }
 
 fn wrong(evaluation: &Evaluation) -> String {

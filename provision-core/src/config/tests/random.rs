@@ -91,3 +91,15 @@ fn deep_nesting_does_not_overflow_the_stack() {
         assert!(evaluation.tree.is_some() || !evaluation.diagnostics.is_empty());
     }
 }
+
+/// Its memory was asked for at once, so the program was ended.
+#[test]
+fn a_text_that_doubles_without_an_end_is_refused() {
+    for text in [
+        "let rec grow = fun n text => if n == 0 then text else grow (n - 1) (text ++ text) in { resources.file.a.content = grow 40 \"x\" }",
+        "{ resources.file.a.content = std.array.fold_left (fun text _n => \"%{text}%{text}\") \"x\" (std.array.range 0 40) }",
+    ] {
+        let wrong = Site::text(text).wrong();
+        assert!(wrong.contains("takes more than"), "{wrong}");
+    }
+}

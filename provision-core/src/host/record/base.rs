@@ -121,7 +121,7 @@ impl RecordedHost {
 /// The error for a file of which only the name is known.
 pub(in crate::host) fn not_held(path: &HostPath) -> Error {
     Error::new(ErrorKind::Unsupported, format!("the simulated host has {path}, and does not know what it holds"))
-        .with_hint("say what it holds, with `SimHost::with_file` or in the `files` of the test")
+        .with_hint(format!("say what it holds, as in `test_host.files.\"{path}\" = \"…\"` in the site"))
 }
 
 const UNRECORDED: &str = "\0nobody has recorded what this file holds: ";
