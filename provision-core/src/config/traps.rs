@@ -18,7 +18,7 @@ pub(super) fn explain(diagnostic: &mut Diagnostic, sources: &Sources) {
             let text = sources.get(&label.span.file)?;
             syntax(text, label.span.start, message.starts_with("unexpected end"))
         })
-    } else if message.contains("has type Other, but") {
+    } else if diagnostic.labels.iter().any(|label| label.message.contains("has type Other, but")) {
         Some(
             "it is null: in a root directory some facts are, and `--facts FILE` or `--set facts.…` gives them; \
               a site can ask `if x == null`"
