@@ -293,8 +293,8 @@ pub struct Work {
     /// Show the plan and ask before anything is changed
     #[arg(long)]
     pub ask: bool,
-    /// Wait that long for another run to end
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// Seconds to wait for a concurrent run to end, at most a year
+    #[arg(long, default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=31_536_000))]
     pub lock_timeout: u64,
     /// End with exit code 2 if something was changed
     #[arg(long)]

@@ -15,6 +15,9 @@ pub struct Duration {
     seconds: u64,
 }
 
+/// A hundred years, in seconds: clocks of the operating system cannot be asked to count any number of them.
+const LONGEST: u64 = 36_500 * 86_400;
+
 impl Duration {
     /// A number of days.
     pub fn days(days: u32) -> Duration {
@@ -45,7 +48,11 @@ impl FromStr for Duration {
         let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
         let number = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
         match (number, unit) {
-            (Some(number), Some(unit)) => Ok(Duration { text: text.to_owned(), seconds: number.saturating_mul(unit) }),
+            (Some(number), Some(unit)) => match number.checked_mul(unit).filter(|seconds| *seconds <= LONGEST) {
+                Some(seconds) => Ok(Duration { text: text.to_owned(), seconds }),
+                None => Err(Error::new(ErrorKind::Invalid, format!("{text:?} is too long"))
+                    .with_hint("a duration is at most 36500 days")),
+            },
             _ => Err(Error::new(ErrorKind::Invalid, format!("{text:?} is not a duration"))
                 .with_hint("a duration is a whole number and its unit, s, m, h or d, such as \"30s\" or \"1d\"")),
         }
@@ -98,7 +105,7 @@ mod tests {
     fn a_duration_has_a_unit() {
         assert_eq!("90m".parse::<Duration>().unwrap().as_seconds(), 5400);
         assert_eq!(Duration::days(1), "1d".parse().unwrap());
-        for wrong in ["", "5", "d", "-1d", "1w", "1.5h", "1 d", "é"] {
+        for wrong in ["", "5", "d", "-1d", "1w", "1.5h", "1 d", "é", "9223372036854775807s", "36501d"] {
             assert!(wrong.parse::<Duration>().is_err(), "{wrong}");
         }
     }

@@ -248,3 +248,57 @@ fn a_file_beneath_a_link_that_moves_in_the_same_run_is_put_where_it_then_leads()
     let again = place.run("apply --root root site.ncl");
     assert!(again.out.starts_with("Nothing to do"), "{}", again.seen());
 }
+
+#[test]
+fn a_name_of_a_file_cannot_erase_or_forge_lines_of_a_plan() {
+    let site = r#"{ resources = {
+      directory."/srv/app" = { recurse = true, purge = true },
+      file."/etc/motd".content = "new\n",
+    } }"#;
+    let Some(place) = place(site) else { return };
+    fs::create_dir_all(place.path("root/srv/app")).unwrap();
+    for name in
+        ["zz\u{1b}[10F\u{1b}[JNothing to do", "a\n+ file:/etc/forged", "\u{202e}cba", "@all **x** [l](http://x)"]
+    {
+        // A slash is no part of a name.
+        fs::write(place.path("root/srv/app").join(name.replace('/', "_")), "x").unwrap();
+    }
+    fs::write(place.path("root/etc/motd"), "old\u{1b}]0;title\u{7}\n").unwrap();
+    for arguments in ["plan", "-v plan", "-v apply", "show", "rollback --plan", "rollback --keep-changed"] {
+        let site = if arguments.ends_with("plan") && !arguments.contains("rollback") || arguments.contains("apply") {
+            "site.ncl"
+        } else {
+            ""
+        };
+        let ran = place.run(&format!("--color never {arguments} --root root {site}"));
+        let seen = ran.seen();
+        assert!(!seen.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{seen:?}");
+        assert!(!seen.lines().any(|line| line.starts_with("+ file:_etc_forged")), "{seen}");
+    }
+    let markdown = place.run("--format markdown plan --root root site.ncl").out;
+    let bare = markdown.split('`').step_by(2).collect::<String>();
+    assert!(!bare.contains("@all") && !markdown.contains('\u{1b}'), "{markdown}");
+}
+
+#[test]
+fn what_is_too_long_is_refused_where_it_is_said() {
+    let place = Place::with(r#"{ resources.file."/etc/a" = { content = "a", timeout = "9223372036854775807s" } }"#);
+    let ran = place.run("validate --simulate site.ncl");
+    assert_eq!(ran.code, 3, "{}", ran.seen());
+    assert!(ran.err.contains("at most 36500 days"), "{}", ran.seen());
+    let ran = place.run("apply --simulate --lock-timeout 18446744073709551615 site.ncl");
+    assert_eq!(ran.code, 64, "{}", ran.seen());
+}
+
+#[test]
+fn completions_end_quietly_on_a_closed_pipe() {
+    let mut child = Command::new(provision())
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}

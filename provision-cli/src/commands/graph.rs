@@ -9,6 +9,7 @@ use crate::cli::{Format, GraphArguments, GraphForm, Options};
 use crate::context;
 use crate::exit::{Exit, Failure};
 use crate::render;
+use crate::render::foreign;
 
 /// Shows the graph of a site.
 pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
@@ -33,9 +34,9 @@ fn text(graph: &Graph) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let style = render::style::ID;
     for vertex in graph.vertices() {
-        writeln!(out, "{style}{}{style:#}", vertex.id)?;
+        writeln!(out, "{style}{}{style:#}", foreign::line(&vertex.id))?;
         for (before, reason) in vertex.after {
-            writeln!(out, "    after {before}: {}", because(reason))?;
+            writeln!(out, "    after {}: {}", foreign::line(before), foreign::line(because(reason)))?;
         }
     }
     Ok(())
@@ -71,7 +72,7 @@ fn mermaid(graph: &Graph) -> Result<(), Failure> {
     let number = |id| ids.iter().position(|other| other == id).unwrap_or_default();
     writeln!(out, "flowchart LR")?;
     for (place, vertex) in graph.vertices().enumerate() {
-        writeln!(out, "  n{place}[\"{}\"]", vertex.id.to_string().replace('"', "#quot;"))?;
+        writeln!(out, "  n{place}[\"{}\"]", foreign::line(&vertex.id).replace('"', "#quot;"))?;
         for (before, reason) in vertex.after {
             writeln!(out, "  n{} -->|{}| n{place}", number(before), reason.to_string().replace('|', "/"))?;
         }

@@ -10,7 +10,7 @@ use codespan_reporting::term;
 use provision_core::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
 use provision_core::graph::Graph;
 
-use super::style;
+use super::{foreign, style};
 
 /// Shows what is odd about a site.
 pub fn warnings(graph: &Graph) {
@@ -29,7 +29,7 @@ pub fn all(diagnostics: &Diagnostics) {
 fn show(list: &[Diagnostic], sources: &Sources) {
     let mut files = SimpleFiles::new();
     let numbers: BTreeMap<&str, usize> =
-        sources.iter().map(|(name, text)| (&**name, files.add(&**name, &**text))).collect();
+        sources.iter().map(|(name, text)| (&**name, files.add(foreign::line(name), foreign::in_place(text)))).collect();
     let config = term::Config { end_context_lines: 2, start_context_lines: 2, ..term::Config::default() };
     let mut out = stderr().lock();
     for diagnostic in list {
@@ -39,7 +39,7 @@ fn show(list: &[Diagnostic], sources: &Sources) {
         if term::emit_to_write_style(&mut styles, &config, &files, &prepared).is_ok() {
             let _ = out.write_all(&rendered);
         } else {
-            let _ = writeln!(out, "{diagnostic}");
+            let _ = writeln!(out, "{}", foreign::line(diagnostic));
         }
     }
 }
@@ -49,18 +49,23 @@ fn prepare(diagnostic: &Diagnostic, numbers: &BTreeMap<&str, usize>) -> codespan
         Severity::Warning => codespan::Severity::Warning,
         Severity::Error => codespan::Severity::Error,
     };
-    let mut notes = diagnostic.notes.clone();
+    let mut notes: Vec<String> = diagnostic.notes.iter().map(|note| lines(note)).collect();
     let mut labels = Vec::new();
     for label in &diagnostic.labels {
         let Some(file) = numbers.get(&*label.span.file) else {
             // Declared by a Rust program, whose text is not at hand.
-            notes.push(format!("{}: {}", label.span, label.message));
+            notes.push(lines(&format!("{}: {}", label.span, label.message)));
             continue;
         };
         let style = if label.primary { codespan::LabelStyle::Primary } else { codespan::LabelStyle::Secondary };
         let range = label.span.start..label.span.end;
-        labels.push(codespan::Label::new(style, *file, range).with_message(&label.message));
+        labels.push(codespan::Label::new(style, *file, range).with_message(lines(&label.message)));
     }
-    notes.extend(diagnostic.help.as_ref().map(|help| format!("help: {help}")));
-    codespan::Diagnostic::new(severity).with_message(&diagnostic.message).with_labels(labels).with_notes(notes)
+    notes.extend(diagnostic.help.as_ref().map(|help| lines(&format!("help: {help}"))));
+    codespan::Diagnostic::new(severity).with_message(lines(&diagnostic.message)).with_labels(labels).with_notes(notes)
+}
+
+/// A text of several lines, each shown as foreign text.
+fn lines(text: &str) -> String {
+    text.split('\n').map(foreign::content).collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use provision_core::error::Error;
 
-use super::style;
+use super::{foreign, style};
 use crate::exit::Failure;
 
 /// Shows why a command could not do its work.
@@ -17,11 +17,12 @@ pub fn show(failure: &Failure) {
             return super::diagnostics::all(diagnostics);
         }
         Failure::Failed(error) | Failure::Locked(error) => {
-            writeln!(out, "{style}error{style:#}: {error}").and_then(|()| details(&mut out, "  ", error))
+            writeln!(out, "{style}error{style:#}: {}", foreign::line(error))
+                .and_then(|()| details(&mut out, "  ", error))
         }
         Failure::Secrets(errors) => errors.iter().try_for_each(|error| secret(&mut out, error)),
         Failure::Usage(message) => {
-            writeln!(out, "{style}error{style:#}: {message}\n\nFor more information, try '--help'.")
+            writeln!(out, "{style}error{style:#}: {}\n\nFor more information, try '--help'.", foreign::line(message))
         }
         Failure::Tests(failure) => writeln!(out, "{style}error{style:#}: {failure}"),
         Failure::OutputClosed => Ok(()),
@@ -33,11 +34,11 @@ fn secret(out: &mut impl Write, error: &Error) -> std::io::Result<()> {
     let style = style::FAIL;
     write!(out, "{style}error{style:#}: ")?;
     if let Some(id) = error.resource() {
-        write!(out, "{id}: ")?;
+        write!(out, "{}: ", foreign::line(id))?;
     }
-    writeln!(out, "{error}")?;
+    writeln!(out, "{}", foreign::line(error))?;
     if let Some(span) = error.declared_at() {
-        writeln!(out, "  --> {}:{}:{}", span.file, span.line, span.column)?;
+        writeln!(out, "  --> {}:{}:{}", foreign::line(&span.file), span.line, span.column)?;
     }
     details(out, "  ", error)
 }
@@ -45,11 +46,11 @@ fn secret(out: &mut impl Write, error: &Error) -> std::io::Result<()> {
 /// Shows what lies beneath an error and what would help, a line each.
 pub fn details(out: &mut impl Write, indent: &str, error: &Error) -> std::io::Result<()> {
     for line in error.cause().unwrap_or_default().lines() {
-        writeln!(out, "{indent}| {line}")?;
+        writeln!(out, "{indent}| {}", foreign::content(line))?;
     }
     if let Some(hint) = error.hint() {
         let style = style::HINT;
-        writeln!(out, "{indent}{style}hint{style:#}: {hint}")?;
+        writeln!(out, "{indent}{style}hint{style:#}: {}", foreign::line(hint))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use provision_core::plan::Plan;
 use provision_core::report::{Outcome, Report, StepReport};
 
 use super::plan::{count_list, headline, list, show_changes, show_failure, sign};
-use super::{json, style};
+use super::{foreign, json, style};
 use crate::cli::{Format, Options};
 use crate::exit::Failure;
 
@@ -44,7 +44,7 @@ impl<'a> Watcher<'a> {
             }));
         }
         let bar = self.bar.clone();
-        Some(Arc::new(move |line: &str| bar.set_message(line.to_owned())))
+        Some(Arc::new(move |line: &str| bar.set_message(foreign::line(line))))
     }
 
     /// Shows how the run ended.
@@ -66,12 +66,17 @@ impl<'a> Watcher<'a> {
         let took = report.took.as_secs_f64();
         if let Some(error) = &report.journal_error {
             let fail = style::FAIL;
-            writeln!(out, "{fail}The journal is not complete{fail:#}: {error}")?;
+            writeln!(out, "{fail}The journal is not complete{fail:#}: {}", foreign::line(error))?;
             super::error::details(&mut out, "  ", error)?;
         }
         for owed in &report.owed {
             let color = style::CHANGE;
-            writeln!(out, "{color}owed{color:#}: {} has to react to {}; the next run does it", owed.id, owed.because)?;
+            writeln!(
+                out,
+                "{color}owed{color:#}: {} has to react to {}; the next run does it",
+                foreign::line(&owed.id),
+                foreign::line(&owed.because)
+            )?;
         }
         if !report.changed_anything() && report.is_success() {
             return nothing_to_do(plan.steps.len(), report.took);
@@ -102,7 +107,7 @@ impl<'a> Watcher<'a> {
         match event {
             Event::EffectStarted { effect, .. } => {
                 if !self.bar.is_hidden() {
-                    self.bar.set_message(effect.to_string());
+                    self.bar.set_message(foreign::line(effect));
                     // It moves by a thread of its own.
                     self.moving.call_once(|| self.bar.enable_steady_tick(Duration::from_millis(120)));
                 }
@@ -115,7 +120,11 @@ impl<'a> Watcher<'a> {
             }),
             Event::RollbackStarted { because, .. } => self.bar.suspend(|| {
                 let color = style::CHANGE;
-                writeln!(anstream::stdout(), "{color}Undoing{color:#} what was done, because {because} failed:")?;
+                writeln!(
+                    anstream::stdout(),
+                    "{color}Undoing{color:#} what was done, because {} failed:",
+                    foreign::line(because)
+                )?;
                 Ok(())
             }),
             // Most steps of most runs: nothing is asked of the terminal for them.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use super::foreign;
 use crate::exit::Failure;
 
 /// Shows facts, one a line.
@@ -13,7 +14,7 @@ pub fn show(facts: &Value) -> Result<(), Failure> {
     flatten("facts", facts, &mut lines);
     let width = lines.iter().map(|(path, _)| path.len()).max().unwrap_or_default();
     for (path, value) in lines {
-        writeln!(out, "{path:width$} = {value}")?;
+        writeln!(out, "{:width$} = {}", foreign::line(path), foreign::line(value))?;
     }
     Ok(())
 }

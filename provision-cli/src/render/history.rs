@@ -10,7 +10,7 @@ use provision_core::journal::{
 };
 
 use super::plan::list as names;
-use super::{json, plan, style};
+use super::{foreign, json, plan, style};
 use crate::cli::{Format, Options};
 use crate::exit::Failure;
 
@@ -57,13 +57,13 @@ pub fn list(runs: &[(RunId, CoreResult<RunSummary>)]) -> Result<(), Failure> {
                     "{bold}{run:>5}{bold:#}  {}  {color}{how}{color:#}, {}  {}  {faint}{}{faint:#}",
                     when(summary.began.unix_micros),
                     count(summary.effects, "effect"),
-                    purpose(&summary.info.purpose, &summary.info.site),
-                    summary.info.who,
+                    foreign::line(purpose(&summary.info.purpose, &summary.info.site)),
+                    foreign::line(&summary.info.who),
                 )?;
             }
             Err(error) => {
                 let fail = style::FAIL;
-                writeln!(out, "{run:>5}  {fail}{error}{fail:#}")?;
+                writeln!(out, "{run:>5}  {fail}{}{fail:#}", foreign::line(error))?;
                 super::error::details(&mut out, "       ", error)?;
             }
         }
@@ -75,8 +75,13 @@ pub fn list(runs: &[(RunId, CoreResult<RunSummary>)]) -> Result<(), Failure> {
 pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let (how, color) = ending(record.ended.as_ref().map(|ended| ended.how));
-    writeln!(out, "Run {}: {}, {color}{how}{color:#}", record.run, purpose(&record.info.purpose, &record.info.site))?;
-    writeln!(out, "  by     {}", record.info.who)?;
+    writeln!(
+        out,
+        "Run {}: {}, {color}{how}{color:#}",
+        record.run,
+        foreign::line(purpose(&record.info.purpose, &record.info.site))
+    )?;
+    writeln!(out, "  by     {}", foreign::line(&record.info.who))?;
     writeln!(out, "  began  {}", when(record.began.unix_micros))?;
     if let Some(ended) = &record.ended {
         writeln!(out, "  ended  {}", when(ended.at_micros))?;
@@ -84,7 +89,7 @@ pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
     if let Some(digest) = &record.info.site_digest {
         writeln!(out, "  site   sha256:{digest}")?;
     }
-    writeln!(out, "  with   provision {}\n", record.program)?;
+    writeln!(out, "  with   provision {}\n", foreign::line(&record.program))?;
     for effect in &record.effects {
         show_effect(&mut out, effect, options)?;
     }
@@ -93,7 +98,9 @@ pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
         writeln!(
             out,
             "{color}owed{color:#}: {} reacts to {}, which changed in run {}",
-            owed.id, owed.because, owed.run
+            foreign::line(&owed.id),
+            foreign::line(&owed.because),
+            owed.run
         )?;
     }
     Ok(())
@@ -110,13 +117,18 @@ fn show_effect(out: &mut impl Write, record: &EffectRecord, options: &Options) -
     };
     let failed = record.outcome.as_ref().and_then(|did| did.error.as_ref());
     let (sign, color) = if failed.is_some() { ("!", style::FAIL) } else { ("·", style::FAINT) };
-    writeln!(out, "{color}{sign}{color:#} {}  {bold}{}{bold:#}  {faint}{took}{faint:#}", intent.effect, names(&ids))?;
+    writeln!(
+        out,
+        "{color}{sign}{color:#} {}  {bold}{}{bold:#}  {faint}{took}{faint:#}",
+        foreign::line(&intent.effect),
+        foreign::line(names(&ids))
+    )?;
     if let Some(error) = failed {
-        writeln!(out, "    {}", error.message())?;
+        writeln!(out, "    {}", foreign::line(error.message()))?;
         super::error::details(out, "    ", error)?;
     }
     if let Some(why) = intent.effect.point_of_no_return().filter(|_| options.verbose > 0) {
-        writeln!(out, "    {faint}cannot be undone: {why}{faint:#}")?;
+        writeln!(out, "    {faint}cannot be undone: {}{faint:#}", foreign::line(why))?;
     }
     Ok(())
 }
@@ -149,15 +161,15 @@ pub fn recovered(runs: &[Recovered], options: &Options) -> Result<(), Failure> {
                 SettledState::New => "is done",
                 SettledState::Unknown => "may have happened or not",
             };
-            writeln!(out, "  {}: {state}", settled.effect)?;
+            writeln!(out, "  {}: {state}", foreign::line(&settled.effect))?;
             if let Some(error) = &settled.error {
                 let fail = style::FAIL;
-                writeln!(out, "    {fail}{error}{fail:#}")?;
+                writeln!(out, "    {fail}{}{fail:#}", foreign::line(error))?;
                 super::error::details(&mut out, "    ", error)?;
             }
         }
         for owed in &run.owed {
-            writeln!(out, "  {} still has to react to {}", owed.id, owed.because)?;
+            writeln!(out, "  {} still has to react to {}", foreign::line(&owed.id), foreign::line(&owed.because))?;
         }
         writeln!(out)?;
     }
@@ -168,7 +180,7 @@ pub fn recovered(runs: &[Recovered], options: &Options) -> Result<(), Failure> {
 pub fn rollback(rollback: &Rollback, host: &str, options: &Options) -> Result<(), Failure> {
     {
         let mut out = anstream::stdout().lock();
-        writeln!(out, "Undo of run {} on {host}\n", rollback.of)?;
+        writeln!(out, "Undo of run {} on {}\n", rollback.of, foreign::line(host))?;
     }
     plan::show_steps(&rollback.plan, options)?;
     left(rollback, options)
@@ -187,7 +199,13 @@ pub fn left(rollback: &Rollback, options: &Options) -> Result<(), Failure> {
         for left in lefts {
             let ids: Vec<String> = left.ids.iter().map(ToString::to_string).collect();
             let (color, bold) = (style::CHANGE, style::ID);
-            writeln!(out, "  {color}!{color:#} {bold}{}{bold:#}  {}: {}", names(&ids), left.effect, left.because)?;
+            writeln!(
+                out,
+                "  {color}!{color:#} {bold}{}{bold:#}  {}: {}",
+                foreign::line(names(&ids)),
+                foreign::line(&left.effect),
+                foreign::line(&left.because)
+            )?;
         }
         Ok(())
     };

@@ -6,13 +6,14 @@ use provision_core::plan::{Change, Plan, Step, Verdict};
 use serde_json::Value;
 use similar::TextDiff;
 
+use super::foreign;
 use super::plan::{counted, effects_of, sign};
 use crate::exit::Failure;
 
 /// Shows a plan as Markdown: a table of what happens, and the differences of texts folded away.
 pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "### Plan for {}\n", escaped(host))?;
+    writeln!(out, "### Plan for {}\n", code(host))?;
     let busy: Vec<&Step> =
         plan.steps.iter().filter(|step| step.verdict != Verdict::InSync || step.reaction.is_some()).collect();
     if busy.is_empty() {
@@ -22,7 +23,7 @@ pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
     writeln!(out, "| | resource | what happens |\n|---|---|---|")?;
     for step in &busy {
         let (sign, says) = said(step);
-        writeln!(out, "| `{sign}` | `{}` | {} |", step.id, escaped(&says))?;
+        writeln!(out, "| `{sign}` | {} | {} |", code(&step.id), code(says))?;
     }
     for transaction in plan.transactions.iter().filter_map(|transaction| transaction.preview.as_ref()) {
         if transaction.changes.is_empty() {
@@ -31,7 +32,7 @@ pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
         writeln!(out, "\n<details><summary>{} packages in one transaction</summary>\n", transaction.changes.len())?;
         for change in &transaction.changes {
             let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
-            writeln!(out, "- `{}` {} → {}", change.name, version(&change.from), version(&change.to))?;
+            writeln!(out, "- {} {} → {}", code(&change.name), code(version(&change.from)), code(version(&change.to)))?;
         }
         writeln!(out, "\n</details>")?;
     }
@@ -44,7 +45,7 @@ pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
         plan.steps.iter().flat_map(effects_of).filter_map(|effect| effect.point_of_no_return()).collect();
     if !lost.is_empty() {
         writeln!(out, "\n**Points of no return**\n")?;
-        lost.iter().try_for_each(|why| writeln!(out, "- {}", escaped(why)))?;
+        lost.iter().try_for_each(|why| writeln!(out, "- {}", code(why)))?;
     }
     writeln!(out, "\n{}", counted(&plan.counts()))?;
     Ok(())
@@ -77,31 +78,35 @@ fn is_text(value: &Value) -> bool {
 fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failure> {
     let (from, to) = (change.from.as_str().unwrap_or_default(), change.to.as_str().unwrap_or_default());
     let diff = TextDiff::from_lines(from, to).unified_diff().context_radius(3).to_string();
+    let diff: Vec<String> = diff.trim_end().split('\n').map(foreign::content).collect();
+    let diff = diff.join("\n");
     // A fence must be longer than any within.
     let longest = diff.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);
     writeln!(
         out,
-        "\n<details><summary>{} of {}</summary>\n",
+        "\n<details><summary><code>{} of {}</code></summary>\n",
         escaped(&change.attribute),
         escaped(&step.id.to_string())
     )?;
-    writeln!(out, "{fence}diff\n{}\n{fence}\n\n</details>", diff.trim_end())?;
+    writeln!(out, "{fence}diff\n{diff}\n{fence}\n\n</details>")?;
     Ok(())
 }
 
-/// Text that stays text between HTML and the bars of a table.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '&' => escaped += "&amp;",
-            '|' => escaped += "\\|",
-            '\n' => escaped.push(' '),
-            c => escaped.push(c),
-        }
+/// Foreign text in a code span, in which no link, no mention and no emphasis is recognised; see CommonMark 6.1. A bar would
+/// end the cell of a table even there.
+fn code(text: impl std::fmt::Display) -> String {
+    let text = foreign::line(text).replace('|', "\\|");
+    if text.is_empty() {
+        return text;
     }
-    escaped
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    let space = if longest > 0 { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Foreign text that stays text within HTML.
+fn escaped(text: &str) -> String {
+    foreign::line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

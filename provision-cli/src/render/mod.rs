@@ -4,6 +4,7 @@ pub mod diagnostics;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod foreign;
 pub mod history;
 pub mod json;
 pub mod markdown;

@@ -12,7 +12,7 @@ use provision_core::plan::{Change, Plan, PlanCounts, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
 
-use super::{error, style};
+use super::{error, foreign, style};
 use crate::cli::Options;
 use crate::exit::Failure;
 
@@ -22,7 +22,7 @@ pub use changes::show as show_changes;
 pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     if !options.quiet {
-        writeln!(out, "Plan for {host}\n")?;
+        writeln!(out, "Plan for {}\n", foreign::line(host))?;
     }
     drop(out);
     show_steps(plan, options)
@@ -46,7 +46,8 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
         writeln!(
             out,
             "\n{faint}{} is no longer declared, so what it owes since run {} is dropped{faint:#}",
-            owed.id, owed.run
+            foreign::line(&owed.id),
+            owed.run
         )?;
     }
     summary(&mut out, plan)
@@ -61,12 +62,12 @@ pub fn headline(
     declared_at: Option<&Span>,
 ) -> std::io::Result<()> {
     let ((sign, color), bold, faint) = (sign, style::ID, style::FAINT);
-    write!(out, "{color}{sign}{color:#} {bold}{id}{bold:#}")?;
+    write!(out, "{color}{sign}{color:#} {bold}{}{bold:#}", foreign::line(id))?;
     if !says.is_empty() {
-        write!(out, "  {says}")?;
+        write!(out, "  {}", foreign::line(says))?;
     }
     if let Some(span) = declared_at {
-        write!(out, "  {faint}{}:{}{faint:#}", span.file, span.line)?;
+        write!(out, "  {faint}{}:{}{faint:#}", foreign::line(&span.file), span.line)?;
     }
     writeln!(out)
 }
@@ -101,7 +102,7 @@ fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(),
             headline(out, sign(&step.changes), &step.id, "", at)?;
             show_changes(out, &step.changes, options)?;
             if let Some(reaction) = &step.reaction {
-                writeln!(out, "    then {}", reacts(reaction))?;
+                writeln!(out, "    then {}", foreign::line(reacts(reaction)))?;
             }
         }
         Verdict::Deferred { because } => {
@@ -121,11 +122,16 @@ fn show_step(out: &mut impl Write, step: &Step, options: &Options) -> Result<(),
     if options.verbose > 0 {
         for doubt in &step.assumes {
             let faint = style::FAINT;
-            writeln!(out, "    {faint}· unless {} brings {}{faint:#}", doubt.because, doubt.about)?;
+            writeln!(
+                out,
+                "    {faint}· unless {} brings {}{faint:#}",
+                foreign::line(&doubt.because),
+                foreign::line(&doubt.about)
+            )?;
         }
         for effect in effects_of(step) {
             let faint = style::FAINT;
-            writeln!(out, "    {faint}· {effect}{faint:#}")?;
+            writeln!(out, "    {faint}· {}{faint:#}", foreign::line(effect))?;
         }
     }
     Ok(())
@@ -140,23 +146,27 @@ pub fn show_failure(
 ) -> std::io::Result<()> {
     headline(out, ("!", style::FAIL), id, "", at)?;
     let fail = style::FAIL;
-    writeln!(out, "    {fail}{error}{fail:#}")?;
+    writeln!(out, "    {fail}{}{fail:#}", foreign::line(error))?;
     error::details(out, "    ", error)
 }
 
 /// Names what is no longer declared and stays.
 fn released(out: &mut impl Write, orphan: &Orphan, options: &Options) -> Result<(), Failure> {
     let faint = style::FAINT;
-    let made: Vec<String> = orphan.made.iter().map(ToString::to_string).collect();
+    let made: Vec<String> = orphan.made.iter().map(foreign::line).collect();
     if made.is_empty() {
         if options.verbose > 0 {
-            writeln!(out, "  {faint}{} is no longer declared; what it is about was there before{faint:#}", orphan.id)?;
+            writeln!(
+                out,
+                "  {faint}{} is no longer declared; what it is about was there before{faint:#}",
+                foreign::line(&orphan.id)
+            )?;
         }
         return Ok(());
     }
-    let (id, run) = (&orphan.id, orphan.run);
+    let (id, run) = (foreign::line(&orphan.id), orphan.run);
     if !orphan.changed.is_empty() {
-        let changed: Vec<String> = orphan.changed.iter().map(ToString::to_string).collect();
+        let changed: Vec<String> = orphan.changed.iter().map(foreign::line).collect();
         writeln!(
             out,
             "  {faint}{id} is no longer declared, and stays: something else has changed {} since run {run}{faint:#}",
@@ -185,7 +195,7 @@ fn points_of_no_return(out: &mut impl Write, plan: &Plan) -> Result<(), Failure>
             writeln!(out, "\nPoints of no return:")?;
         }
         let (color, bold) = (style::CHANGE, style::ID);
-        writeln!(out, "  {color}!{color:#} {bold}{id}{bold:#}  {why}")?;
+        writeln!(out, "  {color}!{color:#} {bold}{}{bold:#}  {}", foreign::line(id), foreign::line(why))?;
     }
     Ok(())
 }

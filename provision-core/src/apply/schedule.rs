@@ -16,14 +16,19 @@ pub(super) fn run(run: &Run<'_>, wave: &[usize], jobs: usize, shuffle: Option<u6
     }
     let queue = Queue::new(run, wave, shuffle);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(busy).max(1) {
-            scope.spawn(|| {
-                while let Some(step) = queue.next() {
-                    run.run_step(step);
-                    queue.done(step);
-                }
-            });
+        let work = || {
+            while let Some(step) = queue.next() {
+                run.run_step(step);
+                queue.done(step);
+            }
+        };
+        // This thread works too, and where no more can be had (`pids.max`, see cgroups(7)) it does with fewer.
+        for _ in 1..jobs.min(busy) {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
+        work();
     });
 }
 

@@ -9,7 +9,7 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::cli::Options;
 use crate::exit::Failure;
-use crate::render::style;
+use crate::render::{foreign, style};
 
 /// More lines of a diff are counted and not shown, unless more is asked for.
 const MOST_LINES: usize = 30;
@@ -44,15 +44,15 @@ fn entries(
     (sign, style): (&str, anstyle::Style),
     record: &Map<String, Value>,
 ) -> Result<(), Failure> {
-    writeln!(out, "    {attribute}:")?;
+    writeln!(out, "    {}:", foreign::line(attribute))?;
     for (key, value) in record {
-        writeln!(out, "      {style}{sign} {key}: {}{style:#}", short(value))?;
+        writeln!(out, "      {style}{sign} {}: {}{style:#}", foreign::line(key), short(value))?;
     }
     Ok(())
 }
 
 fn label(attribute: &str) -> String {
-    if attribute.is_empty() { String::new() } else { format!("{attribute}: ") }
+    if attribute.is_empty() { String::new() } else { format!("{}: ", foreign::line(attribute)) }
 }
 
 fn is_text(value: &str) -> bool {
@@ -64,17 +64,17 @@ fn short(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::String(text) if text.is_empty() => "empty".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => foreign::content(text),
         Value::Array(elements) if elements.is_empty() => "none".to_owned(),
         Value::Array(elements) => elements.iter().map(short).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+        other => foreign::line(other),
     }
 }
 
 fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &Options) -> Result<(), Failure> {
     let faint = style::FAINT;
     if !attribute.is_empty() {
-        writeln!(out, "    {attribute}:")?;
+        writeln!(out, "    {}:", foreign::line(attribute))?;
     }
     // What is not to be shown has no lines.
     let hidden = from == Sensitive::HIDDEN;
@@ -98,7 +98,7 @@ fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &O
     }
     let most = if options.verbose > 0 { lines.len() } else { MOST_LINES };
     for (style, line, unfinished) in lines.iter().take(most) {
-        writeln!(out, "      {style}{}{style:#}", line.trim_end())?;
+        writeln!(out, "      {style}{}{style:#}", foreign::content(line.trim_end_matches([' ', '\t'])))?;
         if *unfinished {
             writeln!(out, "      {faint}\\ No newline at end of file{faint:#}")?;
         }

@@ -6,14 +6,14 @@ use provision_core::host::{PackageAction, PackageChange};
 use provision_core::plan::PlannedTransaction;
 
 use crate::exit::Failure;
-use crate::render::style;
+use crate::render::{foreign, style};
 
 /// Shows every transaction with its dependencies.
 pub fn show(out: &mut impl Write, transactions: &[PlannedTransaction]) -> Result<(), Failure> {
     for planned in transactions {
         let Some(preview) = &planned.preview else {
             let because = planned.unknown.as_deref().unwrap_or("nobody knows");
-            writeln!(out, "\nPackages: what else changes is known later: {because}")?;
+            writeln!(out, "\nPackages: what else changes is known later: {}", foreign::line(because))?;
             continue;
         };
         if preview.changes.is_empty() {
@@ -27,8 +27,8 @@ pub fn show(out: &mut impl Write, transactions: &[PlannedTransaction]) -> Result
         for change in &preview.changes {
             let (sign, style) = sign(change.action);
             let faint = if asked.contains(&change.name.as_str()) { style::ID } else { style::FAINT };
-            write!(out, "    {style}{sign}{style:#} {faint}{}{faint:#}", change.name)?;
-            writeln!(out, " {}", versions(change))?;
+            write!(out, "    {style}{sign}{style:#} {faint}{}{faint:#}", foreign::line(&change.name))?;
+            writeln!(out, " {}", foreign::line(versions(change)))?;
         }
     }
     Ok(())
