@@ -216,6 +216,8 @@ pub struct Access {
 pub enum Removal {
     /// A file, link, socket or device; a directory is refused.
     File,
+    /// A pipe, a socket or a device, which cannot be put back; anything else is refused.
+    Special,
     /// A directory with nothing in it.
     EmptyDirectory,
     /// A directory if there is nothing in it; otherwise it stays, which is no error.

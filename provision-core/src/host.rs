@@ -350,8 +350,10 @@ pub struct FileMetadata {
     pub access: Access,
     /// Length in bytes; for a link, of its text.
     pub size: u64,
-    /// Number of the file system it lies on.
-    pub device: u64,
+    /// Tells what is mounted where: something that has another number than its directory is the root of a mount. Numbers say
+    /// nothing in another process, so they are not written down.
+    #[serde(skip)]
+    pub mount: u64,
     /// How many names it has; 1 for a directory.
     pub links: u64,
 }
@@ -366,8 +368,12 @@ pub enum FileKind {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A device, a socket or a pipe.
-    Other,
+    /// A named pipe, see `fifo(7)`.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A device.
+    Device,
 }
 
 impl FileKind {
@@ -377,8 +383,15 @@ impl FileKind {
             FileKind::File => "a file",
             FileKind::Directory => "a directory",
             FileKind::Symlink => "a symbolic link",
-            FileKind::Other => "a special file",
+            FileKind::Fifo => "a named pipe (fifo)",
+            FileKind::Socket => "a socket",
+            FileKind::Device => "a device",
         }
+    }
+
+    /// Whether it is something of which no image can be kept: a pipe, a socket or a device.
+    pub fn is_special(self) -> bool {
+        matches!(self, FileKind::Fifo | FileKind::Socket | FileKind::Device)
     }
 }
 

@@ -1,7 +1,14 @@
 //! [`Source`]: what a resource copies to a host.
-#![expect(clippy::disallowed_methods, reason = "source files lie beside the site, not on the host")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "source files lie beside the site, not on the host"
+)]
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +31,7 @@ impl Source {
     pub(crate) fn read_from(path: &Path, digests: Option<&DigestCache>) -> Result<Source> {
         match digests {
             Some(digests) => digests.source(path),
-            None => Ok(Source::from(std::fs::read(path)?)),
+            None => Ok(Source::from(read_regular(path)?)),
         }
     }
 
@@ -67,13 +74,28 @@ impl Source {
     }
 
     fn read(&self, file: &Path) -> Result<Content> {
-        let content = Content::from(std::fs::read(file)?);
+        let content = Content::from(read_regular(file)?);
         if Digest::of(content.bytes()) == *self.digest() {
             return Ok(content);
         }
         let changed = Error::new(ErrorKind::Conflict, "it was changed since this run began");
         Err(changed.with_hint("run again"))
     }
+}
+
+/// Opens a regular file of the site. To open a pipe would wait for a writer, and a device may never end.
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(Error::new(ErrorKind::Invalid, "it is not a regular file").with_hint("name a file that can be copied"))
+}
+
+fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl<T: Into<Content>> From<T> for Source {
@@ -87,6 +109,25 @@ impl fmt::Debug for Source {
         match &*self.0 {
             Inner::Read { content, .. } => content.fmt(f),
             Inner::Remembered { .. } => write!(f, "<{} bytes>", self.size()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_or_a_device_is_no_source() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let digests = DigestCache::new(crate::journal::MemoryStore::new());
+        for path in [pipe.as_path(), Path::new("/dev/null"), place.path()] {
+            for digests in [None, Some(&digests)] {
+                let error = Source::read_from(path, digests).unwrap_err();
+                assert_eq!(error.message(), "it is not a regular file", "{}", path.display());
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ use survey::Survey;
 /// and a declared path is recognised only as it is written, not through a link.
 ///
 /// What lies beneath keeps its access control lists, so the group bits of a mode are the mask of a list where there is
-/// one. A bind mount from the same file system is not seen to be a mount. Do not let `recurse` work where users may
+/// one. Do not let `recurse` work where users may
 /// create hard links to files that are not theirs (Debian's `fs.protected_hardlinks` keeps them from it).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -61,7 +61,7 @@ pub struct Directory {
     pub links: Links,
     /// Whether owner and group, and the mode if one is written, apply to everything beneath it. Files get the mode
     /// without its execute bits unless they have such a bit already, and never its set-user-id, set-group-id and sticky
-    /// bits. Other file systems that are mounted beneath are not entered. With `ensure = 'absent` the directory is
+    /// bits. What is mounted beneath is not entered. With `ensure = 'absent` the directory is
     /// removed with all that is in it.
     pub recurse: bool,
     /// Whether everything beneath it is removed that the site does not declare. Files that belong to an installed
@@ -255,11 +255,12 @@ impl Resource for Directory {
             }
             kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
         }
-        let Survey { differing, unwanted, .. } = Survey::of(self, &path, found.device, host)?;
+        let Survey { differing, unwanted, .. } = Survey::of(self, &path, found.mount, host)?;
         let above = path.parent().map(|parent| host.metadata(&parent)).transpose()?.flatten();
-        if self.ensure == Ensure::Absent && above.is_some_and(|above| above.device != found.device) {
-            return Err(Error::new(ErrorKind::Refused, format!("another file system is mounted on {path}"))
-                .with_hint("unmount it first"));
+        if self.ensure == Ensure::Absent && above.is_some_and(|above| above.mount != found.mount) {
+            return Err(
+                Error::new(ErrorKind::Refused, format!("something is mounted on {path}")).with_hint("unmount it first")
+            );
         }
         if self.ensure == Ensure::Absent && !self.recurse && host.list(&path)?.is_some_and(|names| !names.is_empty()) {
             return Err(Error::new(ErrorKind::Conflict, format!("the directory {path} is not empty"))
@@ -310,7 +311,11 @@ impl Resource for Directory {
         // From the last to the first: a directory comes after all that is in it. Each is named, and a directory goes only
         // if it is empty, so that nothing is removed that the plan did not show.
         for (path, kind) in unwanted.iter().rev() {
-            let what = if *kind == FileKind::Directory { Removal::EmptyDirectory } else { Removal::File };
+            let what = match kind {
+                FileKind::Directory => Removal::EmptyDirectory,
+                kind if kind.is_special() => Removal::Special,
+                _ => Removal::File,
+            };
             host.perform(&Effect::Remove { path: path.clone(), what })?;
         }
         for (path, found) in differing {

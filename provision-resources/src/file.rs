@@ -27,7 +27,8 @@ use crate::links::{self, Links};
 ///
 /// A file is replaced as a whole: whoever reads it sees the old file or the new one. Its access control list and
 /// extended attributes are kept. Other hard links to it keep the old content. A symbolic link in its place is replaced
-/// by the file, and what it leads to is left alone; a directory or a special file in its place is an error.
+/// by the file, and what it leads to is left alone; a directory in its place is an error, and so is a named pipe, a socket or a
+/// device unless `force` is set.
 ///
 /// Content is not converted: line endings, byte order marks and a missing final newline are written as declared. An
 /// immutable file (`chattr +i`) and one that something is mounted on cannot be replaced, which is an error.
@@ -83,6 +84,9 @@ pub struct File {
     /// What is done if the file has other names (hard links) when new content comes: they keep the old content, or that
     /// is an error.
     pub hard_links: HardLinks,
+    /// Whether a named pipe, a socket or a device in its place is removed, which cannot be undone. A directory there is always
+    /// an error.
+    pub force: bool,
     /// Whether missing directories above it are created, for root and with mode 0755.
     pub parents: bool,
     /// Whether a file that is there already gets the content too.
@@ -123,6 +127,11 @@ pub enum FileState {
         /// Where it leads.
         target: String,
     },
+    /// A pipe, a socket or a device is in its place, and may be removed.
+    Special {
+        /// Which.
+        kind: FileKind,
+    },
     /// It is there.
     Present {
         /// What it holds, if a content is declared.
@@ -155,6 +164,7 @@ impl Default for File {
             flags: None,
             links: Links::Replace,
             hard_links: HardLinks::Break,
+            force: false,
             parents: true,
             replace: Replace::Always,
             validate: None,
@@ -383,7 +393,11 @@ impl Resource for File {
                 let hint = format!("declare `directory.\"{path}\"`, or remove the directory");
                 return Err(access::in_the_way(&path, "a directory", hint));
             }
-            FileKind::Other => return Err(access::in_the_way(&path, "a special file", "remove it yourself")),
+            kind if self.force => return Ok(FileState::Special { kind }),
+            kind => {
+                let hint = "set `force = true` to remove it, or choose another path";
+                return Err(access::in_the_way(&path, kind.noun(), hint));
+            }
         }
         let content = match self.content_attributes().is_empty() {
             true => None,
@@ -408,7 +422,13 @@ impl Resource for File {
 
     fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
         let path = self.links.place(id, host)?;
+        if let FileState::Special { .. } = now {
+            host.perform(&Effect::Remove { path: path.clone(), what: Removal::Special })?;
+        }
         let FileState::Present { content, access, attributes } = want else {
+            if let FileState::Special { .. } = now {
+                return Ok(());
+            }
             self.keep_copy(&path, now, host)?;
             if let FileState::Present { attributes: found, .. } = now {
                 self.declared().unlock(host, &path, found)?;

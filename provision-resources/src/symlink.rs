@@ -28,7 +28,8 @@ pub struct Symlink {
     pub owner: String,
     /// Group that owns the link itself: a name, or a number in quotes.
     pub group: String,
-    /// Whether a regular file or an empty directory in its place is removed. Anything else there is always an error.
+    /// Whether a regular file or an empty directory in its place is removed, or a named pipe, a socket or a device, which cannot
+    /// be undone. A directory that is not empty is always an error.
     pub force: bool,
     /// Whether missing directories above it are created, for root and with mode 0755.
     pub parents: bool,
@@ -44,6 +45,11 @@ pub enum SymlinkState {
     File,
     /// An empty directory is in its place, and may be removed.
     EmptyDirectory,
+    /// A pipe, a socket or a device is in its place, and may be removed.
+    Special {
+        /// Which.
+        kind: FileKind,
+    },
     /// It is there.
     Present {
         /// Where it leads.
@@ -152,7 +158,8 @@ impl Resource for Symlink {
             }
             FileKind::Directory if self.force => Ok(SymlinkState::EmptyDirectory),
             FileKind::Directory => Err(access::in_the_way(&path, "an empty directory", hint)),
-            FileKind::Other => Err(access::in_the_way(&path, "a special file", "remove it yourself")),
+            kind if self.force => Ok(SymlinkState::Special { kind }),
+            kind => Err(access::in_the_way(&path, kind.noun(), hint)),
         }
     }
 
@@ -169,13 +176,18 @@ impl Resource for Symlink {
 
     fn apply(&self, id: &ResourceId, now: &SymlinkState, want: &SymlinkState, host: &dyn Host) -> Result<()> {
         let path = access::path_of(id)?;
-        if *now == SymlinkState::EmptyDirectory {
-            host.perform(&Effect::Remove { path: path.clone(), what: Removal::EmptyDirectory })?;
+        let makes_way = match now {
+            SymlinkState::EmptyDirectory => Some(Removal::EmptyDirectory),
+            SymlinkState::Special { .. } => Some(Removal::Special),
+            _ => None,
+        };
+        if let Some(what) = makes_way {
+            host.perform(&Effect::Remove { path: path.clone(), what })?;
         }
         let SymlinkState::Present { target, owner, group } = want else {
-            return match now {
-                SymlinkState::EmptyDirectory => Ok(()),
-                _ => host.perform(&Effect::Remove { path, what: Removal::File }),
+            return match makes_way {
+                Some(_) => Ok(()),
+                None => host.perform(&Effect::Remove { path, what: Removal::File }),
             };
         };
         match now {

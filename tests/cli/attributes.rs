@@ -359,6 +359,73 @@ fn what_is_mounted_in_a_tree_keeps_all_of_it() {
 }
 
 #[test]
+fn what_is_mounted_in_a_purged_directory_keeps_all_of_it() {
+    let Some(place) = place(r#"{ resources.directory."/srv/d".purge = true }"#) else { return };
+    let place = place.file("root/srv/d/a/1", "1").file("root/srv/d/z/2", "2").file("root/srv/data/3", "3");
+    {
+        let _mount = Mount::bind(&place.path("root/srv/data"), &place.path("root/srv/d/z"));
+        let refused = place.run("apply --root root site.ncl");
+        assert_eq!(refused.code, 1, "{}", refused.seen());
+        assert!(refused.out.contains("something is mounted on /srv/d/z"), "{}", refused.seen());
+        assert!(place.path("root/srv/data/3").exists() && place.path("root/srv/d/a/1").exists());
+    }
+    applied(&place);
+    assert_eq!(fs::read_dir(place.path("root/srv/d")).unwrap().count(), 0);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_purged_and_come_back() {
+    use std::os::unix::ffi::OsStrExt;
+    let Some(place) = place(r#"{ resources.directory."/srv/d" = { purge = true } }"#) else { return };
+    let directory = place.path("root/srv/d/in");
+    fs::create_dir_all(&directory).unwrap();
+    let name = |bytes: &'static [u8]| directory.join(std::ffi::OsStr::from_bytes(bytes));
+    fs::write(name(b"J\xF6rg"), "1").unwrap();
+    std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(b"to \xFF"), name(b"link")).unwrap();
+    applied(&place);
+    assert!(!directory.exists());
+    let undone = place.run("rollback --root root");
+    assert_eq!(undone.code, 0, "{}", undone.seen());
+    assert_eq!(fs::read(name(b"J\xF6rg")).unwrap(), b"1");
+    assert_eq!(fs::read_link(name(b"link")).unwrap().as_os_str().as_bytes(), b"to \xFF");
+}
+
+#[test]
+fn a_chain_of_directories_longer_than_a_path_is_purged_and_removed() {
+    let Some(place) = place(r#"{ resources.directory."/srv/d".purge = true }"#) else { return };
+    // Longer than a path may be.
+    let make = || {
+        use nix::fcntl::{OFlag, openat};
+        let (name, all) = ("deep".repeat(12), nix::sys::stat::Mode::S_IRWXU);
+        let mut here = nix::fcntl::open(&place.path("root/srv/d"), OFlag::O_DIRECTORY, all).unwrap();
+        for _ in 0..150 {
+            nix::sys::stat::mkdirat(&here, name.as_str(), all).unwrap();
+            here = openat(&here, name.as_str(), OFlag::O_DIRECTORY, all).unwrap();
+        }
+    };
+    fs::create_dir_all(place.path("root/srv/d")).unwrap();
+    make();
+    applied(&place);
+    assert_eq!(fs::read_dir(place.path("root/srv/d")).unwrap().count(), 0);
+    make();
+    fs::write(place.path("site.ncl"), r#"{ resources.directory."/srv/d" = { ensure = 'absent, recurse = true } }"#)
+        .unwrap();
+    applied(&place);
+    assert!(!place.path("root/srv/d").exists());
+}
+
+#[test]
+fn a_pipe_as_source_is_refused_at_once() {
+    let Some(place) = place(r#"{ resources.file."/srv/a".source = "pipe" }"#) else { return };
+    nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for verb in ["validate site.ncl", "plan --root root site.ncl"] {
+        let refused = place.run(verb);
+        assert_eq!(refused.code, 3, "{}", refused.seen());
+        assert!(refused.err.contains("it is not a regular file"), "{}", refused.seen());
+    }
+}
+
+#[test]
 fn an_immutable_file_is_pruned_and_a_locked_directory_stays_tidy() {
     let Some(place) = place(r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#) else {
         return;

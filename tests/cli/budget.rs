@@ -9,7 +9,7 @@ use crate::root_directory::place;
 use crate::{Place, provision};
 
 /// What a run asks of the kernel for each file that is in sync: its owner and mode, and its content.
-const PER_FILE: [(&str, usize); 4] = [("newfstatat", 1), ("openat", 1), ("read", 1), ("close", 1)];
+const PER_FILE: [(&str, usize); 4] = [("statx", 1), ("openat", 1), ("read", 1), ("close", 1)];
 
 /// What it asks beside, however many files there are.
 const BESIDE: usize = 400;

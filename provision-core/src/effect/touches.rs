@@ -56,6 +56,8 @@ pub enum PathChange {
     Replaced,
     /// It goes.
     Removed,
+    /// A pipe, a socket or a device, of which no image can be kept, goes.
+    SpecialRemoved,
     /// It goes with all that lies beneath it.
     TreeRemoved,
 }
@@ -86,6 +88,7 @@ impl Effect {
                 gone,
                 match what {
                     Removal::File | Removal::EmptyDirectory | Removal::IfEmpty => PathChange::Removed,
+                    Removal::Special => PathChange::SpecialRemoved,
                     Removal::Tree => PathChange::TreeRemoved,
                 },
             ),
@@ -204,6 +207,9 @@ impl<'e> Touched<'e> {
             Touched::Anything(command) => Some(format!("there is no known way to undo `{command}`")),
             Touched::Packages(transaction) if !transaction.purge.is_empty() => {
                 Some(format!("the configuration and data of {} are lost", transaction.purge.join(", ")))
+            }
+            Touched::Path { path, change: PathChange::SpecialRemoved } => {
+                Some(format!("{path} is a pipe, a socket or a device, which cannot be put back"))
             }
             Touched::Packages(_)
             | Touched::Path { .. }

@@ -157,7 +157,7 @@ impl HostRecord {
             FileKind::File => PathKind::File(access),
             FileKind::Directory => PathKind::Directory(access),
             FileKind::Symlink => PathKind::Symlink(host.read_link(path)?.unwrap_or_default()),
-            FileKind::Other => PathKind::Other(access),
+            FileKind::Fifo | FileKind::Socket | FileKind::Device => PathKind::Other(access),
         };
         self.paths.insert(path.clone(), kind);
         if let Some(FileAttributes { xattrs, flags, .. }) = host.attributes(path)?
@@ -173,7 +173,7 @@ impl HostRecord {
                 self.add_content(host, scope, path, &found, is_reachable)?;
             }
             FileKind::Directory => {
-                if above.is_some_and(|device| device != found.device) {
+                if above.is_some_and(|mount| mount != found.mount) {
                     self.mounts.push(path.clone());
                 }
                 if scope.enters(path) {
@@ -182,12 +182,12 @@ impl HostRecord {
                         let inner = path.join(&name)?;
                         // Between the listing and now it may have gone.
                         if let Some(next) = host.metadata(&inner)?.filter(|next| scope.holds(&inner, next.kind)) {
-                            self.add(host, scope, &inner, next, Some(found.device), is_reachable)?;
+                            self.add(host, scope, &inner, next, Some(found.mount), is_reachable)?;
                         }
                     }
                 }
             }
-            FileKind::Symlink | FileKind::Other => {}
+            _ => {}
         }
         Ok(())
     }

@@ -139,10 +139,12 @@ impl Keeper<'_> {
                     remove_staged(path, host)?;
                     match change {
                         PathChange::Metadata => host.perform(effect)?,
-                        PathChange::Removed | PathChange::TreeRemoved => match self.stranger(before, host)? {
-                            None => host.perform(effect)?,
-                            Some(stranger) => return Err(not_ours(&stranger, path)),
-                        },
+                        PathChange::Removed | PathChange::SpecialRemoved | PathChange::TreeRemoved => {
+                            match self.stranger(before, host)? {
+                                None => host.perform(effect)?,
+                                Some(stranger) => return Err(not_ours(&stranger, path)),
+                            }
+                        }
                         PathChange::Replaced => {}
                     }
                 }

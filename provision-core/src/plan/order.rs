@@ -105,7 +105,9 @@ impl Writers {
                 self.writers_of(path, real, rests_on);
                 self.readers_of(path, real, *change, after);
                 match change {
-                    PathChange::Removed | PathChange::TreeRemoved => after.extend(self.beneath(&real(path))),
+                    PathChange::Removed | PathChange::SpecialRemoved | PathChange::TreeRemoved => {
+                        after.extend(self.beneath(&real(path)))
+                    }
                     PathChange::Metadata | PathChange::Replaced => {}
                 }
             }

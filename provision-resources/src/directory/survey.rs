@@ -15,11 +15,21 @@ pub(super) struct Survey<'a> {
     directory: &'a Directory,
     host: &'a dyn HostView,
     declared: &'a [HostPath],
-    device: u64,
+    mount: u64,
     /// See [`DirectoryState::Present`](super::DirectoryState::Present).
     pub(super) differing: BTreeMap<HostPath, Difference>,
     /// See [`DirectoryState::Present`](super::DirectoryState::Present).
     pub(super) unwanted: BTreeMap<HostPath, FileKind>,
+}
+
+/// A directory under way.
+struct Level {
+    path: HostPath,
+    /// What it is; `None` for the one that is surveyed.
+    found: Option<FileMetadata>,
+    /// Whether it stays: itself, or something in it.
+    stays: bool,
+    todo: std::vec::IntoIter<String>,
 }
 
 impl<'a> Survey<'a> {
@@ -27,13 +37,12 @@ impl<'a> Survey<'a> {
     pub(super) fn of(
         directory: &'a Directory,
         path: &HostPath,
-        device: u64,
+        mount: u64,
         host: &'a dyn HostView,
     ) -> Result<Survey<'a>> {
         let declared = directory.declared.as_deref();
         let (differing, unwanted) = (BTreeMap::new(), BTreeMap::new());
-        let mut survey =
-            Survey { directory, host, declared: declared.unwrap_or_default(), device, differing, unwanted };
+        let mut survey = Survey { directory, host, declared: declared.unwrap_or_default(), mount, differing, unwanted };
         if directory.recurse || directory.purge {
             if declared.is_none() {
                 let message = "it is not known what else the site declares beneath it";
@@ -56,49 +65,74 @@ impl<'a> Survey<'a> {
         self.declared.get(first).is_some_and(|declared| declared.as_str().starts_with(&beneath))
     }
 
-    /// Looks at everything in a directory, and says whether something of it stays.
-    fn look_into(&mut self, directory: &HostPath) -> Result<bool> {
-        let mut something_stays = false;
-        for name in self.host.list(directory)?.unwrap_or_default() {
-            let path = directory.join(&name)?;
+    /// Surveys everything in a directory; users may have made it deeper than a stack is.
+    fn look_into(&mut self, top: &HostPath) -> Result<()> {
+        let mut way = vec![self.enter(top.clone(), None, false)?];
+        while let Some(level) = way.last_mut() {
+            let Some(name) = level.todo.next() else {
+                let Some(Level { path, found: Some(found), stays, .. }) = way.pop() else { break };
+                self.settle(path, found, stays)?;
+                way.iter_mut().next_back().into_iter().for_each(|above| above.stays |= stays);
+                continue;
+            };
+            let path = level.path.join(&name)?;
             if self.declared.binary_search(&path).is_ok() {
-                something_stays = true;
+                level.stays = true;
                 continue;
             }
             // It may have gone since it was listed.
             let Some(found) = self.host.metadata(&path)? else { continue };
-            something_stays |= self.look_at(path, found)?;
+            let stays = self.stays(&path, &found)?;
+            if found.kind == FileKind::Directory && !self.is_mount(&found) {
+                let next = self.enter(path, Some(found), stays)?;
+                way.push(next);
+            } else {
+                level.stays |= stays;
+                self.settle(path, found, stays)?;
+            }
         }
-        Ok(something_stays)
+        Ok(())
     }
 
-    /// Looks at something that is not declared, and says whether it stays.
-    fn look_at(&mut self, path: HostPath, found: FileMetadata) -> Result<bool> {
-        let is_mount = found.device != self.device;
-        if is_mount && self.removes() {
-            return Err(Error::new(ErrorKind::Refused, format!("another file system is mounted on {path}"))
+    fn enter(&self, path: HostPath, found: Option<FileMetadata>, stays: bool) -> Result<Level> {
+        let todo = self.host.list(&path)?.unwrap_or_default().into_iter();
+        Ok(Level { path, found, stays, todo })
+    }
+
+    fn is_mount(&self, found: &FileMetadata) -> bool {
+        found.mount != self.mount
+    }
+
+    /// Whether something stays that is not declared, whatever lies beneath it.
+    fn stays(&self, path: &HostPath, found: &FileMetadata) -> Result<bool> {
+        if !self.removes() {
+            return Ok(true);
+        }
+        if self.is_mount(found) {
+            return Err(Error::new(ErrorKind::Refused, format!("something is mounted on {path}"))
                 .with_hint(format!("unmount it, or declare what is mounted on {path}")));
         }
-        let leads_to_declared = self.leads_to_declared(&path);
-        let mut stays = leads_to_declared || !self.removes();
-        if self.removes()
-            && let Some(package) = self.host.package_of(&path)?
-        {
+        if let Some(package) = self.host.package_of(path)? {
             if self.directory.ensure == Ensure::Absent {
                 return Err(Error::new(ErrorKind::Refused, format!("{path} belongs to the package {package}"))
                     .with_hint(format!("remove the package {package} first")));
             }
-            stays = true;
+            return Ok(true);
         }
-        if found.kind == FileKind::Directory && !is_mount {
-            stays |= self.look_into(&path)?;
-        }
+        Ok(self.leads_to_declared(path))
+    }
+
+    /// Notes something that is not declared and of which all is known.
+    fn settle(&mut self, path: HostPath, found: FileMetadata, stays: bool) -> Result<()> {
         if !stays {
             self.unwanted.insert(path, found.kind);
-        } else if self.directory.recurse && !is_mount && !(leads_to_declared && found.access == as_parents_are()) {
+            return Ok(());
+        }
+        let made_on_the_way = || found.access == as_parents_are() && self.leads_to_declared(&path);
+        if self.directory.recurse && !self.is_mount(&found) && !made_on_the_way() {
             self.compare(path, found)?;
         }
-        Ok(stays)
+        Ok(())
     }
 
     /// Notes what owner, group and mode are otherwise than they should be.

@@ -88,7 +88,7 @@ fn a_tree_with_a_mount_or_a_package_in_it_is_not_removed() {
     };
     insta::assert_debug_snapshot!([refused(WWW), refused("/etc/nginx")], @r#"
     [
-        "another file system is mounted on /srv/www/mnt; unmount it, or declare what is mounted on /srv/www/mnt",
+        "something is mounted on /srv/www/mnt; unmount it, or declare what is mounted on /srv/www/mnt",
         "/etc/nginx/conf.d belongs to the package nginx-common; remove the package nginx-common first",
     ]
     "#);
@@ -214,7 +214,7 @@ fn a_mount_is_not_purged() {
     let host = SimHost::debian(12).with_mount("/srv/www/mnt").with_file("/srv/www/mnt/data", "");
     let purged = || Directory { purge: true, ..Directory::default() };
     let error = converge(&host, WWW, purged()).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Refused, "another file system is mounted on /srv/www/mnt"));
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Refused, "something is mounted on /srv/www/mnt"));
     assert_eq!(converge_in(&host, WWW, purged(), &declaring(&["/srv/www/mnt"])).unwrap(), []);
     // The directory itself may be a mount point.
     let effects = converge(&host, "/srv/www/mnt", purged()).unwrap();

@@ -229,6 +229,7 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
       "mode": "0644",
       "links": "replace",
       "hard_links": "break",
+      "force": false,
       "parents": true,
       "replace": "always",
       "backup": false
@@ -244,7 +245,7 @@ fn a_schema_tells_every_attribute() {
     let properties = schema.get("properties").unwrap().as_object().unwrap();
     let undocumented: Vec<_> = properties.iter().filter(|(_, it)| it.get("description").is_none()).collect();
     assert_eq!(undocumented, []);
-    assert_eq!(properties.len(), 19);
+    assert_eq!(properties.len(), 20);
     assert_eq!(schema.get("additionalProperties"), Some(&json!(false)));
 }
 
@@ -281,4 +282,25 @@ fn a_named_user_of_a_list_is_made_first() {
     let claims = file.claims(&ResourceId::new("file", "/srv/a"));
     assert!(claims.contains(&Claim::needs(Target::User("deploy".into()))));
     assert!(!claims.contains(&Claim::needs(Target::Group("1000".into()))), "a number needs no name");
+}
+
+#[test]
+fn a_pipe_in_the_place_makes_way_if_it_may_and_is_named_otherwise() {
+    for (kind, noun) in
+        [(FileKind::Fifo, "a named pipe (fifo)"), (FileKind::Socket, "a socket"), (FileKind::Device, "a device")]
+    {
+        let host = SimHost::debian(12).with_special("/srv/a", kind);
+        let error = converge(&host, "/srv/a", File::with_content("a\n")).unwrap_err();
+        assert_eq!(error.message(), format!("{noun} is in the place of /srv/a"));
+        assert!(error.hint().unwrap().contains("force = true"));
+        let forced = File { force: true, ..File::with_content("a\n") };
+        let effects = converge(&host, "/srv/a", forced.clone()).unwrap();
+        assert_eq!(in_words(&effects), ["remove /srv/a", "write /srv/a"]);
+        assert!(effects[0].point_of_no_return().is_some());
+        assert_eq!(converge(&host, "/srv/a", forced).unwrap(), []);
+        let host = SimHost::debian(12).with_special("/srv/a", kind);
+        let gone = File { force: true, ..File::absent() };
+        assert_eq!(in_words(&converge(&host, "/srv/a", gone.clone()).unwrap()), ["remove /srv/a"]);
+        assert_eq!(converge(&host, "/srv/a", gone).unwrap(), []);
+    }
 }

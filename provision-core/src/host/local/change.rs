@@ -8,7 +8,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode as Permissions, fchmodat, fst
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, fsync, unlinkat};
 
 use super::attributes::{flags, put_xattrs, reopen, set_flags, xattrs};
-use super::confined::{Root, is_trusted, kind_of, path_of};
+use super::confined::{Root, is_trusted, kind_of, name_of, path_of};
 use super::write::Numbers;
 use crate::effect::{AttributeChanges, FileFlags};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,12 +32,12 @@ impl Root {
             return change(&self.open_node(path)?);
         }
         let parent = self.open_parent(path)?;
-        let is_new = match mkdirat(&parent, path.name(), Permissions::from_bits_truncate(0o700)) {
+        let is_new = match mkdirat(&parent, &*name_of(path), Permissions::from_bits_truncate(0o700)) {
             Ok(()) => true,
             Err(Errno::EEXIST) => false,
             Err(errno) => return Err(errno.into()),
         };
-        let directory = openat(&parent, path.name(), HERE_ONLY | OFlag::O_DIRECTORY, Permissions::empty());
+        let directory = openat(&parent, &*name_of(path), HERE_ONLY | OFlag::O_DIRECTORY, Permissions::empty());
         let above = fstat(&parent)?;
         let done = match directory {
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
@@ -51,7 +51,7 @@ impl Root {
         };
         if done.is_err() && is_new {
             // Only an empty one goes; if that fails, the first error says more.
-            let _ = unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir);
+            let _ = unlinkat(&parent, &*name_of(path), UnlinkatFlags::RemoveDir);
         }
         done?;
         fsync(&parent)?;
@@ -70,7 +70,7 @@ impl Root {
     /// Opens what is at a path, and not what a link there leads to, to change it and nothing else.
     pub(super) fn open_node(&self, path: &HostPath) -> Result<OwnedFd> {
         match path.parent() {
-            Some(_) => Ok(openat(&self.open_parent(path)?, path.name(), HERE_ONLY, Permissions::empty())?),
+            Some(_) => Ok(openat(&self.open_parent(path)?, &*name_of(path), HERE_ONLY, Permissions::empty())?),
             None => Ok(self.open_at(path, HERE_ONLY, ResolveFlag::empty())?),
         }
     }

@@ -96,7 +96,7 @@ impl DigestCache {
     /// A file of the site, which is read only if its digest is not known.
     pub(crate) fn source(&self, path: &Path) -> Result<Source> {
         let name = path.to_string_lossy();
-        let mut file = File::open(path)?;
+        let mut file = crate::source::open_regular(path)?;
         let stat = fstat(&file)?;
         let seen = FileIdentity::new(&stat);
         let is_large = kind_of(&stat) == FileKind::File && seen.size() > LARGE;

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashMap;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
-use nix::sys::stat::{Mode as Permissions, fstatat};
+use nix::fcntl::{OFlag, ResolveFlag, openat};
+use nix::sys::stat::Mode as Permissions;
 
 use super::LocalHost;
-use super::confined::{RawMetadata, Root, kind_of};
+use super::confined::{RawMetadata, Root, name_of};
 use crate::effect::Content;
 use crate::error::Result;
-use crate::host::{Accounts, FileKind, FileMetadata, HostView};
+use crate::host::{Accounts, FileMetadata, HostView};
 use crate::path::HostPath;
 
 /// Files no longer than this are read in one call, in bytes.
@@ -67,14 +67,12 @@ impl Last {
     fn metadata(&mut self, root: &Root, path: &HostPath, accounts: &Accounts) -> Option<Option<FileMetadata>> {
         self.file = None;
         let directory = self.directory_of(root, path)?;
-        let stat = match fstatat(directory, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let raw = match RawMetadata::at(directory, &name_of(path)) {
             Err(Errno::ENOENT) => return Some(None),
-            stat => stat.ok()?,
+            raw => raw.ok()?,
         };
-        let is_file = kind_of(&stat) == FileKind::File;
-        let size = usize::try_from(stat.st_size).ok().filter(|size| is_file && (1..=SHORT).contains(size));
+        let size = raw.length().and_then(|size| usize::try_from(size).ok()).filter(|size| (1..=SHORT).contains(size));
         self.file = size.map(|size| (path.clone(), size));
-        let raw = RawMetadata::new(&stat);
         let owner = self.owners.entry(raw.uid).or_insert_with(|| raw.owner(accounts)).clone();
         let group = self.groups.entry(raw.gid).or_insert_with(|| raw.group(accounts)).clone();
         Some(Some(raw.owned_by(owner, group)))
@@ -85,7 +83,7 @@ impl Last {
         let (_, size) = self.file.take().filter(|(file, _)| file == path)?;
         let directory = self.directory_of(root, path)?;
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(directory, path.name(), flags, Permissions::empty()).ok()?);
+        let mut file = File::from(openat(directory, &*name_of(path), flags, Permissions::empty()).ok()?);
         if self.buffer.len() <= size {
             self.buffer.resize(size + 1, 0);
         }

@@ -2,15 +2,16 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode as Permissions, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::attributes::{flags, reopen};
-use super::confined::{Root, kind_of};
+use super::confined::{Root, kind_of, name_of};
 use crate::effect::{FileFlags, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FileKind;
@@ -23,25 +24,30 @@ impl Root {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             opened => opened?,
         };
-        let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let name = name_of(path);
+        let stat = match fstatat(&parent, &*name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(()),
             stat => stat?,
         };
-        let is_directory = kind_of(&stat) == FileKind::Directory;
+        let kind = kind_of(&stat);
+        let is_directory = kind == FileKind::Directory;
         let removed = match what {
             Removal::File if is_directory => {
                 return Err(Error::new(ErrorKind::Conflict, "it is a directory"));
             }
+            Removal::Special if !kind.is_special() => {
+                return Err(Error::new(ErrorKind::Conflict, format!("it is {} now", kind.noun())));
+            }
             Removal::Tree if is_directory => {
-                let name = CString::new(path.name()).map_err(|_| Errno::EINVAL)?;
+                let name = CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)?;
                 // What cannot go is found before anything is gone.
                 visit(parent.as_fd(), &name, &|directory, name, _| require_unlocked(directory, name))?;
                 visit(parent.as_fd(), &name, &|directory, name, flag| Ok(unlinkat(directory, name, flag)?))?;
                 fsync(&parent)?;
                 return Ok(());
             }
-            Removal::EmptyDirectory | Removal::IfEmpty => unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir),
-            _ => unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir),
+            Removal::EmptyDirectory | Removal::IfEmpty => unlinkat(&parent, &*name, UnlinkatFlags::RemoveDir),
+            _ => unlinkat(&parent, &*name, UnlinkatFlags::NoRemoveDir),
         };
         match removed {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) if what == Removal::IfEmpty => return Ok(()),
@@ -59,7 +65,54 @@ impl Root {
     }
 }
 
-/// Visits a directory and all beneath it, what lies in a directory before the directory itself.
+/// How many directories of a tree are kept open at most; those above are opened again when their turn comes.
+const MOST_OPEN: usize = 32;
+
+/// A directory under way in a tree.
+struct Level {
+    /// What it is called in the directory above it.
+    name: CString,
+    /// Open, unless too many are.
+    fd: Option<OwnedFd>,
+    /// Device and inode, by which it is known again.
+    identity: (u64, u64),
+    /// What is still to be visited in it.
+    todo: Vec<CString>,
+}
+
+impl Level {
+    fn new(fd: OwnedFd, name: CString) -> Result<Level> {
+        let stat = fstat(&fd)?;
+        let mut todo = Vec::new();
+        for entry in Dir::from_fd(fd.try_clone()?)?.iter() {
+            let entry = entry?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                todo.push(entry.file_name().to_owned());
+            }
+        }
+        Ok(Level { name, fd: Some(fd), identity: (stat.st_dev, stat.st_ino), todo })
+    }
+
+    /// The directory, opened again from one in it if it was closed.
+    fn open_from(&mut self, within: &OwnedFd) -> Result<()> {
+        if self.fd.is_some() {
+            return Ok(());
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let above = openat(within, "..", flags, Permissions::empty())?;
+        let stat = fstat(&above)?;
+        // Whoever moves a directory leads its `..` elsewhere.
+        if (stat.st_dev, stat.st_ino) != self.identity {
+            let message = format!("`{}` was moved while it was removed", self.name.to_string_lossy());
+            return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again"));
+        }
+        self.fd = Some(above);
+        Ok(())
+    }
+}
+
+/// Visits a directory and all beneath it, what lies in a directory before the directory itself. Trees may be deeper than
+/// there may be open files, or than a stack.
 ///
 /// # Errors
 /// Another file system, or another part of the same one, is mounted on something there.
@@ -68,21 +121,38 @@ fn visit(
     name: &CStr,
     act: &dyn Fn(BorrowedFd<'_>, &CStr, UnlinkatFlags) -> Result<()>,
 ) -> Result<()> {
-    let directory = open_here(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-    let mut listing = Dir::from_fd(directory.try_clone()?)?;
-    for entry in listing.iter() {
-        let entry = entry?;
-        let entry = entry.file_name();
-        if matches!(entry.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let node = open_here(directory.as_fd(), entry, OFlag::O_PATH)?;
-        match kind_of(&fstat(&node)?) {
-            FileKind::Directory => visit(directory.as_fd(), entry, act)?,
-            _ => act(directory.as_fd(), entry, UnlinkatFlags::NoRemoveDir)?,
+    let enter = |above: BorrowedFd<'_>, name: CString| {
+        let fd = open_here(above, &name, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        Level::new(fd, name)
+    };
+    let mut way = vec![enter(parent, name.to_owned())?];
+    while let Some(level) = way.last_mut() {
+        let fd = level.fd.as_ref().ok_or(Errno::EBADF)?;
+        match level.todo.pop() {
+            Some(entry) => match kind_of(&fstat(&open_here(fd.as_fd(), &entry, OFlag::O_PATH)?)?) {
+                FileKind::Directory => {
+                    let next = enter(fd.as_fd(), entry)?;
+                    if let Some(far) = way.len().checked_sub(MOST_OPEN) {
+                        way[far].fd = None;
+                    }
+                    way.push(next);
+                }
+                _ => act(fd.as_fd(), &entry, UnlinkatFlags::NoRemoveDir)?,
+            },
+            None => {
+                let Some(Level { name, fd: Some(within), .. }) = way.pop() else { break };
+                let above = match way.last_mut() {
+                    Some(above) => {
+                        above.open_from(&within)?;
+                        above.fd.as_ref().map_or(parent, AsFd::as_fd)
+                    }
+                    None => parent,
+                };
+                act(above, &name, UnlinkatFlags::RemoveDir)?;
+            }
         }
     }
-    act(parent, name, UnlinkatFlags::RemoveDir)
+    Ok(())
 }
 
 /// Fails if flags keep something from being removed.

@@ -1,13 +1,15 @@
 //! Making something beside its place, and putting it there in one step.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::fsync;
 
 use super::attributes::flags;
-use super::confined::path_of;
+use super::confined::{path_of, raw, told};
 use crate::effect::FileFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
@@ -27,7 +29,7 @@ impl<'a, T> Staged<'a, T> {
     pub(super) fn new(
         directory: &'a OwnedFd,
         path: &'a HostPath,
-        make: impl Fn(&str) -> std::io::Result<T>,
+        make: impl Fn(&OsStr) -> std::io::Result<T>,
     ) -> Result<Staged<'a, T>> {
         // In a directory that only grows, what is staged could neither be renamed nor removed.
         if flags(directory)?.has(FileFlags::LOCKS) {
@@ -35,11 +37,9 @@ impl<'a, T> Staged<'a, T> {
         }
         // A leading dot and the suffix: run-parts(8), sudo and cron pass over such a file.
         let file = tempfile::Builder::new()
-            .prefix(&format!(".{}.", shortened(path.name())))
+            .prefix(&*raw(&format!(".{}.", shortened(path.name()))))
             .suffix(".provision")
-            .make_in(path_of(directory), |staged| {
-                make(staged.file_name().and_then(|name| name.to_str()).unwrap_or_default())
-            })
+            .make_in(path_of(directory), |staged| make(staged.file_name().unwrap_or_default()))
             .map_err(|error| Error::io(&error))?;
         Ok(Staged { file, directory, path })
     }
@@ -52,14 +52,13 @@ impl<'a, T> Staged<'a, T> {
         self.file.as_file_mut()
     }
 
-    pub(super) fn name(&self) -> Result<&str> {
-        let name = self.file.path().file_name().and_then(|name| name.to_str());
-        name.ok_or_else(|| Error::new(ErrorKind::Invalid, "the file name is not UTF-8"))
+    pub(super) fn name(&self) -> &OsStr {
+        self.file.path().file_name().unwrap_or_default()
     }
 
     /// The path as a command sees it that runs in the same root directory.
     pub(super) fn path(&self) -> Result<HostPath> {
-        self.path.parent().unwrap_or_else(HostPath::root).join(self.name()?)
+        self.path.parent().unwrap_or_else(HostPath::root).join(&told(self.name().as_bytes()))
     }
 
     /// Gives it its name, whatever has that name now but a directory.
@@ -70,7 +69,7 @@ impl<'a, T> Staged<'a, T> {
 
     /// As [`put_in_place`](Staged::put_in_place), under another name in the same directory.
     pub(super) fn put_as(self, name: &str) -> Result<T> {
-        match renameat(self.directory, self.name()?, self.directory, name) {
+        match renameat(self.directory, self.name(), self.directory, &*raw(name)) {
             Ok(()) => {}
             Err(Errno::EISDIR | Errno::ENOTDIR | Errno::ENOTEMPTY | Errno::EEXIST) => {
                 return Err(a_directory_is_there());

@@ -4,14 +4,15 @@
 //! every directory on the way to it, none of which others may write to. Beneath a directory that others may write to
 //! nothing is followed, for names there can be exchanged at any moment, even those of root's own links and directories.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fstat};
-use std::os::unix::ffi::OsStringExt;
 
-use super::confined::{Root, found, is_trusted, kind_of};
+use super::confined::{Root, found, is_trusted, kind_of, name_of, raw, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::FileKind;
 use crate::path::HostPath;
@@ -41,7 +42,7 @@ impl Root {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = match (self.open_at(path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS), path.parent()) {
             (Err(Errno::ELOOP), Some(parent)) => match self.walk_to(&parent) {
-                Ok(parent) => openat(&parent.fd, path.name(), flags, Permissions::empty()),
+                Ok(parent) => openat(&parent.fd, &*name_of(path), flags, Permissions::empty()),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             },
@@ -95,7 +96,7 @@ impl Root {
         let here_only = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let start = || Step::new(self.open_at(&HostPath::root(), here_only, ResolveFlag::empty())?, true);
         let mut way = vec![start()?];
-        let mut todo: Vec<String> = split(directory.as_str());
+        let mut todo: Vec<OsString> = split(&raw(directory.as_str()));
         let mut links = 0;
         while let Some(component) = todo.pop() {
             if component == ".." {
@@ -105,7 +106,7 @@ impl Root {
                 continue;
             }
             let Some(here) = way.last() else { break };
-            let next = openat(&here.fd, component.as_str(), here_only, Permissions::empty())?;
+            let next = openat(&here.fd, &*component, here_only, Permissions::empty())?;
             let stat = fstat(&next)?;
             match kind_of(&stat) {
                 FileKind::Directory => {
@@ -115,19 +116,20 @@ impl Root {
                 }
                 FileKind::Symlink => {}
                 kind => {
+                    let component = told(component.as_bytes());
                     let message = format!("`{component}` on the way to {directory} is {}", kind.noun());
                     return Err(Error::new(ErrorKind::Conflict, message));
                 }
             }
             if !here.is_private || !is_ours(&stat) {
-                return Err(foreign_link(&component, directory, &stat));
+                return Err(foreign_link(&told(component.as_bytes()), directory, &stat));
             }
             links += 1;
             if links > MOST_LINKS {
                 return Err(Error::new(ErrorKind::Conflict, "too many symbolic links on the way"));
             }
-            let target = String::from_utf8_lossy(&readlinkat(&next, "")?.into_vec()).into_owned();
-            if target.starts_with('/') {
+            let target = readlinkat(&next, "")?;
+            if target.as_bytes().starts_with(b"/") {
                 way = vec![start()?];
             }
             todo.extend(split(&target));
@@ -154,6 +156,7 @@ fn foreign_link(component: &str, directory: &HostPath, link: &FileStat) -> Error
 }
 
 /// Components, the first one last.
-fn split(path: &str) -> Vec<String> {
-    path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+fn split(path: &OsStr) -> Vec<OsString> {
+    let parts = path.as_bytes().split(|byte| *byte == b'/').rev();
+    parts.filter(|part| !matches!(*part, b"" | b".")).map(|part| OsStr::from_bytes(part).to_owned()).collect()
 }

@@ -11,7 +11,7 @@ use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
 use super::attributes::{flags, put_xattrs, reopen, require_flags, set_flags, set_modified, times, xattrs};
-use super::confined::{Root, is_trusted, kind_of};
+use super::confined::{Root, is_trusted, kind_of, name_of, raw};
 use super::stage::{FRESH, Staged, a_directory_is_there};
 use crate::effect::{AclSubject, AttributeChanges, Content, FileFlags, HardLinks};
 use crate::error::{Error, ErrorKind, Result};
@@ -120,14 +120,10 @@ impl Root {
         finish: impl FnOnce(&OwnedFd) -> Result<()>,
     ) -> Result<()> {
         let parent = self.open_parent(path)?;
-        let staged = Staged::new(&parent, path, |name| Ok(symlinkat(target, &parent, name)?))?;
+        let staged = Staged::new(&parent, path, |name| Ok(symlinkat(&*raw(target), &parent, name)?))?;
         // Held by a descriptor: where others may write, its name may lead elsewhere by now, even to a file of root's.
-        let link = openat(
-            &parent,
-            staged.name()?,
-            OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-            Permissions::empty(),
-        )?;
+        let link =
+            openat(&parent, staged.name(), OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Permissions::empty())?;
         let stat = fstat(&link)?;
         if kind_of(&stat) != FileKind::Symlink || stat.st_nlink != 1 {
             return Err(Error::new(ErrorKind::Refused, "somebody exchanged the new link while it was made"));
@@ -186,7 +182,7 @@ impl Belongings<'_> {
 /// The regular file in a place, open.
 fn old_file(parent: &OwnedFd, path: &HostPath) -> Result<Option<Old>> {
     let flags_here = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let found = match openat(parent, path.name(), flags_here, Permissions::empty()) {
+    let found = match openat(parent, &*name_of(path), flags_here, Permissions::empty()) {
         Err(Errno::ENOENT) => return Ok(None),
         found => found?,
     };
@@ -194,7 +190,7 @@ fn old_file(parent: &OwnedFd, path: &HostPath) -> Result<Option<Old>> {
     match kind_of(&stat) {
         FileKind::File => {}
         FileKind::Directory => return Err(a_directory_is_there()),
-        FileKind::Symlink | FileKind::Other => return Ok(None),
+        _ => return Ok(None),
     }
     let Some(file) = reopen(&found, &stat)? else { return Ok(None) };
     let (xattrs, flags) = (xattrs(&found)?, flags(&file)?);

@@ -163,7 +163,12 @@ impl<H: HostView> Overlay<H> {
         group.into_iter().for_each(|group| group.clone_into(&mut node.access.group));
         let kept = match node.kind {
             FileKind::File if owner.is_some() || group.is_some() => after_chown(node.access.mode),
-            FileKind::File | FileKind::Directory | FileKind::Symlink | FileKind::Other => node.access.mode,
+            FileKind::File
+            | FileKind::Directory
+            | FileKind::Symlink
+            | FileKind::Fifo
+            | FileKind::Socket
+            | FileKind::Device => node.access.mode,
         };
         node.access.mode = mode.unwrap_or(kept);
         self.change_attributes(path, &mut node, attributes)?;
@@ -217,17 +222,43 @@ impl<H: HostView> Overlay<H> {
         self.require_unlocked(path)?;
         let is_directory = found.kind == FileKind::Directory;
         let above = path.parent().map(|parent| self.node(&parent)).transpose()?.flatten();
-        if is_directory && above.is_some_and(|above| above.device != found.device) {
+        if above.is_some_and(|above| above.mount != found.mount) {
             return Err(Error::new(ErrorKind::Conflict, "something is mounted on it, so it cannot be removed")
                 .with_hint("unmount it first"));
         }
+        if what == Removal::Tree && is_directory {
+            self.require_no_mount_beneath(path, found.mount)?;
+        }
         match what {
             Removal::File if is_directory => return Err(Error::new(ErrorKind::Conflict, "it is a directory")),
+            Removal::Special if !found.kind.is_special() => {
+                return Err(Error::new(ErrorKind::Conflict, format!("it is {} now", found.kind.noun())));
+            }
             Removal::IfEmpty if self.list(path)?.is_some_and(|names| !names.is_empty()) => {}
             Removal::EmptyDirectory if self.list(path)?.is_some_and(|names| !names.is_empty()) => {
                 return Err(Error::new(ErrorKind::Conflict, "the directory is not empty"));
             }
-            Removal::File | Removal::IfEmpty | Removal::EmptyDirectory | Removal::Tree => self.take_away(path)?,
+            Removal::File | Removal::Special | Removal::IfEmpty | Removal::EmptyDirectory | Removal::Tree => {
+                self.take_away(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn require_no_mount_beneath(&self, top: &HostPath, mount: u64) -> Result<()> {
+        let mut directories = vec![top.clone()];
+        while let Some(directory) = directories.pop() {
+            for name in self.list(&directory)?.unwrap_or_default() {
+                let path = directory.join(&name)?;
+                let Some(found) = self.metadata(&path)? else { continue };
+                if found.mount != mount {
+                    let message = format!("something is mounted on `{name}`");
+                    return Err(Error::new(ErrorKind::Refused, message).with_hint("unmount it first"));
+                }
+                if found.kind == FileKind::Directory {
+                    directories.push(path);
+                }
+            }
         }
         Ok(())
     }

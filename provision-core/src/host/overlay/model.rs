@@ -127,9 +127,14 @@ impl Model {
     /// What is at a path changes: one that nobody has gone through leads nowhere that is known.
     fn forget_directory(&mut self, path: &HostPath) {
         match self.directories.get(path) {
-            Some(known) if known.device.is_some() => self.forget_directories(),
+            // What is no link changes for what lies in it alone, by whatever way that is come to.
+            Some(known) if known.mount.is_some() && known.path == *path => {
+                self.directories.retain(|other, known| !other.is_within(path) && !known.path.is_within(path));
+                self.known_directories.retain(|other| self.directories.contains_key(other));
+            }
+            Some(known) if known.mount.is_some() => self.forget_directories(),
             // Where nothing was, only what would be beneath it changes.
-            Some(_) => self.directories.retain(|_, known| known.device.is_some()),
+            Some(_) => self.directories.retain(|_, known| known.mount.is_some()),
             None => {}
         }
     }

@@ -17,8 +17,8 @@ pub(super) struct Directory {
     pub(super) path: HostPath,
     /// Whether only root can change what its path leads to.
     pub(super) is_private: bool,
-    /// Its file system; none if it is not there.
-    pub(super) device: Option<u64>,
+    /// Its mount; none if it is not there.
+    pub(super) mount: Option<u64>,
 }
 
 /// Something at a path.
@@ -29,7 +29,7 @@ pub(super) struct Node {
     /// The content of a file or the text of a link; `None` if it is the host's own, or if nobody knows it.
     pub(super) data: Option<Content>,
     pub(super) size: u64,
-    pub(super) device: u64,
+    pub(super) mount: u64,
     pub(super) links: u64,
     /// Which file it is, for one with several names.
     pub(super) inode: Option<u64>,
@@ -47,7 +47,7 @@ impl Node {
             access,
             data,
             size,
-            device: 0,
+            mount: 0,
             links: 1,
             inode: None,
             attributes: Some(FileAttributes::default()),
@@ -60,7 +60,7 @@ impl Node {
             kind: self.kind,
             access: self.access.clone(),
             size: self.size,
-            device: self.device,
+            mount: self.mount,
             links: self.links,
         }
     }

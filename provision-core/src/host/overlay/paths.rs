@@ -16,7 +16,7 @@ impl<H: HostView> Overlay<H> {
         Ok(self.placed(path)?.0)
     }
 
-    /// The same, with the file system of the directory that it lies in.
+    /// The same, with the mount of the directory that it lies in.
     pub(super) fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
         let Some(parent) = path.parent_text() else { return Ok((path.clone(), None)) };
         let known = self.model().directories.get(parent).cloned();
@@ -25,21 +25,35 @@ impl<H: HostView> Overlay<H> {
             None => self.directory(&path.parent().unwrap_or_else(HostPath::root), 0)?,
         };
         let real = if directory.path.as_str() == parent { path.clone() } else { directory.path.join(path.name())? };
-        Ok((real, directory.device))
+        Ok((real, directory.mount))
     }
 
     /// Where a directory really is, and whether only root can change what its path leads to.
     fn directory(&self, path: &HostPath, links: u32) -> Result<Directory> {
-        if let Some(known) = self.model().directories.get(path) {
-            return Ok(known.clone());
+        // From the nearest that is known; a user may have made it deeper than a stack is.
+        let mut known = None;
+        let mut way = Vec::new();
+        for directory in std::iter::once(path.clone()).chain(path.ancestors()) {
+            known = self.model().directories.get(&directory).cloned();
+            if known.is_some() {
+                break;
+            }
+            way.push(directory);
         }
-        let (above, here) = match path.parent() {
-            Some(parent) => {
-                let above = self.directory(&parent, links)?;
+        while let Some(directory) = way.pop() {
+            known = Some(self.directory_in(known, &directory, links)?);
+        }
+        known.ok_or_else(|| Error::new(ErrorKind::Io, "the root directory is gone"))
+    }
+
+    /// The same of a directory, whose parent is known.
+    fn directory_in(&self, above: Option<Directory>, path: &HostPath, links: u32) -> Result<Directory> {
+        let (above, here) = match above.zip(path.parent()) {
+            Some((above, parent)) => {
                 let here = if parent == above.path { path.clone() } else { above.path.join(path.name())? };
                 (above, here)
             }
-            None => (Directory { path: path.clone(), is_private: true, device: None }, path.clone()),
+            None => (Directory { path: path.clone(), is_private: true, mount: None }, path.clone()),
         };
         // What cannot be looked at is left to the host beneath to complain of.
         let found = match self.modelled(&here, Node::metadata) {
@@ -57,7 +71,7 @@ impl<H: HostView> Overlay<H> {
                         let parent = above.path.linked(&target)?;
                         self.directory(&parent, links + 1)?
                     }
-                    None => Directory { path: here.clone(), is_private: false, device: Some(found.device) },
+                    None => Directory { path: here.clone(), is_private: false, mount: Some(found.mount) },
                 }
             }
             Some(found) if found.kind != FileKind::Directory => {
@@ -66,9 +80,9 @@ impl<H: HostView> Overlay<H> {
             }
             Some(found) => {
                 let is_ours = found.access.owner == "root" && found.access.mode.bits() & 0o022 == 0;
-                Directory { path: here.clone(), is_private: above.is_private && is_ours, device: Some(found.device) }
+                Directory { path: here.clone(), is_private: above.is_private && is_ours, mount: Some(found.mount) }
             }
-            None => Directory { path: here.clone(), is_private: above.is_private, device: None },
+            None => Directory { path: here.clone(), is_private: above.is_private, mount: None },
         };
         let mut model = self.model();
         model.directories.insert(path.clone(), directory.clone());
@@ -127,7 +141,7 @@ impl<H: HostView> Overlay<H> {
             access: found.access,
             data: None,
             size: found.size,
-            device: found.device,
+            mount: found.mount,
             links: found.links,
             inode: None,
             attributes: None,
@@ -172,9 +186,9 @@ impl<H: HostView> Overlay<H> {
 
     /// Puts something at a path, on the file system that its directory lies on.
     pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
-        let (path, device) = self.placed(path)?;
+        let (path, mount) = self.placed(path)?;
         self.require_writable(&path)?;
-        self.model().put(&path, Node { device: device.unwrap_or_default(), ..node });
+        self.model().put(&path, Node { mount: mount.unwrap_or_default(), ..node });
         Ok(())
     }
 

@@ -87,9 +87,9 @@ impl<H: HostView> Overlay<H> {
         let Some(node) = self.node(path)? else { return Ok(()) };
         let path = self.real(path)?;
         let mut model = self.model();
-        let device = 1 << 16 | (1 + model.nodes.values().flatten().map(|node| node.device & 0xffff).max().unwrap_or(0));
+        let mount = 1 << 16 | (1 + model.nodes.values().flatten().map(|node| node.mount & 0xffff).max().unwrap_or(0));
         model.forget_directories();
-        model.enter(path.clone(), Some(Node { device, is_new: true, ..node }));
+        model.enter(path.clone(), Some(Node { mount, is_new: true, ..node }));
         if read_only {
             model.read_only.insert(path);
         }

@@ -43,7 +43,7 @@ impl RecordedHost {
                 kind: kind.kind(),
                 access: kind.access(),
                 size: data.as_ref().map_or(0, |data| data.bytes().len() as u64),
-                device: mounted.map_or(0, |place| place as u64 + 1),
+                mount: mounted.map_or(0, |place| place as u64 + 1),
                 links: record.hard_links.get(path).copied().unwrap_or(1),
             };
             paths.insert(path.clone(), Entry { metadata, data, names: Vec::new() });

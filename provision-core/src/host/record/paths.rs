@@ -96,7 +96,8 @@ impl PathKind {
             PathKind::File(_) => FileKind::File,
             PathKind::Directory(_) => FileKind::Directory,
             PathKind::Symlink(_) => FileKind::Symlink,
-            PathKind::Other(_) => FileKind::Other,
+            // A record does not tell which.
+            PathKind::Other(_) => FileKind::Device,
         }
     }
 

@@ -114,7 +114,7 @@ impl Scope {
 
     pub(super) fn holds(&self, path: &HostPath, kind: FileKind) -> bool {
         // Sockets and pipes are what a running program has made.
-        kind != FileKind::Other && !self.hidden.contains(path) && !path.as_str().ends_with(".pyc")
+        !kind.is_special() && !self.hidden.contains(path) && !path.as_str().ends_with(".pyc")
     }
 
     /// Whether the text of a file is recorded; `is_reachable` if every user may search the directories above it.

@@ -83,6 +83,20 @@ impl SimHost {
         self.put(at, FileKind::Directory, 0o755, None)
     }
 
+    /// With a named pipe, a socket or a device of root (`0600`), whatever was at the path. Real hosts cannot be given it.
+    ///
+    /// # Panics
+    /// If the path is not absolute, or the kind is another one.
+    #[must_use]
+    #[track_caller]
+    pub fn with_special(self, at: &str, kind: FileKind) -> SimHost {
+        assert!(kind.is_special(), "{} is not special", kind.noun());
+        let path = path(at);
+        self.host.make_directories(&path).expect("directories can be put there");
+        self.host.place(&path, kind, root(0o600), None).expect("it can be put there");
+        self
+    }
+
     /// Without what the installation has at a path: a file, a link, or a directory with all in it. Nothing happens if
     /// nothing is there.
     ///

@@ -121,7 +121,9 @@ fn of_thing(thing: &Touched<'_>, host: &dyn HostView) -> Option<Change> {
                 false => change("content", text_now(path, host), Value::Null),
             }
         }
-        Touched::Path { path, change: PathChange::TreeRemoved } => change("", path.as_str().into(), Value::Null),
+        Touched::Path { path, change: PathChange::TreeRemoved | PathChange::SpecialRemoved } => {
+            change("", path.as_str().into(), Value::Null)
+        }
         Touched::Unit { action, .. } => match action {
             UnitAction::Start => change("running", false.into(), true.into()),
             UnitAction::Stop => change("running", true.into(), false.into()),
@@ -149,7 +151,9 @@ fn text_now(path: &HostPath, host: &dyn HostView) -> Value {
     let Ok(Some(found)) = host.metadata(path) else { return Value::Null };
     let is_open = match found.kind {
         FileKind::Symlink => host.is_reachable_by_all(path),
-        FileKind::File | FileKind::Directory | FileKind::Other => host.is_readable_by_all(path),
+        FileKind::File | FileKind::Directory | FileKind::Fifo | FileKind::Socket | FileKind::Device => {
+            host.is_readable_by_all(path)
+        }
     };
     if !is_open {
         return Sensitive::HIDDEN.into();

@@ -105,24 +105,26 @@ impl Keeper<'_> {
         match change {
             PathChange::TreeRemoved => self.tree(path, host, &mut images)?,
             PathChange::Metadata => images.push(self.image(path, false, host)?),
-            PathChange::Replaced | PathChange::Removed => images.push(self.image(path, true, host)?),
+            PathChange::Replaced | PathChange::Removed | PathChange::SpecialRemoved => {
+                images.push(self.image(path, true, host)?);
+            }
         }
         Ok(images)
     }
 
     /// Keeps something and all that lies beneath it, directories before what they hold.
     pub(super) fn tree(&self, path: &HostPath, host: &dyn HostView, images: &mut Vec<PathImage>) -> Result<()> {
-        let image = self.image(path, true, host)?;
-        let is_directory = matches!(&image.was, Was::There(there) if there.kind == FileKind::Directory);
-        images.push(image);
-        if is_directory {
-            for name in host.list(path)?.unwrap_or_default() {
-                // What is not UTF-8 has no path here.
-                if name.contains(char::REPLACEMENT_CHARACTER) {
-                    return Err(Error::new(ErrorKind::Unsupported, format!("{path} holds a name that is not UTF-8"))
-                        .with_hint("it could not be put back; remove or rename it yourself"));
-                }
-                self.tree(&path.join(&name)?, host, images)?;
+        // Users may have made it deeper than a stack is.
+        let mut todo = vec![path.clone()];
+        while let Some(path) = todo.pop() {
+            let image = self.image(&path, true, host)?;
+            let is_directory = matches!(&image.was, Was::There(there) if there.kind == FileKind::Directory);
+            images.push(image);
+            if !is_directory {
+                continue;
+            }
+            for name in host.list(&path)?.unwrap_or_default().into_iter().rev() {
+                todo.push(path.join(&name)?);
             }
         }
         Ok(())
@@ -132,7 +134,7 @@ impl Keeper<'_> {
         let image = |was| Ok(PathImage { path: path.clone(), was });
         let Some(found) = host.metadata(path)? else { return image(Was::Absent) };
         let content = match found.kind {
-            FileKind::Other => return image(Was::Special),
+            FileKind::Fifo | FileKind::Socket | FileKind::Device => return image(Was::Special),
             FileKind::File if with_content => Some(self.keep_file(path, found.size, host)?),
             FileKind::Symlink => Some(self.keep(host.read_link(path)?.unwrap_or_default().as_bytes())?),
             FileKind::File | FileKind::Directory => None,
@@ -223,7 +225,7 @@ impl Keeper<'_> {
             },
             FileKind::Symlink => host.read_link(path)?.map(|target| self.key.digest(target.as_bytes())),
             FileKind::Directory if extent.deep => Some(self.digest_of_tree(path, host)?),
-            FileKind::Directory | FileKind::Other => None,
+            FileKind::Directory | FileKind::Fifo | FileKind::Socket | FileKind::Device => None,
         };
         let attributes = match host.attributes(path)? {
             Some(attributes) => self.digest_of_attributes(&attributes)?,
@@ -265,14 +267,37 @@ impl Keeper<'_> {
         Ok(digester.finish())
     }
 
+    /// A digest of all that lies in a directory, which may be deeper than a stack is.
     fn digest_of_tree(&self, path: &HostPath, host: &dyn HostView) -> Result<String> {
-        let mut digester = self.key.digester();
-        for name in host.list(path)?.unwrap_or_default() {
-            let inside = self.fingerprint(&path.join(&name)?, Extent::TREE, host)?;
-            digester.update(&canonical::encode("path/1", &inside)?);
+        let enter =
+            |path: &HostPath| Ok::<_, Error>((host.list(path)?.unwrap_or_default().into_iter(), self.key.digester()));
+        let update = |digester: &mut Digester, inside: &Fingerprint| {
+            digester.update(&canonical::encode("path/1", inside)?);
             digester.update(b"\n");
+            Ok::<_, Error>(())
+        };
+        let (mut names, mut digester) = enter(path)?;
+        // Directories above the one that is read, each with what is known of the one in it.
+        let mut way = Vec::new();
+        let mut directory = path.clone();
+        loop {
+            if let Some(name) = names.next() {
+                let inside = self.fingerprint(&directory.join(&name)?, Extent::ITSELF, host)?;
+                if inside.kind == Some(FileKind::Directory) {
+                    let (inner_names, inner_digester) = enter(&inside.path)?;
+                    let above = std::mem::replace(&mut directory, inside.path.clone());
+                    let names = std::mem::replace(&mut names, inner_names);
+                    way.push((above, names, std::mem::replace(&mut digester, inner_digester), inside));
+                } else {
+                    update(&mut digester, &inside)?;
+                }
+                continue;
+            }
+            let Some((above, names_above, digester_above, inside)) = way.pop() else { return Ok(digester.finish()) };
+            let content = Some(std::mem::replace(&mut digester, digester_above).finish());
+            (directory, names) = (above, names_above);
+            update(&mut digester, &Fingerprint { content, ..inside })?;
         }
-        Ok(digester.finish())
     }
 
     /// Whether something is as it was noted.
@@ -298,7 +323,7 @@ impl Keeper<'_> {
     pub(in crate::journal) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
         let found = host.metadata(&image.path)?;
         let (Was::There(there), Some(found)) = (&image.was, &found) else {
-            let special = found.as_ref().is_some_and(|found| found.kind == FileKind::Other);
+            let special = found.as_ref().is_some_and(|found| found.kind.is_special());
             return Ok(match image.was {
                 Was::Absent => found.is_none(),
                 Was::Special => special,

@@ -133,10 +133,7 @@ fn walk(directory: &HostPath, depth: usize, host: &dyn HostView, paths: &mut BTr
     }
     paths.insert(directory.to_string());
     for name in host.list(directory)?.unwrap_or_default() {
-        // What is not UTF-8 has no path here.
-        let Some(path) = directory.join(&name).ok().filter(|_| !name.contains(char::REPLACEMENT_CHARACTER)) else {
-            continue;
-        };
+        let path = directory.join(&name)?;
         // passwd(1) and its kin keep copies of the last state, with a dash at the end.
         let copy = directory.as_str() == "/etc" && name.ends_with('-');
         if !copy && !THEIRS.contains(&path.as_str()) {
