@@ -160,6 +160,13 @@ pub enum Effect {
     },
     /// Makes the service manager read the unit files anew (`systemctl daemon-reload`).
     ReloadUnits,
+    /// Watches a unit for a time, through which it must go on running.
+    WatchUnit {
+        /// Full name, such as `nginx.service`.
+        unit: String,
+        /// How long.
+        seconds: u64,
+    },
     /// Runs a command.
     Run(Command),
 }
@@ -387,7 +394,8 @@ impl fmt::Display for Effect {
                 write!(f, "restore the account lines of {}", names.join(", "))
             }
             Effect::Unit { unit, action } => write!(f, "{} {unit}", action.verb()),
-            Effect::ReloadUnits => write!(f, "reload the unit files"),
+            Effect::ReloadUnits => write!(f, "systemctl daemon-reload"),
+            Effect::WatchUnit { unit, seconds } => write!(f, "watch {unit} for {seconds} s"),
             Effect::Run(command) => write!(f, "run {command}"),
         }
     }

@@ -43,7 +43,8 @@ pub use record::{
 };
 pub use sim::{Beginning, Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
 #[doc(hidden)]
-pub use units::ModelledUnits;
+pub(crate) use units::unit_of_file;
+pub use units::{ModelledUnits, is_manager_input};
 
 /// A host that can be looked at and not changed.
 ///
@@ -188,7 +189,7 @@ pub trait HostView: Send + Sync {
     /// It cannot be started, or takes too long. An exit code other than 0 is an answer.
     fn query(&self, command: &Command) -> Result<Output>;
 
-    /// Whether units can run here: not so in a root directory.
+    /// Whether units can run here: not so in a root directory, or where no service manager runs.
     fn is_running(&self) -> bool;
 
     /// What time it is on the host.
@@ -321,6 +322,10 @@ pub trait Platform: Send + Sync {
     fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>>;
     /// See [`HostView::unit`].
     fn unit(&self, system: &LocalSystem, name: &str) -> Result<UnitState>;
+    /// See [`HostView::is_running`].
+    fn runs_units(&self, system: &LocalSystem) -> bool {
+        system.is_running()
+    }
     /// See [`HostView::architecture`].
     fn architecture(&self, system: &LocalSystem) -> Result<Option<String>>;
     /// See [`HostView::accounts`].
@@ -405,8 +410,12 @@ pub struct UnitState {
     pub active: Option<String>,
     /// `SubState`, such as `running` or `exited`.
     pub sub: Option<String>,
-    /// `UnitFileState`: `enabled`, `disabled`, `static`, `masked`, `alias`, `indirect`, `generated` …;
-    /// empty for a unit without a file.
+    /// The unit that this name stands for, if it is another name of it (`Alias=`), linked or not.
+    #[serde(default)]
+    pub alias_of: Option<String>,
+    /// `UnitFileState`: `enabled`, `disabled`, `static`, `masked`, `indirect`, `generated` …; empty for a unit without a file.
+    /// A unit that is made from an init script is `enabled` or `disabled`, as `systemctl is-enabled` has it, and one whose file
+    /// is gone is `enabled` while links to it are left.
     pub file_state: String,
     /// Whether its file has changed since it was read.
     pub needs_reload: bool,
@@ -428,6 +437,7 @@ impl UnitState {
             load: "not-found".into(),
             active: None,
             sub: None,
+            alias_of: None,
             file_state: String::new(),
             needs_reload: false,
             can_reload: false,

@@ -1,6 +1,7 @@
 //! [`Site`]: everything that is declared, from a configuration or from a Rust program.
 
 mod case;
+mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
@@ -418,6 +419,9 @@ impl Site {
         self.add_companions();
         self.prune();
         let owned = self.owned_paths();
+        if owned.iter().any(crate::host::is_manager_input) {
+            self.declared.extend(trigger::daemon_reload(&self.declared));
+        }
         let (known, digests) = (self.source_files.take(), self.digests.take());
         let read = Mutex::new(BTreeMap::new());
         for Declaration { id, resource, spans, common, .. } in &mut self.declared {

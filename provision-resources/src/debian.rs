@@ -18,7 +18,7 @@ use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
     AccountLine, Accounts, FileIdentity, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
-    TransactionPreview, UnitState,
+    TransactionPreview, UnitState, is_manager_input,
 };
 use provision_core::path::HostPath;
 use provision_core::resource::{Claim, Target};
@@ -152,7 +152,9 @@ impl Platform for Debian {
             return Ok(state.clone());
         }
         if !systemd::is_running(system)? {
-            return systemd::unit_offline(system, name);
+            let found = system.unit_from_files(name)?;
+            self.memory().units.insert(name.to_owned(), found.clone());
+            return Ok(found);
         }
         let mut names = self.memory().expected_units.clone();
         if !names.iter().any(|other| other == name) {
@@ -164,6 +166,10 @@ impl Platform for Debian {
         memory.units.get(name).cloned().ok_or_else(|| {
             Error::new(ErrorKind::Io, "systemctl gave no answer").while_doing(format!("asking for the state of {name}"))
         })
+    }
+
+    fn runs_units(&self, system: &LocalSystem) -> bool {
+        systemd::is_running(system).unwrap_or(false)
     }
 
     fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>> {
@@ -192,6 +198,10 @@ impl Platform for Debian {
             Effect::RepairPackages => apt::repair(system)?,
             Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
             Effect::ReloadUnits => systemd::reload_units(system)?,
+            Effect::WatchUnit { unit, seconds } => {
+                self.memory().units.clear();
+                systemd::watch_for(system, unit, *seconds)?;
+            }
             Effect::RestoreAccounts { lines } => lines::restore(system, lines)?,
             Effect::CreateUser(user) => accounts::create_user(system, user)?,
             Effect::ChangeUser { name, changes } => accounts::change_user(system, name, changes)?,
@@ -260,10 +270,11 @@ fn not_ours() -> Error {
 }
 
 fn forget_path(memory: &mut Memory, path: &HostPath) {
-    let path = path.as_str();
-    if path.contains("/systemd/") {
+    if is_manager_input(path) {
         memory.units.clear();
-    } else if matches!(path, "/etc/passwd" | "/etc/group" | "/etc/shadow") {
+    }
+    let path = path.as_str();
+    if matches!(path, "/etc/passwd" | "/etc/group" | "/etc/shadow") {
         memory.accounts = None;
     } else if path.starts_with("/etc/apt") {
         memory.versions.clear();

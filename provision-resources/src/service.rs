@@ -1,8 +1,10 @@
 //! `service`: a unit runs, and starts at boot, or neither.
 
+mod refusals;
 #[cfg(test)]
 mod tests;
 
+use provision_core::duration::Duration;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Host, HostView, UnitState};
@@ -11,32 +13,46 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use refusals::{can_be_enabled, refuse_runtime_mask, refuse_to_enable, refuse_unusable};
+
 /// A unit of systemd. `nginx` is short for `nginx.service`; sockets, timers, paths, mounts and targets are named in full,
-/// and instances of templates too (`getty@tty2`).
+/// and instances of templates too (`getty@tty2`). Another name of a unit (`Alias=`, as `sshd` on Debian) stands for that unit.
 ///
-/// Without attributes it runs, starts at boot, and is restarted when something notifies it. In a root directory nothing
-/// runs; there it is only enabled, disabled or masked.
+/// If neither `running` nor `enabled` is set, it runs and starts at boot. If only one of them is set, the other one is left as it
+/// is: whoever stops a service for a day does not mean to enable it, and whoever enables one for the next boot may not want it now.
+/// It is restarted when a resource notifies it. Where no service manager runs, as in a root directory or in `chroot(1)`, it is
+/// only enabled, disabled or masked.
 ///
-/// Units that cannot be enabled (`static`, `indirect`, `generated`, `alias`, `linked` and `transient` ones; see
-/// systemctl(1)) are left as they are, whatever `enabled` says: enable what starts them, or the unit that an alias stands for.
-/// A service that a socket, timer or path activates does not stay stopped: stop that unit too.
+/// Units that cannot be enabled (`static`, `indirect`, `generated` and `transient` ones; see systemctl(1)) are left as they are,
+/// unless `enabled = true` is set: that is an error, which says what to enable instead. Init scripts are enabled and disabled with
+/// update-rc.d(8). A service that a socket, timer or path activates does not stay stopped: stop that unit too.
+///
+/// A service of `Type=oneshot` without `RemainAfterExit=yes` ends by itself, so that nothing tells whether it has run. It is started
+/// when it is enabled, by this run or at boot, and when a resource notifies it, and otherwise only if it has failed. One that
+/// cannot be enabled is what a timer, a socket or another unit starts; `running = true` is an error for it.
+///
+/// A unit that is started or restarted is watched for about a second, so that one which dies at once is reported, with what it
+/// logged; `ready` makes that longer. Units that no run has started are not watched.
 ///
 /// ```nickel
 /// service.nginx = { on_change = 'reload },
+/// service.app = { ready = "5s" },
 /// service."apt-daily.timer" = { running = false, enabled = false },
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Service {
-    /// Whether it runs. It does if this is not said, unless it is masked.
+    /// Whether it runs. It does if neither this nor `enabled` is set, unless it is masked.
     pub running: Option<bool>,
-    /// Whether it starts at boot. It does if this is not said, unless it is masked.
+    /// Whether it starts at boot. It does if neither this nor `running` is set, unless it is masked.
     pub enabled: Option<bool>,
-    /// Whether it is impossible to start. A unit that is to run or to be enabled is unmasked; another one is left alone
-    /// if this is not said.
+    /// Whether it is impossible to start; such a unit neither runs nor starts at boot. A unit that is to run or to be enabled is
+    /// unmasked; a mask on another one is left alone if this is unset.
     pub masked: Option<bool>,
-    /// What happens when something that notifies it has changed: only if it runs, and was not started in this very run.
+    /// What happens when a resource that notifies it has changed: only if it runs, and was not started in this very run.
     pub on_change: Reaction,
+    /// How long a unit must go on running that this run has started, restarted or reloaded, such as `"5s"`.
+    pub ready: Option<Duration>,
 }
 
 /// What happens to a service when something that notifies it has changed.
@@ -55,10 +71,12 @@ pub enum Reaction {
 /// How a unit is, as far as its declaration cares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// `None` where no units run.
+    /// `None` where no units run, or if it is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activity: Option<Activity>,
-    enabled: bool,
+    /// `None` if it is not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     masked: Option<bool>,
     /// Whether its file has changed since systemd read it.
@@ -119,32 +137,48 @@ impl Resource for Service {
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
         let name = full_name(id.name());
         let unit = host.unit(&name)?;
-        if self.wants_running() || self.wants_enabled() {
+        let is_wanted = self.running() == Some(true) || self.enabled() == Some(true);
+        if is_wanted {
             refuse_unusable(&name, &unit)?;
         }
+        if self.masked().is_some() {
+            refuse_runtime_mask(&name, &unit, self.masked() == Some(true))?;
+        }
+        if self.enabled == Some(true) && !unit.is_masked() {
+            refuse_to_enable(&name, &unit)?;
+        }
+        if self.running == Some(true) && !unit.is_masked() && host.is_running() {
+            self.refuse_to_keep_running(&name, &unit)?;
+        }
         Ok(State {
-            activity: host.is_running().then(|| self.activity(&unit)),
-            enabled: self.is_enabled(&unit),
-            masked: self.wants_masked().map(|_| unit.is_masked()),
+            activity: self.running().filter(|_| host.is_running()).map(|wanted| self.activity(wanted, &unit)),
+            // A link to a unit file elsewhere is not yet one that starts it.
+            enabled: self.enabled().map(|wanted| {
+                is_enabled(wanted, &unit) && !(self.enabled == Some(true) && unit.file_state.starts_with("linked"))
+            }),
+            masked: self.masked().map(|_| unit.is_masked()),
             outdated: unit.needs_reload && host.is_running(),
         })
     }
 
     fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
-        let activity = now.activity.map(|now| match (self.wants_running(), now) {
+        let wanted = self.running() == Some(true);
+        let activity = now.activity.map(|now| match (wanted, now) {
             (true, _) => Activity::Running,
             (false, Activity::Failed) => Activity::Failed,
             (false, _) => Activity::Stopped,
         });
-        Ok(State { activity, enabled: self.wants_enabled(), masked: self.wants_masked(), outdated: false })
+        Ok(State { activity, enabled: self.enabled(), masked: self.masked(), outdated: false })
     }
 
     fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
         let name = full_name(id.name());
-        let act = |action| host.perform(&Effect::Unit { unit: name.clone(), action });
         if now.outdated {
             host.perform(&Effect::ReloadUnits)?;
         }
+        let found = host.unit(&name)?;
+        let name = found.alias_of.clone().unwrap_or(name);
+        let act = |action| host.perform(&Effect::Unit { unit: name.clone(), action });
         let unmasks = now.masked == Some(true) && want.masked == Some(false);
         if unmasks {
             act(UnitAction::Unmask)?;
@@ -160,32 +194,49 @@ impl Resource for Service {
             act(UnitAction::Mask)?;
         }
         // What the mask hid is seen only now.
-        let enabled = if unmasks { self.is_enabled(&host.unit(&name)?) } else { now.enabled };
-        match want.enabled {
-            _ if want.masked == Some(true) => {}
-            true if !enabled => act(UnitAction::Enable)?,
-            false if enabled => act(UnitAction::Disable)?,
-            _ => {}
+        let unit = if unmasks { host.unit(&name)? } else { found };
+        if unmasks && self.enabled == Some(true) {
+            refuse_to_enable(&name, &unit)?;
         }
-        if want.activity == Some(Activity::Running) && now.activity != want.activity {
+        let enables = match want.enabled {
+            Some(wanted) if want.masked != Some(true) => {
+                let enabled = if unmasks { Some(is_enabled(wanted, &unit)) } else { now.enabled };
+                (enabled != want.enabled).then_some(wanted)
+            }
+            _ => None,
+        };
+        let starts = want.activity == Some(Activity::Running) && now.activity != want.activity;
+        let start = || {
             if now.activity == Some(Activity::Failed) {
                 // It may have been started too often; systemd.unit(5), StartLimitBurst.
                 act(UnitAction::ResetFailed)?;
             }
             act(UnitAction::Start)?;
+            self.watch(&name, host)
+        };
+        // Being enabled is what tells that one which ends by itself was started, so that comes last.
+        if starts && unit.ends_by_itself {
+            start()?;
         }
-        Ok(())
+        match enables {
+            Some(true) => act(UnitAction::Enable)?,
+            Some(false) => act(UnitAction::Disable)?,
+            None => {}
+        }
+        if starts && !unit.ends_by_itself { start() } else { Ok(()) }
     }
 
     fn react(&self, id: &ResourceId, before: &State, host: &dyn Host) -> Result<()> {
-        let started_now = before.activity != Some(Activity::Running);
-        if self.on_change == Reaction::Nothing || !self.wants_running() || started_now || !host.is_running() {
+        let started_now = before.activity.is_some_and(|activity| activity != Activity::Running);
+        if self.on_change == Reaction::Nothing || self.running() == Some(false) || started_now || !host.is_running() {
             return Ok(());
         }
         let name = full_name(id.name());
         let unit = host.unit(&name)?;
-        let runs = self.activity(&unit) == Activity::Running || is_starting(&unit);
-        if !runs || unit.is_masked() {
+        // One that ends by itself is run again, but for one that nothing here decides about.
+        let ended = self.running().is_some() && unit.ends_by_itself && unit.active.as_deref() == Some("inactive");
+        let runs = unit.is_active() || unit.active.as_deref() == Some("refreshing") || ended;
+        if !(runs || is_starting(&unit)) || unit.is_masked() {
             return Ok(());
         }
         if unit.needs_reload {
@@ -195,33 +246,56 @@ impl Resource for Service {
             Reaction::Reload if unit.can_reload => UnitAction::Reload,
             _ => UnitAction::Restart,
         };
-        host.perform(&Effect::Unit { unit: name, action })?;
-        Ok(())
+        let name = unit.alias_of.unwrap_or(name);
+        host.perform(&Effect::Unit { unit: name.clone(), action })?;
+        self.watch(&name, host)
     }
 }
 
 impl Service {
-    fn wants_running(&self) -> bool {
-        self.running.unwrap_or(self.masked != Some(true))
+    /// Whether it is to run; `None` leaves it as it is.
+    fn running(&self) -> Option<bool> {
+        self.running.or_else(|| self.unless_other(self.enabled))
     }
 
-    fn wants_enabled(&self) -> bool {
-        self.enabled.unwrap_or(self.masked != Some(true))
+    /// Whether it is to start at boot; `None` leaves it as it is.
+    fn enabled(&self) -> Option<bool> {
+        self.enabled.or_else(|| self.unless_other(self.running))
     }
 
-    /// `None` leaves a mask alone.
-    fn wants_masked(&self) -> Option<bool> {
-        self.masked.or((self.wants_running() || self.wants_enabled()).then_some(false))
+    /// What holds of `running` and `enabled` if it is unset: a mask decides about both, and one alone leaves the other as it is.
+    fn unless_other(&self, other: Option<bool>) -> Option<bool> {
+        match (self.masked, other) {
+            (Some(true), _) => Some(false),
+            (_, None) => Some(true),
+            (_, Some(_)) => None,
+        }
+    }
+
+    /// Whether it is to be masked; `None` leaves a mask alone.
+    fn masked(&self) -> Option<bool> {
+        let is_wanted = self.running() == Some(true) || self.enabled() == Some(true);
+        self.masked.or(is_wanted.then_some(false))
+    }
+
+    fn watch(&self, name: &str, host: &dyn Host) -> Result<()> {
+        if let Some(ready) = &self.ready {
+            host.perform(&Effect::WatchUnit { unit: name.to_owned(), seconds: ready.as_seconds() })?;
+        }
+        Ok(())
     }
 
     /// What the unit does, as an answer to what it should do: on its way there it is not there yet.
-    fn activity(&self, unit: &UnitState) -> Activity {
+    fn activity(&self, wanted: bool, unit: &UnitState) -> Activity {
         let active = unit.active.as_deref().unwrap_or("inactive");
         if active == "failed" {
             return Activity::Failed;
         }
-        let has_run = unit.ends_by_itself && (active == "inactive" || active == "activating");
-        let runs = if self.wants_running() {
+        // It was started when it was enabled, and at each boot since.
+        let has_run = unit.ends_by_itself
+            && (active == "inactive" || active == "activating")
+            && (self.enabled().is_none() || is_enabled(true, unit));
+        let runs = if wanted {
             // `refreshing` is new in systemd 257
             unit.is_active() || active == "refreshing" || (has_run && unit.exists() && !unit.is_masked())
         } else {
@@ -230,35 +304,33 @@ impl Service {
         if runs { Activity::Running } else { Activity::Stopped }
     }
 
-    /// What cannot be enabled counts as what is wanted. A mask hides whether a unit is enabled.
-    fn is_enabled(&self, unit: &UnitState) -> bool {
-        match unit.file_state.as_str() {
-            "enabled" => true,
-            // Until the next boot only; see systemctl(1), enable --runtime.
-            "enabled-runtime" | "disabled" => false,
-            _ if unit.is_masked() || !unit.exists() => false,
-            _ => self.wants_enabled(),
+    /// Refuses `running = true` for what ends by itself, and what nothing starts because of it.
+    fn refuse_to_keep_running(&self, name: &str, unit: &UnitState) -> Result<()> {
+        let is_started = self.enabled() == Some(true) && can_be_enabled(unit);
+        if !unit.ends_by_itself || is_started {
+            return Ok(());
         }
+        let message = format!("{name} ends by itself (Type=oneshot), so it cannot be kept running");
+        Err(Error::new(ErrorKind::Invalid, message).with_hint(
+            "leave `running` out and let a timer, the boot (`enabled = true`) or a notification start it, or add \
+            RemainAfterExit=yes to its unit file",
+        ))
+    }
+}
+
+/// Whether it starts at boot. What cannot be enabled counts as what is wanted. A mask hides whether a unit is enabled.
+fn is_enabled(wanted: bool, unit: &UnitState) -> bool {
+    match unit.file_state.as_str() {
+        "enabled" => true,
+        // Until the next boot only; see systemctl(1), enable --runtime.
+        "enabled-runtime" | "disabled" => false,
+        _ if unit.is_masked() || !unit.exists() => false,
+        _ => wanted,
     }
 }
 
 fn is_starting(unit: &UnitState) -> bool {
     unit.active.as_deref() == Some("activating")
-}
-
-fn refuse_unusable(name: &str, unit: &UnitState) -> Result<()> {
-    if !unit.exists() {
-        let stem = name.split(['@', '.']).next().unwrap_or_default();
-        return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")).with_hint(format!(
-            "declare the package that brings it (`package.{stem}`?) or its unit file, or correct the name"
-        )));
-    }
-    if matches!(unit.load.as_str(), "bad-setting" | "error") || unit.file_state == "bad" {
-        let message = format!("systemd cannot load {name} ({})", unit.load);
-        return Err(Error::new(ErrorKind::Invalid, message)
-            .with_hint(format!("`systemd-analyze verify {name}` says what is wrong with its file")));
-    }
-    Ok(())
 }
 
 /// The name with its suffix.

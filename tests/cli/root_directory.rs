@@ -57,6 +57,55 @@ fn a_unit_that_is_not_behind_its_mask_cannot_be_enabled() {
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
 }
 
+/// Where no service manager runs, the files of units are read as it would read them.
+#[test]
+fn in_a_root_directory_units_are_enabled_as_their_files_and_links_say() {
+    let site = r#"{ resources = {
+        service.only-alias = {}, service.nick = {}, service.upheld = {}, service.oldie = {}, service.dropped = {},
+        service.gone = { running = false, enabled = false },
+    } }"#;
+    let Some(place) = place(site) else { return };
+    let units = place.path("root/etc/systemd/system");
+    let service = |install: &str| format!("[Service]\nExecStart=/bin/true\n{install}");
+    for (name, install) in [
+        ("only-alias.service", "[Install]\nAlias=other.service\n"),
+        ("real.service", "[Install]\nAlias=nick.service\nWantedBy=multi-user.target\n"),
+        ("upheld.service", "[Install]\nUpheldBy=multi-user.target\n"),
+        ("dropped.service", ""),
+    ] {
+        fs::create_dir_all(&units).unwrap();
+        fs::write(units.join(name), service(install)).unwrap();
+    }
+    let write = |path: &str, text: &str, mode: u32| {
+        let path = place.path("root").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("etc/systemd/system/dropped.service.d/boot.conf", "[Install]\nWantedBy=multi-user.target\n", 0o644);
+    write("etc/init.d/oldie", "#!/bin/sh\n", 0o755);
+    let plan = place.run("plan --root root site.ncl");
+    assert!(plan.out.contains("Plan: 5 to change, 1 in sync."), "{}", plan.seen());
+    // What enabling them makes.
+    fs::create_dir_all(units.join("multi-user.target.wants")).unwrap();
+    fs::create_dir_all(units.join("multi-user.target.upholds")).unwrap();
+    fs::create_dir_all(place.path("root/etc/rc5.d")).unwrap();
+    for (target, link) in [
+        ("/etc/systemd/system/only-alias.service", "other.service"),
+        ("/etc/systemd/system/real.service", "nick.service"),
+        ("/etc/systemd/system/real.service", "multi-user.target.wants/real.service"),
+        ("/etc/systemd/system/upheld.service", "multi-user.target.upholds/upheld.service"),
+        ("/etc/systemd/system/dropped.service", "multi-user.target.wants/dropped.service"),
+        ("../init.d/oldie", "../../rc5.d/S01oldie"),
+        ("/etc/systemd/system/gone.service", "multi-user.target.wants/gone.service"),
+    ] {
+        symlink(target, units.join(link)).unwrap();
+    }
+    let plan = place.run("plan --root root site.ncl");
+    assert!(plan.out.contains("Plan: 1 to change, 5 in sync."), "{}", plan.seen());
+    assert!(plan.out.contains("~ service:gone"), "{}", plan.seen());
+}
+
 #[test]
 fn files_converge_drift_and_are_mended() {
     let Some(place) = place(SITE) else { return };

@@ -67,7 +67,38 @@ fn a_root_directory_converges(release: &'static str) -> Result {
     same("deploy", &host.inside(&["id", "-nG", "deploy"])?.out, "deploy www-data")?;
     same("/srv/www", &host.inside(&["stat", "-c", "%U:%G %a", "/srv/www"])?.out, "deploy:www-data 2775")?;
     same("policy-rc.d is gone", &host.inside(&["sh", "-c", "ls /usr/sbin/policy-rc.d 2>/dev/null | wc -l"])?.out, "0")?;
-    same("nginx is enabled", &host.inside(&["systemctl", "is-enabled", "nginx"])?.out, "enabled")
+    same("nginx is enabled", &host.inside(&["systemctl", "is-enabled", "nginx"])?.out, "enabled")?;
+    units_without_a_service_manager(&host)
+}
+
+/// As in chroot(1): units are only enabled and disabled there, and without `/proc` that is said first.
+fn units_without_a_service_manager(host: &Directory) -> Result {
+    let site = "/root/units.ncl";
+    let unit = r"[Service]\nExecStart=/bin/sleep 99\n[Install]\nAlias=nick.service\nWantedBy=multi-user.target\n";
+    host.write(
+        "/etc/init.d/oldie",
+        "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: oldie\n# Default-Start: 2 3 4 5\n### END INIT INFO\n",
+    )?;
+    host.inside(&["chmod", "755", "/etc/init.d/oldie"])?.expect(0)?;
+    host.write(site, "{ resources = {} }")?;
+    let said = host.inside(&["provision", "plan", site])?;
+    contains("the plan without /proc", &format!("{}{}", said.out, said.err), "/proc is not mounted")?;
+    for (wanted, state) in [("{}", "enabled"), ("{ running = false, enabled = false }", "disabled")] {
+        let file = format!(r#"file."/etc/systemd/system/real.service".content = "{unit}""#);
+        host.write(
+            site,
+            &format!("{{ resources = {{ {file}, service = {{ nick = {wanted}, oldie = {wanted} }} }} }}"),
+        )?;
+        for root in ["", "--root /"] {
+            let runs = format!(
+                "mount -t proc proc /proc && provision {root} apply {site} && provision {root} plan --detailed-exitcode {site}"
+            );
+            host.inside(&["unshare", "-m", "sh", "-c", &runs])?.expect(0)?;
+        }
+        same("real", &host.inside(&["systemctl", "is-enabled", "real"])?.out, state)?;
+        same("oldie", &host.inside(&["systemctl", "is-enabled", "oldie"])?.out, state)?;
+    }
+    Ok(())
 }
 
 /// Plans, applies, applies again, and compares what was planned with what was done.
@@ -293,12 +324,35 @@ fn a_service_that_fails_shows_its_last_words(release: &'static str) -> Result {
               "[Service]\nExecStart=/bin/sh -c 'echo the dog ate it >&2; exit 3'\n[Install]\nWantedBy=multi-user.target\n",
             service.broken.subscribes = ["file:/etc/systemd/system/broken.service"],
             file."/etc/motd".content = "independent\n",
+            # One dies a moment after its start, one is restarted for ever, one has a condition that does not hold.
+            file."/etc/systemd/system/late.service".content =
+              "[Service]\nExecStart=/bin/sh -c 'sleep 1; echo the cat too; exit 4'\n[Install]\nWantedBy=multi-user.target\n",
+            service.late = {},
+            file."/etc/systemd/system/again.service".content =
+              "[Service]\nRestart=always\nRestartSec=0.2\nExecStart=/bin/sh -c 'sleep 0.3; exit 5'\n[Install]\nWantedBy=multi-user.target\n",
+            service.again = {},
+            file."/etc/systemd/system/never.service".content =
+              "[Unit]\nConditionPathExists=/nowhere\n[Service]\nExecStart=/bin/sleep 99\n[Install]\nWantedBy=multi-user.target\n",
+            service.never = {},
+            # It says itself when it is ready, and is watched for longer.
+            file."/etc/systemd/system/ready.service".content =
+              "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'systemd-notify --ready; sleep 2; exit 6'\n[Install]\nWantedBy=multi-user.target\n",
+            service.ready.ready = "4s",
         } }"#,
     )?;
     let said = host.provision(&["apply", site])?.expect(1)?.out;
     contains("the report", &said, "the dog ate it")?;
     contains("the report", &said, "broken.service does not run")?;
-    contains("the report", &said, "1 failed")?;
+    contains("the report", &said, "late.service does not run (Result=exit-code, exit status 4)")?;
+    contains("the report", &said, "the cat too")?;
+    contains("the report", &said, "again.service does not stay up")?;
+    contains("the report", &said, "a condition of its unit file does not hold (ConditionPathExists=/nowhere)")?;
+    contains(
+        "the report",
+        &said,
+        "watch ready.service for 4 s: ready.service does not run (Result=exit-code, exit status 6)",
+    )?;
+    contains("the report", &said, "5 failed")?;
     same("what does not depend on it is done", &host.inside(&["cat", "/etc/motd"])?.out, "independent")
 }
 
@@ -411,5 +465,102 @@ fn units_are_reloaded_masked_and_unmasked(release: &'static str) -> Result {
     same("the unit file was read anew", &shown("loop", "Description")?.out, "two")?;
     same("nothing is left to reload", &shown("loop", "NeedDaemonReload")?.out, "no")?;
     same("logind runs again", &shown("systemd-logind", "ActiveState")?.out, "active")?;
-    if shown("loop", "MainPID")?.out == before { Err("loop was not restarted".to_owned()) } else { Ok(()) }
+    if shown("loop", "MainPID")?.out == before {
+        return Err("loop was not restarted".to_owned());
+    }
+    units_without_a_service_are_read_again(&host)?;
+    other_names_init_scripts_and_lost_files_of_units(&host)?;
+    a_reload_that_fails_names_itself(&host)
+}
+
+fn units_without_a_service_are_read_again(host: &Booted) -> Result {
+    let site = "/root/timer.ncl";
+    let declare = |program: &str| {
+        let text = format!(
+            r#"{{ resources = {{
+                file."/etc/systemd/system/backup.service".content = "[Service]\nType=oneshot\nExecStart=/bin/{program}\n",
+                file."/etc/systemd/system/backup.timer".content = "[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n",
+                service."backup.timer" = {{}},
+                directory."/etc/systemd/system/dbus.service.d" = {{}},
+                file."/etc/systemd/system/dbus.service.d/{program}.conf".content = "[Service]\nEnvironment=NEW={program}\n",
+            }} }}"#
+        );
+        host.directory().write(site, &text)
+    };
+    for program in ["true", "false"] {
+        declare(program)?;
+        converge(host, site)?;
+        let shown = host.inside(&["systemctl", "show", "-p", "ExecStart", "backup"])?.out;
+        contains("the static service", &shown, &format!("/bin/{program}"))?;
+        let shown = host.inside(&["systemctl", "show", "-p", "Environment", "dbus"])?.out;
+        contains("the drop-in", &shown, &format!("NEW={program}"))?;
+    }
+    // All of it goes with its files, and comes back.
+    host.directory().write(site, "{ resources = {} }")?;
+    host.provision(&["apply", "--prune", site])?.expect(0)?;
+    let state = |property: &str| host.inside(&["systemctl", "show", "--value", "-p", property, "backup.timer"]);
+    same("the pruned timer", &state("LoadState")?.out, "not-found")?;
+    same("it does not run on", &state("ActiveState")?.out, "inactive")?;
+    host.provision(&["rollback"])?.expect(0)?;
+    same("the timer is back", &state("ActiveState")?.out, "active")?;
+    same("the timer is enabled", &state("UnitFileState")?.out, "enabled")
+}
+
+fn other_names_init_scripts_and_lost_files_of_units(host: &Booted) -> Result {
+    let site = "/root/names.ncl";
+    let unit =
+        "[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nAlias=nick.service\\nWantedBy=multi-user.target\\n";
+    let declare = |resources: &str| {
+        let file = format!(r#"file."/etc/systemd/system/real.service".content = "{unit}""#);
+        host.directory().write(site, &format!("{{ resources = {{ {file}, {resources} }} }}"))
+    };
+    let state = |unit: &str, property: &str| host.inside(&["systemctl", "show", "--value", "-p", property, unit]);
+    declare("service.nick = {}")?;
+    converge(host, site)?;
+    same("the unit of another name", &state("real", "ActiveState")?.out, "active")?;
+    declare("service.nick = { running = false, enabled = false }")?;
+    converge(host, site)?;
+    same("the unit of another name", &state("real", "UnitFileState")?.out, "disabled")?;
+    let script = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: oldie\n# Required-Start:\n# Required-Stop:\n\
+        # Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\nexit 0\n";
+    host.directory().write("/etc/init.d/oldie", script)?;
+    host.inside(&["sh", "-c", "chmod 755 /etc/init.d/oldie && systemctl daemon-reload"])?.expect(0)?;
+    for (enabled, link) in [(true, "S01oldie"), (false, "K01oldie")] {
+        declare(&format!("service.oldie = {{ enabled = {enabled} }}"))?;
+        converge(host, site)?;
+        contains("the links of the init script", &host.inside(&["ls", "/etc/rc5.d"])?.out, link)?;
+    }
+    declare("service.oldie.masked = true")?;
+    converge(host, site)?;
+    declare("service.oldie = {}")?;
+    converge(host, site)?;
+    // The file of a unit that runs and is enabled is lost.
+    let lose = "systemctl enable --now real && rm /etc/systemd/system/real.service && systemctl daemon-reload";
+    host.inside(&["sh", "-c", lose])?.expect(0)?;
+    host.directory().write(site, "{ resources.service.real = { running = false, enabled = false } }")?;
+    converge(host, site)?;
+    same("the lost unit", &state("real", "ActiveState")?.out, "inactive")?;
+    let links = host.inside(&["ls", "/etc/systemd/system/multi-user.target.wants"])?.out;
+    if links.contains("real.service") { Err("a link to the lost unit is left".to_owned()) } else { Ok(()) }
+}
+
+fn a_reload_that_fails_names_itself(host: &Booted) -> Result {
+    let site = "/root/reload.ncl";
+    let declare = |text: &str| {
+        let text = format!(
+            r#"{{ resources = {{
+                file."/etc/systemd/system/picky.service".content =
+                  "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/sh -c 'grep good /etc/picky || {{ echo bad words; exit 7; }}'\n[Install]\nWantedBy=multi-user.target\n",
+                service.picky.on_change = 'reload,
+                file."/etc/picky" = {{ content = "{text}", notifies = ["service:picky"] }},
+            }} }}"#
+        );
+        host.directory().write(site, &text)
+    };
+    declare("good")?;
+    converge(host, site)?;
+    declare("wrong")?;
+    let said = host.provision(&["apply", site])?.expect(1)?.out;
+    contains("the report", &said, "picky.service could not reload, and runs on as before (ReloadResult=exit-code)")?;
+    contains("the report", &said, "bad words")
 }

@@ -52,6 +52,7 @@ impl Effect {
             | Effect::RestoreAccounts { .. }
             | Effect::Unit { .. }
             | Effect::ReloadUnits
+            | Effect::WatchUnit { .. }
             | Effect::Run(_) => None,
         }
     }

@@ -133,6 +133,8 @@ impl Effect {
             }
             Effect::Unit { unit, action } => vec![Touched::Unit { unit, action: *action }],
             Effect::ReloadUnits => vec![Touched::ServiceManager],
+            // It looks on.
+            Effect::WatchUnit { .. } => Vec::new(),
             Effect::Run(command) => vec![Touched::Anything(command)],
         }
     }

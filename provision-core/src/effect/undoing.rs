@@ -50,7 +50,8 @@ impl Effect {
             | Effect::SetMembers { .. }
             | Effect::RemoveGroup { .. }
             | Effect::Unit { .. }
-            | Effect::ReloadUnits => {}
+            | Effect::ReloadUnits
+            | Effect::WatchUnit { .. } => {}
         }
         effect
     }

@@ -25,7 +25,7 @@ use crate::bytes;
 use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
-    AccountLine, Accounts, FileAttributes, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
+    AccountLine, Accounts, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
     PackageTable, Platform, Shadow, TransactionPreview, UnitState, User,
 };
 use crate::moment::Moment;
@@ -78,6 +78,14 @@ impl LocalHost {
         let root = Root::open(directory)
             .while_doing(|| format!("opening the root directory {}", directory.display()))
             .map_err(|error| error.with_hint("--root names a directory that holds a Debian system"))?;
+        if nix::sys::stat::stat("/proc/self/fd").is_err() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "/proc is not mounted, and nothing can be written safely without it",
+            )
+            .while_doing(format!("opening the root directory {}", directory.display()))
+            .with_hint("mount it: `mount -t proc proc /proc`, in a chroot as well"));
+        }
         // Commands start in `/`, from where a relative path leads elsewhere.
         let directory = directory.canonicalize()?;
         let system = LocalSystem { root, directory, progress: None };
@@ -164,6 +172,29 @@ impl LocalSystem {
     /// As there.
     pub fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         self.root.list(path).while_doing(|| format!("listing {path}"))
+    }
+
+    /// See [`HostView::now`].
+    pub fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    /// What lies at a path, without following a link at its end. `None` if nothing is there.
+    ///
+    /// # Errors
+    /// A directory above it cannot be searched.
+    pub fn kind(&self, path: &HostPath) -> Result<Option<FileKind>> {
+        let found = self.root.metadata(path).while_doing(|| format!("reading {path}"))?;
+        Ok(found.map(|found| found.kind))
+    }
+
+    /// Whether a regular file lies at a path that may be executed.
+    ///
+    /// # Errors
+    /// A directory above it cannot be searched.
+    pub fn is_program(&self, path: &HostPath) -> Result<bool> {
+        let found = self.root.metadata(path).while_doing(|| format!("reading {path}"))?;
+        Ok(found.is_some_and(|found| found.kind == FileKind::File && found.mode.bits() & 0o111 != 0))
     }
 
     /// See [`HostView::read_link`].
@@ -357,7 +388,7 @@ impl HostView for LocalHost {
         self.platform.account_lines(&self.system, users, groups)
     }
     fn is_running(&self) -> bool {
-        self.system.is_running()
+        self.platform.runs_units(&self.system)
     }
     fn now(&self) -> Moment {
         clock::now()

@@ -2,7 +2,11 @@
 
 mod calendar;
 mod definition;
+mod files;
+mod links;
 mod modelled;
+mod state;
+mod sysv;
 
 use std::collections::BTreeSet;
 
@@ -12,8 +16,12 @@ use crate::path::HostPath;
 
 pub(in crate::host) use calendar::{Calendar, time_span};
 pub(in crate::host) use definition::{Definition, Dependency, Fragment, drop_in_directories};
+pub(in crate::host) use files::UnitFiles;
+pub(in crate::host) use links::{ETC, links_of, links_to, mask_of};
 pub use modelled::ModelledUnits;
 pub(in crate::host) use modelled::UnitCache;
+pub(in crate::host) use state::{aliases, file_state, is_generated};
+pub(in crate::host) use sysv::{SysvScript, sysv_script};
 
 /// Where unit files lie, the strongest first; see `systemd.unit(5)`, "Unit File Load Path".
 pub(in crate::host) const DIRECTORIES: [&str; 5] = [
@@ -41,22 +49,22 @@ pub(in crate::host) fn template_of(unit: &str) -> Option<String> {
 }
 
 /// The names of all units that have a file, or that something is linked to want; templates are none.
-pub(in crate::host) fn names(host: &dyn HostView) -> Result<Vec<String>> {
+pub(in crate::host) fn names(host: &(impl UnitFiles + ?Sized)) -> Result<Vec<String>> {
     names_among(host, &SUFFIXES, true)
 }
 
 /// The names of all units of a kind that have a file: those that end like this.
-pub(in crate::host) fn names_like(host: &dyn HostView, suffixes: &[&str]) -> Result<Vec<String>> {
+pub(in crate::host) fn names_like(host: &(impl UnitFiles + ?Sized), suffixes: &[&str]) -> Result<Vec<String>> {
     names_among(host, suffixes, false)
 }
 
-fn names_among(host: &dyn HostView, suffixes: &[&str], with_wanted: bool) -> Result<Vec<String>> {
+fn names_among(host: &(impl UnitFiles + ?Sized), suffixes: &[&str], with_wanted: bool) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for directory in DIRECTORIES {
         let directory = HostPath::new(directory)?;
-        for entry in host.list(&directory)?.unwrap_or_default() {
+        for entry in host.names(&directory)?.unwrap_or_default() {
             let inner = if with_wanted && pulls(&entry) {
-                host.list(&directory.join(&entry)?)?.unwrap_or_default()
+                host.names(&directory.join(&entry)?)?.unwrap_or_default()
             } else {
                 vec![entry]
             };
@@ -68,11 +76,11 @@ fn names_among(host: &dyn HostView, suffixes: &[&str], with_wanted: bool) -> Res
 }
 
 /// The directories whose links make units pull in others.
-fn link_directories(host: &dyn HostView) -> Result<Vec<HostPath>> {
+fn link_directories(host: &(impl UnitFiles + ?Sized)) -> Result<Vec<HostPath>> {
     let mut all = Vec::new();
     for directory in DIRECTORIES {
         let directory = HostPath::new(directory)?;
-        for entry in host.list(&directory)?.unwrap_or_default() {
+        for entry in host.names(&directory)?.unwrap_or_default() {
             if pulls(&entry) {
                 all.push(directory.join(&entry)?);
             }
@@ -86,82 +94,46 @@ pub(crate) fn pulls(directory: &str) -> bool {
     [".wants", ".requires", ".upholds"].iter().any(|pulls| directory.ends_with(pulls))
 }
 
-/// Where an administrator enables and masks units.
-const ETC: &str = DIRECTORIES[0];
+/// What a service manager reads beside unit files: `systemd-system.conf(5)`, and what generators make units from
+/// (`systemd-fstab-generator(8)`, `systemd-cryptsetup-generator(8)`, `systemd-sysv-generator(8)`).
+const OTHER_INPUTS: [&str; 7] = [
+    "/etc/systemd/system.conf",
+    "/etc/systemd/system.conf.d",
+    "/etc/systemd/system-generators",
+    "/etc/systemd/system.control",
+    "/etc/fstab",
+    "/etc/crypttab",
+    "/etc/init.d",
+];
 
-/// `UnitFileState`, see `systemctl(1)`, is-enabled.
-pub(in crate::host) fn file_state(host: &dyn HostView, unit: &Definition) -> Result<&'static str> {
-    let at_run = |fragment: &Fragment| fragment.path.as_str().starts_with("/run/");
-    let fragment = unit.fragment.as_ref();
-    if unit.is_masked() {
-        return Ok(if fragment.is_some_and(at_run) { "masked-runtime" } else { "masked" });
-    }
-    for (directory, state) in [(ETC, "enabled"), (DIRECTORIES[1], "enabled-runtime")] {
-        if !links_to(host, &HostPath::new(directory)?, &unit.id)?.is_empty() {
-            return Ok(state);
-        }
-    }
-    Ok(match () {
-        () if unit.is_linked() => "linked",
-        () if unit.can_be_enabled() => "disabled",
-        () if !unit.values("Install", "Also").is_empty() => "indirect",
-        () => "static",
+/// Whether a path is one that the service manager has in memory what it held when it last read it: a unit file, what extends
+/// or enables one, or what units are generated from. A change there takes effect with `systemctl daemon-reload`.
+pub fn is_manager_input(path: &HostPath) -> bool {
+    let path = path.as_str();
+    DIRECTORIES.iter().chain(&OTHER_INPUTS).any(|input| {
+        let below = path.strip_prefix(input).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // A directory above may be written with all that it holds.
+        below || input.strip_prefix(path).is_some_and(|rest| rest.starts_with("/system")) && path.ends_with("/systemd")
     })
 }
 
-/// The links that enable a unit: what wants it, and other names for it.
-pub(in crate::host) fn links_to(host: &dyn HostView, directory: &HostPath, unit: &str) -> Result<Vec<HostPath>> {
-    let mut links = Vec::new();
-    for entry in host.list(directory)?.unwrap_or_default() {
-        let path = directory.join(&entry)?;
-        if pulls(&entry) {
-            let link = path.join(unit)?;
-            if host.metadata(&link)?.is_some() {
-                links.push(link);
-            }
-        } else if is_unit(&entry) && entry != unit {
-            let is_link = host.metadata(&path)?.is_some_and(|found| found.kind == FileKind::Symlink);
-            let leads_to = |target: String| target.rsplit('/').next() == Some(unit);
-            if is_link && host.read_link(&path)?.is_some_and(leads_to) {
-                links.push(path);
-            }
+/// The unit that a file declares alone. `None` if it is no unit file, that of a template, or if another file declares the same unit.
+pub(crate) fn unit_of_file(path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
+    let name = path.name();
+    let is_unit_file = path.parent().is_some_and(|parent| DIRECTORIES.contains(&parent.as_str()))
+        && is_unit(name)
+        && !name.contains("@.")
+        && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::File);
+    if !is_unit_file {
+        return Ok(None);
+    }
+    for directory in DIRECTORIES {
+        let other = HostPath::new(&format!("{directory}/{name}"))?;
+        // `/lib` is a link to `/usr/lib`.
+        let is_same = other.as_str().trim_start_matches("/usr") == path.as_str().trim_start_matches("/usr");
+        if !is_same && host.metadata(&other)?.is_some() {
+            return Ok(None);
         }
     }
-    Ok(links)
-}
-
-/// The links that enabling a unit makes: their paths and their text.
-pub(in crate::host) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(HostPath, String)>> {
-    let Some(fragment) = &unit.fragment else { return Ok(Vec::new()) };
-    let target = match fragment.path.as_str().strip_prefix("/usr/lib/systemd/system/") {
-        Some(name) => format!("{vendor}/{name}"),
-        None => fragment.path.to_string(),
-    };
-    let mut links = Vec::new();
-    for (key, pulls) in [("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds")] {
-        for other in unit.words("Install", key) {
-            links.push((HostPath::new(&format!("{ETC}/{other}.{pulls}/{}", unit.id))?, target.clone()));
-        }
-    }
-    for alias in unit.words("Install", "Alias") {
-        links.push((HostPath::new(&format!("{ETC}/{alias}"))?, target.clone()));
-    }
-    Ok(links)
-}
-
-/// Whether something may make a unit at boot: a generator, see `systemd.generator(7)`, or from an init script.
-pub(in crate::host) fn is_generated(host: &dyn HostView, unit: &str) -> Result<bool> {
-    let stem = unit.split('.').next().unwrap_or_default();
-    let made = ["generator.early", "generator", "generator.late"].map(|kind| format!("/run/systemd/{kind}/{unit}"));
-    for path in made.into_iter().chain([format!("/etc/init.d/{stem}")]) {
-        if host.metadata(&HostPath::new(&path)?)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The path by which a unit is masked.
-pub(in crate::host) fn mask_of(unit: &str) -> Result<HostPath> {
-    HostPath::new(&format!("{ETC}/{unit}"))
+    Ok(Some(name.to_owned()))
 }

@@ -11,9 +11,9 @@ use super::image::Keeper;
 use super::ledger::{Made, Orphan, is_home};
 use super::undo::unlocking;
 use super::{HostKey, MemoryStore, StateStore};
-use crate::effect::{Effect, PackageTransaction, Removal};
+use crate::effect::{Effect, PackageTransaction, Removal, UnitAction};
 use crate::error::Result;
-use crate::host::{FileKind, Host, HostView};
+use crate::host::{FileKind, Host, HostView, unit_of_file};
 use crate::path::HostPath;
 use crate::resource::{
     AttributeError, Claim, Companion, DynResource, DynState, ResourceId, Stage, Surroundings, Target,
@@ -107,6 +107,25 @@ fn has_fewer_members(now: &str, before: &str) -> bool {
     gid == gid_before && members.split(',').all(|member| member.is_empty() || before.contains(&member))
 }
 
+/// Stops and disables a unit whose file goes: without it, the service manager would run it on, and its links would lead nowhere.
+/// One that another file declares, such as that of a package, goes on.
+fn retire(path: &HostPath, host: &dyn Host) -> Result<()> {
+    let Some(unit) = unit_of_file(path, host)? else { return Ok(()) };
+    let found = host.unit(&unit)?;
+    let act = |action| host.perform(&Effect::Unit { unit: unit.clone(), action });
+    let active = found.active.as_deref().filter(|_| host.is_running());
+    if !matches!(active, None | Some("inactive" | "failed")) {
+        act(UnitAction::Stop)?;
+    }
+    if found.file_state.starts_with("enabled") {
+        act(UnitAction::Disable)?;
+    }
+    if !matches!(active, None | Some("inactive")) {
+        act(UnitAction::ResetFailed)?;
+    }
+    Ok(())
+}
+
 fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
     Ok(match made {
         Made::Path(path) => {
@@ -169,6 +188,9 @@ impl DynResource for Pruned {
                     && let Some(unlock) = unlocking(path, host)?
                 {
                     host.perform(&unlock)?;
+                }
+                if let Made::Path(path) = made {
+                    retire(path, host)?;
                 }
                 host.perform(&removal(made, host)?)?;
             }

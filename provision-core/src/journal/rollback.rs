@@ -11,7 +11,7 @@ use super::{HostKey, Journal, Recorder};
 use crate::apply::ApplyOptions;
 use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Host, HostView, Overlay};
+use crate::host::{Host, HostView, Overlay, is_manager_input};
 use crate::observe::{Event, Observer};
 use crate::path::HostPath;
 use crate::plan::{Change, Plan, PlannedTransaction, Reaction, Step, Verdict};
@@ -104,8 +104,18 @@ impl<'a> Undoing<'a> {
     }
 
     pub(super) fn plan(mut self, of: RunId, effects: Vec<EffectRecord>) -> Result<Rollback> {
+        let mut starts = Vec::new();
         for effect in effects.iter().rev() {
-            self.take_back(effect).while_doing(|| format!("planning how to undo run {of}"))?;
+            let start = self.take_back(effect).while_doing(|| format!("planning how to undo run {of}"))?;
+            starts.extend(start.map(|start| (effect, start)));
+        }
+        // A unit starts once all is back that it, or a unit that it needs, is made of.
+        for (record, start) in starts {
+            let Effect::Unit { unit, .. } = &start else { continue };
+            let found = self.overlay.unit(unit)?;
+            if found.exists() && !found.is_active() {
+                self.undo_with(record, vec![start])?;
+            }
         }
         if !self.steps.is_empty() {
             self.react(&effects)?;
@@ -115,33 +125,36 @@ impl<'a> Undoing<'a> {
         Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
     }
 
-    fn take_back(&mut self, record: &EffectRecord) -> Result<()> {
+    /// Takes an effect back, but for the start of a unit: what that needs may not be back yet.
+    fn take_back(&mut self, record: &EffectRecord) -> Result<Option<Effect>> {
         let left = |because| Left { ids: record.intent.ids.clone(), effect: record.intent.effect.clone(), because };
         let undo = self.keeper.undo(record, &self.overlay)?;
         if let Some(because) = record.intent.effect.point_of_no_return().filter(|_| !matches!(undo, Undo::Nothing)) {
             self.irreversible.push(left(because));
         }
         match undo {
-            Undo::Nothing => Ok(()),
+            Undo::Nothing => {}
             Undo::Impossible(because) => {
                 if record.intent.effect.point_of_no_return().is_none() {
                     self.irreversible.push(left(because));
                 }
-                Ok(())
             }
             Undo::Changed(what) if self.options.keep_changed => {
                 self.kept.push(left(format!("{what} has changed since")));
-                Ok(())
             }
             Undo::Changed(what) => {
                 let error =
                     Error::new(ErrorKind::Conflict, format!("{what} has changed since, and that would be lost"))
                         .with_hint("undo it with --keep-changed to leave such things as they are now");
                 self.push(record, Verdict::Failed { error }, Vec::new(), Vec::new());
-                Ok(())
             }
-            Undo::Effects(effects) => self.undo_with(record, effects),
+            Undo::Effects(effects) => match <[Effect; 1]>::try_from(effects) {
+                Ok([start @ Effect::Unit { action: UnitAction::Start, .. }]) => return Ok(Some(start)),
+                Ok(effect) => self.undo_with(record, effect.to_vec())?,
+                Err(effects) => self.undo_with(record, effects)?,
+            },
         }
+        Ok(None)
     }
 
     fn undo_with(&mut self, record: &EffectRecord, mut effects: Vec<Effect>) -> Result<()> {
@@ -290,7 +303,7 @@ impl<'a> Undoing<'a> {
 }
 
 fn touches_unit_files(effect: &Effect) -> bool {
-    effect.path().is_some_and(|path| path.as_str().contains("/systemd/"))
+    effect.path().is_some_and(is_manager_input)
 }
 
 impl Rollback {

@@ -68,6 +68,10 @@ pub(super) fn select(graph: &Graph, only: &[Selector]) -> Result<Vec<usize>> {
     for node in (0..chosen.len()).rev().filter(|node| chosen[*node]).collect::<Vec<_>>() {
         mark_needed(graph, node, &mut chosen);
     }
+    // What has to be done once after all of them is part of their work.
+    for trigger in (0..chosen.len()).filter(|node| graph.nodes[*node].id.kind() == "trigger") {
+        chosen[trigger] |= graph.predecessors[trigger].iter().any(|edge| chosen[edge.from]);
+    }
     Ok((0..chosen.len()).filter(|node| chosen[*node]).collect())
 }
 

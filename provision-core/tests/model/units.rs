@@ -10,7 +10,7 @@ use super::{act, packages, try_to, with_units};
 fn no_units_run_in_a_root_directory() {
     let host = SimHost::debian(13).with_package("cron").switched_off();
     let error = host.perform(&Effect::Unit { unit: "cron.service".into(), action: UnitAction::Start }).unwrap_err();
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "no units run here"));
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "no service manager runs here"));
     act(&host, "cron.service", UnitAction::Disable);
     assert!(!host.unit("cron").is_enabled());
 }

@@ -339,12 +339,14 @@ pub(super) fn repair(system: &LocalSystem) -> Result<()> {
     Ok(())
 }
 
-/// Keeps maintainer scripts from starting services in a root directory: they would run on this host.
+/// Keeps maintainer scripts from starting services where no service manager runs, as in a root directory: they would run on
+/// this host.
 fn without_starts<T>(system: &LocalSystem, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let policy = HostPath::new(POLICY)?;
-    let present = if system.is_running() { None } else { system.read_text(POLICY)? };
+    let is_running = super::systemd::is_running(system)?;
+    let present = if is_running { None } else { system.read_text(POLICY)? };
     // One of ours that a crash left behind is ours to take away.
-    let ours = !system.is_running() && present.as_deref().is_none_or(|text| text == NO_STARTS);
+    let ours = !is_running && present.as_deref().is_none_or(|text| text == NO_STARTS);
     if !ours {
         return work();
     }

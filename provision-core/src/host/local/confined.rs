@@ -41,8 +41,8 @@ pub(super) struct Root {
 pub(super) struct RawMetadata {
     pub(super) uid: u32,
     pub(super) gid: u32,
-    kind: FileKind,
-    mode: Mode,
+    pub(super) kind: FileKind,
+    pub(super) mode: Mode,
     size: u64,
     mount: u64,
     links: u64,

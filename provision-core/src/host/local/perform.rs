@@ -76,7 +76,8 @@ impl LocalHost {
             | Effect::RemoveGroup { .. }
             | Effect::RestoreAccounts { .. }
             | Effect::Unit { .. }
-            | Effect::ReloadUnits => return self.platform.perform(&self.system, effect),
+            | Effect::ReloadUnits
+            | Effect::WatchUnit { .. } => return self.platform.perform(&self.system, effect),
         };
         done.map_err(|error| root.explain(effect, error))
     }

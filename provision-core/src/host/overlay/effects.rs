@@ -15,6 +15,9 @@ impl<H: HostView> Overlay<H> {
             return self.run(command);
         }
         self.happen(effect)?;
+        if matches!(effect, Effect::WatchUnit { .. }) {
+            return Ok(());
+        }
         // Files are on the disk once they are written; dpkg and useradd(8) wait for theirs.
         match effect.touches().first() {
             Some(Touched::Path { path, .. }) => self.sync(Some(&self.real(path)?)),
@@ -113,6 +116,7 @@ impl<H: HostView> Overlay<H> {
             Effect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
             Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
             Effect::ReloadUnits => self.reload_units()?,
+            Effect::WatchUnit { unit, .. } => self.require_up(unit)?,
             Effect::Run(_) => {}
         }
         Ok(())

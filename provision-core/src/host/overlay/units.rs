@@ -1,6 +1,7 @@
 //! What effects on units do to the model: a small systemd, see `systemd.unit(5)` and `systemctl(1)`.
 
 mod boot;
+mod fileless;
 mod jobs;
 mod links;
 mod modelled;

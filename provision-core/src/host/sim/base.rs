@@ -141,6 +141,9 @@ impl ModelledUnits for Base {
     fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>> {
         self.recorded.units().link_directories(self, fits)
     }
+    fn alias_target(&self, name: &str) -> Result<Option<String>> {
+        self.recorded.units().alias_target(self, name)
+    }
     fn timer_names(&self) -> Result<Vec<String>> {
         self.recorded.units().timer_names(self)
     }

@@ -3,7 +3,7 @@
 use super::SimHost;
 use crate::effect::{Command, Effect, PackageOptions, PackageTransaction, Removal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileAttributes, FileImage, FileKind, Host, HostView, ImageContent};
+use crate::host::{FileAttributes, FileImage, FileKind, Host, HostView, ImageContent, is_manager_input};
 use crate::path::HostPath;
 
 /// One thing that a simulated host was made to begin with.
@@ -97,7 +97,7 @@ impl SimHost {
     pub(super) fn note_path(&mut self, at: &HostPath, made: Vec<HostPath>) {
         let paths: Vec<HostPath> = made.into_iter().rev().chain([at.clone()]).collect();
         paths.iter().for_each(|path| self.note_image(path, true));
-        if at.as_str().contains("/systemd/") {
+        if is_manager_input(at) {
             self.beginnings.push(Beginning::of(Effect::ReloadUnits));
         }
     }

@@ -1,10 +1,10 @@
 //! One unit: its file, what is dropped into it, and what enables it.
 
 use crate::error::{ErrorKind, Result};
-use crate::host::{FileKind, HostView};
+use crate::host::FileKind;
 use crate::path::HostPath;
 
-use super::{DIRECTORIES, template_of};
+use super::{DIRECTORIES, UnitFiles, template_of};
 
 /// A unit as its files declare it.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Definition {
     pub(in crate::host) fragment: Option<Fragment>,
     /// Sections, keys and values, in order.
     settings: Vec<(String, String, String)>,
+    /// Whether the service manager of this system is older than `UpheldBy=`.
+    ignores_upheld_by: bool,
 }
 
 /// Where the file of a unit lies.
@@ -72,11 +74,11 @@ impl Dependency {
 
 impl Definition {
     /// Reads a unit. `None` if it has no file.
-    pub(in crate::host) fn load(host: &dyn HostView, name: &str) -> Result<Option<Definition>> {
+    pub(in crate::host) fn load(host: &(impl UnitFiles + ?Sized), name: &str) -> Result<Option<Definition>> {
         Definition::load_as(host, name, 0)
     }
 
-    fn load_as(host: &dyn HostView, name: &str, aliases: u32) -> Result<Option<Definition>> {
+    fn load_as(host: &(impl UnitFiles + ?Sized), name: &str, aliases: u32) -> Result<Option<Definition>> {
         for candidate in [Some(name.to_owned()), template_of(name)].into_iter().flatten() {
             for directory in DIRECTORIES {
                 let path = HostPath::new(&format!("{directory}/{candidate}"))?;
@@ -94,6 +96,8 @@ impl Definition {
                     Found::Alias(_) => return Ok(None),
                 }
                 definition.add_drop_ins(host, name)?;
+                definition.ignores_upheld_by =
+                    !definition.values("Install", "UpheldBy").is_empty() && is_older_than_upheld_by(host)?;
                 return Ok(Some(definition));
             }
         }
@@ -113,17 +117,17 @@ impl Definition {
     }
 
     /// Files that extend the unit: by name, and the stronger directory wins among those of one name.
-    fn add_drop_ins(&mut self, host: &dyn HostView, name: &str) -> Result<()> {
+    fn add_drop_ins(&mut self, host: &(impl UnitFiles + ?Sized), name: &str) -> Result<()> {
         let mut files: std::collections::BTreeMap<String, HostPath> = std::collections::BTreeMap::new();
         for directory in drop_in_directories(name) {
-            for file in host.list(&directory).ok().flatten().unwrap_or_default() {
+            for file in host.names(&directory).ok().flatten().unwrap_or_default() {
                 if file.ends_with(".conf") {
                     files.entry(file.clone()).or_insert(directory.join(&file)?);
                 }
             }
         }
         for path in files.values() {
-            if let Some(content) = host.read(path).ok().flatten() {
+            if let Some(content) = host.content(path).ok().flatten() {
                 self.add(&String::from_utf8_lossy(content.bytes()));
             }
         }
@@ -170,7 +174,15 @@ impl Definition {
 
     /// Whether it can be enabled.
     pub(in crate::host) fn can_be_enabled(&self) -> bool {
-        ["WantedBy", "RequiredBy", "UpheldBy", "Alias"].iter().any(|key| !self.values("Install", key).is_empty())
+        ["WantedBy", "RequiredBy", "UpheldBy", "Alias"].iter().any(|key| !self.install(key).is_empty())
+    }
+
+    /// The units that a setting of its `[Install]` section names.
+    pub(in crate::host) fn install(&self, key: &str) -> Vec<&str> {
+        if key == "UpheldBy" && self.ignores_upheld_by {
+            return Vec::new();
+        }
+        self.words("Install", key)
     }
 
     /// The units that it pulls in, or cannot run with.
@@ -186,6 +198,14 @@ impl Definition {
             Dependency::OnSuccess => &["OnSuccess"],
         };
         keys.iter().flat_map(|key| self.words("Unit", key)).collect()
+    }
+
+    /// What must hold for it to start: `Condition…=` and `Assert…=` of its `[Unit]` section.
+    pub(super) fn conditions(&self) -> Vec<String> {
+        let is_condition = |key: &str| key.starts_with("Condition") || key.starts_with("Assert");
+        let of_unit = self.settings.iter().filter(|(section, key, _)| section == "Unit" && is_condition(key));
+        let set = of_unit.filter(|(_, _, value)| !value.is_empty());
+        set.map(|(_, key, value)| format!("{key}={value}")).collect()
     }
 
     /// All units that it names in its `[Unit]` section.
@@ -270,11 +290,11 @@ enum Found {
 }
 
 /// What stands at the path of a unit file.
-fn at(host: &dyn HostView, path: &HostPath) -> Result<Option<Found>> {
-    let Some(found) = host.metadata(path)? else { return Ok(None) };
-    match found.kind {
+fn at(host: &(impl UnitFiles + ?Sized), path: &HostPath) -> Result<Option<Found>> {
+    let Some(kind) = host.kind(path)? else { return Ok(None) };
+    match kind {
         FileKind::File => {
-            let text = match host.read(path) {
+            let text = match host.content(path) {
                 Ok(content) => content,
                 // It is there; what it says is not recorded.
                 Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Some(unread())),
@@ -285,7 +305,7 @@ fn at(host: &dyn HostView, path: &HostPath) -> Result<Option<Found>> {
             Ok(Some(Found::Text(text, kind)))
         }
         FileKind::Symlink => {
-            let target = host.read_link(path)?.unwrap_or_default();
+            let target = host.target(path)?.unwrap_or_default();
             if target == "/dev/null" {
                 return Ok(Some(Found::Text(String::new(), FragmentKind::Masked)));
             }
@@ -301,6 +321,14 @@ fn at(host: &dyn HostView, path: &HostPath) -> Result<Option<Found>> {
         }
         _ => Ok(None),
     }
+}
+
+/// Whether this is Debian 12 or older: `UpheldBy=` came with systemd 254, see `systemd.unit(5)`.
+fn is_older_than_upheld_by(host: &(impl UnitFiles + ?Sized)) -> Result<bool> {
+    let release = host.content(&HostPath::new("/usr/lib/os-release")?)?;
+    let text = release.as_ref().and_then(|content| content.text()).unwrap_or_default();
+    let version = text.lines().find_map(|line| line.strip_prefix("VERSION_ID="));
+    Ok(version.and_then(|version| version.trim_matches('"').parse::<u32>().ok()).is_some_and(|version| version <= 12))
 }
 
 fn unread() -> Found {

@@ -1,10 +1,11 @@
 //! What a simulated host knows of its units: read once, however often a plan or a test asks.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use foldhash::HashMap;
 
-use super::{Definition, link_directories, names, names_like};
+use super::{Definition, aliases, link_directories, names, names_like};
 use crate::error::Result;
 use crate::host::HostView;
 use crate::path::HostPath;
@@ -29,6 +30,12 @@ pub trait ModelledUnits {
     /// Directories cannot be read.
     fn link_directories(&self, fits: &dyn Fn(&str) -> bool) -> Result<Vec<HostPath>>;
 
+    /// The unit that a name would stand for if that unit were enabled (`Alias=`).
+    ///
+    /// # Errors
+    /// Files of units cannot be read.
+    fn alias_target(&self, name: &str) -> Result<Option<String>>;
+
     /// The names of all timers that may have a file.
     ///
     /// # Errors
@@ -43,6 +50,7 @@ pub(in crate::host) struct UnitCache {
     referrers: OnceLock<HashMap<String, Vec<String>>>,
     link_directories: OnceLock<Vec<HostPath>>,
     timers: OnceLock<Vec<String>>,
+    aliases: OnceLock<BTreeMap<String, String>>,
 }
 
 impl UnitCache {
@@ -85,6 +93,10 @@ impl UnitCache {
     ) -> Result<Vec<HostPath>> {
         let all = once(&self.link_directories, || link_directories(host))?;
         Ok(all.iter().filter(|directory| fits(directory.name())).cloned().collect())
+    }
+
+    pub(in crate::host) fn alias_target(&self, host: &dyn HostView, name: &str) -> Result<Option<String>> {
+        Ok(once(&self.aliases, || aliases(host))?.get(name).cloned())
     }
 
     pub(in crate::host) fn timer_names(&self, host: &dyn HostView) -> Result<Vec<String>> {

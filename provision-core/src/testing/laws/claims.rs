@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, PackageTransaction, Touched};
 use crate::host::HostView;
+use crate::host::is_manager_input;
 use crate::host::units::pulls;
 use crate::path::HostPath;
 use crate::resource::{Claim, Hold, Target};
@@ -42,7 +43,7 @@ pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -
         Touched::ServiceManager => {
             let about_units = owned(&|target| match target {
                 Target::Unit(_) => true,
-                Target::Path(path) => path.as_str().contains("/systemd/"),
+                Target::Path(path) => is_manager_input(path),
                 _ => false,
             });
             (!about_units && effects.len() == 1).then(|| "what the service manager has read".to_owned())

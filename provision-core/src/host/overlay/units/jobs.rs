@@ -10,14 +10,18 @@ impl<H: HostView> Overlay<H> {
     pub(in crate::host::overlay) fn change_unit(&self, name: &str, action: UnitAction) -> Result<()> {
         let links = [UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Unmask];
         if !links.contains(&action) && !self.is_running() {
-            return Err(Error::new(ErrorKind::Unsupported, "no units run here")
-                .with_hint("in a root directory units can be enabled, disabled and masked"));
+            return Err(Error::new(ErrorKind::Unsupported, "no service manager runs here")
+                .with_hint("without one, as in a root directory, units can be enabled, disabled and masked"));
         }
         let unit = self.unit(name)?;
         let lasting = matches!(action, UnitAction::Mask | UnitAction::Unmask);
-        // Without a service manager systemctl(1) disables what is not there: it only takes links away.
-        let idle = action == UnitAction::Disable && !self.is_running();
-        if !unit.exists() && !lasting && !idle {
+        // Without a service manager systemctl(1) disables what is not there: it only takes links away, as it does where links
+        // are left of a unit whose file is gone.
+        let disables = action == UnitAction::Disable && (!self.is_running() || unit.file_state.starts_with("enabled"));
+        // One whose file is gone may run, or have failed.
+        let ends = matches!(action, UnitAction::Stop | UnitAction::ResetFailed)
+            && !matches!(unit.active.as_deref(), None | Some("inactive"));
+        if !unit.exists() && !lasting && !disables && !ends {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no unit {name}")));
         }
         match action {
@@ -44,6 +48,15 @@ impl<H: HostView> Overlay<H> {
                 self.reload_units()
             }
         }
+    }
+
+    /// Fails unless a unit still runs, or ends by itself.
+    pub(in crate::host::overlay) fn require_up(&self, name: &str) -> Result<()> {
+        let unit = self.unit(name)?;
+        if unit.is_active() || unit.ends_by_itself && unit.active.as_deref() != Some("failed") {
+            return Ok(());
+        }
+        Err(does_not_run(name, unit.active.as_deref().unwrap_or("inactive")))
     }
 
     pub(super) fn refuse_masked(&self, name: &str, unit: &UnitState) -> Result<()> {

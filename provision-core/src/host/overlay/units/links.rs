@@ -13,6 +13,7 @@ impl<H: HostView> Overlay<H> {
     pub(super) fn link_unit(&self, name: &str, action: UnitAction) -> Result<()> {
         let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
         let definition = if given { None } else { self.definition(name)? };
+        let script = if definition.is_none() { self.simulated_script(name)? } else { None };
         let mask = units::mask_of(name)?;
         match (action, definition) {
             (UnitAction::Enable, Some(unit)) => {
@@ -46,7 +47,13 @@ impl<H: HostView> Overlay<H> {
                 });
                 if self.is_masked_by(&mask)? { self.put_unsynced(&mask, None) } else { Ok(()) }
             }
-            (UnitAction::Disable, None) if !self.unit_state(name)?.exists() => self.remove_links_to(name),
+            (UnitAction::Disable, None) if !self.unit_state(name)?.exists() => {
+                self.keep_given(name, false, |given| given.file_state.clear());
+                self.remove_links_to(name)
+            }
+            (UnitAction::Enable | UnitAction::Disable, None) if self.is_simulated() && script.is_some() => {
+                script.map_or(Ok(()), |script| self.link_script(&script.name, action == UnitAction::Enable))
+            }
             // A unit without a file that the model can read.
             (action, None) => {
                 let state = if action == UnitAction::Enable { "enabled" } else { "disabled" };
@@ -79,7 +86,7 @@ impl<H: HostView> Overlay<H> {
             self.make_directories(&link)?;
             self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, root_access(0o777), Some(target.into()))))?;
         }
-        for other in unit.words("Install", "Also") {
+        for other in unit.install("Also") {
             if !done.iter().any(|name| name == other)
                 && let Some(other) = self.definition(other)?
             {
@@ -96,7 +103,7 @@ impl<H: HostView> Overlay<H> {
         }
         done.push(unit.id.clone());
         self.remove_links_to(&unit.id)?;
-        for other in unit.words("Install", "Also") {
+        for other in unit.install("Also") {
             if !done.iter().any(|name| name == other)
                 && let Some(other) = self.definition(other)?
             {
@@ -106,11 +113,29 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
+    /// Has an init script started at boot, or not, as `update-rc.d(8)` does.
+    fn link_script(&self, script: &str, starts: bool) -> Result<()> {
+        for level in 0..=6 {
+            let directory = HostPath::new(&format!("/etc/rc{level}.d"))?;
+            for link in self.list(&directory)?.unwrap_or_default() {
+                if link.len() == script.len() + 3 && link.ends_with(script) {
+                    self.put_unsynced(&directory.join(&link)?, None)?;
+                }
+            }
+            let begins = if starts && (2..=5).contains(&level) { 'S' } else { 'K' };
+            let link = directory.join(&format!("{begins}01{script}"))?;
+            self.make_directories(&link)?;
+            let target = format!("../init.d/{script}");
+            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, root_access(0o777), Some(target.into()))))?;
+        }
+        Ok(())
+    }
+
     fn remove_links_to(&self, unit: &str) -> Result<()> {
-        for link in units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, unit)? {
+        for link in units::links_to(self, &HostPath::new(units::ETC)?, unit)? {
             self.put_unsynced(&link, None)?;
             if let Some(directory) = link.parent()
-                && directory.as_str() != units::DIRECTORIES[0]
+                && directory.as_str() != units::ETC
                 && self.list(&directory)?.is_some_and(|names| names.is_empty())
             {
                 self.put_unsynced(&directory, None)?;

@@ -43,6 +43,10 @@ impl<H: HostView> ModelledUnits for Overlay<H> {
         Ok(directories)
     }
 
+    fn alias_target(&self, name: &str) -> Result<Option<String>> {
+        self.unlinked_alias(name)
+    }
+
     fn timer_names(&self) -> Result<Vec<String>> {
         let mut names = match self.base.modelled_units() {
             Some(units) if !self.model().has_linked_units => units.timer_names()?,

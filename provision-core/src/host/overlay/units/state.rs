@@ -63,7 +63,25 @@ impl<H: HostView> Overlay<H> {
         }
         let definition = if self.declares(name) { self.definition(name)? } else { None };
         let Some(definition) = definition else {
-            let base = self.base.unit(name)?;
+            let base = self.without_mask(name, self.base.unit(name)?)?;
+            if let Some(unit) = base.alias_of {
+                return Ok(UnitState { alias_of: Some(unit.clone()), ..self.unit_state(&unit)? });
+            }
+            if let Some(script) = self.simulated_script(name)? {
+                let state = UnitState {
+                    load: "loaded".to_owned(),
+                    active: base.active.clone().or(Some("inactive".into())),
+                    sub: base.sub.clone().or(Some("dead".into())),
+                    file_state: script.file_state().to_owned(),
+                    ..base
+                };
+                return Ok(self.as_it_runs(known.map_or_else(|| state.clone(), |runtime| runtime.over(state.clone()))));
+            }
+            if !base.exists()
+                && let Some(unit) = self.unlinked_alias(name)?
+            {
+                return Ok(UnitState { alias_of: Some(unit.clone()), ..self.unit_state(&unit)? });
+            }
             let gone = match self.is_simulated() {
                 true => !self.is_recorded_alone(name)?,
                 // Nothing was behind the mask that is taken away.
@@ -89,6 +107,10 @@ impl<H: HostView> Overlay<H> {
                 Some(runtime) => runtime.over(base),
                 None => base,
             };
+            let state = match state.exists() || !self.has_changed(name) {
+                true => state,
+                false => UnitState { file_state: self.state_of_links(name)?, ..state },
+            };
             return Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(name, &state), ..state }));
         };
         let runtime = self.model().units.get(&definition.id).cloned().unwrap_or_default();
@@ -102,6 +124,7 @@ impl<H: HostView> Overlay<H> {
             .to_owned(),
             active: base.active.clone().or(Some("inactive".into())),
             sub: base.sub.clone().or(Some("dead".into())),
+            alias_of: Some(definition.id.clone()).filter(|id| id != name),
             file_state: self.file_state(&definition)?.to_owned(),
             needs_reload: base.needs_reload,
             can_reload: definition.can_reload(),
@@ -125,9 +148,7 @@ impl<H: HostView> Overlay<H> {
             let mut changes = model.unit_changes.iter();
             changes.any(|(path, change)| path.name() == name && is_file(path) && *change > model.units_read)
         };
-        Ok(is_unread
-            && self.is_running()
-            && !units::links_to(self, &HostPath::new(units::DIRECTORIES[0])?, name)?.is_empty())
+        Ok(is_unread && self.is_running() && !units::links_to(self, &HostPath::new(units::ETC)?, name)?.is_empty())
     }
 
     /// Whether a unit runs, by the name of its file.
@@ -195,9 +216,12 @@ impl<H: HostView> Overlay<H> {
         let in_memory = runs || state.file_state.starts_with("enabled");
         let model = self.model();
         let read = model.units.get(name).map_or(0, |runtime| runtime.loaded).max(model.units_read);
-        let needs_reload = state.needs_reload && model.units_read == 0;
-        if !in_memory || needs_reload || model.unit_changes.values().all(|change| *change <= read) {
-            return in_memory && needs_reload;
+        // The service manager itself knows what it has in memory.
+        if state.needs_reload && model.units_read == 0 {
+            return true;
+        }
+        if !in_memory || model.unit_changes.values().all(|change| *change <= read) {
+            return false;
         }
         let mut paths = drop_in_directories(name);
         for directory in units::DIRECTORIES {

@@ -1,0 +1,94 @@
+//! What has to be done once after all changes of some kind, whichever resources make them: so far `trigger:daemon-reload`.
+
+use std::any::Any;
+
+use serde_json::{Value, json};
+
+use super::{Declaration, Spans};
+use crate::effect::Effect;
+use crate::error::Result;
+use crate::host::{Host, HostView, is_manager_input};
+use crate::registry::Common;
+use crate::resource::{
+    AttributeError, Claim, Companion, DynResource, DynState, Hold, ResourceId, Stage, Surroundings, Target,
+};
+use crate::secret::Text;
+
+/// Has the service manager read its unit files again, once per run in which a resource has changed one of them, before any service
+/// is started. A run that dies before leaves a notification behind, as with every reaction.
+struct DaemonReload;
+
+/// The declaration of `trigger:daemon-reload`, if a resource decides about what the service manager reads.
+pub(super) fn daemon_reload(declared: &[Declaration]) -> Option<Declaration> {
+    let subscribes: Vec<ResourceId> = declared
+        .iter()
+        .filter(|declaration| declaration.common.when.0 && decides_about_units(declaration))
+        .map(|declaration| declaration.id.clone())
+        .collect();
+    let id = ResourceId::new("trigger", "daemon-reload");
+    let is_needed = !subscribes.is_empty() && declared.iter().all(|declaration| declaration.id != id);
+    is_needed.then(|| Declaration {
+        id,
+        resource: Box::new(DaemonReload),
+        common: Common { subscribes, ..Common::default() },
+        spans: Spans::default(),
+        is_companion: true,
+        is_valid: true,
+    })
+}
+
+fn decides_about_units(declaration: &Declaration) -> bool {
+    let claims = declaration.resource.claims(&declaration.id);
+    claims.iter().any(|claim| match (&claim.target, claim.hold) {
+        (Target::Path(path), Hold::Owns | Hold::Removes) => is_manager_input(path),
+        _ => false,
+    })
+}
+
+impl DynResource for DaemonReload {
+    fn stage(&self) -> Stage {
+        Stage::Units
+    }
+    fn validate(&self, _: &ResourceId) -> Vec<AttributeError> {
+        Vec::new()
+    }
+    fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+        Vec::new()
+    }
+    fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
+        Ok(())
+    }
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        Vec::new()
+    }
+    fn hidden(&self, _: &ResourceId, _: &DynState, _: &dyn HostView) -> &'static [&'static str] {
+        &[]
+    }
+    fn check(&self, _: &ResourceId, _: &dyn HostView) -> Result<DynState> {
+        Ok(DynState::new(()))
+    }
+    fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
+        Ok(now.clone())
+    }
+    fn apply(&self, _: &ResourceId, _: &DynState, _: &DynState, _: &dyn Host) -> Result<()> {
+        Ok(())
+    }
+    fn react(&self, _: &ResourceId, _: &DynState, host: &dyn Host) -> Result<()> {
+        if host.is_running() {
+            host.perform(&Effect::ReloadUnits)?;
+        }
+        Ok(())
+    }
+    fn companions(&self, _: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
+        Vec::new()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn attributes(&self) -> Value {
+        json!({})
+    }
+    fn all_attributes(&self) -> Result<Value> {
+        Ok(self.attributes())
+    }
+}

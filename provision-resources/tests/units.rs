@@ -1,0 +1,191 @@
+//! What the service manager knows: read again once for whatever changed, also after a death, and nothing left running without a file.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
+
+use provision_core::apply::ApplyOptions;
+use provision_core::effect::Effect;
+use provision_core::host::{Fault, Faulty, Host, HostView, SimHost};
+use provision_core::journal::{Journal, MemoryStore, Purpose, RollbackOptions, RunInfo};
+use provision_core::plan::{PlanOptions, Selector};
+use provision_core::registry::SitePolicy;
+use provision_core::report::Report;
+use provision_core::resource::Resource;
+use provision_core::site::Site;
+use provision_resources::{Directory, File, Service, Symlink};
+use serde_json::{Value, json};
+
+const BACKUP: &str = "/etc/systemd/system/backup.service";
+
+fn declare<R: Resource>(site: &mut Site, name: &str, attributes: Value) {
+    site.declare(name, serde_json::from_value::<R>(attributes).unwrap());
+}
+
+/// A static service, and the timer that starts it.
+fn timed(command: &str) -> Site {
+    let mut site = Site::new();
+    let service = format!("[Service]\nType=oneshot\nExecStart=/usr/bin/{command}\n");
+    declare::<File>(&mut site, BACKUP, json!({ "content": service }));
+    let timer = "[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n";
+    declare::<File>(&mut site, "/etc/systemd/system/backup.timer", json!({ "content": timer }));
+    declare::<Service>(&mut site, "backup.timer", json!({}));
+    site
+}
+
+/// A service that runs.
+fn app() -> Site {
+    let mut site = Site::new();
+    let text = "[Service]\nExecStart=/usr/bin/sleep 1\n[Install]\nWantedBy=multi-user.target\n";
+    declare::<File>(&mut site, "/etc/systemd/system/app.service", json!({ "content": text }));
+    declare::<Service>(&mut site, "app", json!({}));
+    site
+}
+
+fn run_only(site: Site, host: &dyn Host, journal: &Journal, only: Vec<Selector>) -> Report {
+    journal.recover(host).unwrap();
+    let owed = journal.pending().unwrap().owed;
+    let orphans = journal.orphans(&site.ids()).unwrap();
+    let policy = SitePolicy { prune: true, ..SitePolicy::default() };
+    let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
+    let planned = graph.plan(host, &PlanOptions { owed, only, ..PlanOptions::default() }).unwrap();
+    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
+    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    planned.apply(host, &options, &())
+}
+
+/// What a run does to the host, in order.
+fn run(site: Site, host: &SimHost, journal: &Journal) -> Vec<String> {
+    host.take_effects();
+    let report = run_only(site, host, journal, Vec::new());
+    assert!(report.is_success(), "{report:#?}");
+    host.take_effects().iter().map(ToString::to_string).collect()
+}
+
+fn reloads(effects: &[String]) -> usize {
+    effects.iter().filter(|effect| *effect == "systemctl daemon-reload").count()
+}
+
+/// A host on which a site has converged, with its journal.
+fn converged(site: Site) -> (SimHost, Journal) {
+    let (host, journal) = (SimHost::debian(13), Journal::new(MemoryStore::new()));
+    let effects = run(site, &host, &journal);
+    assert_eq!(reloads(&effects), 1, "{effects:?}");
+    (host, journal)
+}
+
+#[test]
+fn a_changed_unit_that_no_service_names_is_read_again_once() {
+    let (host, journal) = converged(timed("true"));
+    assert_eq!(run(timed("true"), &host, &journal), [""; 0]);
+    let effects = run(timed("false"), &host, &journal);
+    assert_eq!(effects, [format!("write {BACKUP}"), "systemctl daemon-reload".to_owned()]);
+    assert_eq!(run(timed("false"), &host, &journal), [""; 0]);
+}
+
+#[test]
+fn whatever_the_service_manager_reads_is_read_again_whichever_resource_changes_it() {
+    type Change = fn(&mut Site);
+    let changes: [(&str, Change); 5] = [
+        ("a drop-in", |site| {
+            declare::<Directory>(site, "/etc/systemd/system/cron.service.d", json!({}));
+            let limits = json!({ "content": "[Service]\nNice=5\n" });
+            declare::<File>(site, "/etc/systemd/system/cron.service.d/nice.conf", limits);
+        }),
+        ("a link", |site| {
+            let target = json!({ "target": "/usr/lib/systemd/system/tmp.mount" });
+            declare::<Symlink>(site, "/etc/systemd/system/tmp.mount", target);
+        }),
+        ("a mask", |site| declare::<Symlink>(site, "/etc/systemd/system/x.service", json!({ "target": "/dev/null" }))),
+        ("encrypted disks", |site| declare::<File>(site, "/etc/crypttab", json!({ "content": "a /dev/a\n" }))),
+        ("an init script", |site| declare::<File>(site, "/etc/init.d/x", json!({ "content": "#!/bin/sh\n" }))),
+    ];
+    for (what, change) in changes {
+        let (host, journal) = (SimHost::debian(13), Journal::new(MemoryStore::new()));
+        let site = || {
+            let mut site = Site::new();
+            change(&mut site);
+            site
+        };
+        assert_eq!(reloads(&run(site(), &host, &journal)), 1, "{what}");
+        assert_eq!(run(site(), &host, &journal), [""; 0], "{what}");
+        assert_eq!(reloads(&run(Site::new(), &host, &journal)), 1, "{what} that goes");
+    }
+}
+
+#[test]
+fn the_service_manager_reads_before_a_service_is_started_and_not_in_a_root_directory() {
+    let (host, journal) = (SimHost::debian(13), Journal::new(MemoryStore::new()));
+    let effects = run(app(), &host, &journal);
+    let place = |effect: &str| effects.iter().position(|other| other == effect);
+    assert!(place("systemctl daemon-reload") < place("start app.service"), "{effects:?}");
+    assert_eq!(reloads(&effects), 1);
+    let (host, journal) = (SimHost::debian(13).switched_off(), Journal::new(MemoryStore::new()));
+    assert_eq!(run(app(), &host, &journal).len(), 2, "the file and its links");
+}
+
+#[test]
+fn a_run_that_dies_before_the_service_manager_reads_leaves_that_to_the_next() {
+    let store = MemoryStore::new();
+    let host = SimHost::debian(13);
+    let faulty = Faulty::new(&host, 0, Fault::DiesAfter);
+    let dying = Journal::new(store.clone().switched_by(faulty.death()));
+    run_only(timed("true"), &faulty, &dying, Vec::new());
+    assert!(faulty.has_struck());
+    let journal = Journal::new(store);
+    assert_eq!(reloads(&run(timed("true"), &host, &journal)), 1);
+    assert_eq!(run(timed("true"), &host, &journal), [""; 0]);
+}
+
+#[test]
+fn the_service_manager_reads_what_a_part_of_a_site_has_changed() {
+    let (host, journal) = (SimHost::debian(13), Journal::new(MemoryStore::new()));
+    let only = vec![format!("file:{BACKUP}").parse().unwrap()];
+    let report = run_only(timed("true"), &host, &journal, only);
+    assert!(report.is_success());
+    assert!(host.take_effects().contains(&Effect::ReloadUnits));
+}
+
+#[test]
+fn a_unit_whose_file_is_pruned_is_stopped_and_disabled_and_all_of_that_can_be_undone() {
+    let (host, journal) = converged(app());
+    let effects = run(Site::new(), &host, &journal);
+    let unit = |verb: &str| format!("{verb} app.service");
+    let file = "/etc/systemd/system/app.service";
+    let expected = [unit("stop"), unit("disable"), unit("reset-failed"), format!("remove {file}")];
+    assert_eq!(effects[..4], expected);
+    assert_eq!(effects[4..], ["systemctl daemon-reload".to_owned()]);
+    let gone = HostView::unit(&host, "app.service").unwrap();
+    assert!(!gone.exists() && !gone.is_active(), "{gone:?}");
+    let undo = journal.rollback(2, &host, RollbackOptions::default()).unwrap();
+    assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
+    let back = HostView::unit(&host, "app.service").unwrap();
+    assert!(back.is_active() && back.file_state == "enabled" && !back.needs_reload, "{back:?}");
+}
+
+/// A timer does not start before the service that it starts has its file again.
+#[test]
+fn units_that_need_one_another_come_back_together() {
+    let (host, journal) = converged(timed("true"));
+    run(Site::new(), &host, &journal);
+    let undo = journal.rollback(2, &host, RollbackOptions::default()).unwrap();
+    host.take_effects();
+    assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
+    let effects: Vec<String> = host.take_effects().iter().map(ToString::to_string).collect();
+    let place = |effect: &str| effects.iter().position(|other| other == effect).unwrap();
+    let start = place("start backup.timer");
+    assert!(place(&format!("restore {BACKUP}")) < start && place("systemctl daemon-reload") < start, "{effects:?}");
+}
+
+#[test]
+fn a_unit_that_a_package_ships_goes_on_when_the_file_in_its_place_is_pruned() {
+    let site = || {
+        let mut site = Site::new();
+        let text = "[Service]\nExecStart=/usr/sbin/cron -f -L 2\n[Install]\nWantedBy=multi-user.target\n";
+        declare::<File>(&mut site, "/etc/systemd/system/cron.service", json!({ "content": text }));
+        site
+    };
+    let host = SimHost::debian(13).with_package("cron");
+    let journal = Journal::new(MemoryStore::new());
+    run(site(), &host, &journal);
+    let effects = run(Site::new(), &host, &journal);
+    assert_eq!(effects, ["remove /etc/systemd/system/cron.service", "systemctl daemon-reload"]);
+    assert!(HostView::unit(&host, "cron.service").unwrap().is_active());
+}
