@@ -1,9 +1,5 @@
 //! [`Source`]: what a resource copies to a host.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "source files lie beside the site, not on the host"
-)]
+#![expect(clippy::disallowed_types, reason = "source files lie beside the site, not on the host")]
 
 use std::fmt;
 use std::fs::File;
