@@ -304,7 +304,7 @@ fn recovery_removes_nothing_that_came_after_the_death() {
     // As if the run had died while it removed the directory.
     let runs = place.path("root/var/lib/provision/runs");
     let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
-    let begun: String = log.split_inclusive('\n').take(2).collect();
+    let begun: String = log.split_inclusive('\n').take(3).collect();
     fs::write(runs.join("00000001.open"), begun).unwrap();
     fs::remove_file(runs.join("00000001.done")).unwrap();
     let place = place.file("root/srv/old/new", "since");

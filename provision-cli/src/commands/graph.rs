@@ -34,7 +34,7 @@ fn text(graph: &Graph) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let style = render::style::ID;
     for vertex in graph.vertices() {
-        writeln!(out, "{style}{}{style:#}", foreign::line(&vertex.id))?;
+        writeln!(out, "{style}{}{style:#}", foreign::line(vertex.id))?;
         for (before, reason) in vertex.after {
             writeln!(out, "    after {}: {}", foreign::line(before), foreign::line(because(reason)))?;
         }
@@ -72,7 +72,7 @@ fn mermaid(graph: &Graph) -> Result<(), Failure> {
     let number = |id| ids.iter().position(|other| other == id).unwrap_or_default();
     writeln!(out, "flowchart LR")?;
     for (place, vertex) in graph.vertices().enumerate() {
-        writeln!(out, "  n{place}[\"{}\"]", foreign::line(&vertex.id).replace('"', "#quot;"))?;
+        writeln!(out, "  n{place}[\"{}\"]", foreign::line(vertex.id).replace('"', "#quot;"))?;
         for (before, reason) in vertex.after {
             writeln!(out, "  n{} -->|{}| n{place}", number(before), reason.to_string().replace('|', "/"))?;
         }
