@@ -174,7 +174,11 @@ impl<'a> Run<'a> {
             return Some(Outcome::NotRun);
         }
         let failed = |step: usize| self.results[step].get().is_some_and(|report| !report.outcome.is_success());
-        let required = self.before(number).find(|(step, hard, _)| *hard && failed(*step));
+        let incomplete = |step: usize| {
+            let outcome = self.results[step].get().map(|report| &report.outcome);
+            matches!(outcome, Some(Outcome::Failed { error }) if error.kind() == ErrorKind::Incomplete)
+        };
+        let required = self.before(number).find(|(step, hard, _)| *hard && failed(*step) && !incomplete(*step));
         if let Some((step, _, _)) = required {
             return Some(Outcome::Skipped { because: self.step(step).id.clone() });
         }
@@ -195,12 +199,12 @@ impl<'a> Run<'a> {
             return self.finish(number, started, Progress::default(), outcome);
         }
         let mut progress = Progress::default();
-        let outcome = self.try_until_done(number, started, &mut progress);
+        let outcome = self.try_until_done(number, started, 0, &mut progress);
         self.finish(number, started, progress, outcome);
     }
 
-    fn try_until_done(&self, number: usize, started: Instant, progress: &mut Progress) -> Outcome {
-        let mut attempts = 0;
+    /// Makes attempts until one succeeds or no more are allowed; `attempts` were made before.
+    fn try_until_done(&self, number: usize, started: Instant, mut attempts: u32, progress: &mut Progress) -> Outcome {
         loop {
             attempts += 1;
             match self.attempt(number, started, attempts > 1, progress) {
@@ -299,7 +303,7 @@ impl<'a> Run<'a> {
             )
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
-        let ((before, want), effects) = decide_now(node, self.host)?;
+        let ((before, want), effects) = decide_now(node, self.host, &self.planned.declared_packages)?;
         let changes = changes_between(node, &before, &want, &[self.host]);
         Ok(Task { before, want, changes, effects, is_new: true })
     }

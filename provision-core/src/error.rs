@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Locked,
     /// A program ended with an error.
     CommandFailed,
+    /// It was done but for a part that nothing else rests on.
+    Incomplete,
     /// It took longer than allowed.
     TimedOut,
     /// This host, or this kind of host, cannot do it.

@@ -57,6 +57,14 @@ impl Node {
     pub(crate) fn declared_at(&self) -> Option<&Span> {
         self.spans.whole.as_ref()
     }
+
+    /// Its id with the place of its declaration.
+    pub(crate) fn called(&self) -> String {
+        match self.declared_at() {
+            Some(span) => format!("{} ({span})", self.id),
+            None => self.id.to_string(),
+        }
+    }
 }
 
 /// One thing comes before another, and why.

@@ -31,12 +31,12 @@ pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
 pub use local::{
-    DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,
+    Age, DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,
 };
 pub use overlay::{CommandScript, Doubt, Overlay, UnitScript};
 pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
-    TransactionPreview,
+    TransactionPreview, native_package_name,
 };
 pub use record::{
     HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,

@@ -198,6 +198,8 @@ pub struct Planned<'g> {
     pub(crate) plan: Plan,
     /// What applying needs beside the steps of the plan, one for each.
     pub(crate) steps: Vec<PlannedStep>,
+    /// What the site says of packages.
+    pub(crate) declared_packages: DeclaredPackages,
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
     pub(crate) only: Vec<Selector>,
@@ -246,6 +248,7 @@ impl Graph {
             planned: Vec::with_capacity(nodes.len()),
             writers: Writers::default(),
             transactions: Vec::new(),
+            declared_packages: DeclaredPackages::of(self, host),
         };
         let mut wave = 0;
         for (number, node) in nodes.iter().enumerate() {
@@ -276,6 +279,7 @@ impl Graph {
             graph: self,
             plan,
             steps: planner.planned,
+            declared_packages: planner.declared_packages,
             owed: options.owed.clone(),
             only: options.only.clone(),
         })
@@ -294,6 +298,7 @@ struct Planner<'a> {
     planned: Vec<PlannedStep>,
     writers: Writers,
     transactions: Vec<PlannedTransaction>,
+    declared_packages: DeclaredPackages,
 }
 
 /// What is owed, by who owes it.
@@ -333,6 +338,8 @@ impl Planner<'_> {
         let undecided = undecided.map(|step| step.id.clone());
         if let Some(impossible) = impossible {
             step.verdict = Verdict::Skipped { because: impossible.id.clone() };
+        } else if let Some(error) = self.declared_packages.contradiction(self.graph, number) {
+            step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) };
         } else {
             self.overlay.take_doubts();
             self.overlay.take_reads();
@@ -374,9 +381,9 @@ impl Planner<'_> {
         match foreseen {
             Some(Foresight { states, paths }) => {
                 self.overlay.note_reads(paths);
-                bring_about(node, states, &self.overlay)
+                bring_about(node, states, &self.overlay, &self.declared_packages)
             }
-            None => decide(node, &self.overlay),
+            None => decide(node, &self.overlay, &self.declared_packages),
         }
     }
 
@@ -423,16 +430,21 @@ pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host:
 }
 
 /// Finds what a resource needs, on the model of a host, and leaves it done there.
-fn decide<H: HostView>(node: &Node, overlay: &Overlay<H>) -> Result<Decision> {
+fn decide<H: HostView>(node: &Node, overlay: &Overlay<H>, declared: &DeclaredPackages) -> Result<Decision> {
     let now = node.resource.check(&node.id, overlay)?;
     let want = node.resource.plan(&node.id, &now)?;
-    bring_about(node, (now, want), overlay)
+    bring_about(node, (now, want), overlay, declared)
 }
 
 /// Finds what leads from one state to the other.
-fn bring_about<H: HostView>(node: &Node, (now, want): (DynState, DynState), overlay: &Overlay<H>) -> Result<Decision> {
+fn bring_about<H: HostView>(
+    node: &Node,
+    (now, want): (DynState, DynState),
+    overlay: &Overlay<H>,
+    declared: &DeclaredPackages,
+) -> Result<Decision> {
     if now != want {
-        let applied = node.resource.apply(&node.id, &now, &want, overlay);
+        let applied = node.resource.apply(&node.id, &now, &want, &Ruled { overlay, declared });
         let effects = overlay.take_recorded();
         applied?;
         return Ok(Decision { states: (now, want), effects });
@@ -441,9 +453,13 @@ fn bring_about<H: HostView>(node: &Node, (now, want): (DynState, DynState), over
 }
 
 /// As planning does it, but for the host as it is at this moment.
-pub(crate) fn decide_now(node: &Node, host: &dyn HostView) -> Result<((DynState, DynState), Vec<Effect>)> {
+pub(crate) fn decide_now(
+    node: &Node,
+    host: &dyn HostView,
+    declared: &DeclaredPackages,
+) -> Result<((DynState, DynState), Vec<Effect>)> {
     let overlay = Overlay::new(host);
-    decide(node, &overlay).map(|decision| (decision.states, decision.effects))
+    decide(node, &overlay, declared).map(|decision| (decision.states, decision.effects))
 }
 
 /// Whether a stage's steps are carried out in one transaction.
@@ -452,4 +468,5 @@ pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
 }
 
 pub(crate) use change::between as changes_between;
-pub(crate) use packages::merge as merge_transactions;
+use packages::Ruled;
+pub(crate) use packages::{DeclaredPackages, Foreseen, settle as settle_transactions};

@@ -320,6 +320,8 @@ pub enum Hold {
     Removes,
     /// It comes after the resource that owns it.
     Needs,
+    /// It comes after every resource that owns it, or a path beneath it.
+    NeedsWithin,
     /// It comes before the resource that owns it.
     Precedes,
 }
@@ -338,6 +340,11 @@ impl Claim {
     /// The resource comes after the one that owns this target, if one does.
     pub fn needs(target: Target) -> Claim {
         Claim { target, hold: Hold::Needs }
+    }
+
+    /// The resource comes after all that own this path or one beneath it.
+    pub fn needs_within(path: HostPath) -> Claim {
+        Claim { target: Target::Path(path), hold: Hold::NeedsWithin }
     }
 
     /// The resource comes before the one that owns this target, if one does.

@@ -9,7 +9,7 @@ mod lines;
 mod locks;
 mod systemd;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use provision_core::effect::{Effect, PackageTransaction, Touched};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
-    AccountLine, Accounts, FileIdentity, LocalSystem, PackageManager, PackageState, PackageTable, Platform, Shadow,
-    TransactionPreview, UnitState, is_manager_input,
+    AccountLine, Accounts, FileIdentity, LocalSystem, PackageManager, PackageState, PackageStatus, PackageTable,
+    Platform, Shadow, TransactionPreview, UnitState, is_manager_input,
 };
 use provision_core::path::HostPath;
 use provision_core::resource::{Claim, Target};
@@ -39,6 +39,12 @@ struct Memory {
     status: Option<Arc<dpkg::Status>>,
     shipped: Option<Arc<dpkg::Shipped>>,
     versions: HashMap<String, Vec<String>>,
+    /// Names that installed packages provide, and whether they are those of packages too.
+    real: HashMap<String, bool>,
+    /// The packages that came along with others.
+    automatic: Option<Arc<HashSet<String>>>,
+    /// Whether the package lists were fetched in this run.
+    were_lists_fetched: bool,
     accounts: Option<Arc<Accounts>>,
     units: HashMap<String, UnitState>,
     /// What a run is about, so that one process can answer for all of it.
@@ -81,11 +87,36 @@ impl Debian {
         memory.status = Some(Arc::clone(&status));
         Ok(status)
     }
+
+    fn automatic(&self, system: &LocalSystem) -> Result<Arc<HashSet<String>>> {
+        if let Some(automatic) = &self.memory().automatic {
+            return Ok(Arc::clone(automatic));
+        }
+        let automatic = Arc::new(apt::automatic(system)?);
+        self.memory().automatic = Some(Arc::clone(&automatic));
+        Ok(automatic)
+    }
+
+    /// Whether a package has a name that installed packages provide.
+    fn is_real(&self, system: &LocalSystem, name: &str) -> Result<bool> {
+        if let Some(is_real) = self.memory().real.get(name) {
+            return Ok(*is_real);
+        }
+        let is_real = apt::is_real(system, self.architecture(system)?.as_deref(), name)?;
+        self.memory().real.insert(name.to_owned(), is_real);
+        Ok(is_real)
+    }
 }
 
 impl Platform for Debian {
     fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState> {
-        Ok(self.status(system)?.package(name))
+        let mut state = self.status(system)?.package(name);
+        if state.status == PackageStatus::Installed {
+            state.automatic = self.automatic(system)?.contains(name);
+        } else if !state.provided_by.is_empty() && self.is_real(system, name)? {
+            state.provided_by.clear();
+        }
+        Ok(state)
     }
 
     fn architecture(&self, system: &LocalSystem) -> Result<Option<String>> {
@@ -110,7 +141,8 @@ impl Platform for Debian {
         if !names.iter().any(|other| other == name) {
             names.push(name.to_owned());
         }
-        let found = apt::available_versions(system, &names)?;
+        let native = self.architecture(system)?;
+        let found = apt::available_versions(system, native.as_deref(), &names)?;
         let mut memory = self.memory();
         memory.versions.extend(found);
         Ok(memory.versions.get(name).cloned().unwrap_or_default())
@@ -118,12 +150,15 @@ impl Platform for Debian {
 
     fn package_manager(&self, system: &LocalSystem) -> Result<PackageManager> {
         let interrupted = self.status(system)?.interrupted(system)?;
-        Ok(PackageManager { interrupted, lists_age: apt::lists_age(system)? })
+        let lists = apt::lists(system)?;
+        let were_lists_fetched = self.memory().were_lists_fetched;
+        let are_lists_outdated = lists.are_outdated && !were_lists_fetched;
+        Ok(PackageManager { interrupted, lists_age: lists.age, are_lists_outdated, were_lists_fetched })
     }
 
     fn packages(&self, system: &LocalSystem) -> Result<Arc<PackageTable>> {
         let status = self.status(system)?;
-        Ok(Arc::new(status.table(&apt::automatic(system)?)))
+        Ok(Arc::new(status.table(&*self.automatic(system)?)))
     }
 
     fn account_lines(&self, system: &LocalSystem, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
@@ -131,7 +166,7 @@ impl Platform for Debian {
     }
 
     fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        apt::preview(system, transaction)
+        apt::preview(system, self.architecture(system)?.as_deref(), transaction)
     }
 
     fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>> {
@@ -193,8 +228,13 @@ impl Platform for Debian {
     fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
         self.come_to_rest(system, effect)?;
         match effect {
-            Effect::Packages(transaction) => apt::transact(system, transaction)?,
-            Effect::RefreshPackageLists => apt::refresh(system)?,
+            Effect::Packages(transaction) => {
+                apt::transact(system, self.architecture(system)?.as_deref(), transaction)?;
+            }
+            Effect::RefreshPackageLists => {
+                apt::refresh(system)?;
+                self.memory().were_lists_fetched = true;
+            }
             Effect::RepairPackages => apt::repair(system)?,
             Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
             Effect::ReloadUnits => systemd::reload_units(system)?,
@@ -240,6 +280,7 @@ impl Platform for Debian {
                     forget_status(&mut memory);
                     memory.shipped = None;
                     memory.versions.clear();
+                    memory.real.clear();
                     memory.accounts = None;
                     memory.units.clear();
                 }
@@ -249,6 +290,8 @@ impl Platform for Debian {
 
     fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         let mut memory = self.memory();
+        // A run begins.
+        memory.were_lists_fetched = false;
         for claim in claims {
             if let Target::Unit(name) = &claim.target {
                 memory.expected_units.push(name.clone());
@@ -278,6 +321,8 @@ fn forget_path(memory: &mut Memory, path: &HostPath) {
         memory.accounts = None;
     } else if path.starts_with("/etc/apt") {
         memory.versions.clear();
+        memory.real.clear();
+        memory.were_lists_fetched = false;
     } else if path.starts_with("/var/lib/dpkg") {
         forget_status(memory);
         memory.shipped = None;
@@ -285,5 +330,5 @@ fn forget_path(memory: &mut Memory, path: &HostPath) {
 }
 
 fn forget_status(memory: &mut Memory) {
-    (memory.status, memory.status_text) = (None, None);
+    (memory.status, memory.status_text, memory.automatic) = (None, None, None);
 }

@@ -6,7 +6,7 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, PackageStatus};
+use provision_core::host::{Host, HostView, PackageStatus, native_package_name};
 use provision_core::resource::{AttributeError, Claim, Companion, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,11 @@ use provision_core::version::{Constraint, Version};
 /// A Debian package. Its name is the package's, with `:architecture` where that is not the host's own: `libc6:i386`.
 ///
 /// All packages of a run are changed in one transaction. Packages that are not declared are never removed unless
-/// `allow_removals` says so. The name of a virtual package (`httpd`) is satisfied by any installed package that
+/// `allow_removals` says so; packages that are declared never are, and packages that are declared as absent do not come
+/// along with others. The name of a purely virtual package (`httpd`) is satisfied by any installed package that
 /// provides it, as long as neither a version nor `'latest` is asked for.
+///
+/// A declared package is marked as manually installed, so `apt autoremove` keeps it when what it came along with goes.
 ///
 /// ```nickel
 /// package.nginx = {},
@@ -37,11 +40,14 @@ pub struct Package {
     /// Whether upgrades leave it alone (`apt-mark hold`). If this is not said, a hold stays as it is, and a held package
     /// is not changed: that is an error.
     pub hold: Option<bool>,
+    /// Whether it is marked as automatically installed, as a dependency is (`apt-mark auto`): it may go when no other
+    /// package needs it.
+    pub automatic: bool,
     /// Whether the packages that it recommends are installed with it.
     pub recommends: bool,
     /// What happens to a configuration file that was changed on this host when the package brings another.
     pub conffiles: Conffiles,
-    /// Whether packages that nobody declared may be removed for it.
+    /// Whether packages that are not declared may be removed for it. Those that are declared never are.
     pub allow_removals: bool,
     /// Whether it may be replaced by a lower version. With `'latest`, a version that is higher than the one that the
     /// package manager prefers is then replaced too.
@@ -56,6 +62,7 @@ impl Default for Package {
             ensure: Ensure::Present,
             version: None,
             hold: None,
+            automatic: false,
             recommends: true,
             conffiles: Conffiles::Keep,
             allow_removals: false,
@@ -81,7 +88,7 @@ pub enum Ensure {
 }
 
 /// How a package is, as far as its declaration cares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     presence: Presence,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +98,25 @@ pub struct State {
     candidate: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<bool>,
+    /// Whether an installed package is marked so; nothing is the same as `false`, which is only written where the mark goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    automatic: Option<bool>,
 }
+
+impl State {
+    fn is_automatic(&self) -> bool {
+        self.automatic.unwrap_or_default()
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &State) -> bool {
+        let parts = |state: &State| (state.presence, state.hold, state.is_automatic());
+        parts(self) == parts(other) && self.version == other.version && self.candidate == other.candidate
+    }
+}
+
+impl Eq for State {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,6 +142,11 @@ impl Resource for Package {
                     "lower case letters, digits and `+-.`, at least two, such as \"libstdc++6\" or \"libc6:i386\"",
                 ),
             );
+        } else if let Some((plain, architecture @ ("any" | "native"))) = id.name().split_once(':') {
+            let message = format!("`{architecture}` is not the architecture of a package");
+            errors.push(
+                AttributeError::new("", message).help(format!("write {plain:?} for the host's own architecture")),
+            );
         }
         if let Some(version) = &self.version {
             errors.extend(self.version_mistakes(id.name(), version));
@@ -125,6 +155,12 @@ impl Resource for Package {
             errors.push(
                 AttributeError::new("hold", "a package that is not installed cannot be held")
                     .help("leave `hold` out, or say `hold = false` to remove a package that is held"),
+            );
+        }
+        if self.automatic && !self.is_wanted() {
+            errors.push(
+                AttributeError::new("automatic", "a package that is not installed is not marked")
+                    .help("leave `automatic` out"),
             );
         }
         errors
@@ -137,8 +173,12 @@ impl Resource for Package {
     }
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let found = host.package(id.name())?;
+        let name = native_package_name(id.name(), host)?;
+        let found = host.package(name)?;
         let provided = !found.provided_by.is_empty() && self.is_wanted() && !self.asks_for_version();
+        if found.status == PackageStatus::Absent {
+            self.refuse_marks_of_virtual(name, &found.provided_by, host)?;
+        }
         let presence = match found.status {
             PackageStatus::Installed => Presence::Installed,
             _ if provided => Presence::Installed,
@@ -148,18 +188,17 @@ impl Resource for Package {
         };
         let version = found.version.filter(|_| self.asks_for_version() && presence == Presence::Installed);
         let candidate = match self.asks_for_version() {
-            true => Some(self.candidate(id.name(), version.as_deref(), host)?),
+            true => Some(self.candidate(name, version.as_deref(), host)?),
             false => None,
         };
-        let state = State { presence, version, candidate, hold: self.hold.map(|_| found.hold) };
+        let automatic = found.automatic && self.is_wanted() && found.status == PackageStatus::Installed;
+        let automatic = automatic.then_some(true);
+        let state = State { presence, version, candidate, hold: self.hold.map(|_| found.hold), automatic };
         if found.hold && self.hold.is_none() && matches!(presence, Presence::Installed | Presence::Absent) {
             let want = self.plan(id, &state)?;
-            if want != state {
-                return Err(Error::new(
-                    ErrorKind::Refused,
-                    format!("package {} is held, so it is not changed", id.name()),
-                )
-                .with_hint("say `hold = true` to change it and hold it again, or `hold = false` to release it"));
+            if (want.presence, want.version) != (state.presence, state.version.clone()) {
+                return Err(Error::new(ErrorKind::Refused, format!("package {name} is held, so it is not changed"))
+                    .with_hint("say `hold = true` to change it and hold it again, or `hold = false` to release it"));
             }
         }
         Ok(state)
@@ -167,11 +206,14 @@ impl Resource for Package {
 
     fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
         let presence = if self.is_wanted() { Presence::Installed } else { Presence::Absent };
-        Ok(State { presence, version: now.candidate.clone(), candidate: now.candidate.clone(), hold: self.hold })
+        let candidate = now.candidate.clone();
+        let automatic = if self.automatic { Some(true) } else { now.automatic.map(|_| false) };
+        let automatic = automatic.filter(|_| self.is_wanted());
+        Ok(State { presence, version: candidate.clone(), candidate, hold: self.hold, automatic })
     }
 
     fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        let name = id.name().to_owned();
+        let name = native_package_name(id.name(), host)?.to_owned();
         let options = PackageOptions {
             recommends: self.recommends,
             conffiles: self.conffiles,
@@ -193,7 +235,12 @@ impl Resource for Package {
             transaction.unhold.push(name.clone());
         }
         if want.hold == Some(true) && (changes || now.hold == Some(false)) {
-            transaction.hold.push(name);
+            transaction.hold.push(name.clone());
+        }
+        if want.is_automatic() && (changes || !now.is_automatic()) {
+            transaction.automatic.push(name);
+        } else if now.is_automatic() && !want.is_automatic() && self.is_wanted() {
+            transaction.manual.push(name);
         }
         host.perform(&Effect::Packages(transaction))?;
         Ok(())
@@ -205,8 +252,16 @@ impl Resource for Package {
     }
 }
 
+/// What a package needs of the package lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NeedsLists {
+    No,
+    OfAnyAge,
+    Fresh,
+}
+
 impl Package {
-    fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         matches!(self.ensure, Ensure::Present | Ensure::Latest)
     }
 
@@ -214,20 +269,45 @@ impl Package {
         self.is_wanted() && (self.version.is_some() || self.ensure == Ensure::Latest)
     }
 
-    /// Whether the package lists will be asked for it, now that the host is as it is.
-    pub(crate) fn needs_lists(&self, name: &str, host: &dyn HostView) -> Result<bool> {
-        if !self.is_wanted() {
-            return Ok(false);
+    /// A mark belongs to a package, and none has the name of a virtual one.
+    fn refuse_marks_of_virtual(&self, name: &str, provided_by: &[String], host: &dyn HostView) -> Result<()> {
+        let mark = match (self.hold, self.automatic) {
+            (Some(true), _) => "hold",
+            (_, true) => "automatic",
+            _ => return Ok(()),
+        };
+        let providers = provided_by.join(", ");
+        let error = |message: String, hint: String| Err(Error::new(ErrorKind::Refused, message).with_hint(hint));
+        match provided_by {
+            [] if !host.available_versions(name)?.is_empty() => Ok(()),
+            [] => error(
+                format!("no package source offers a package {name} for which `{mark}` could be set"),
+                format!("if {name} is a virtual package, set `{mark}` for a package that provides it"),
+            ),
+            _ => error(
+                format!("{name} is a virtual package, so `{mark}` cannot be set for it"),
+                format!("set `{mark}` for what provides it: {providers}"),
+            ),
         }
-        let found = host.package(name)?;
-        Ok(match (found.status, found.version) {
+    }
+
+    /// What the package has of the package lists, now that the host is as it is.
+    pub(crate) fn needs_lists(&self, name: &str, host: &dyn HostView) -> Result<NeedsLists> {
+        if !self.is_wanted() {
+            return Ok(NeedsLists::No);
+        }
+        let found = host.package(native_package_name(name, host)?)?;
+        let is_needed = match (found.status, found.version) {
             // One that was interrupted is completed first, and then installed.
             (PackageStatus::Installed | PackageStatus::Interrupted, Some(version)) => {
                 self.ensure == Ensure::Latest || !self.allows(&version)
             }
             (PackageStatus::Installed, None) => false,
-            _ => found.provided_by.is_empty() || self.asks_for_version(),
-        })
+            // Only the lists tell a virtual package from one that another package provides as well.
+            _ if !found.provided_by.is_empty() && !self.asks_for_version() => return Ok(NeedsLists::OfAnyAge),
+            _ => true,
+        };
+        Ok(if is_needed { NeedsLists::Fresh } else { NeedsLists::No })
     }
 
     /// Whether the declaration is content with a version.
@@ -313,10 +393,11 @@ fn is_constraint(version: &str) -> bool {
 /// As deb-version(7) has it: `[epoch:]upstream[-revision]`.
 fn is_version(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".+-:~".contains(c);
-    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(plain)
+    // apt 2 takes a dash at the end for the wish to remove the package.
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(plain) && !text.ends_with('-')
 }
 
-/// As Debian Policy 5.6.7 has it, with an architecture perhaps.
+/// As Debian policy 5.6.1 has it, with an architecture perhaps.
 fn is_package_name(text: &str) -> bool {
     let (name, architecture) = text.split_once(':').unwrap_or((text, "all"));
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

@@ -6,17 +6,19 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::Effect;
 use provision_core::error::Result;
-use provision_core::host::{Host, HostView};
+use provision_core::host::{Host, HostView, native_package_name};
+use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::package::Package;
+use crate::package::{NeedsLists, Package};
 
 /// The package manager itself, under its only name `apt`. It comes with the first `package` and need not be declared.
 ///
 /// It completes installations that were interrupted, and fetches the package lists if something is to be installed while
-/// they are missing, or older than the `lists_max_age` of the packages in question.
+/// they are missing, older than a package source or than the `lists_max_age` of the packages in question, or left by a
+/// fetch that failed. It comes after all resources below `/etc/apt`.
 ///
 /// If it is declared, its own `lists_max_age` wins over that of the packages, and the lists are kept that fresh in every
 /// run, whether or not something is to be installed.
@@ -29,6 +31,9 @@ pub struct PackageManager {
     #[serde(skip)]
     packages: Option<Vec<(String, Package)>>,
 }
+
+/// The age of lists of which only their presence matters.
+const ANY_AGE: u64 = u64::MAX;
 
 impl Default for PackageManager {
     fn default() -> PackageManager {
@@ -67,18 +72,32 @@ impl Resource for PackageManager {
     }
 
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
-        vec![Claim::owns(PackageManager::target())]
+        // Sources, keys, preferences and settings.
+        let configuration = HostPath::new("/etc/apt").ok().map(Claim::needs_within);
+        [Claim::owns(PackageManager::target())].into_iter().chain(configuration).collect()
     }
 
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let interrupted = host.interrupted_packages()?;
+        let mut interrupted = host.interrupted_packages()?;
+        // What is to be taken away need not be completed before, and perhaps cannot be.
+        for (name, _) in self.packages.iter().flatten().filter(|(_, package)| !package.is_wanted()) {
+            let name = native_package_name(name, host)?;
+            interrupted.retain(|other| other != name);
+        }
         let lists = match self.max_age(host)? {
             None => Lists::Usable,
-            Some(max_age) => match host.package_manager()?.lists_age {
-                None => Lists::Missing,
-                Some(age) if age > max_age => Lists::Stale,
-                Some(_) => Lists::Usable,
-            },
+            Some(max_age) => {
+                let found = host.package_manager()?;
+                match found.lists_age {
+                    None => Lists::Missing,
+                    Some(_) if max_age == ANY_AGE => Lists::Usable,
+                    Some(_) if found.are_lists_outdated => Lists::Stale,
+                    Some(_) if found.were_lists_fetched => Lists::Usable,
+                    // Within the same second they are not new enough for "0s" either.
+                    Some(age) if age > max_age || max_age == 0 => Lists::Stale,
+                    Some(_) => Lists::Usable,
+                }
+            }
         };
         Ok(State { interrupted, lists })
     }
@@ -88,11 +107,12 @@ impl Resource for PackageManager {
     }
 
     fn apply(&self, _: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        if now.interrupted != want.interrupted {
-            host.perform(&Effect::RepairPackages)?;
-        }
         if now.lists != want.lists {
             host.perform(&Effect::RefreshPackageLists)?;
+        }
+        // The repair may have to fetch packages.
+        if now.interrupted != want.interrupted {
+            host.perform(&Effect::RepairPackages)?;
         }
         Ok(())
     }
@@ -110,15 +130,20 @@ impl PackageManager {
         Target::Other("package manager", PackageManager::NAME.to_owned())
     }
 
-    /// How many seconds old the lists may be; `None` if it does not matter.
+    /// How many seconds old the lists may be; `None` if nothing needs them.
     fn max_age(&self, host: &dyn HostView) -> Result<Option<u64>> {
         let Some(packages) = &self.packages else { return Ok(Some(self.lists_max_age.as_seconds())) };
         let mut least = None;
         for (name, package) in packages {
             let age = package.lists_max_age.as_seconds();
             // The host is not asked about a package that could not make a difference.
-            if least.is_none_or(|least| age < least) && package.needs_lists(name, host)? {
-                least = Some(age);
+            if least.is_some_and(|least| age >= least) {
+                continue;
+            }
+            match package.needs_lists(name, host)? {
+                NeedsLists::No => {}
+                NeedsLists::OfAnyAge => least = least.or(Some(ANY_AGE)),
+                NeedsLists::Fresh => least = Some(age),
             }
         }
         Ok(least)

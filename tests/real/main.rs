@@ -14,6 +14,7 @@
 mod guarantees;
 mod host;
 mod listing;
+mod packages;
 mod scenarios;
 mod secrets;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::host::{Booted, Directory, Result};
-use crate::{guarantees, secrets};
+use crate::{guarantees, packages, secrets};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
 
@@ -27,6 +27,8 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
         add("users_and_groups_are_as_declared", users_and_groups_are_as_declared);
         add("units_are_reloaded_masked_and_unmasked", units_are_reloaded_masked_and_unmasked);
+        add("apt_does_what_is_declared_and_nothing_else", packages::apt_does_what_is_declared_and_nothing_else);
+        add("stale_lists_and_failing_scripts_are_survived", packages::stale_lists_and_failing_scripts_are_survived);
         add("an_undeclared_removal_is_refused", an_undeclared_removal_is_refused);
         add("an_interrupt_waits_for_the_effect_in_progress", an_interrupt_waits_for_the_effect_in_progress);
         add("one_run_at_a_time", guarantees::one_run_at_a_time);
@@ -399,7 +401,7 @@ fn an_undeclared_removal_is_refused(release: &'static str) -> Result {
     let plan = host.provision(&["plan", site])?.expect(1)?.out;
     contains("the plan", &plan, "! package:sysvinit-core")?;
     // apt 3 finds the removal not worth proposing; apt 2 proposes it, and it is refused here.
-    let why = if release == "bookworm" { "would remove systemd-sysv, which nobody declared" } else { "Conflicts" };
+    let why = if release == "bookworm" { "would remove systemd-sysv, which is not declared" } else { "Conflicts" };
     contains("the plan", &plan, why)?;
     contains("the plan", &plan, "+ package:hello")?;
     host.provision(&["apply", site])?.expect(1)?;

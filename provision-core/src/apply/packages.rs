@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{Progress, Run, Task};
-use crate::effect::Effect;
-use crate::error::{Error, ErrorKind};
+use crate::effect::{Effect, PackageTransaction};
+use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Event;
-use crate::plan::{is_transaction, merge_transactions};
+use crate::plan::{Foreseen, PlannedTransaction, is_transaction, settle_transactions};
 use crate::report::Outcome;
 
 impl Run<'_> {
@@ -30,10 +30,6 @@ impl Run<'_> {
                 Err(error) => self.finish(number, started, Progress::default(), Outcome::Failed { error }),
             }
         }
-        let parts = members.iter().enumerate().flat_map(|(place, (_, task, _))| {
-            task.effects.iter().filter_map(move |effect| Some((place, effect.transaction()?)))
-        });
-        let transactions = merge_transactions(parts);
         for (number, task, _) in &members {
             let id = &self.step(*number).id;
             self.tell(&Event::StepStarted { id });
@@ -41,8 +37,36 @@ impl Run<'_> {
                 self.tell(&Event::StepDecided { id, effects: &task.effects });
             }
         }
+        let all: Vec<usize> = (0..members.len()).collect();
         let mut failures: Vec<Option<Error>> = members.iter().map(|_| None).collect();
-        for (mut places, transaction) in transactions {
+        let outdated = self.transact(&members, &all, &mut failures, true);
+        if !outdated.is_empty() {
+            self.refresh_and_decide_anew(&mut members, &outdated, &mut failures);
+        }
+        for ((number, task, started), failure) in members.into_iter().zip(failures) {
+            self.conclude(number, task, started, failure);
+        }
+    }
+
+    /// Carries out what some members have to do, as few transactions as their options allow. Tells which of them failed
+    /// because the package lists are older than the archive, if that may be mended.
+    fn transact(
+        &self,
+        members: &[(usize, Task, Instant)],
+        places: &[usize],
+        failures: &mut [Option<Error>],
+        may_refresh: bool,
+    ) -> Vec<usize> {
+        let parts = places.iter().flat_map(|place| {
+            members[*place].1.effects.iter().filter_map(|effect| match effect {
+                Effect::Packages(transaction) => Some((*place, transaction.clone())),
+                _ => None,
+            })
+        });
+        let (settled, spoilers) = settle_transactions(parts.collect(), &|transaction| self.foresee(transaction));
+        spoilers.into_iter().for_each(|(place, error)| failures[place] = Some(error));
+        let mut outdated = Vec::new();
+        for (mut places, Foreseen { transaction, .. }) in settled {
             places.dedup();
             let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
             // What the packages' scripts restart is restarted with the new files.
@@ -50,12 +74,58 @@ impl Run<'_> {
             let result = self.perform(&steps, &Effect::Packages(transaction));
             steps.iter().for_each(|number| drop(self.changed_at[*number].set(began.clone())));
             if let Err(error) = result {
+                if error.kind() == ErrorKind::Stale && may_refresh && !self.verbatim {
+                    outdated.extend(&places);
+                }
                 places.iter().for_each(|place| failures[*place] = Some(error.clone()));
             }
         }
-        for ((number, task, started), failure) in members.into_iter().zip(failures) {
-            self.conclude(number, task, started, failure);
+        outdated
+    }
+
+    /// The plan knows what a transaction comes to, unless it could not.
+    fn foresee(&self, transaction: &PackageTransaction) -> Result<Foreseen> {
+        let is_it = |planned: &&PlannedTransaction| {
+            let PackageTransaction { exclude, .. } = transaction;
+            planned.preview.is_some()
+                && PackageTransaction { exclude: exclude.clone(), ..planned.transaction.clone() } == *transaction
+        };
+        match self.planned.plan.transactions.iter().find(is_it) {
+            Some(PlannedTransaction { transaction, preview, .. }) => {
+                Ok(Foreseen { transaction: transaction.clone(), preview: preview.clone(), unknown: None })
+            }
+            None => {
+                let declared = &self.planned.declared_packages;
+                declared.foresee(transaction, &|transaction| self.host.preview(transaction))
+            }
         }
+    }
+
+    /// The archive has moved on: with new lists, versions may be others too.
+    fn refresh_and_decide_anew(
+        &self,
+        members: &mut [(usize, Task, Instant)],
+        places: &[usize],
+        failures: &mut [Option<Error>],
+    ) {
+        let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
+        if let Err(error) = self.perform(&steps, &Effect::RefreshPackageLists) {
+            return places.iter().for_each(|place| failures[*place] = Some(error.clone()));
+        }
+        let mut left = Vec::new();
+        for place in places {
+            let (number, task, _) = &mut members[*place];
+            match self.decide_anew(*number) {
+                Ok(new) => {
+                    self.tell(&Event::StepDecided { id: &self.step(*number).id, effects: &new.effects });
+                    *task = new;
+                    failures[*place] = None;
+                    left.push(*place);
+                }
+                Err(error) => failures[*place] = Some(error),
+            }
+        }
+        self.transact(members, &left, failures, false);
     }
 
     /// Even if the transaction failed, some of its packages may be as wanted; that is looked at, not guessed.
@@ -75,7 +145,7 @@ impl Run<'_> {
             (Err(_), Some(error)) if error.kind() == ErrorKind::Cancelled => Outcome::NotRun,
             // Another try is its own affair: what failed may have been another package.
             (Err(_), Some(error)) | (Err(error), None) if self.waits_to_retry(number, started, 1, &error) => {
-                self.try_until_done(number, started, &mut progress)
+                self.try_until_done(number, started, 1, &mut progress)
             }
             (Err(_), Some(error)) | (Err(error), None) => Outcome::Failed { error: self.blame(number, error) },
         };

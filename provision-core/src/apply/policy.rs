@@ -160,6 +160,6 @@ impl Run<'_> {
 
 /// Whether a failure may go by itself.
 fn is_passing(kind: ErrorKind) -> bool {
-    use ErrorKind::{BrokenPromise, CommandFailed, Io, Locked, NotFound, TimedOut};
-    matches!(kind, BrokenPromise | CommandFailed | Io | Locked | NotFound | TimedOut)
+    use ErrorKind::{BrokenPromise, CommandFailed, Incomplete, Io, Locked, NotFound, TimedOut};
+    matches!(kind, BrokenPromise | CommandFailed | Incomplete | Io | Locked | NotFound | TimedOut)
 }

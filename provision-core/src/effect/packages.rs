@@ -23,6 +23,9 @@ pub struct PackageTransaction {
     /// Packages to mark as wanted for themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manual: Vec<String>,
+    /// Packages that may not come along with others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// How the transaction is carried out.
     pub options: PackageOptions,
 }
@@ -47,20 +50,34 @@ impl PackageTransaction {
         }
         self.options.allow_removals |= other.options.allow_removals;
         self.options.allow_downgrade |= other.options.allow_downgrade;
-        self.install.extend(other.install);
-        self.remove.extend(other.remove);
-        self.purge.extend(other.purge);
-        self.hold.extend(other.hold);
-        self.unhold.extend(other.unhold);
-        self.automatic.extend(other.automatic);
-        self.manual.extend(other.manual);
+        extend(&mut self.install, other.install);
+        for (all, more) in [
+            (&mut self.remove, other.remove),
+            (&mut self.purge, other.purge),
+            (&mut self.hold, other.hold),
+            (&mut self.unhold, other.unhold),
+            (&mut self.automatic, other.automatic),
+            (&mut self.manual, other.manual),
+            (&mut self.exclude, other.exclude),
+        ] {
+            extend(all, more);
+        }
         None
     }
 
-    /// Names of all packages that it speaks of.
+    /// Names of all packages that it may change, as it says.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let lists = [&self.remove, &self.purge, &self.hold, &self.unhold, &self.automatic, &self.manual];
         self.install.iter().map(|request| request.name.as_str()).chain(lists.into_iter().flatten().map(String::as_str))
+    }
+}
+
+/// Adds what is not there yet: one package may be declared by two names.
+fn extend<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
+        }
     }
 }
 
@@ -81,7 +98,7 @@ pub struct PackageOptions {
     pub recommends: bool,
     /// What happens to configuration files that were changed here and come anew with a package.
     pub conffiles: Conffiles,
-    /// Whether packages may be removed that no one declared.
+    /// Whether packages that are not declared may be removed.
     pub allow_removals: bool,
     /// Whether a package may go to a lower version.
     pub allow_downgrade: bool,
@@ -124,6 +141,7 @@ impl fmt::Display for PackageTransaction {
             ("unhold", &self.unhold),
             ("mark as automatic", &self.automatic),
             ("mark as manual", &self.manual),
+            ("keep out", &self.exclude),
         ];
         let mut first = true;
         for (verb, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {

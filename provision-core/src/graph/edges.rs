@@ -58,6 +58,7 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
         _ => None,
     });
     let of_paths: HashMap<&str, (usize, Hold)> = of_paths.collect();
+    add_within(nodes, &of_paths, edges);
     for (number, node) in nodes.iter().enumerate() {
         for claim in &node.claims {
             let holder = match (&claim.target, claim.hold) {
@@ -90,6 +91,28 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
             if !known {
                 let span = nodes[to].declared_at().cloned();
                 edges[to].push(Edge { from, reason, span });
+            }
+        }
+    }
+}
+
+/// What needs all that lies in a directory comes after each resource that owns a path there.
+fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &mut [Vec<Edge>]) {
+    for (number, node) in nodes.iter().enumerate() {
+        for claim in node.claims.iter().filter(|claim| claim.hold == Hold::NeedsWithin) {
+            let Target::Path(directory) = &claim.target else { continue };
+            let is_within = |path: &str| {
+                path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let mut within: Vec<(&str, usize)> = of_paths
+                .iter()
+                .filter(|(path, (owner, _))| *owner != number && is_within(path))
+                .map(|(path, (owner, _))| (*path, *owner))
+                .collect();
+            within.sort_unstable();
+            for (path, from) in within {
+                let span = node.declared_at().cloned();
+                edges[number].push(Edge { from, reason: Reason::Implied(format!("path {path}")), span });
             }
         }
     }

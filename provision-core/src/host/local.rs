@@ -34,7 +34,7 @@ use crate::resource::Claim;
 
 use confined::Root;
 
-pub use confined::FileIdentity;
+pub use confined::{Age, FileIdentity};
 pub use digests::DigestCache;
 pub use state::{DirectoryStore, LockHolder, RunLock};
 
@@ -205,11 +205,11 @@ impl LocalSystem {
         self.root.read_link(path).while_doing(|| format!("reading the link {path}"))
     }
 
-    /// Seconds since a path was last modified; `None` if nothing is there.
+    /// How long a path is as it is; `None` if nothing is there.
     ///
     /// # Errors
     /// A directory above it cannot be searched.
-    pub fn age(&self, path: &HostPath) -> Result<Option<u64>> {
+    pub fn age(&self, path: &HostPath) -> Result<Option<Age>> {
         self.root.age(path).while_doing(|| format!("looking at {path}"))
     }
 

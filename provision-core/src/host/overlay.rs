@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::facts;
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::units::ModelledUnits;
 use crate::host::{
@@ -136,6 +137,19 @@ impl<H: HostView> Overlay<H> {
         }
     }
 
+    /// What is on offer is not known yet if the lists change first. A simulated host has all of its packages on offer.
+    fn require_settled_lists(&self) -> Result<()> {
+        if self.is_simulated() {
+            return Ok(());
+        }
+        let model = self.model();
+        match (model.sources_changed, model.lists_refreshed) {
+            (true, _) => Err(Error::unknown("the package sources change first")),
+            (_, true) => Err(Error::unknown("the package lists are refreshed first")),
+            _ => Ok(()),
+        }
+    }
+
     /// What the model says of a path without links on the way; `None` leaves it to the host beneath.
     fn modelled<T>(&self, path: &HostPath, say: impl FnOnce(&Node) -> T) -> Option<Option<T>> {
         self.model().node(path).map(|node| node.map(say))
@@ -238,20 +252,30 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn package(&self, name: &str) -> Result<PackageState> {
-        if let Some(state) = self.model().packages.get(name) {
-            return Ok(state.clone());
-        }
-        let mut state = self.base.package(name)?;
-        if state.status == PackageStatus::Interrupted && self.model().repaired {
-            state.status = PackageStatus::Installed;
+        let modelled = self.model().packages.get(name).cloned();
+        let mut state = match modelled {
+            Some(state) => state,
+            None => {
+                let mut state = self.base.package(name)?;
+                let model = self.model();
+                if state.status == PackageStatus::Interrupted && model.repaired {
+                    state.status = PackageStatus::Installed;
+                }
+                // New lists may have a package of that name.
+                if model.lists_refreshed && !state.provided_by.is_empty() && !self.is_simulated() {
+                    return Err(Error::unknown("the package lists are refreshed first"));
+                }
+                state
+            }
+        };
+        if let Some(automatic) = self.model().automatic.get(name) {
+            state.automatic = *automatic;
         }
         Ok(state)
     }
 
     fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        if self.model().lists_refreshed && self.catalogue().is_none() {
-            return Err(Error::unknown("the package lists are refreshed first"));
-        }
+        self.require_settled_lists()?;
         let offered = self.model().available.get(name).cloned();
         self.pinned(name, offered.map_or_else(|| self.base.available_versions(name), Ok)?)
     }
@@ -270,6 +294,8 @@ impl<H: HostView> HostView for Overlay<H> {
         let table = if self.is_simulated() { Some(self.packages()?) } else { None };
         let model = self.model();
         state.lists_age = if model.lists_refreshed { Some(0) } else { model.lists_age.unwrap_or(state.lists_age) };
+        state.are_lists_outdated = model.sources_changed || (state.are_lists_outdated && !model.lists_refreshed);
+        state.were_lists_fetched = !model.sources_changed && (model.lists_fetched || state.were_lists_fetched);
         match table {
             Some(table) => {
                 let interrupted = table.iter().filter(|(_, entry)| entry.status == PackageStatus::Interrupted);
@@ -282,9 +308,7 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        if self.model().lists_refreshed && self.catalogue().is_none() {
-            return Err(Error::unknown("the package lists are refreshed first"));
-        }
+        self.require_settled_lists()?;
         self.base.preview(transaction)
     }
 
@@ -351,6 +375,13 @@ impl<H: HostView> HostView for Overlay<H> {
         self.answer(command)
     }
 
+    fn architecture(&self) -> Result<Option<String>> {
+        match self.is_simulated() {
+            true => facts::architecture(self),
+            false => self.base.architecture(),
+        }
+    }
+
     fn is_running(&self) -> bool {
         !self.model().switched_off && self.base.is_running()
     }
@@ -368,6 +399,8 @@ impl<H: HostView> HostView for Overlay<H> {
     }
 
     fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
+        // A run begins.
+        self.model().lists_fetched = false;
         self.base.prefetch(claims);
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::HostView;
+use crate::error::Result;
+
 /// The state of a package, as `dpkg-query(1)` names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageState {
@@ -13,8 +16,23 @@ pub struct PackageState {
     pub version: Option<String>,
     /// Whether upgrades leave it alone.
     pub hold: bool,
-    /// For a name that no package has: the installed packages that provide it.
+    /// Whether it came along with another package, so that it may go when no other package needs it; see `apt-mark(8)`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+    /// For a purely virtual package: the installed packages that provide it. A name that a package has, even if it is not
+    /// installed, is that package's own; see Debian policy 3.6.
     pub provided_by: Vec<String>,
+}
+
+/// The name of a package without the qualifiers that mean the host's own architecture: its name, and `all`, which apt
+/// takes for the same; see `apt-get(8)`.
+///
+/// # Errors
+/// The package database cannot be read.
+pub fn native_package_name<'n>(name: &'n str, host: &dyn HostView) -> Result<&'n str> {
+    let Some((plain, architecture)) = name.split_once(':') else { return Ok(name) };
+    let is_native = architecture == "all" || host.architecture()?.as_deref() == Some(architecture);
+    Ok(if is_native { plain } else { name })
 }
 
 /// Every package that is known on a host, by `name` or `name:architecture`.
@@ -56,8 +74,14 @@ pub enum PackageStatus {
 pub struct PackageManager {
     /// Packages whose installation was interrupted.
     pub interrupted: Vec<String>,
-    /// Seconds since the package lists were fetched; `None` if there are none.
+    /// Seconds since all package lists were last fetched with success; `None` if there are none.
     pub lists_age: Option<u64>,
+    /// Whether the lists are not those of the package sources: a source was changed later, or the last fetch failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub are_lists_outdated: bool,
+    /// Whether the lists were fetched in the run that is under way.
+    #[serde(skip)]
+    pub were_lists_fetched: bool,
 }
 
 /// What a transaction would do in full.

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::image::{After, Before, Keeper, PathImage, Was};
+use super::image::{After, Before, Keeper, PackageDiff, PathImage, Was};
 use super::record::{EffectRecord, RunId};
 use super::store::StateStore;
 use super::{HostKey, Journal, Pending, Pruned, hex, log};
@@ -284,15 +284,15 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
         }
         (Some(Touched::Packages(_)), _) => {
             let Some(After::Packages(changes)) = after else { return Vec::new() };
-            let new = |name: &str| {
-                let installed = |status| status == PackageStatus::Installed;
-                let diff = changes.packages.iter().find(|diff| diff.name == name);
-                diff.is_some_and(|diff| !installed(diff.before.status) && installed(diff.after.status))
+            let installed = |status| status == PackageStatus::Installed;
+            let new = |id: &ResourceId| {
+                let find = |name: &str| changes.packages.iter().find(|diff| diff.name == name);
+                // The host's own architecture may be declared, and is not part of the name.
+                let found = find(id.name()).or_else(|| find(id.name().split_once(':')?.0));
+                let is_new = |diff: &&PackageDiff| !installed(diff.before.status) && installed(diff.after.status);
+                found.filter(is_new).map(|diff| Made::Package(diff.name.clone()))
             };
-            return ids
-                .iter()
-                .map(|id| (id, new(id.name()).then(|| Made::Package(id.name().to_owned())).into_iter().collect()))
-                .collect();
+            return ids.iter().map(|id| (id, new(id).into_iter().collect())).collect();
         }
         // A resource that only reacts is nothing to remember.
         (

@@ -1,6 +1,8 @@
 //! What takes an effect back: once for each kind of effect.
 
-use super::image::{After, Before, Keeper, PackageChanges, PathImage, UnitImage, Was, inverse_of_packages};
+use super::image::{
+    After, Before, Keeper, PackageChanges, PackageDiff, PathImage, UnitImage, Was, inverse_of_packages,
+};
 use super::record::EffectRecord;
 use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
 use crate::error::Result;
@@ -97,7 +99,13 @@ impl Keeper<'_> {
         }
         let table = host.packages()?;
         let now = |name: &str| table.get(name).cloned().unwrap_or_default();
-        if changes.packages.iter().all(|diff| same(&now(&diff.name), &diff.before)) {
+        let is_as_before = |diff: &PackageDiff| {
+            let now = now(&diff.name);
+            // If the run has changed nothing but a mark, the mark counts.
+            let is_marked_alike = now.automatic == diff.before.automatic || !same(&diff.before, &diff.after);
+            same(&now, &diff.before) && is_marked_alike
+        };
+        if changes.packages.iter().all(is_as_before) {
             return Ok(Undo::Nothing);
         }
         if let Some(diff) = changes.packages.iter().find(|diff| !same(&now(&diff.name), &diff.after)) {

@@ -1,10 +1,14 @@
 //! All package changes of a batch as one transaction, foreseen with what they bring along.
 
+use foldhash::HashMap;
+
 use super::{PlannedTransaction, Planner, Verdict, is_transaction};
 use crate::effect::{Effect, PackageTransaction};
-use crate::error::{Error, ErrorKind, Result};
-use crate::host::{PackageAction, TransactionPreview};
-use crate::resource::ResourceId;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::graph::Graph;
+use crate::host::{Host, HostView, Overlay, PackageAction, PackageChange, TransactionPreview, native_package_name};
+use crate::path::HostPath;
+use crate::resource::{Hold, ResourceId, Target};
 
 /// Puts transactions together, as far as their options allow.
 pub(crate) fn merge<'a, T>(
@@ -26,31 +30,207 @@ pub(crate) fn merge<'a, T>(
     merged
 }
 
+/// A transaction as it will be carried out, with what it comes to if that is known.
+pub(crate) struct Foreseen {
+    pub(crate) transaction: PackageTransaction,
+    pub(crate) preview: Option<TransactionPreview>,
+    /// Why it is not known.
+    pub(crate) unknown: Option<String>,
+}
+
+/// Transactions with the owners of their parts, and the parts that are left out with the reason.
+pub(crate) type Settled<T> = (Vec<(Vec<T>, Foreseen)>, Vec<(T, Error)>);
+
+/// Puts transactions together and foresees them. Those that spoil a whole are left out and blamed: each that does so alone, or
+/// all of it if none does.
+pub(crate) fn settle<T: Clone + PartialEq>(
+    mut parts: Vec<(T, PackageTransaction)>,
+    foresee: &dyn Fn(&PackageTransaction) -> Result<Foreseen>,
+) -> Settled<T> {
+    let mut spoilers: Vec<(T, Error)> = Vec::new();
+    loop {
+        let mut settled = Vec::new();
+        let mut spoilt = None;
+        for (owners, whole) in merge(parts.iter().map(|(owner, part)| (owner.clone(), part))) {
+            match foresee(&whole) {
+                Ok(foreseen) => settled.push((owners, foreseen)),
+                Err(error) => {
+                    spoilt = Some((owners, error));
+                    break;
+                }
+            }
+        }
+        let Some((owners, together)) = spoilt else { return (settled, spoilers) };
+        let members = parts.iter().filter(|(owner, _)| owners.contains(owner));
+        let mut blamed: Vec<(T, Error)> =
+            members.filter_map(|(owner, part)| Some((owner.clone(), foresee(part).err()?))).collect();
+        if blamed.is_empty() {
+            blamed = owners.into_iter().map(|owner| (owner, together.clone())).collect();
+        }
+        parts.retain(|(owner, _)| !blamed.iter().any(|(other, _)| other == owner));
+        spoilers.extend(blamed);
+    }
+}
+
+/// What a site declares of packages, by the names that they have on a host.
+#[derive(Default)]
+pub(crate) struct DeclaredPackages {
+    declarations: HashMap<String, Declared>,
+    /// Nodes that contradict an earlier one about the same package.
+    contradictions: HashMap<usize, usize>,
+}
+
+struct Declared {
+    node: usize,
+    is_wanted: bool,
+    /// With the place of its declaration.
+    called: String,
+}
+
+impl DeclaredPackages {
+    pub(crate) fn of(graph: &Graph, host: &dyn HostView) -> DeclaredPackages {
+        let mut all = DeclaredPackages::default();
+        for (number, node) in graph.nodes.iter().enumerate() {
+            for claim in &node.claims {
+                let (Target::Package(name), Hold::Owns | Hold::Removes) = (&claim.target, claim.hold) else { continue };
+                // Without an architecture, names are what they are.
+                let name = native_package_name(name, host).unwrap_or(name).to_owned();
+                let called = node.called();
+                let declared = Declared { node: number, is_wanted: claim.hold == Hold::Owns, called };
+                match all.declarations.get(&name).map(|first| first.node) {
+                    None => drop(all.declarations.insert(name, declared)),
+                    Some(first) => {
+                        if first != number && graph.nodes[first].resource.attributes() != node.resource.attributes() {
+                            all.contradictions.extend([(number, first), (first, number)]);
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Why a node cannot be brought about at all.
+    pub(super) fn contradiction(&self, graph: &Graph, number: usize) -> Option<Error> {
+        let other = &graph.nodes[*self.contradictions.get(&number)?];
+        let message = format!("{} is about the same package, and says otherwise", other.called());
+        Some(Error::new(ErrorKind::Conflict, message).with_hint("declare the package once"))
+    }
+
+    /// What a transaction comes to, without packages that are declared as absent; refused if it takes away what is declared.
+    pub(crate) fn foresee(
+        &self,
+        transaction: &PackageTransaction,
+        preview: &dyn Fn(&PackageTransaction) -> Result<TransactionPreview>,
+    ) -> Result<Foreseen> {
+        let mut transaction = transaction.clone();
+        if !transaction.changes_packages() {
+            return Ok(Foreseen { transaction, preview: Some(TransactionPreview::default()), unknown: None });
+        }
+        loop {
+            let preview = match preview(&transaction) {
+                Ok(preview) => preview,
+                Err(error) if error.kind() == ErrorKind::Unknown => {
+                    let unknown = Some(error.message().to_owned());
+                    return Ok(Foreseen { transaction, preview: None, unknown });
+                }
+                Err(error) => return Err(self.contradicting(&transaction, error)),
+            };
+            let coming = preview.changes.iter().filter(|change| change.to.is_some()).map(|change| &change.name);
+            let unwanted: Vec<String> = coming
+                .filter(|name| self.declarations.get(*name).is_some_and(|declared| !declared.is_wanted))
+                .filter(|name| !transaction.exclude.contains(name))
+                .cloned()
+                .collect();
+            if unwanted.is_empty() {
+                self.refuse_removals(&transaction, &preview)?;
+                return Ok(Foreseen { transaction, preview: Some(preview), unknown: None });
+            }
+            transaction.exclude.extend(unwanted);
+        }
+    }
+
+    /// Why nothing is found without what is declared as absent.
+    fn contradicting(&self, transaction: &PackageTransaction, error: Error) -> Error {
+        if transaction.exclude.is_empty() {
+            return error;
+        }
+        let declared = transaction.exclude.iter().filter_map(|name| self.declarations.get(name));
+        let excluded: Vec<&str> = declared.map(|declared| declared.called.as_str()).collect();
+        let without = PackageTransaction { exclude: Vec::new(), ..transaction.clone() };
+        let message = format!("{without} needs what is declared as absent: {}", excluded.join(", "));
+        let cause = match error.cause() {
+            Some(cause) => format!("{}\n{cause}", error.message()),
+            None => error.message().to_owned(),
+        };
+        Error::new(ErrorKind::Conflict, message).with_cause(cause).with_hint("take one of the two declarations back")
+    }
+
+    /// No package disappears because another one comes or goes, unless its declaration says so or it has none and the site
+    /// allows it.
+    fn refuse_removals(&self, transaction: &PackageTransaction, preview: &TransactionPreview) -> Result<()> {
+        let is_meant = |name: &&str| transaction.remove.iter().chain(&transaction.purge).any(|other| other == name);
+        let goes = |change: &&PackageChange| matches!(change.action, PackageAction::Remove | PackageAction::Purge);
+        let going: Vec<&str> = preview.changes.iter().filter(goes).map(|change| change.name.as_str()).collect();
+        let going: Vec<&str> = going.into_iter().filter(|name| !is_meant(name)).collect();
+        let wanted = |name: &&str| self.declarations.get(*name).filter(|declared| declared.is_wanted);
+        let declared: Vec<&str> = going.iter().filter_map(wanted).map(|declared| declared.called.as_str()).collect();
+        if !declared.is_empty() {
+            let message = format!("{transaction} would remove what is declared as present: {}", declared.join(", "));
+            return Err(Error::new(ErrorKind::Refused, message).with_hint("take one of the two declarations back"));
+        }
+        let undeclared: Vec<&str> = going.into_iter().filter(|name| !self.declarations.contains_key(*name)).collect();
+        if undeclared.is_empty() || transaction.options.allow_removals {
+            return Ok(());
+        }
+        let (is, these) = if undeclared.len() == 1 { ("is", "this package") } else { ("are", "these packages") };
+        let message = format!("{transaction} would remove {}, which {is} not declared", undeclared.join(", "));
+        let hint = format!("declare {these} as absent, or set `allow_removals = true`");
+        Err(Error::new(ErrorKind::Refused, message).with_hint(hint))
+    }
+}
+
+/// A model on which packages come and go as the site as a whole says.
+pub(super) struct Ruled<'a, H> {
+    pub(super) overlay: &'a Overlay<H>,
+    pub(super) declared: &'a DeclaredPackages,
+}
+
+impl<H: HostView> HostView for Ruled<'_, H> {
+    crate::forward_view!(self => self.overlay);
+}
+
+impl<H: HostView> Host for Ruled<'_, H> {
+    fn perform(&self, effect: &Effect) -> Result<()> {
+        match effect {
+            // What comes along is known of a simulated host only.
+            Effect::Packages(transaction) if self.overlay.catalogue().is_some() => {
+                let preview = |transaction: &PackageTransaction| {
+                    self.overlay.preview_of(transaction).while_doing(|| effect.to_string())
+                };
+                let foreseen = self.declared.foresee(transaction, &preview)?;
+                self.overlay.perform(&Effect::Packages(foreseen.transaction))
+            }
+            _ => self.overlay.perform(effect),
+        }
+    }
+}
+
 impl Planner<'_> {
     /// Asks once what the package changes of a wave come to. Packages that spoil it are taken out.
     pub(super) fn foresee_packages(&mut self, wave: usize) {
-        loop {
-            let parts = self.package_changes(wave);
-            let mut foreseen = Vec::new();
-            let mut spoilt = None;
-            for (ids, transaction) in merge(parts.iter().map(|(id, part)| (id.clone(), part))) {
-                let (preview, unknown) = match self.foresee(&transaction) {
-                    Ok(preview) => (Some(preview), None),
-                    Err(error) if error.kind() == ErrorKind::Unknown => (None, Some(error.message().to_owned())),
-                    Err(error) => {
-                        spoilt = Some((ids, error));
-                        break;
-                    }
-                };
-                foreseen.push(PlannedTransaction { ids, transaction, preview, unknown });
+        let (settled, spoilers) = settle(self.package_changes(wave), &|transaction| self.foresee(transaction));
+        self.transactions.extend(settled.into_iter().map(|(ids, foreseen)| {
+            let Foreseen { transaction, preview, unknown } = foreseen;
+            PlannedTransaction { ids, transaction, preview, unknown }
+        }));
+        for (id, error) in spoilers {
+            if let Some(step) = self.steps.iter_mut().find(|step| step.id == id) {
+                let error = error.of(&step.id, step.declared_at.as_ref());
+                step.verdict = Verdict::Failed { error };
+                step.effects.clear();
+                step.reaction = None;
             }
-            let Some((ids, error)) = spoilt else {
-                self.transactions.extend(foreseen);
-                return;
-            };
-            let alone = parts.iter().filter(|(id, _)| ids.contains(id));
-            let blamed = alone.filter_map(|(id, part)| Some((id.clone(), self.foresee(part).err()?))).collect();
-            self.blame(&ids, blamed, error);
         }
     }
 
@@ -60,58 +240,28 @@ impl Planner<'_> {
         effects.filter_map(|(step, effect)| Some((step.id.clone(), effect.transaction()?.clone()))).collect()
     }
 
-    fn foresee(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        if !transaction.changes_packages() {
-            return Ok(TransactionPreview::default());
+    fn foresee(&self, transaction: &PackageTransaction) -> Result<Foreseen> {
+        let unknown = if transaction.changes_packages() { self.changes_offers() } else { None };
+        if let Some(because) = unknown {
+            let unknown = Some(because.to_owned());
+            return Ok(Foreseen { transaction: transaction.clone(), preview: None, unknown });
         }
-        if self.overlay_refreshes() {
-            return Err(Error::unknown("the package lists are refreshed first"));
-        }
-        let preview = self.base.preview(transaction)?;
-        refuse_undeclared_removals(transaction, &preview)?;
-        Ok(preview)
+        self.declared_packages.foresee(transaction, &|transaction| self.base.preview(transaction))
     }
 
-    fn overlay_refreshes(&self) -> bool {
-        let refresh = |effect: &Effect| matches!(effect, Effect::RefreshPackageLists | Effect::RepairPackages);
-        self.base.catalogue().is_none() && self.steps.iter().flat_map(|step| &step.effects).any(refresh)
-    }
-
-    /// Marks the steps that spoil a transaction; if none does so alone, all of them.
-    fn blame(&mut self, ids: &[ResourceId], mut blamed: Vec<(ResourceId, Error)>, together: Error) {
-        if blamed.is_empty() {
-            blamed = ids.iter().map(|id| (id.clone(), together.clone())).collect();
+    /// Why what is on offer is another thing by the time that packages are changed.
+    fn changes_offers(&self) -> Option<&'static str> {
+        if self.base.catalogue().is_some() {
+            return None;
         }
-        for (id, error) in blamed {
-            if let Some(step) = self.steps.iter_mut().find(|step| step.id == id) {
-                let error = error.of(&step.id, step.declared_at.as_ref());
-                step.verdict = Verdict::Failed { error };
-                step.effects.clear();
-                step.reaction = None;
-            }
+        let effects = || self.steps.iter().flat_map(|step| &step.effects);
+        let is_below = |path: &HostPath| path.as_str().starts_with("/etc/apt/");
+        if effects().any(|effect| effect.path().is_some_and(is_below)) {
+            return Some("what is below /etc/apt changes first");
         }
+        let refreshes = |effect: &Effect| matches!(effect, Effect::RefreshPackageLists | Effect::RepairPackages);
+        effects().any(refreshes).then_some("the package lists are refreshed first")
     }
-}
-
-/// A package that nobody declared must not disappear because another one comes.
-fn refuse_undeclared_removals(transaction: &PackageTransaction, preview: &TransactionPreview) -> Result<()> {
-    if transaction.options.allow_removals {
-        return Ok(());
-    }
-    let declared = |name: &str| transaction.remove.iter().chain(&transaction.purge).any(|other| other == name);
-    let undeclared: Vec<&str> = preview
-        .changes
-        .iter()
-        .filter(|change| matches!(change.action, PackageAction::Remove | PackageAction::Purge))
-        .map(|change| change.name.as_str())
-        .filter(|name| !declared(name))
-        .collect();
-    if undeclared.is_empty() {
-        return Ok(());
-    }
-    let message = format!("{transaction} would remove {}, which nobody declared", undeclared.join(", "));
-    Err(Error::new(ErrorKind::Refused, message)
-        .with_hint("declare these packages as absent, or set `allow_removals = true`"))
 }
 
 #[cfg(test)]

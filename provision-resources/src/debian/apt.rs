@@ -1,18 +1,21 @@
 //! apt: what could be installed, what a transaction would do, and doing it in one run of `apt-get`.
 
+mod failures;
+mod lists;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use provision_core::diagnostic::did_you_mean;
-use provision_core::effect::{Command, Conffiles, Output, PackageTransaction};
+use provision_core::effect::{Command, Conffiles, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{LocalSystem, PackageAction, PackageChange, TransactionPreview};
+use provision_core::host::{LocalSystem, PackageAction, PackageChange, PackageStatus, TransactionPreview};
 use provision_core::path::{HostPath, Mode};
 
 use super::dpkg;
 use provision_core::version::Version;
 
-const LISTS: &str = "/var/lib/apt/lists";
+pub(super) use lists::{lists, refresh};
+
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// 101 forbids an action; see <https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt>.
 const NO_STARTS: &str =
@@ -37,32 +40,32 @@ fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
     QUIET.iter().fold(command, |command, (name, value)| command.env(name, value))
 }
 
-/// Seconds since the package lists were fetched. apt keeps the server's times on the lists themselves, so the directory
-/// that every fetch goes through tells.
-pub(super) fn lists_age(system: &LocalSystem) -> Result<Option<u64>> {
-    let names = system.list(&HostPath::new(LISTS)?)?.unwrap_or_default();
-    if !names.iter().any(|name| name.contains("_Packages")) {
-        return Ok(None);
+/// A name that apt takes for nothing but one package: with an architecture, a `+` or `-` at its end says nothing of what to
+/// do, and no pattern is tried ([`EXACT`]). See `apt-get(8)`, install.
+fn exact(name: &str, native: Option<&str>) -> String {
+    match native {
+        Some(native) if !name.contains(':') => format!("{name}:{native}"),
+        _ => name.to_owned(),
     }
-    let mut youngest = None;
-    for path in [LISTS, "/var/lib/apt/lists/partial", "/var/lib/apt/periodic/update-success-stamp"] {
-        let age = system.age(&HostPath::new(path)?)?;
-        youngest = [youngest, age].into_iter().flatten().min();
-    }
-    Ok(youngest)
 }
 
+/// Keeps apt from taking a name for a pattern.
+const EXACT: [&str; 2] = ["-o", "APT::Cmd::Pattern-Only=true"];
+
 /// For each name the versions that could be installed: the preferred one first, then the others, highest first.
-pub(super) fn available_versions(system: &LocalSystem, names: &[String]) -> Result<HashMap<String, Vec<String>>> {
-    let preferred = show(system, &["--no-all-versions"], names)?;
-    let mut all = show(system, &[], names)?;
+pub(super) fn available_versions(
+    system: &LocalSystem,
+    native: Option<&str>,
+    names: &[String],
+) -> Result<HashMap<String, Vec<String>>> {
+    let preferred = show(system, native, &["--no-all-versions"], names)?;
+    let mut all = show(system, native, &[], names)?;
     let mut found = HashMap::new();
     for name in names {
-        let plain = name.split(':').next().unwrap_or(name);
-        let mut versions = all.remove(plain).unwrap_or_default();
+        let mut versions = all.remove(name).unwrap_or_default();
         versions.sort_by(|a, b| Version::new(b).cmp(&Version::new(a)));
         versions.dedup();
-        if let Some(first) = preferred.get(plain).and_then(|versions| versions.first()) {
+        if let Some(first) = preferred.get(name).and_then(|versions| versions.first()) {
             versions.retain(|version| version != first);
             versions.insert(0, first.clone());
         } else {
@@ -74,25 +77,40 @@ pub(super) fn available_versions(system: &LocalSystem, names: &[String]) -> Resu
     Ok(found)
 }
 
-/// The versions in the records that `apt-cache show` prints; see `deb822(5)`. Names without a record are no error.
-fn show(system: &LocalSystem, options: &[&str], names: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
-    let argv = ["apt-cache", "show", "-q"].iter().chain(options).map(|word| (*word).to_owned());
-    let output = system.run(&command(argv.chain(["--".to_owned()]).chain(names.iter().cloned())))?;
+/// Whether there is a package of this name, in the lists or on the host; see Debian policy 3.6 for those that are virtual.
+pub(super) fn is_real(system: &LocalSystem, native: Option<&str>, name: &str) -> Result<bool> {
+    Ok(!show(system, native, &[], &[name.to_owned()])?.is_empty())
+}
+
+/// The versions in the records that `apt-cache show` prints, by the names that were asked for; see `deb822(5)`. Names without
+/// a record are no error.
+fn show(
+    system: &LocalSystem,
+    native: Option<&str>,
+    options: &[&str],
+    names: &[String],
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let argv = ["apt-cache"].iter().chain(&EXACT).chain(&["show", "-q"]).chain(options).map(|word| (*word).to_owned());
+    let exact = names.iter().map(|name| exact(name, native));
+    let output = system.run(&command(argv.chain(["--".to_owned()]).chain(exact)))?;
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for record in output.stdout.split("\n\n") {
         let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         if let (Some(name), Some(version)) = (field("Package"), field("Version")) {
-            versions.entry(name.to_owned()).or_default().push(version.to_owned());
+            let architecture = field("Architecture").unwrap_or_default();
+            let is_native = architecture == "all" || native.is_none_or(|native| native == architecture);
+            let name = if is_native { name.to_owned() } else { format!("{name}:{architecture}") };
+            versions.entry(name).or_default().push(version.to_owned());
         }
     }
     Ok(versions)
 }
 
 /// The arguments of `apt-get install` that a transaction comes to, after the options that go first.
-fn arguments(transaction: &PackageTransaction, first: &[&str]) -> Vec<String> {
+fn arguments(transaction: &PackageTransaction, native: Option<&str>, first: &[&str]) -> Vec<String> {
     let options = &transaction.options;
     let mut argv: Vec<String> = ["apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=300"].map(str::to_owned).into();
-    argv.extend(first.iter().map(|word| (*word).to_owned()));
+    argv.extend(EXACT.iter().chain(first).map(|word| (*word).to_owned()));
     let conffiles: &[&str] = match options.conffiles {
         Conffiles::Keep => &["--force-confdef", "--force-confold"],
         Conffiles::New => &["--force-confnew"],
@@ -117,23 +135,28 @@ fn arguments(transaction: &PackageTransaction, first: &[&str]) -> Vec<String> {
     }
     argv.extend(["install".to_owned(), "--".to_owned()]);
     argv.extend(transaction.install.iter().map(|request| match &request.version {
-        Some(version) => format!("{}={version}", request.name),
-        None => request.name.clone(),
+        Some(version) => format!("{}={version}", exact(&request.name, native)),
+        None => exact(&request.name, native),
     }));
-    argv.extend(transaction.remove.iter().chain(&transaction.purge).map(|name| format!("{name}-")));
+    let gone = transaction.remove.iter().chain(&transaction.purge).chain(&transaction.exclude);
+    argv.extend(gone.map(|name| format!("{}-", exact(name, native))));
     argv
 }
 
 /// What a transaction would do. `apt-get -s` is asked once, and for sizes only if there is something to fetch.
-pub(super) fn preview(system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-    let output = system.run(&command(arguments(transaction, &["-s"])))?;
+pub(super) fn preview(
+    system: &LocalSystem,
+    native: Option<&str>,
+    transaction: &PackageTransaction,
+) -> Result<TransactionPreview> {
+    let output = system.run(&command(arguments(transaction, native, &["-s"])))?;
     if !output.success() {
-        return Err(unsolvable(system, transaction, &output)?);
+        return Err(failures::unsolvable(system, native, transaction, &output)?);
     }
     let changes: Vec<PackageChange> = output.stdout.lines().filter_map(simulated).collect();
     let fetches = changes.iter().any(|change| matches!(change.action, PackageAction::Install | PackageAction::Upgrade));
     let download_bytes = if fetches {
-        let output = system.run(&command(arguments(transaction, &["--print-uris"])))?;
+        let output = system.run(&command(arguments(transaction, native, &["--print-uris"])))?;
         output.success().then(|| output.stdout.lines().filter_map(size_to_fetch).sum())
     } else {
         Some(0)
@@ -164,71 +187,17 @@ fn size_to_fetch(line: &str) -> Option<u64> {
     line.starts_with('\'').then(|| line.split(' ').nth(2)?.parse().ok())?
 }
 
-/// Why there is no solution: names and versions that nobody offers, or what apt says.
-fn unsolvable(system: &LocalSystem, transaction: &PackageTransaction, output: &Output) -> Result<Error> {
-    let names: Vec<String> = transaction.install.iter().map(|request| request.name.clone()).collect();
-    let available = available_versions(system, &names)?;
-    for request in &transaction.install {
-        let versions = available.get(&request.name).map(Vec::as_slice).unwrap_or_default();
-        match &request.version {
-            _ if versions.is_empty() => return missing(system, &request.name),
-            Some(version) if !versions.contains(version) => {
-                let message = format!("no package source has {} in version {version}", request.name);
-                let hint = format!("there is {}", versions.join(", "));
-                return Ok(Error::new(ErrorKind::NotFound, message).with_hint(hint));
-            }
-            _ => {}
-        }
-    }
-    Ok(Error::new(ErrorKind::Conflict, "apt finds no way to do this").with_cause(last_lines(output)))
-}
-
-fn missing(system: &LocalSystem, name: &str) -> Result<Error> {
-    let providers = providers(system, name)?;
-    if !providers.is_empty() {
-        return Ok(Error::new(ErrorKind::NotFound, format!("{name} is a virtual package"))
-            .with_hint(format!("declare one that provides it: {}", providers.join(", "))));
-    }
-    let error = Error::new(ErrorKind::NotFound, format!("no package source has a package {name}"));
-    let known = system.run(&command(["apt-cache", "pkgnames"]))?.stdout;
-    Ok(match did_you_mean(name, known.lines()) {
-        Some(near) => error.with_hint(format!("did you mean {near}?")),
-        None => error.with_hint("declare the package source that has it, or correct the name"),
-    })
-}
-
-/// The packages that stand for a virtual one: the names after the heading that `apt-cache showpkg` ends with.
-fn providers(system: &LocalSystem, name: &str) -> Result<Vec<String>> {
-    let output = system.run(&command(["apt-cache", "showpkg", "--", name]))?;
-    let after = output.stdout.rsplit_once("Reverse Provides:").map(|(_, after)| after.to_owned()).unwrap_or_default();
-    let mut names: Vec<String> = after.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
-    names.retain(|name| !name.is_empty());
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
-}
-
-fn last_lines(output: &Output) -> String {
-    let said: Vec<&str> = output
-        .stdout
-        .lines()
-        .chain(output.stderr.lines())
-        .filter(|line| !line.starts_with("pmstatus:") && !line.starts_with("dlstatus:") && !line.trim().is_empty())
-        .collect();
-    said[said.len().saturating_sub(12)..].join("\n")
-}
-
 /// Carries out a transaction.
-pub(super) fn transact(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {
+pub(super) fn transact(system: &LocalSystem, native: Option<&str>, transaction: &PackageTransaction) -> Result<()> {
     if !transaction.unhold.is_empty() {
-        mark(system, "unhold", &transaction.unhold)?;
+        mark(system, native, "unhold", &transaction.unhold)?;
     }
     if transaction.changes_packages() {
-        change(system, transaction)?;
+        change(system, native, transaction)?;
     }
     let marks = [("hold", &transaction.hold), ("auto", &transaction.automatic), ("manual", &transaction.manual)];
     for (verb, names) in marks.into_iter().filter(|(_, names)| !names.is_empty()) {
-        mark(system, verb, names)?;
+        mark(system, native, verb, names)?;
     }
     Ok(())
 }
@@ -252,47 +221,67 @@ pub(super) fn automatic(system: &LocalSystem) -> Result<HashSet<String>> {
     Ok(names)
 }
 
-fn change(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {
-    let declares_removals = !(transaction.remove.is_empty() && transaction.purge.is_empty());
+fn change(system: &LocalSystem, native: Option<&str>, transaction: &PackageTransaction) -> Result<()> {
+    let status = dpkg::Status::read(system)?;
+    let is_there =
+        |name: &String| matches!(status.package(name).status, PackageStatus::Installed | PackageStatus::Interrupted);
+    let removes = transaction.remove.iter().chain(&transaction.purge).any(is_there);
+    // What is left of packages that were removed before is dpkg's own affair.
+    if transaction.install.is_empty() && !removes {
+        return purge_rest(system, transaction);
+    }
     let mut first = vec!["-o", "APT::Status-Fd=3", "-o", "Dpkg::Use-Pty=0"];
     if !transaction.options.allow_removals {
-        if declares_removals {
-            refuse_undeclared_removals(system, transaction)?;
+        if removes {
+            refuse_undeclared_removals(system, native, transaction)?;
         } else {
             first.push("--no-remove");
         }
     }
     let output = without_starts(system, || {
-        let command = command(WITH_STATUS.into_iter().map(str::to_owned).chain(arguments(transaction, &first)));
-        system.run_watched(&command, &|line| {
-            if let Some(text) = progress(line) {
+        let command = command(WITH_STATUS.into_iter().map(str::to_owned).chain(arguments(transaction, native, &first)));
+        let output = system.run_watched(&command, &|line| {
+            if let Some(text) = failures::progress(line) {
                 system.progress(&text);
             }
-        })
+        })?;
+        if !output.success() && dpkg::Status::read(system)?.is_unfinished() {
+            // One package that fails keeps no other one from being completed.
+            system.run(&configure_all())?;
+        }
+        Ok(output)
     })?;
     if !output.success() {
-        return Err(Error::new(ErrorKind::CommandFailed, format!("apt-get ended with exit code {}", output.code))
-            .with_cause(last_lines(&output)));
+        return Err(failures::failed(&output));
     }
     purge_rest(system, transaction)
 }
 
-fn refuse_undeclared_removals(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {
+/// Completes every package that is unpacked, as far as its scripts let it.
+fn configure_all() -> Command {
+    command(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
+}
+
+fn refuse_undeclared_removals(
+    system: &LocalSystem,
+    native: Option<&str>,
+    transaction: &PackageTransaction,
+) -> Result<()> {
     let declared = |name: &String| transaction.remove.contains(name) || transaction.purge.contains(name);
-    let preview = preview(system, transaction)?;
+    let preview = preview(system, native, transaction)?;
     let removals = preview.changes.into_iter().filter(|change| change.to.is_none()).map(|change| change.name);
     let undeclared: Vec<String> = removals.filter(|name| !declared(name)).collect();
     if undeclared.is_empty() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Refused, format!("it would remove {}, which nobody declared", undeclared.join(", ")))
-        .with_hint("declare these packages as absent, or set `allow_removals = true`"))
+    Err(Error::new(ErrorKind::Refused, format!("it would remove {}, which is not declared", undeclared.join(", ")))
+        .with_hint("declare what is to go as absent, or set `allow_removals = true`"))
 }
 
 /// What apt leaves of packages to purge: configuration files of packages that were removed before, or with others.
 fn purge_rest(system: &LocalSystem, transaction: &PackageTransaction) -> Result<()> {
     let status = dpkg::Status::read(system)?;
-    let left = |name: &&String| status.package(name).status != provision_core::host::PackageStatus::Absent;
+    let left = |name: &&String| status.package(name).status != PackageStatus::Absent;
     let left: Vec<String> = transaction.purge.iter().filter(left).cloned().collect();
     if left.is_empty() {
         return Ok(());
@@ -301,42 +290,33 @@ fn purge_rest(system: &LocalSystem, transaction: &PackageTransaction) -> Result<
     Ok(())
 }
 
-fn mark(system: &LocalSystem, verb: &str, names: &[String]) -> Result<()> {
-    let argv = ["apt-mark", "-q", "-o", "DPkg::Lock::Timeout=300", verb, "--"].map(str::to_owned);
-    system.run_ok(&command(argv.into_iter().chain(names.iter().cloned())))?;
+fn mark(system: &LocalSystem, native: Option<&str>, verb: &str, names: &[String]) -> Result<()> {
+    let options = ["apt-mark", "-q", "-o", "DPkg::Lock::Timeout=300"].into_iter().chain(EXACT);
+    let argv = options.chain([verb, "--"]).map(str::to_owned);
+    let names = names.iter().map(|name| exact(name, native));
+    system.run_ok(&command(argv.chain(names)))?;
     Ok(())
-}
-
-/// Lines of apt's status protocol, `pmstatus:package:percent:text` and `dlstatus:number:percent:text`.
-fn progress(line: &str) -> Option<String> {
-    let mut parts = line.splitn(4, ':');
-    let (kind, percent, text) = (parts.next()?, parts.nth(1)?, parts.next()?);
-    let percent = percent.split('.').next().unwrap_or_default();
-    matches!(kind, "pmstatus" | "dlstatus").then(|| format!("{text} ({percent} %)"))
-}
-
-/// Fetches the package lists.
-pub(super) fn refresh(system: &LocalSystem) -> Result<()> {
-    // Without the error mode, apt-get ends with 0 although a source failed.
-    let argv = ["apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"];
-    let output = system.run_watched(&command(argv), &|line| system.progress(line))?;
-    if output.success() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::CommandFailed, format!("apt-get update ended with exit code {}", output.code))
-        .with_cause(last_lines(&output))
-        .with_hint("see that the package sources can be reached and that their keys are there"))
 }
 
 /// Completes what an interrupted run left behind.
 pub(super) fn repair(system: &LocalSystem) -> Result<()> {
-    without_starts(system, || {
-        let options = ["--force-confdef", "--force-confold"];
-        system.run_ok(&command(["dpkg"].into_iter().chain(options).chain(["--configure", "-a"])))?;
+    let (configured, fixed) = without_starts(system, || {
+        let configured = system.run(&configure_all())?;
         let argv = ["apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=300", "--no-remove", "-f", "install"];
-        system.run_ok(&command(argv))
+        Ok((configured, system.run(&command(argv))?))
     })?;
-    Ok(())
+    let left = dpkg::Status::read(system)?.interrupted(system)?;
+    if left.is_empty() && fixed.success() {
+        return Ok(());
+    }
+    let output = if configured.success() { &fixed } else { &configured };
+    let message = match &left[..] {
+        [] => "the dependencies of the installed packages cannot be met".to_owned(),
+        left => format!("these packages cannot be completed: {}", left.join(", ")),
+    };
+    Err(Error::new(ErrorKind::Incomplete, message).with_cause(failures::last_lines(output)).with_hint(
+        "mend what their scripts need, or declare them with `ensure = 'purged`; other packages are not kept waiting",
+    ))
 }
 
 /// Keeps maintainer scripts from starting services where no service manager runs, as in a root directory: they would run on
@@ -387,25 +367,30 @@ mod tests {
             options: PackageOptions { recommends: false, ..PackageOptions::default() },
             ..PackageTransaction::default()
         };
-        assert!(arguments(&transaction, &["-s"]).join(" ").ends_with(
-            "-s -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends \
-             --purge install -- hello=2.10-3 less-"
+        assert!(arguments(&transaction, Some("amd64"), &["-s"]).join(" ").ends_with(
+            "-o APT::Cmd::Pattern-Only=true -s -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends \
+             --purge install -- hello:amd64=2.10-3 less:amd64-"
         ));
+    }
+
+    /// `hello+` once installed hello, and `hello-` removed it.
+    #[test]
+    fn no_name_is_taken_for_a_suffix_of_apt() {
+        for (name, words) in
+            [("hello+", "hello+:amd64"), ("hello-", "hello-:amd64"), ("g++", "g++:amd64"), ("libc6:i386", "libc6:i386")]
+        {
+            let install = vec![PackageRequest { name: name.into(), version: None }];
+            let transaction = PackageTransaction { install, ..PackageTransaction::default() };
+            assert_eq!(arguments(&transaction, Some("amd64"), &[]).last().map(String::as_str), Some(words));
+            let transaction = PackageTransaction { remove: vec![name.into()], ..PackageTransaction::default() };
+            assert_eq!(arguments(&transaction, Some("amd64"), &[]).last().cloned(), Some(format!("{words}-")));
+        }
     }
 
     #[test]
     fn a_package_can_be_released_and_removed_in_one_transaction() {
         let (purge, unhold) = (vec!["hello".to_owned()], vec!["hello".to_owned()]);
         let transaction = PackageTransaction { purge, unhold, ..PackageTransaction::default() };
-        assert!(arguments(&transaction, &["-s"]).contains(&"--allow-change-held-packages".to_owned()));
-    }
-
-    #[test]
-    fn the_status_protocol_becomes_a_short_text() {
-        assert_eq!(
-            progress("pmstatus:nginx:42.8571:Unpacking nginx (amd64)").as_deref(),
-            Some("Unpacking nginx (amd64) (42 %)")
-        );
-        assert_eq!(progress("Reading package lists..."), None);
+        assert!(arguments(&transaction, Some("amd64"), &["-s"]).contains(&"--allow-change-held-packages".to_owned()));
     }
 }

@@ -83,7 +83,7 @@ impl Status {
             self.unfinished.push(name.to_owned());
         }
         let version = (!version.is_empty() && status != PackageStatus::Absent).then(|| version.to_owned());
-        let state = PackageState { status, version, hold: want == "hold", provided_by: Vec::new() };
+        let state = PackageState { status, version, hold: want == "hold", ..PackageState::default() };
         if status == PackageStatus::Installed {
             for provided in provides.split(',').filter(|provided| !provided.is_empty()) {
                 let virtual_name = provided.split(['(', ':']).next().unwrap_or_default().trim();
@@ -94,6 +94,8 @@ impl Status {
         self.packages.insert(full.clone(), state.clone());
         let is_native = architecture == "all" || native.is_none_or(|native| native == architecture);
         if is_native {
+            // apt takes a package for all architectures for one of the host's own.
+            self.packages.extend(native.map(|native| (format!("{name}:{native}"), state.clone())));
             self.packages.insert(name.to_owned(), state);
         }
         self.names.push(if is_native { name.to_owned() } else { full });
@@ -111,10 +113,16 @@ impl Status {
 
     pub(super) fn package(&self, name: &str) -> PackageState {
         let mut state = self.packages.get(name).cloned().unwrap_or_default();
-        if state.status != PackageStatus::Installed {
+        // What dpkg knows is a package of its own.
+        if state.status == PackageStatus::Absent {
             state.provided_by = self.provided.get(name).cloned().unwrap_or_default();
         }
         state
+    }
+
+    /// Whether packages have to be completed.
+    pub(super) fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
     }
 
     /// Packages that have to be completed; also what dpkg had not merged into its status file when it died.
@@ -186,6 +194,7 @@ mod tests {
         assert_eq!(status.package("gone").status, PackageStatus::ConfigFiles);
         assert_eq!(status.package("libc6").status, PackageStatus::Absent, "another architecture is another package");
         assert_eq!(status.package("libc6:i386").status, PackageStatus::Installed);
+        assert_eq!(status.package("gone:amd64").status, PackageStatus::ConfigFiles, "`all` is native");
         assert_eq!(status.package("torn").status, PackageStatus::Interrupted);
         assert_eq!(status.unfinished, ["torn"]);
     }

@@ -75,8 +75,41 @@ fn a_virtual_package_is_satisfied_by_its_providers() {
     let error = fails::<Package>(&host, "httpd", json!({ "ensure": "latest" }));
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().is_some_and(|hint| hint.contains("virtual")), "{error:?}");
-    let host = SimHost::debian(12);
-    assert_eq!(converge::<Package>(&host, "mail-transport-agent", json!({})).words(), ["install mail-transport-agent"]);
+    // apt chooses none of several.
+    let error = fails::<Package>(&SimHost::debian(12), "mail-transport-agent", json!({}));
+    assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "mail-transport-agent is a virtual package"));
+    assert!(error.hint().is_some_and(|hint| hint.contains("exim4-daemon-light")), "{error:?}");
+}
+
+/// 339 names in Debian 13, such as `resolvconf`, are those of a package and provided by another.
+#[test]
+fn a_package_is_not_there_because_another_one_provides_its_name() {
+    nothing(&SimHost::debian(12), "awk", json!({}));
+    let host = SimHost::debian(12).with_available_versions("awk", &["1"]);
+    assert_eq!(host.package("awk").unwrap().provided_by, [""; 0]);
+    let done = converge::<Package>(&host, "awk", json!({}));
+    assert_eq!(done.now, json!({ "presence": "absent" }));
+}
+
+#[test]
+fn what_is_virtual_cannot_be_marked() {
+    for (attributes, mark) in [(json!({ "hold": true }), "hold"), (json!({ "automatic": true }), "automatic")] {
+        let error = fails::<Package>(&SimHost::debian(12).with_package("nginx"), "httpd", attributes.clone());
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert_eq!(error.message(), format!("httpd is a virtual package, so `{mark}` cannot be set for it"));
+        assert!(error.hint().is_some_and(|hint| hint.contains("nginx")), "{error:?}");
+        let error = fails::<Package>(&SimHost::debian(12), "httpd", attributes);
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    }
+    nothing(&SimHost::debian(12).with_package("nginx"), "httpd", json!({ "hold": false }));
+}
+
+/// After chef#9832 and #9132: what has no package anywhere is absent, and what was removed is purged.
+#[test]
+fn what_no_source_has_is_absent() {
+    for ensure in ["absent", "purged"] {
+        nothing(&SimHost::debian(12), "no-such-package", json!({ "ensure": ensure }));
+    }
 }
 
 #[test]
@@ -189,13 +222,29 @@ fn mistakes_are_reported_at_once_with_help() {
     for good in ["libstdc++6", "libc6:i386", "0ad", "g++-12"] {
         assert_eq!(mistakes::<Package>(good, json!({})), [], "{good}");
     }
-    for bad in ["", "x", "-y", "a b", "nginx:", "nginx:AMD64", "nginx=1.0", "ngïnx"] {
+    for bad in [
+        "",
+        "x",
+        "-y",
+        "a b",
+        "nginx:",
+        "nginx:AMD64",
+        "nginx=1.0",
+        "nginx/sid",
+        "nginx^",
+        "nginx*",
+        "ngi?x",
+        "ngïnx",
+        "nginx:any",
+        "nginx:native",
+    ] {
         assert_eq!(mistakes::<Package>(bad, json!({})).len(), 1, "{bad}");
     }
-    for bad in ["", "latest", ">= ", "~> 1.2", "1.0 || 2.0", "v1.2"] {
+    for bad in ["", "latest", ">= ", "~> 1.2", "1.0 || 2.0", "v1.2", "1.0-"] {
         assert_eq!(mistakes::<Package>("nginx", json!({ "version": bad })).len(), 1, "{bad}");
     }
     assert_eq!(mistakes::<Package>("nginx", json!({ "ensure": "latest", "version": "1.0" })).len(), 1);
+    assert_eq!(mistakes::<Package>("nginx", json!({ "ensure": "absent", "automatic": true })).len(), 1);
     assert!(serde_json::from_value::<Package>(json!({ "vrsion": "1" })).is_err());
     assert!(serde_json::from_value::<Package>(json!({ "lists_max_age": "soon" })).is_err());
 }

@@ -50,12 +50,16 @@ fn their_age_does_not_matter_if_nothing_is_to_be_installed() {
         ("hello", json!({ "ensure": "absent" })),
         ("git", json!({ "ensure": "purged" })),
         ("hello", json!({ "version": ">= 2.5" })),
-        ("httpd", json!({})),
     ] {
         let done = companion(&host, &[(name, quiet)]);
         assert_eq!(done.now, json!({ "interrupted": [], "lists": "usable" }));
         assert_eq!(done.words(), [""; 0]);
     }
+    // A virtual package is told from another one by lists of any age.
+    let old = || self::host(Some(1_000_000), &[]).with_package("nginx");
+    assert_eq!(companion(&old(), &[("httpd", json!({}))]).words(), [""; 0]);
+    let none = self::host(None, &[]).with_package("nginx");
+    assert_eq!(companion(&none, &[("httpd", json!({}))]).words(), ["refresh the package lists"]);
     for loud in [json!({ "ensure": "latest" }), json!({ "version": "2.10-3" })] {
         let done = companion(&self::host(None, &[]).with_package_state("hello", installed("2.9")), &[("hello", loud)]);
         assert_eq!(done.words(), ["refresh the package lists"]);
@@ -65,7 +69,7 @@ fn their_age_does_not_matter_if_nothing_is_to_be_installed() {
 #[test]
 fn what_was_interrupted_is_completed_first() {
     let done = companion(&host(None, &["man-db"]), &[("nginx", json!({}))]);
-    assert_eq!(done.words(), ["complete interrupted package installations", "refresh the package lists"]);
+    assert_eq!(done.words(), ["refresh the package lists", "complete interrupted package installations"]);
     let done = companion(&host(None, &["man-db"]), &[]);
     assert_eq!(done.words(), ["complete interrupted package installations"]);
     assert_eq!(done.now, json!({ "interrupted": ["man-db"], "lists": "usable" }));

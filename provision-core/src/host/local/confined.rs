@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -98,6 +98,15 @@ fn named(known: Option<&str>, number: u32) -> String {
         None if number == 0 => "root".to_owned(),
         None => number.to_string(),
     }
+}
+
+/// How long something is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// Since its content was modified, as far as it says so (`st_mtime`).
+    pub since_modified: Duration,
+    /// Since anything of it was changed (`st_ctime`, which no program can set).
+    pub since_changed: Duration,
 }
 
 /// What tells a file from others that were at its path before: where it lies, its length, and when it was last changed. See
@@ -222,11 +231,17 @@ impl Root {
         stands.then(|| Error::new(ErrorKind::Conflict, message()))
     }
 
-    pub(super) fn age(&self, path: &HostPath) -> Result<Option<u64>> {
+    pub(super) fn age(&self, path: &HostPath) -> Result<Option<Age>> {
         #[expect(clippy::disallowed_methods, reason = "the age of a file is a reading of the host")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let modified = self.stat(path)?.map(|stat| u64::try_from(stat.st_mtime).unwrap_or_default());
-        Ok(modified.map(|modified| now.saturating_sub(modified)))
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = |seconds: i64, nanos: i64| {
+            let nanos = u32::try_from(nanos).unwrap_or_default();
+            now.saturating_sub(Duration::new(u64::try_from(seconds).unwrap_or_default(), nanos))
+        };
+        Ok(self.stat(path)?.map(|stat| Age {
+            since_modified: since(stat.st_mtime, stat.st_mtime_nsec),
+            since_changed: since(stat.st_ctime, stat.st_ctime_nsec),
+        }))
     }
 
     /// Opens a regular file for reading. Other kinds are refused; `O_NONBLOCK` keeps a pipe from blocking.

@@ -3,7 +3,7 @@
 use super::node::Node;
 
 use crate::effect::{Conffiles, UnitAction};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::PathKind;
 use crate::host::sim::{Catalogue, Offer, RecordedPackage, ScriptChanges, Shipped};
 use crate::host::units::mask_of;
@@ -42,6 +42,10 @@ impl<H: HostView> Overlay<H> {
     /// Runs what an unpacked package does to become installed. Units of one that was there before are as enabled as they
     /// were; see deb-systemd-helper(1p), was-enabled.
     pub(super) fn configure(&self, package: &RecordedPackage) -> Result<()> {
+        if self.model().failing_scripts.contains(&package.name) {
+            let why = format!("installed {} package post-installation script subprocess returned error", package.name);
+            return Err(Error::new(ErrorKind::CommandFailed, format!("dpkg failed: {why}")));
+        }
         let known = !self.model().new_packages.remove(&package.name);
         let changes = &package.configure;
         let enables = |(path, kind): &(&HostPath, &PathKind)| {

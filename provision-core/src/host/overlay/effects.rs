@@ -18,6 +18,9 @@ impl<H: HostView> Overlay<H> {
         if matches!(effect, Effect::WatchUnit { .. }) {
             return Ok(());
         }
+        if effect.path().is_some_and(is_package_source) {
+            self.model().sources_changed = true;
+        }
         // Files are on the disk once they are written; dpkg and useradd(8) wait for theirs.
         match effect.touches().first() {
             Some(Touched::Path { path, .. }) => self.sync(Some(&self.real(path)?)),
@@ -89,7 +92,9 @@ impl<H: HostView> Overlay<H> {
             Effect::RepairPackages => self.repair_packages()?,
             Effect::RefreshPackageLists => {
                 self.require_package_lock()?;
-                self.model().lists_refreshed = true;
+                let mut model = self.model();
+                (model.lists_refreshed, model.lists_fetched) = (true, true);
+                (model.sources_changed, model.archive_moved) = (false, false);
             }
             Effect::Packages(transaction) => self.change_packages(transaction)?,
             Effect::CreateUser(user) => self.create_user(user)?,
@@ -266,6 +271,15 @@ impl<H: HostView> Overlay<H> {
         }
         Ok(())
     }
+}
+
+/// Whether a change of a path changes what apt has on offer; see `sources.list(5)`.
+pub(crate) fn is_package_source(path: &HostPath) -> bool {
+    let directory = "/etc/apt/sources.list.d";
+    let path = path.as_str();
+    path == "/etc/apt/sources.list"
+        || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+        || directory.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// What chown(2) leaves of the mode of a file.

@@ -44,6 +44,14 @@ pub(super) struct Model {
     pub(super) lists_age: Option<Option<u64>>,
     pub(super) available: HashMap<String, Vec<String>>,
     pub(super) lists_refreshed: bool,
+    /// Whether that was in the run that is under way.
+    pub(super) lists_fetched: bool,
+    /// Whether package sources were changed since the lists were fetched.
+    pub(super) sources_changed: bool,
+    /// Packages whose scripts fail when they are configured, if a test wants it.
+    pub(super) failing_scripts: HashSet<String>,
+    /// Whether the archive has other files by now than the lists say, if a test wants it.
+    pub(super) archive_moved: bool,
     pub(super) repaired: bool,
     /// Who holds the lock of the package database.
     pub(super) package_lock: Option<String>,

@@ -35,6 +35,8 @@ impl<H: HostView> Overlay<H> {
             let version = request.version.clone().or(before.version);
             let state = PackageState { status: PackageStatus::Installed, version, ..before };
             model.set_package(&request.name, state);
+            // What is asked for by name is wanted for itself; see apt-get(8), install.
+            model.set_automatic(&request.name, false);
         }
         for (names, purge) in [(&transaction.remove, false), (&transaction.purge, true)] {
             for name in names {
@@ -74,7 +76,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// What a transaction comes to, where packages were recorded.
-    pub(in crate::host) fn preview_of(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
+    pub(crate) fn preview_of(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
         let catalogue = self.catalogue().ok_or_else(|| Error::unknown("no packages were recorded"))?;
         let installed = self.packages()?;
         let offers = self.offers(transaction)?;
@@ -92,10 +94,14 @@ impl<H: HostView> Overlay<H> {
         let installed = self.packages()?;
         let offers = self.offers(transaction)?;
         let solution = resolve(catalogue, &installed, &offers, transaction)?;
+        if self.model().archive_moved && !solution.install.is_empty() {
+            let message = "a package source no longer has a file that the package lists name";
+            return Err(Error::new(ErrorKind::Stale, message));
+        }
         let declared = |name: &&String| transaction.remove.contains(*name) || transaction.purge.contains(*name);
         let undeclared: Vec<&str> = solution.remove.iter().filter(|name| !declared(name)).map(String::as_str).collect();
         if !undeclared.is_empty() && !transaction.options.allow_removals {
-            let message = format!("it would remove {}, which nobody declared", undeclared.join(", "));
+            let message = format!("it would remove {}, which is not declared", undeclared.join(", "));
             return Err(Error::new(ErrorKind::Refused, message)
                 .with_hint("declare these packages as absent, or set `allow_removals = true`"));
         }
@@ -121,15 +127,19 @@ impl<H: HostView> Overlay<H> {
             self.step_of_dpkg()?;
             self.unpack(offer, version, transaction.options.conffiles)?;
         }
+        let mut failed = None;
         for (offer, _) in &solution.install {
             self.step_of_dpkg()?;
-            self.configure(&offer.package)?;
+            // Others are configured all the same.
+            if let Err(error) = self.configure(&offer.package) {
+                failed = failed.or(Some(error));
+            }
         }
         for name in &transaction.purge {
             self.step_of_dpkg()?;
             self.purge(catalogue, name)?;
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// One more package is about to be unpacked, configured or removed: where a test wants it, dpkg is killed instead.
@@ -165,14 +175,21 @@ impl<H: HostView> Overlay<H> {
         self.require_package_lock()?;
         let catalogue = self.catalogue();
         let interrupted: Vec<String> = self.package_manager()?.interrupted;
+        let mut left = Vec::new();
         for name in &interrupted {
             if let Some(package) = catalogue.as_ref().and_then(|catalogue| catalogue.get(name)) {
-                self.configure(&package)?;
+                if self.configure(&package).is_err() {
+                    left.push(name.as_str());
+                }
             } else if catalogue.is_some() {
                 let before = self.package(name)?;
                 let state = PackageState { status: PackageStatus::Installed, ..before };
                 self.model().set_package(name, state);
             }
+        }
+        if !left.is_empty() {
+            let message = format!("these packages cannot be completed: {}", left.join(", "));
+            return Err(Error::new(ErrorKind::Incomplete, message));
         }
         self.model().repaired = true;
         Ok(())

@@ -151,8 +151,22 @@ impl<H: HostView> Overlay<H> {
         self.model().available.insert(name.to_owned(), versions);
     }
 
+    /// Whether a source offers a package of this name.
+    pub(in crate::host) fn has_package_of(&self, name: &str) -> bool {
+        self.catalogue().is_some_and(|catalogue| catalogue.version(name).is_some())
+            || self.model().available.contains_key(name)
+    }
+
     pub(in crate::host) fn set_lists_age(&self, seconds: Option<u64>) {
         self.model().lists_age = Some(seconds);
+    }
+
+    pub(in crate::host) fn let_scripts_fail(&self, name: &str) {
+        self.model().failing_scripts.insert(name.to_owned());
+    }
+
+    pub(in crate::host) fn move_archive(&self) {
+        self.model().archive_moved = true;
     }
 
     pub(in crate::host) fn set_package_lock(&self, holder: Option<String>) {

@@ -66,7 +66,7 @@ impl HostView for Base {
         let packages = self.recorded.packages();
         let Some(entry) = packages.get(name) else { return Ok(PackageState::default()) };
         let (status, version, hold) = (entry.status, entry.version.clone(), entry.hold);
-        Ok(PackageState { status, version, hold, provided_by: Vec::new() })
+        Ok(PackageState { status, version, hold, automatic: entry.automatic, provided_by: Vec::new() })
     }
     fn available_versions(&self, name: &str) -> Result<Vec<String>> {
         Ok(self.catalogue.version(name).map(str::to_owned).into_iter().collect())

@@ -39,6 +39,8 @@ struct Resolver<'a> {
     order: Vec<String>,
     going: BTreeSet<String>,
     wanted: BTreeSet<String>,
+    /// What may not come.
+    unwanted: BTreeSet<&'a str>,
     /// Every decision, to be taken back if it leads nowhere.
     decisions: Vec<Decision>,
 }
@@ -69,6 +71,11 @@ pub(in crate::host) fn resolve(
         order: Vec::new(),
         going: BTreeSet::new(),
         decisions: Vec::new(),
+        unwanted: [&transaction.remove, &transaction.purge, &transaction.exclude]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect(),
         wanted: transaction.install.iter().map(|request| request.name.clone()).collect(),
     };
     for name in transaction.remove.iter().chain(&transaction.purge) {

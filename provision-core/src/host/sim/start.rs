@@ -268,6 +268,21 @@ impl SimHost {
         self.noting(Beginning::Simulated("package lists of a given age"))
     }
 
+    /// Lets the `postinst` script of a package fail; see `deb-postinst(5)`.
+    #[must_use]
+    pub fn with_failing_scripts(self, name: &str) -> SimHost {
+        self.host.let_scripts_fail(name);
+        self
+    }
+
+    /// Lets the archive have other files than the package lists say, until they are fetched: what is to be installed is not
+    /// found there.
+    #[must_use]
+    pub fn with_moved_archive(self) -> SimHost {
+        self.host.move_archive();
+        self
+    }
+
     /// With another program that holds the lock of the package database for longer than anybody waits.
     #[must_use]
     pub fn with_package_lock(self, holder: &str) -> SimHost {

@@ -11,6 +11,7 @@ use crate::host::{
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
+use crate::resource::Claim;
 
 use super::{Catalogue, SimHost};
 
@@ -35,7 +36,7 @@ impl HostView for SimHost {
     }
     fn package(&self, name: &str) -> Result<PackageState> {
         let mut state = self.host.package(name)?;
-        if state.status == PackageStatus::Absent {
+        if state.status == PackageStatus::Absent && !self.host.has_package_of(name) {
             for (provider, _) in self.host.base().catalogue.providers(name) {
                 if self.host.package(provider)?.status == PackageStatus::Installed {
                     state.provided_by.push((*provider).to_owned());
@@ -77,11 +78,17 @@ impl HostView for SimHost {
     fn packages(&self) -> Result<Arc<PackageTable>> {
         self.host.packages()
     }
+    fn architecture(&self) -> Result<Option<String>> {
+        self.host.architecture()
+    }
     fn is_running(&self) -> bool {
         self.host.is_running()
     }
     fn now(&self) -> Moment {
         self.host.now()
+    }
+    fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
+        self.host.prefetch(claims);
     }
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.host.catalogue()

@@ -39,15 +39,22 @@ impl Resolver<'_> {
         self.come(plain, &version, name)
     }
 
-    /// A name that no package has: apt takes the one package that stands for it, or the first it knows of.
+    /// A name that no package has: apt takes the one package that provides it, and none of several.
     fn ask_for_virtual(&mut self, name: &str) -> Result<()> {
         let providers = self.catalogue.providers(name);
         if providers.iter().any(|(provider, _)| self.version_then(provider).is_some()) {
             return Ok(());
         }
-        let Some((first, version)) =
-            providers.iter().find_map(|(provider, _)| Some((*provider, self.candidate(provider)?.to_owned())))
-        else {
+        let mut candidates =
+            providers.iter().filter_map(|(provider, _)| Some((*provider, self.candidate(provider)?.to_owned())));
+        let first = candidates.next();
+        let others: Vec<&str> = candidates.map(|(provider, _)| provider).collect();
+        if let (Some((first, _)), false) = (&first, others.is_empty()) {
+            let message = format!("{name} is a virtual package");
+            let hint = format!("declare one that provides it: {first}, {}", others.join(", "));
+            return Err(Error::new(ErrorKind::NotFound, message).with_hint(hint));
+        }
+        let Some((first, version)) = first else {
             return Err(Error::new(ErrorKind::NotFound, format!("no package source has a package {name}")).with_hint(
                 match crate::diagnostic::did_you_mean(name, self.catalogue.names()) {
                     Some(near) => format!("did you mean {near}?"),
@@ -63,6 +70,9 @@ impl Resolver<'_> {
     pub(super) fn come(&mut self, name: &str, version: &str, asked: &str) -> Result<()> {
         if self.coming.contains_key(name) {
             return Ok(());
+        }
+        if self.unwanted.contains(name) {
+            return Err(Error::new(ErrorKind::Conflict, format!("{asked} needs {name}, which is not to be installed")));
         }
         let offer = self.catalogue.offer(name).unwrap_or_else(|| {
             // On offer because a test says so.
