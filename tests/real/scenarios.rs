@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::host::{Booted, Directory, Result};
+use crate::host::{Booted, Directory, Result, run};
 use crate::{guarantees, packages, secrets};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
@@ -95,7 +95,9 @@ fn units_without_a_service_manager(host: &Directory) -> Result {
             let runs = format!(
                 "mount -t proc proc /proc && provision {root} apply {site} && provision {root} plan --detailed-exitcode {site}"
             );
-            host.inside(&["unshare", "-m", "sh", "-c", &runs])?.expect(0)?;
+            let inside = host.root();
+            let inside = inside.to_str().ok_or("a path")?;
+            run(&["unshare", "-m", "chroot", inside, "sh", "-c", &runs])?.expect(0)?;
         }
         same("real", &host.inside(&["systemctl", "is-enabled", "real"])?.out, state)?;
         same("oldie", &host.inside(&["systemctl", "is-enabled", "oldie"])?.out, state)?;
@@ -484,7 +486,7 @@ fn units_without_a_service_are_read_again(host: &Booted) -> Result {
                 file."/etc/systemd/system/backup.timer".content = "[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n",
                 service."backup.timer" = {{}},
                 directory."/etc/systemd/system/dbus.service.d" = {{}},
-                file."/etc/systemd/system/dbus.service.d/{program}.conf".content = "[Service]\nEnvironment=NEW={program}\n",
+                file."/etc/systemd/system/dbus.service.d/new.conf".content = "[Service]\nEnvironment=NEW={program}\n",
             }} }}"#
         );
         host.directory().write(site, &text)
