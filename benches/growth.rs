@@ -52,7 +52,7 @@ fn measure(name: &str, size: usize, shape: Shape) {
         let (planned, plan) = timed(|| graph.plan(&host, &PlanOptions::default()).unwrap());
         let (_, apply) = timed(|| {
             let info = RunInfo { purpose: Purpose::Apply, who: "bench".into(), site: name.into(), site_digest: None };
-            let recorder = Some(journal.begin(info).unwrap());
+            let recorder = Some(journal.begin(&journal.lock().unwrap(), info).unwrap());
             let report = planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
             assert!(report.is_success(), "{report:?}");
         });

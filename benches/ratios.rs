@@ -212,7 +212,7 @@ fn journaling(site: &Path, root: &Path) {
         let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
         let journal = Journal::new(host.state().unwrap());
         let info = RunInfo { purpose: Purpose::Apply, who: "bench".into(), site: "bench".into(), site_digest: None };
-        let recorder = journaled.then(|| journal.begin(info).unwrap());
+        let recorder = journaled.then(|| journal.begin(&journal.lock().unwrap(), info).unwrap());
         let started = Instant::now();
         let report = planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
         assert!(report.is_success() && report.counts.changed == FILES);

@@ -87,12 +87,14 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| {
             let info =
                 RunInfo { purpose: Purpose::Apply, who: "bench".into(), site: "site.ncl".into(), site_digest: None };
-            let recorder = Some(journal.begin(info).unwrap());
+            let recorder = Some(journal.begin(&journal.lock().unwrap(), info).unwrap());
             planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
         });
     });
     let declared = (0..FILES).map(|number| ResourceId::new("file", format!("/srv/file-{number}"))).collect();
-    group.bench_function("find what is no longer declared", |bench| bench.iter(|| journal.orphans(&declared).unwrap()));
+    group.bench_function("find what is no longer declared", |bench| {
+        bench.iter(|| journal.orphans("site", &declared).unwrap())
+    });
     group.finish();
 }
 

@@ -9,7 +9,7 @@ use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
 use provision_core::host::{DigestCache, Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Pending};
+use provision_core::journal::{Journal, JournalLock, MemoryStore, Pending};
 use provision_core::path::HostPath;
 use provision_core::plan::Plan;
 use provision_core::registry::SitePolicy;
@@ -123,14 +123,30 @@ pub fn host(options: &Options) -> Result<Box<dyn Host>, Failure> {
     Ok(target(options, None)?.host)
 }
 
+/// The right to change a host, for as long as this lives.
+pub struct Locked {
+    /// That to write its journal.
+    pub journal: JournalLock,
+    _run: Option<RunLock>,
+}
+
 impl Target {
     /// Whether it is only a model.
     pub fn is_simulated(&self) -> bool {
         self.local.is_none()
     }
 
-    /// Takes the host for this run alone, and waits for another run if that is wanted.
-    pub fn lock(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
+    /// Takes the host and its journal for this run alone, and waits for another run if that is wanted.
+    pub fn lock(&self, work: &Work) -> Result<Locked, Failure> {
+        let run = self.lock_run(work)?;
+        match self.journal.lock() {
+            Ok(journal) => Ok(Locked { journal, _run: run }),
+            Err(error) if error.kind() == ErrorKind::Locked => Err(Failure::Locked(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lock_run(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
         let Some(host) = &self.local else { return Ok(None) };
         let what = what();
         let holder = LockHolder { who: who(), what, process: std::process::id(), since: host.now() };
@@ -246,7 +262,7 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
     if !chosen.only.is_empty() {
         return Ok(site.into_graph()?);
     }
-    let orphans = match target.journal.orphans(&site.ids()) {
+    let orphans = match target.journal.orphans(site.name(), &site.ids()) {
         // Who may not read it is told so with what is owed.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Vec::new(),
         orphans => orphans?,

@@ -75,7 +75,14 @@ impl Planned<'_> {
             failed_tags: Mutex::default(),
         };
         run.tell(&Event::RunStarted { steps: self.plan.steps.len() });
-        for wave in self.waves() {
+        if let Some(recorder) = &options.recorder {
+            recorder.of_site(self.graph.site_name());
+        }
+        let refused = self.host.require(host).err();
+        if let Some(error) = &refused {
+            run.refuse(error);
+        }
+        for wave in self.waves().into_iter().filter(|_| refused.is_none()) {
             if self.node(wave[0]).batch.is_some() {
                 run.packages(&wave);
             } else {
@@ -308,6 +315,17 @@ impl<'a> Run<'a> {
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 
+    /// Nothing is done: the first step says why.
+    fn refuse(&self, error: &Error) {
+        for (number, result) in self.results.iter().enumerate() {
+            let outcome = match number {
+                0 => Outcome::Failed { error: error.clone() },
+                _ => Outcome::NotRun,
+            };
+            let _ = result.set(StepReport::of(self.step(number).id.clone(), outcome));
+        }
+    }
+
     fn perform(&self, steps: &[usize], effect: &Effect) -> Result<()> {
         let _held: Vec<MutexGuard<'_, ()>> = effect.locks().iter().map(|lock| self.hold(*lock)).collect();
         if self.cancel.is_cancelled() {
@@ -327,6 +345,7 @@ impl<'a> Run<'a> {
     fn perform_recorded(&self, steps: &[usize], ids: &[&ResourceId], effect: &Effect) -> Result<()> {
         let Some(recorder) = self.recorder else { return self.perform_redacted(effect) };
         for number in steps {
+            recorder.claims(&self.step(*number).id, &self.node(*number).claims);
             self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
         }
         let entry = recorder.intend(ids, effect, self.host)?;

@@ -34,6 +34,10 @@ pub struct Graph {
     source_files: BTreeMap<String, Source>,
     policy: SitePolicy,
     released: Vec<Orphan>,
+    /// The name of the site.
+    site: String,
+    /// What other sites made on the host.
+    foreign: Vec<Orphan>,
     redactor: Redactor,
     names_secrets: bool,
 }
@@ -253,6 +257,20 @@ impl Graph {
         &self.released
     }
 
+    /// The name of the site.
+    pub fn site_name(&self) -> &str {
+        &self.site
+    }
+
+    pub(crate) fn foreign(&self) -> &[Orphan] {
+        &self.foreign
+    }
+
+    pub(crate) fn of_site(self, site: String, foreign: Vec<Orphan>, warnings: Vec<Diagnostic>) -> Graph {
+        let warnings = [self.warnings, warnings].concat();
+        Graph { site, foreign, warnings, ..self }
+    }
+
     pub(crate) fn with_policy(self, policy: SitePolicy, released: Vec<Orphan>) -> Graph {
         Graph { policy, released, ..self }
     }
@@ -334,6 +352,8 @@ impl Graph {
             source_files: BTreeMap::new(),
             policy: SitePolicy::default(),
             released: Vec::new(),
+            site: String::new(),
+            foreign: Vec::new(),
             redactor: Redactor::default(),
             names_secrets,
         })

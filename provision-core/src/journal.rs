@@ -16,6 +16,7 @@ mod history;
 mod image;
 mod key;
 mod ledger;
+mod lock;
 mod log;
 mod prune;
 mod record;
@@ -36,6 +37,7 @@ pub use image::{
 };
 pub use key::{Digester, HostKey};
 pub use ledger::{Ledger, Made, Orphan};
+pub use lock::{JournalLock, StoreLock};
 pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId, RunInfo, RunRecord};
 pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
@@ -46,6 +48,7 @@ pub use store::{MemoryStore, StateStore};
 pub(crate) use image::relied_on;
 #[cfg(test)]
 pub(crate) use key::with_fixed_randomness;
+pub(crate) use lock::held_by_another;
 pub(crate) use log::hex;
 pub(crate) use prune::Pruned;
 
@@ -71,7 +74,7 @@ impl Journal {
     /// The key of the host; `None` if it has none yet.
     ///
     /// # Errors
-    /// It cannot be read, or is damaged.
+    /// It cannot be read, is damaged, or is lost: there is none, and runs that were written down with it.
     pub fn key(&self) -> Result<Option<HostKey>> {
         HostKey::read(&*self.store)
     }
@@ -79,8 +82,12 @@ impl Journal {
     /// The key of the host, made now if it has none yet.
     ///
     /// # Errors
-    /// It cannot be read or written.
+    /// It cannot be read or written, it is lost, or there is none and another run is at work.
     pub fn make_key(&self) -> Result<HostKey> {
+        if let Some(key) = self.key()? {
+            return Ok(key);
+        }
+        let _lock = self.lock()?;
         HostKey::read_or_make(&*self.store)
     }
 

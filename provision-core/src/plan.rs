@@ -12,6 +12,8 @@ mod saved;
 mod select;
 mod text;
 
+use std::collections::BTreeMap;
+
 use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
-use crate::journal::{HostKey, Made, Orphan, Owed, relied_on};
+use crate::journal::{HostKey, Orphan, Owed, relied_on};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::{DynState, ResourceId};
@@ -46,6 +48,9 @@ pub struct Plan {
     pub forgotten: Vec<Owed>,
     /// What earlier runs made for resources that are no longer declared, and that stays.
     pub released: Vec<Orphan>,
+    /// What other sites made and this one leaves alone, if it prunes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherSite>,
 }
 
 /// What one resource needs.
@@ -192,6 +197,25 @@ impl Plan {
     }
 }
 
+/// What another site made on the host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OtherSite {
+    /// The name of the site.
+    pub site: String,
+    /// The resources that it was made for.
+    pub resources: Vec<ResourceId>,
+}
+
+impl OtherSite {
+    fn of(foreign: &[Orphan]) -> Vec<OtherSite> {
+        let mut sites: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
+        for orphan in foreign.iter().filter(|orphan| !orphan.made.is_empty()) {
+            sites.entry(&orphan.site).or_default().push(orphan.id.clone());
+        }
+        sites.into_iter().map(|(site, resources)| OtherSite { site: site.to_owned(), resources }).collect()
+    }
+}
+
 /// A plan with the resources that it was made for: ready to be applied.
 pub struct Planned<'g> {
     pub(crate) graph: &'g Graph,
@@ -203,6 +227,8 @@ pub struct Planned<'g> {
     /// What earlier runs owe.
     pub(crate) owed: Vec<Owed>,
     pub(crate) only: Vec<Selector>,
+    /// The host that it was made for.
+    pub(crate) host: saved::HostIdentity,
 }
 
 /// What applying a step needs beside what the plan shows of it.
@@ -268,13 +294,15 @@ impl Graph {
         let forgotten = options.owed.iter().filter(|owed| unpaid.contains_key(&owed.id)).cloned().collect();
         let orphans = if options.only.is_empty() { self.released() } else { &[] };
         let made = orphans.iter().flat_map(|orphan| &orphan.made);
-        let paths =
-            made.filter_map(|made| if let Made::Path(path) = made { Some(path.clone()) } else { None }).collect();
+        let paths = made.filter_map(|made| made.path().cloned()).collect();
         // What is pruned has gone in the model, and what is left there stays.
         let orphans = orphans.iter().map(|orphan| orphan.looked_at(&planner.overlay, &paths));
-        let stays = |orphan: &Orphan| !self.policy().prune || orphan.made.is_empty() || !orphan.changed.is_empty();
+        let stays = |orphan: &Orphan| {
+            !self.policy().prune || orphan.made.is_empty() || !(orphan.changed.is_empty() && orphan.needed.is_empty())
+        };
         let released = orphans.filter(stays).collect();
-        let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released };
+        let others = if self.policy().prune { OtherSite::of(self.foreign()) } else { Vec::new() };
+        let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released, others };
         Ok(Planned {
             graph: self,
             plan,
@@ -282,6 +310,7 @@ impl Graph {
             declared_packages: planner.declared_packages,
             owed: options.owed.clone(),
             only: options.only.clone(),
+            host: saved::HostIdentity::of(host),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::host::DigestCache;
-use crate::journal::{Orphan, Pruned};
+use crate::journal::{Made, Orphan, Pruned};
 #[cfg(feature = "nickel")]
 use crate::located::Field;
 use crate::located::{Data, Located};
@@ -68,8 +68,12 @@ pub struct Site {
     /// Remembers the digests of source files that are large.
     digests: Option<DigestCache>,
     policy: SitePolicy,
+    /// Its name, if it has one.
+    name: Option<String>,
     /// What was made for resources that are not declared.
     orphans: Vec<Orphan>,
+    /// What other sites made on the host.
+    foreign: Vec<Orphan>,
     /// Tests that it brings along.
     tests: Vec<SiteTest>,
     /// What simulated hosts have beside their installation, in all tests.
@@ -294,32 +298,128 @@ impl Site {
         self.declared.iter().map(|declaration| declaration.id.clone()).collect()
     }
 
-    /// With what earlier runs made for resources that are no longer declared. If the policy is to prune, it is taken
-    /// away, as far as it is as it was left; otherwise it is only named.
+    /// Under a name: what is made on a host is made for the site of this name, and no other site removes it.
     #[must_use]
-    pub fn with_orphans(self, orphans: Vec<Orphan>) -> Site {
-        Site { orphans, ..self }
+    pub fn with_name(self, name: &str) -> Site {
+        Site { name: Some(name.to_owned()), ..self }
     }
 
-    /// Declares, in the place of each orphan, that what was made for it goes. What others own now is theirs.
+    /// Its name. A site that was read has, unless it says another one, that of its first file, without the extension; others `site`.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("site")
+    }
+
+    /// With what earlier runs made for resources that are no longer declared, or for other sites. If the policy is to prune, what was made
+    /// for this site is taken away, as far as it is as it was left; otherwise it is only named. Call it once the site has its name.
+    #[must_use]
+    pub fn with_orphans(self, orphans: Vec<Orphan>) -> Site {
+        let (orphans, foreign) = orphans.into_iter().partition(|orphan| orphan.site == self.name());
+        Site { orphans, foreign, ..self }
+    }
+
+    /// Warns of what this site decides about and another one has made: they would undo each other's work.
+    fn shared_with_other_sites(&self) -> Vec<Diagnostic> {
+        let mut shared: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        if self.foreign.is_empty() {
+            return Vec::new();
+        }
+        let declared = self.declared.iter().filter(|declaration| declaration.common.when.0);
+        let mut owners: BTreeMap<Target, &ResourceId> = BTreeMap::new();
+        for declaration in declared {
+            for claim in declaration.resource.claims(&declaration.id) {
+                if claim.hold == Hold::Owns {
+                    owners.insert(claim.target, &declaration.id);
+                }
+            }
+        }
+        let ids = self.ids();
+        for orphan in &self.foreign {
+            let of_site = shared.entry(&orphan.site).or_default();
+            if ids.contains(&orphan.id) {
+                of_site.push(orphan.id.to_string());
+            } else {
+                let made = orphan.made.iter().map(Made::target).filter(|target| owners.contains_key(target));
+                of_site.extend(made.map(|target| target.to_string()));
+            }
+        }
+        let warn = |(site, mut things): (&str, Vec<String>)| {
+            let count = things.len();
+            if count > 4 {
+                things.truncate(3);
+                things.push(format!("{} more", count - 3));
+            }
+            let message = format!("the sites `{}` and `{site}` both decide about {}", self.name(), things.join(", "));
+            let help = "two sites that decide about one thing undo each other's work: declare it in one of them; if they are the same site, give \
+                        both the same `name`";
+            Diagnostic::warning(message).help(help)
+        };
+        shared.into_iter().filter(|(_, things)| !things.is_empty()).map(warn).collect()
+    }
+
+    /// Declares, in the place of each orphan, that what was made for it goes. What a declared resource owns or needs stays; but what one of
+    /// another type is to take the place of goes before.
     fn prune(&mut self) {
         if !self.policy.prune {
             return;
         }
-        let claims = self.declared.iter().filter(|declaration| declaration.common.when.0);
-        let claims = claims.flat_map(|declaration| declaration.resource.claims(&declaration.id));
-        let owned: BTreeSet<Target> =
-            claims.filter(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes)).map(|claim| claim.target).collect();
-        let known = self.ids();
-        for orphan in self.orphans.clone() {
-            let pruned = Pruned::new(&orphan, |target| owned.contains(target));
-            if pruned.is_empty() {
-                continue;
+        let (mut owners, mut needed) = (BTreeMap::new(), BTreeSet::new());
+        for declaration in self.declared.iter().filter(|declaration| declaration.common.when.0) {
+            for claim in declaration.resource.claims(&declaration.id) {
+                match claim.hold {
+                    Hold::Owns | Hold::Removes => {
+                        drop(owners.insert(claim.target, (claim.hold, declaration.id.clone())))
+                    }
+                    Hold::Needs | Hold::Precedes => drop(needed.insert(claim.target)),
+                }
             }
+        }
+        let known = self.ids();
+        let mut pruned: Vec<(usize, Pruned)> = Vec::new();
+        let mut rooms: BTreeMap<HostPath, usize> = BTreeMap::new();
+        for (number, orphan) in self.orphans.iter_mut().enumerate() {
+            let mut goes = Pruned::new(orphan);
+            goes.without(|made| {
+                let target = made.target();
+                match owners.get(&target) {
+                    Some((Hold::Owns, owner)) => match made {
+                        Made::Path(path) if owner.kind() != orphan.id.kind() => {
+                            rooms.insert(path.clone(), number);
+                            false
+                        }
+                        _ => true,
+                    },
+                    Some(_) => true,
+                    None if needed.contains(&target) => {
+                        orphan.needed.push(made.clone());
+                        true
+                    }
+                    None => false,
+                }
+            });
+            pruned.push((number, goes));
+        }
+        // What lies beneath goes first, and by the same resource.
+        let room_of = |made: &Made| {
+            let path = made.path()?;
+            std::iter::once(path.clone()).chain(path.ancestors()).filter_map(|above| rooms.get_key_value(&above)).last()
+        };
+        let mut beneath: BTreeMap<(usize, &HostPath), BTreeMap<Made, String>> = BTreeMap::new();
+        for (_, goes) in pruned.iter_mut().filter(|_| !rooms.is_empty()) {
+            for (made, digest) in goes.without(|made| room_of(made).is_some()) {
+                if let Some((place, number)) = room_of(&made) {
+                    beneath.entry((*number, place)).or_default().insert(made, digest);
+                }
+            }
+        }
+        for ((number, place), made) in beneath {
+            pruned[number].1.make_room(place, made);
+        }
+        for (number, goes) in pruned.into_iter().filter(|(_, goes)| !goes.is_empty()) {
+            let orphan = &self.orphans[number];
             let notifies = orphan.notifies.iter().filter(|id| known.contains(*id)).cloned().collect();
             self.declared.push(Declaration {
-                id: orphan.id,
-                resource: Box::new(pruned),
+                id: orphan.id.clone(),
+                resource: Box::new(goes),
                 common: Common { notifies, ..Common::default() },
                 spans: Spans::default(),
                 is_companion: true,
@@ -417,9 +517,11 @@ impl Site {
             return Err(Diagnostics { list: diagnostics, sources: self.sources });
         }
         self.add_companions();
-        self.prune();
+        let shared = self.shared_with_other_sites();
         let owned = self.owned_paths();
-        if owned.iter().any(crate::host::is_manager_input) {
+        self.prune();
+        // What is pruned counts as well.
+        if self.owned_paths().iter().any(crate::host::is_manager_input) {
             self.declared.extend(trigger::daemon_reload(&self.declared));
         }
         let (known, digests) = (self.source_files.take(), self.digests.take());
@@ -445,6 +547,7 @@ impl Site {
             Some(graph) if diagnostics.is_empty() => Ok(graph
                 .with_policy(self.policy, self.orphans)
                 .with_warnings(self.warnings)
+                .of_site(self.name.unwrap_or_else(|| "site".to_owned()), self.foreign, shared)
                 .with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner))),
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };

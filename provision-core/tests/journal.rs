@@ -10,7 +10,9 @@ use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
-use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RollbackOptions, RunInfo, StateStore};
+use provision_core::journal::{
+    Ending, Journal, MemoryStore, Purpose, Retention, RollbackOptions, RunInfo, StateStore, StoreLock,
+};
 use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::report::Report;
 use provision_core::resource::ResourceId;
@@ -39,11 +41,11 @@ fn info() -> RunInfo {
 
 /// What the command line does: recover, plan with what is owed, apply.
 fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
-    journal.recover(host).unwrap();
+    journal.recover(&journal.lock().unwrap(), host).unwrap();
     let owed = journal.pending().unwrap().owed;
     let graph = site.into_graph().unwrap();
     let planned = graph.plan(host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
-    let recorder = Some(journal.begin(info()).unwrap());
+    let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
     planned.apply(host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
 }
 
@@ -125,7 +127,7 @@ fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
                 died += 1;
                 assert!(!remembered.holds(&host, &journal, None), "{fault:?} at {at}");
             }
-            journal.recover(&host).unwrap();
+            journal.recover(&journal.lock().unwrap(), &host).unwrap();
             let owed = journal.pending().unwrap().owed;
             in_debt += usize::from(!owed.is_empty());
             let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
@@ -187,7 +189,7 @@ fn what_is_owed_to_something_that_is_no_longer_declared_is_released() {
     let graph = other.into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
     assert_eq!(planned.plan().forgotten.len(), 2);
-    let recorder = Some(journal.begin(info()).unwrap());
+    let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
     planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
     assert_eq!(journal.pending().unwrap().owed, []);
 }
@@ -201,7 +203,7 @@ fn a_run_is_undone_and_the_undo_is_undone() {
         let rollback = journal.rollback(run, &host, RollbackOptions::default()).unwrap();
         assert!(rollback.plan.is_feasible(), "{rollback:#?}");
         let purpose = Purpose::Rollback { of: run };
-        let recorder = Some(journal.begin(RunInfo { purpose, ..info() }).unwrap());
+        let recorder = Some(journal.begin(&journal.lock().unwrap(), RunInfo { purpose, ..info() }).unwrap());
         let report = rollback.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
         assert!(report.is_success(), "{report:#?}");
         assert_eq!(report.owed, []);
@@ -298,7 +300,7 @@ fn damaged_debts_are_an_error() {
 #[test]
 fn large_contents_are_kept_once_and_old_runs_go_with_theirs() {
     let store = MemoryStore::new();
-    let retention = provision_core::journal::Retention { runs: 2, bytes: u64::MAX };
+    let retention = Retention { runs: 2, bytes: u64::MAX };
     let journal = Journal::new(store.clone()).with_retention(retention);
     let large = "x".repeat(200_000);
     let host = SimHost::debian(12).with_file("/etc/a", large.as_str()).with_file("/etc/b", large.as_str());
@@ -334,7 +336,7 @@ fn workers_that_begin_together_use_one_key() {
         let journal = Journal::new(store);
         let graph = site("new").into_graph().unwrap();
         let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-        let recorder = Some(journal.begin(info()).unwrap());
+        let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
         planned.apply(&host, &ApplyOptions { jobs: 4, recorder, ..ApplyOptions::default() }, &());
         assert!(journal.rollback(1, &host, RollbackOptions::default()).unwrap().plan.is_feasible());
     }
@@ -404,6 +406,9 @@ impl StateStore for Full {
     fn remove(&self, name: &str) -> Result<()> {
         self.store.remove(name)
     }
+    fn lock(&self) -> Result<StoreLock> {
+        self.store.lock()
+    }
     fn list(&self, directory: &str) -> Result<Vec<String>> {
         self.store.list(directory)
     }
@@ -472,4 +477,133 @@ fn the_next_run_waits_for_what_a_dead_run_has_started() {
     let waited_for = busy.waited_for.into_inner().unwrap();
     let paths: Vec<_> = waited_for.iter().filter_map(Effect::path).map(ToString::to_string).collect();
     assert_eq!(paths, ["/etc/b"], "{waited_for:?}");
+}
+
+fn lost_after_one_effect(host: &SimHost, store: &MemoryStore) {
+    let faulty = Faulty::new(host, 1, Fault::DiesAfter);
+    let dead = Journal::new(store.clone().switched_by(faulty.death()));
+    let graph = site("new").into_graph().unwrap();
+    let planned = graph.plan(&faulty, &PlanOptions::default()).unwrap();
+    let recorder = Some(dead.begin(&dead.lock().unwrap(), info()).unwrap());
+    planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+}
+
+/// A later `--prune` did not reload what reads the file.
+#[test]
+fn the_ledger_knows_what_reacts_after_a_death_as_well() {
+    let (host, store) = (host(), MemoryStore::new());
+    lost_after_one_effect(&host, &store);
+    let journal = Journal::new(store);
+    assert_eq!(journal.recover(&journal.lock().unwrap(), &host).unwrap().len(), 1);
+    let ledger = serde_json::to_value(journal.ledger().unwrap()).unwrap();
+    let daemon = format!("daemon:{UNIT}");
+    assert_eq!(ledger["entries"]["note:/etc/b"]["notifies"], serde_json::json!([daemon]), "{ledger}");
+}
+
+/// A run that was begun beside one that died took what had been made for what was there before.
+#[test]
+fn no_run_begins_beside_one_that_never_ended() {
+    let (host, store) = (host(), MemoryStore::new());
+    lost_after_one_effect(&host, &store);
+    let before = store.files();
+    let journal = Journal::new(store.clone());
+    let lock = journal.lock().unwrap();
+    let error = journal.begin(&lock, info()).err().unwrap();
+    assert_eq!(error.message(), "run 1 never ended, and was not recovered");
+    assert!(store.files() == before);
+    journal.recover(&lock, &host).unwrap();
+    assert!(journal.begin(&lock, info()).is_ok());
+}
+
+#[test]
+fn a_journal_is_locked_by_one_run_and_no_other_lock_will_do() {
+    let (host, store) = (host(), MemoryStore::new());
+    let (journal, same) = (Journal::new(store.clone()), Journal::new(store));
+    let lock = journal.lock().unwrap();
+    assert_eq!(same.lock().err().unwrap().kind(), ErrorKind::Locked);
+    let recorder = journal.begin(&lock, info()).unwrap();
+    drop(lock);
+    assert_eq!(same.lock().err().unwrap().kind(), ErrorKind::Locked, "the run is under way");
+    drop(recorder);
+    let other = Journal::new(MemoryStore::new());
+    let lock = other.lock().unwrap();
+    assert_eq!(same.begin(&lock, info()).err().unwrap().kind(), ErrorKind::Refused);
+    assert_eq!(same.recover(&lock, &host).err().unwrap().kind(), ErrorKind::Refused);
+    assert!(same.lock().is_ok());
+}
+
+/// A new one was made, and all that earlier runs had done was said to have changed since.
+#[test]
+fn a_key_that_is_lost_is_not_replaced() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store.clone());
+    assert!(run(site("new"), &host, &journal).is_success());
+    store.remove("key").unwrap();
+    let before = store.files();
+    for error in [
+        journal.key().err().unwrap(),
+        journal.make_key().err().unwrap(),
+        journal.rollback(1, &host, RollbackOptions::default()).err().unwrap(),
+    ] {
+        assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "the key of this host is lost"));
+        assert!(error.hint().is_some());
+    }
+    assert!(store.files() == before);
+    assert!(journal.runs().unwrap()[0].1.is_ok(), "what was done can still be told");
+}
+
+/// Only what has a path of its own was cleaned up.
+#[test]
+fn account_files_that_were_never_put_in_place_go_after_a_death() {
+    let staged = "/etc/.gshadow.Ab12Cd.provision";
+    let (host, journal) = (host(), Journal::new(MemoryStore::new()));
+    let lock = journal.lock().unwrap();
+    let recorder = journal.begin(&lock, info()).unwrap();
+    let lines = host.account_lines(&["root"], &["root"]).unwrap();
+    recorder.intend(&[&"user:root".parse().unwrap()], &Effect::RestoreAccounts { lines }, &host).unwrap();
+    let host = host.with_file(staged, "half").with_file("/etc/.gshadow.provision", "not ours");
+    journal.recover(&lock, &host).unwrap();
+    assert!(host.metadata(&staged.parse().unwrap()).unwrap().is_none());
+    assert!(host.metadata(&"/etc/.gshadow.provision".parse().unwrap()).unwrap().is_some());
+}
+
+/// It overwrote whatever was there.
+#[test]
+fn a_plan_is_refused_on_another_host() {
+    let (here, there) = (host(), host().with_file("/etc/machine-id", "another\n").with_file("/etc/a", "theirs"));
+    let graph = site("new").into_graph().unwrap();
+    let planned = graph.plan(&here, &PlanOptions::default()).unwrap();
+    let journal = Journal::new(MemoryStore::new());
+    let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
+    there.take_effects();
+    let report = planned.apply(&there, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+    assert!(!report.is_success());
+    let failed = &report.steps[0];
+    assert!(format!("{failed:?}").contains("the plan was made for another host"), "{failed:?}");
+    assert!(there.take_effects().is_empty());
+    assert_eq!(there.read_text("/etc/a").unwrap().as_deref(), Some("theirs"));
+    assert!(planned.apply(&here, &ApplyOptions::default(), &()).is_success());
+}
+
+/// What was there before was lost when the log was repaired.
+#[test]
+fn contents_stay_while_the_log_of_a_run_cannot_be_read() {
+    let (host, store) = (host().with_file("/etc/a", "x".repeat(100 << 10)), MemoryStore::new());
+    let journal = || Journal::new(store.clone()).with_retention(Retention { runs: 1, ..Retention::ALL });
+    assert!(run(site("one"), &host, &journal()).is_success());
+    let (name, whole) = store.files().into_iter().find(|(name, _)| name.starts_with("runs/")).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    store.replace(&name, &damaged).unwrap();
+    for text in ["two", "three", "four"] {
+        host.pass_time(60);
+        let report = run(site(text), &host, &journal());
+        assert!(report.is_success(), "{text}: {report:?}");
+    }
+    store.replace(&name, &whole).unwrap();
+    let rollback = journal().rollback(1, &host, RollbackOptions { keep_changed: true });
+    assert!(rollback.is_ok(), "{:?}", rollback.err());
+    let files = store.files();
+    assert_eq!(files.keys().filter(|name| name.starts_with("blobs/")).count(), 1);
+    assert_eq!(files.keys().filter(|name| name.starts_with("runs/")).count(), 2, "readable ones go");
 }

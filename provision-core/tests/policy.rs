@@ -38,7 +38,7 @@ fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
     let graph = site.into_graph().unwrap();
     let planned = graph.plan(host, &PlanOptions::default()).unwrap();
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let recorder = Some(journal.begin(info).unwrap());
+    let recorder = Some(journal.begin(&journal.lock().unwrap(), info).unwrap());
     planned.apply(host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
 }
 

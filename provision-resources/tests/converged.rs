@@ -40,7 +40,10 @@ fn site() -> Site {
 
 fn run(planned: &Planned<'_>, host: &SimHost, journal: &Journal) {
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let options = ApplyOptions {
+        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
+        ..ApplyOptions::default()
+    };
     let report = planned.apply(host, &options, &());
     assert!(report.is_success(), "{report:#?}");
 }

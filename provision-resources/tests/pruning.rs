@@ -3,23 +3,34 @@
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Access, Effect, WriteFile};
-use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::error::Result;
+use provision_core::host::{FileKind, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RollbackOptions, RunInfo};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::PlanOptions;
 use provision_core::registry::SitePolicy;
+use provision_core::resource::{Claim, Resource, ResourceId, Target};
 use provision_core::site::Site;
-use provision_resources::{Group, User};
-use serde_json::json;
+use provision_resources::{Directory, File, Group, User};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 fn run(site: Site, host: &SimHost, journal: &Journal) {
+    apply(site, true, host, journal);
+}
+
+fn apply(site: Site, prune: bool, host: &SimHost, journal: &Journal) {
     let declared = site.ids();
-    let policy = SitePolicy { prune: true, ..SitePolicy::default() };
-    let orphans = journal.orphans(&declared).unwrap();
+    let policy = SitePolicy { prune, ..SitePolicy::default() };
+    let orphans = journal.orphans(site.name(), &declared).unwrap();
     let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
     let planned = graph.plan(host, &PlanOptions::default()).unwrap();
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let options = ApplyOptions {
+        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
+        ..ApplyOptions::default()
+    };
     let report = planned.apply(host, &options, &());
     assert!(report.is_success(), "{report:#?}");
 }
@@ -91,4 +102,146 @@ fn a_home_that_nobody_has_used_goes_with_its_user() {
     run(Site::new(), &host, &journal);
     assert_eq!(host.user("anna").unwrap(), None);
     assert_eq!(host.metadata(&HostPath::new("/home/anna").unwrap()).unwrap(), None);
+}
+
+/// A text that is one of several in a file: it needs the file, and does not own it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Line {
+    text: String,
+}
+
+impl Resource for Line {
+    const TYPE: &'static str = "line";
+    type State = bool;
+    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<bool> {
+        Ok(host.read_text(HOSTS)?.is_some_and(|text| text.contains(&self.text)))
+    }
+    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+        Ok(true)
+    }
+    fn apply(&self, _: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+        let text = host.read_text(HOSTS)?.unwrap_or_default();
+        host.write_text(HOSTS, &format!("{text}{}", self.text))
+    }
+    fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+        vec![Claim::needs(Target::Path(HostPath::new(HOSTS).unwrap()))]
+    }
+}
+
+const HOSTS: &str = "/etc/local.hosts";
+
+fn of<R: Resource>(resources: &[(&str, Value)]) -> Site {
+    let mut site = Site::new();
+    for (name, attributes) in resources {
+        site.declare(*name, serde_json::from_value::<R>(attributes.clone()).unwrap());
+    }
+    site
+}
+
+/// One of two lines was dropped, and the file went with the other one.
+#[test]
+fn what_no_resource_owns_is_never_pruned() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let line = |text: &str| json!({ "text": text });
+    run(of::<Line>(&[("a", line("1 a\n")), ("b", line("2 b\n"))]), &host, &journal);
+    run(of::<Line>(&[("b", line("2 b\n"))]), &host, &journal);
+    assert_eq!(host.read_text(HOSTS).unwrap().as_deref(), Some("1 a\n2 b\n"));
+    run(Site::new(), &host, &journal);
+    assert!(host.read_text(HOSTS).unwrap().is_some());
+}
+
+#[test]
+fn what_a_declared_resource_needs_is_not_pruned() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    run(of::<File>(&[(HOSTS, json!({ "content": "1 a\n" }))]), &host, &journal);
+    run(of::<Line>(&[("a", json!({ "text": "1 a\n" }))]), &host, &journal);
+    assert_eq!(host.read_text(HOSTS).unwrap().as_deref(), Some("1 a\n"));
+}
+
+/// The file was in the way of the directory, for ever; and so was the directory in that of a file.
+#[test]
+fn a_path_that_becomes_something_else_makes_room() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let file = |path| of::<File>(&[(path, json!({ "content": "x\n" }))]);
+    let kind = |path: &str| host.metadata(&HostPath::new(path).unwrap()).unwrap().map(|found| found.kind);
+    run(file("/srv/x"), &host, &journal);
+    let mut site = of::<Directory>(&[("/srv/x", json!({}))]);
+    site.declare("/srv/x/a", serde_json::from_value::<File>(json!({ "content": "a\n" })).unwrap());
+    run(site, &host, &journal);
+    assert_eq!((kind("/srv/x"), kind("/srv/x/a")), (Some(FileKind::Directory), Some(FileKind::File)));
+    run(file("/srv/x"), &host, &journal);
+    assert_eq!(kind("/srv/x"), Some(FileKind::File));
+    run(Site::new(), &host, &journal);
+    assert_eq!(kind("/srv/x"), None);
+}
+
+/// The whole site was refused, and what had gone with the directory was never forgotten.
+#[test]
+fn a_directory_that_is_to_go_takes_along_what_was_made_in_it() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    run(
+        of::<File>(&[("/srv/x/a", json!({ "content": "a\n" })), ("/srv/x/b", json!({ "content": "b\n" }))]),
+        &host,
+        &journal,
+    );
+    let gone = || of::<Directory>(&[("/srv/x", json!({ "ensure": "absent", "recurse": true }))]);
+    run(gone(), &host, &journal);
+    assert!(host.metadata(&HostPath::new("/srv/x").unwrap()).unwrap().is_none());
+    assert_eq!(journal.orphans("site", &gone().ids()).unwrap(), []);
+}
+
+#[test]
+fn the_ledger_forgets_what_went_with_a_tree() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    apply(of::<File>(&[("/srv/x/a", json!({ "content": "a\n" }))]), false, &host, &journal);
+    let gone = || of::<Directory>(&[("/srv/x", json!({ "ensure": "absent", "recurse": true }))]);
+    apply(gone(), false, &host, &journal);
+    let ledger = serde_json::to_string(&journal.ledger().unwrap()).unwrap();
+    assert!(!ledger.contains("/srv/x/a\""), "{ledger}");
+}
+
+/// It was taken for the work of something else.
+#[test]
+fn a_home_goes_whatever_became_of_its_user() {
+    let path = HostPath::new("/srv/anna").unwrap();
+    let user = |more: Value| {
+        let mut attributes = json!({ "home": "/srv/anna" });
+        attributes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        of::<User>(&[("anna", attributes)])
+    };
+    for (between, what) in [
+        (None, "nothing happened"),
+        (Some(user(json!({ "primary_group": "users" }))), "another primary group"),
+        (Some(of::<User>(&[("anna", json!({ "ensure": "absent" }))])), "the user went before"),
+    ] {
+        let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+        run(user(json!({})), &host, &journal);
+        assert!(host.metadata(&path).unwrap().is_some());
+        if let Some(between) = between {
+            run(between, &host, &journal);
+        }
+        run(Site::new(), &host, &journal);
+        assert_eq!(host.user("anna").unwrap(), None, "{what}");
+        assert!(host.metadata(&path).unwrap().is_none(), "{what}");
+    }
+}
+
+#[test]
+fn another_site_prunes_nothing_and_shares_are_told() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let web = || of::<File>(&[("/srv/a", json!({ "content": "a\n" }))]).with_name("web");
+    run(web(), &host, &journal);
+    let mut mail = of::<Directory>(&[("/srv/a", json!({}))]).with_name("mail");
+    mail.declare("/srv/b", serde_json::from_value::<File>(json!({ "content": "b\n" })).unwrap());
+    let orphans = journal.orphans("mail", &mail.ids()).unwrap();
+    let graph = mail.with_orphans(orphans).into_graph().unwrap();
+    let told: Vec<String> = graph.warnings().iter().map(|warning| warning.message.clone()).collect();
+    assert_eq!(told, ["the sites `mail` and `web` both decide about path /srv/a"]);
+    run(of::<File>(&[("/srv/b", json!({ "content": "b\n" }))]).with_name("mail"), &host, &journal);
+    assert_eq!(host.read_text("/srv/a").unwrap().as_deref(), Some("a\n"));
+    run(Site::new().with_name("mail"), &host, &journal);
+    assert_eq!(host.read_text("/srv/b").unwrap(), None);
+    assert_eq!(host.read_text("/srv/a").unwrap().as_deref(), Some("a\n"));
+    run(Site::new().with_name("web"), &host, &journal);
+    assert_eq!(host.read_text("/srv/a").unwrap(), None);
 }

@@ -35,7 +35,10 @@ fn run(host: &dyn Host, journal: &Journal, password: &str, hash: &str) -> (bool,
     let planned = graph.plan(host, &PlanOptions::default()).unwrap();
     let said = Mutex::new(format!("{:?}{}", planned.plan(), serde_json::to_string(planned.plan()).unwrap()));
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let options = ApplyOptions {
+        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
+        ..ApplyOptions::default()
+    };
     let report = planned.apply(host, &options, &|event: &Event<'_>| {
         *said.lock().unwrap() += &format!("{event:?}{}", serde_json::to_string(event).unwrap());
     });

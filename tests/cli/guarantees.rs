@@ -32,7 +32,9 @@ fn everything(place: &Place) -> Vec<(String, Vec<u8>)> {
     }
     let mut found = Vec::new();
     walk(&place.path("root"), &mut found);
-    found.retain(|(path, _)| !path.ends_with("/run") && !path.ends_with("provision.lock"));
+    found.retain(|(path, _)| {
+        !path.ends_with("/run") && !path.ends_with("run/provision") && !path.ends_with("provision/lock")
+    });
     found.sort();
     found
 }
@@ -177,11 +179,11 @@ fn a_plan_for_a_review() {
 #[test]
 fn another_run_is_named_and_waited_for() {
     let Some(place) = started() else { return };
-    fs::create_dir_all(place.path("root/run")).unwrap();
+    fs::create_dir_all(place.path("root/run/provision")).unwrap();
     let holder = r#"{"who":"alice (as root)","what":"provision apply web.ncl","process":4711,
         "since":{"unix_micros":0,"boot":"x","monotonic_micros":0}}"#;
-    fs::write(place.path("root/run/provision.lock"), holder).unwrap();
-    let file = fs::File::open(place.path("root/run/provision.lock")).unwrap();
+    fs::write(place.path("root/run/provision/lock"), holder).unwrap();
+    let file = fs::File::open(place.path("root/run/provision/lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).ok().unwrap();
     let refused = place.run("apply --root root site.ncl");
     assert_eq!(refused.code, 5, "{}", refused.seen());
@@ -275,7 +277,7 @@ fn the_lock_tells_no_values_and_says_nothing_when_nobody_is_at_work() {
     let mut command = std::process::Command::new(crate::provision());
     command.args(["apply", "--root", "root", "--set", "resources.file.\"/etc/a\".content=\"hunter2\"", "site.ncl"]);
     assert_eq!(place.start(&mut command, "").code, 0);
-    assert_eq!(fs::read(place.path("root/run/provision.lock")).unwrap(), b"");
+    assert_eq!(fs::read(place.path("root/run/provision/lock")).unwrap(), b"");
     let mut strange = std::process::Command::new(crate::provision());
     let name: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(b"site\xff.ncl".to_vec());
     let ran = place.start(strange.args(["apply", "--root", "root"]).arg(name), "");
@@ -462,4 +464,26 @@ fn a_file_below_home_is_pruned_like_any_other() {
         assert_eq!(ran.code, 0, "{}", ran.seen());
     }
     assert!(!place.path("root/home/deploy/x").exists());
+}
+
+/// Any user could open the lock, and so hold it; without its file a second run took the first one for dead.
+#[test]
+fn the_lock_is_its_owners_alone_and_the_journal_has_one_of_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(place) = started() else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("root/run/provision"), mode("root/run/provision/lock")), (0o700, 0o600));
+    let staged = place.path("root/var/lib/provision/.ledger.Ab12Cd.provision");
+    fs::write(&staged, "half").unwrap();
+    let journal = fs::File::open(place.path("root/var/lib/provision")).unwrap();
+    let held = nix::fcntl::Flock::lock(journal, nix::fcntl::FlockArg::LockExclusive).ok().unwrap();
+    fs::remove_dir_all(place.path("root/run/provision")).unwrap();
+    let refused = place.run("apply --root root site.ncl");
+    assert_eq!(refused.code, 5, "{}", refused.seen());
+    assert!(refused.err.contains("another run is at work on this host"), "{}", refused.seen());
+    assert!(staged.exists(), "it may be that of the other run");
+    drop(held);
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert!(!staged.exists());
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::Place;
 use crate::root_directory::place;
 
-const MORE: &str = r#"{ resources = {
+const MORE: &str = r#"{ name = "web", resources = {
   file."/etc/motd".content = "hello\n",
   directory."/srv/data" = {},
   file."/srv/data/a".content = "a\n",
@@ -13,7 +13,7 @@ const MORE: &str = r#"{ resources = {
   symlink."/srv/current".target = "data",
 } }"#;
 
-const LESS: &str = r#"{ resources.file."/etc/motd".content = "hello\n" }"#;
+const LESS: &str = r#"{ name = "web", resources.file."/etc/motd".content = "hello\n" }"#;
 
 /// A host on which more was declared, and the site that says less now.
 fn applied() -> Option<Place> {
@@ -75,7 +75,7 @@ fn a_site_can_ask_to_prune() {
 #[test]
 fn what_another_resource_owns_now_is_left_to_it() {
     let Some(place) = applied() else { return };
-    let moved = r#"{ prune = true, resources = {
+    let moved = r#"{ name = "web", prune = true, resources = {
       file."/etc/motd".content = "hello\n",
       directory."/srv/data" = {},
       symlink."/srv/data/a" = { target = "b", force = true },
@@ -106,4 +106,22 @@ fn a_damaged_ledger_is_an_error() {
     }
     fs::write(&ledger, &whole[..whole.len() / 2]).unwrap();
     assert_eq!(place.run("apply --root root --prune less.ncl").code, 1);
+}
+
+/// Pruning with another site took all that the first one had made.
+#[test]
+fn what_another_site_made_is_named_and_never_pruned() {
+    let Some(place) = applied() else { return };
+    let other = r#"{ resources = { file."/etc/motd".content = "hello\n", file."/srv/other".content = "mine\n" } }"#;
+    let place = place.file("other.ncl", other).file("none.ncl", r#"{ name = "other" }"#);
+    let ran = place.run("apply --root root --prune other.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert!(place.path("root/srv/data/a").exists(), "{}", ran.seen());
+    insta::assert_snapshot!("of_two_sites", place.run("plan --root root --prune other.ncl").seen());
+    let pruned = place.run("apply --root root --prune none.ncl");
+    assert_eq!(pruned.code, 0, "{}", pruned.seen());
+    assert!(!place.path("root/srv/other").exists(), "its own goes: {}", pruned.seen());
+    assert!(place.path("root/srv/data/a").exists());
+    assert_eq!(place.run("apply --root root --prune less.ncl").code, 0);
+    assert!(!place.path("root/srv").exists(), "the first site still has what it made");
 }

@@ -75,7 +75,7 @@ impl Booted {
     ) -> Result<(Result<(), Failure>, TakesBack), Failure> {
         let journal = Journal::new(MemoryStore::new());
         let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "trial".into(), site_digest: None };
-        let recorder = journal.begin(info)?;
+        let recorder = journal.begin(&journal.lock()?, info)?;
         let worked = work(&WrittenDown {
             host: &self.host,
             recorder: Arc::clone(&recorder),

@@ -8,7 +8,7 @@ use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::journal::{HostKey, Purpose, RunInfo};
+use provision_core::journal::{HostKey, JournalLock, Purpose, RunInfo};
 use provision_core::plan::{Plan, PlanOptions, Planned, SavedPlan};
 use provision_core::report::Report;
 use provision_resources::registry;
@@ -40,15 +40,15 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let memory = Memory::of(options, verb, &target)?;
     let mut lock = None;
     if let Some(converged) = memory.converged(&facts) {
-        lock = target.lock(&verb.work)?;
+        lock = Some(target.lock(&verb.work)?);
         if converged.holds(host, &target.journal, target.digests.as_ref()) {
             render::events::nothing_to_do(converged.steps(), began.elapsed())?;
             return Ok(Exit::Success);
         }
     }
     let site = target.site(&verb.site, &facts)?;
-    let _lock = if lock.is_some() { lock } else { target.lock(&verb.work)? };
-    render::history::recovered(&target.journal.recover(host)?, options)?;
+    let lock = lock.map_or_else(|| target.lock(&verb.work), Ok)?;
+    render::history::recovered(&target.journal.recover(&lock.journal, host)?, options)?;
     let kept = site.kept_evaluation();
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
@@ -59,7 +59,15 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let owed = target.journal.pending()?.owed;
     let planned = memory.plan(&graph, kept, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
-    let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim: false };
+    let work = Carrying {
+        options,
+        verb,
+        target: &target,
+        watcher: &watcher,
+        graph: &graph,
+        lock: &lock.journal,
+        verbatim: false,
+    };
     let exit = work.out(&planned, &sites.join(" "));
     let is_plain = context::is_plain(&graph, planned.plan());
     context::leave(planned, is_plain);
@@ -77,7 +85,7 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
     let watcher = Watcher::new(options);
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
-    let _lock = target.lock(&verb.work)?;
+    let lock = target.lock(&verb.work)?;
     let key = target.journal.key()?.ok_or_else(|| {
         Error::new(ErrorKind::Damaged, "this host has saved no plan yet")
             .with_hint("apply a plan on the host that it was made on, or make it again here")
@@ -93,14 +101,15 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
             .with_hint("--allow-deferred lets that happen")
             .into());
     }
-    render::history::recovered(&target.journal.recover(host)?, options)?;
+    render::history::recovered(&target.journal.recover(&lock.journal, host)?, options)?;
     let pending = target.journal.pending()?;
     let mut graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
     let only = saved.only()?;
     secrets::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
     let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
     let verbatim = !verb.allow_deferred;
-    let work = Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, verbatim };
+    let work =
+        Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, lock: &lock.journal, verbatim };
     work.out(&planned, saved.site())
 }
 
@@ -111,12 +120,13 @@ struct Carrying<'a> {
     target: &'a Target,
     watcher: &'a Watcher<'a>,
     graph: &'a Graph,
+    lock: &'a JournalLock,
     verbatim: bool,
 }
 
 impl Carrying<'_> {
     fn out(&self, planned: &Planned<'_>, site: &str) -> Result<Exit, Failure> {
-        let Carrying { options, verb, target, watcher, graph, verbatim } = *self;
+        let Carrying { options, verb, target, watcher, graph, lock, verbatim } = *self;
         let (plan, host) = (planned.plan(), &*target.host);
         if verb.work.ask && !plan.is_empty() {
             render::plan::show(plan, &context::host_name(options, &Facts::gather(host)?), options)?;
@@ -133,7 +143,7 @@ impl Carrying<'_> {
         let cancel = Cancel::default();
         stop_on_signals(&cancel)?;
         let journal = target.journal.clone().with_retention(graph.policy().journal);
-        let recorder = Some(journal.begin(info)?);
+        let recorder = Some(journal.begin(lock, info)?);
         let report = planned.apply(
             host,
             &ApplyOptions { jobs: verb.jobs.into(), cancel, verbatim, recorder, ..ApplyOptions::default() },

@@ -41,6 +41,7 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
             "transactions": plan.transactions,
             "forgotten": plan.forgotten,
             "released": plan.released,
+            "others": plan.others,
             "diagnostics": graph.warnings(),
         }))?,
         Format::Text => {

@@ -18,9 +18,9 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     let watcher = Watcher::new(options);
     let target = context::target(options, watcher.progress())?;
     let host = &*target.host;
-    let _lock = target.lock(&verb.work)?;
+    let lock = target.lock(&verb.work)?;
     if !verb.plan {
-        render::history::recovered(&target.journal.recover(host)?, options)?;
+        render::history::recovered(&target.journal.recover(&lock.journal, host)?, options)?;
     }
     let run = match verb.run {
         Some(run) => run,
@@ -51,7 +51,7 @@ pub fn run(options: &Options, verb: &Rollback) -> Result<Exit, Failure> {
     let cancel = Cancel::default();
     stop_on_signals(&cancel)?;
     // How much of the past is kept, the site says, and there is none here.
-    let recorder = Some(target.journal.clone().with_retention(Retention::ALL).begin(info)?);
+    let recorder = Some(target.journal.clone().with_retention(Retention::ALL).begin(&lock.journal, info)?);
     let apply = ApplyOptions { jobs: 1, cancel, recorder, verbatim: true, ..ApplyOptions::default() };
     let report = rollback.apply(host, &apply, &watcher);
     watcher.finish(&rollback.plan, &report)?;

@@ -8,7 +8,7 @@ use std::io::Write;
 use provision_core::diagnostic::Span;
 use provision_core::effect::Effect;
 use provision_core::journal::Orphan;
-use provision_core::plan::{Change, Plan, PlanCounts, Reaction, Step, Verdict};
+use provision_core::plan::{Change, OtherSite, Plan, PlanCounts, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
 
@@ -38,6 +38,12 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
     }
     packages::show(&mut out, &plan.transactions)?;
     points_of_no_return(&mut out, plan)?;
+    for OtherSite { site, resources } in &plan.others {
+        let (faint, count) = (style::FAINT, resources.len());
+        let ids: Vec<String> = resources.iter().take(3).map(ToString::to_string).collect();
+        let more = if count > 3 { " and others" } else { "" };
+        writeln!(out, "  {faint}what the site `{site}` made stays: {}{more}{faint:#}", ids.join(", "))?;
+    }
     for orphan in &plan.released {
         released(&mut out, orphan, options)?;
     }
@@ -171,6 +177,15 @@ fn released(out: &mut impl Write, orphan: &Orphan, options: &Options) -> Result<
             out,
             "  {faint}{id} is no longer declared, and stays: something else has changed {} since run {run}{faint:#}",
             list(&changed)
+        )?;
+        return Ok(());
+    }
+    if !orphan.needed.is_empty() {
+        let needed: Vec<String> = orphan.needed.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "  {faint}{id} is no longer declared, and stays: something that is declared needs {}{faint:#}",
+            list(&needed)
         )?;
         return Ok(());
     }

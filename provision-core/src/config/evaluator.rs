@@ -81,7 +81,7 @@ impl Evaluator {
     /// Everything that is wrong with the site, each mistake with its place.
     pub fn load(&self, facts: &Facts) -> Result<Site, Diagnostics> {
         let known = serde_json::to_value(facts).unwrap_or_default();
-        site_of(&self.work.registry, self.evaluate(known), facts)
+        site_of(&self.work.registry, self.evaluate(known), facts, &self.work.input.sources)
     }
 
     fn evaluate(&self, facts: Value) -> Evaluation {

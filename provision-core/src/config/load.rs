@@ -52,11 +52,16 @@ pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Di
         (None, Some(cache)) => cache.evaluate(&request),
         (None, None) => evaluate(&request),
     };
-    site_of(registry, evaluation, facts)
+    site_of(registry, evaluation, facts, &input.sources)
 }
 
 /// Builds the resources of a site that was evaluated.
-pub(super) fn site_of(registry: &Registry, evaluation: Evaluation, facts: &Facts) -> Result<Site, Diagnostics> {
+pub(super) fn site_of(
+    registry: &Registry,
+    evaluation: Evaluation,
+    facts: &Facts,
+    files: &[SiteSource],
+) -> Result<Site, Diagnostics> {
     let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, kept, inputs, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });
@@ -64,14 +69,19 @@ pub(super) fn site_of(registry: &Registry, evaluation: Evaluation, facts: &Facts
     diagnostics.extend(version_mismatch(&tree));
     let warnings = name_that_changes(&tree, &inputs.facts, facts).into_iter().collect();
     let (policy, (tests, test_host)) = (policy(&tree), tests_of_site::of(&tree));
+    let name = tree.get("name").and_then(Located::as_str).map(str::to_owned).or_else(|| name_of(files));
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        return Ok(site
+        let site = site
             .with_policy(policy)
             .with_tests(tests, test_host)
             .with_kept_evaluation(kept)
-            .with_warnings(warnings));
+            .with_warnings(warnings);
+        return Ok(match name {
+            Some(name) => site.with_name(&name),
+            None => site,
+        });
     }
     let mut all = site.with_all_mistakes(diagnostics);
     if all.list.is_empty() {
@@ -99,6 +109,14 @@ fn name_that_changes(tree: &Located, used: &BTreeSet<Vec<String>>, facts: &Facts
             .note("What uses the fact gets the new name in the run after the host has taken it")
             .help("name the host once with `let`, and use that name instead of the fact"),
     )
+}
+
+/// The name of a site that says none: that of its first file, without the extension.
+fn name_of(files: &[SiteSource]) -> Option<String> {
+    match files.first()? {
+        SiteSource::File(path) => Some(path.file_stem()?.to_string_lossy().into_owned()),
+        SiteSource::Text { .. } => None,
+    }
 }
 
 /// What holds for the site as a whole. Its fields were checked with the frame of the site.

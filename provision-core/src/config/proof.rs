@@ -13,7 +13,7 @@ use super::{Data, Located};
 pub(super) fn holds(site: &Located, types: &Types<'_>) -> bool {
     site.fields().iter().all(|field| match field.name.as_str() {
         // The frame of the site was checked already.
-        "provision_version" | "on_failure" | "prune" | "journal" => true,
+        "provision_version" | "name" | "on_failure" | "prune" | "journal" => true,
         "resources" => field.value.fields().iter().all(|of_type| {
             types.get(&of_type.name).is_some_and(|described| {
                 let proof = Proof { schema: Writer::new(&described.schema) };

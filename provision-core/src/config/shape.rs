@@ -11,7 +11,8 @@ use super::{Data, Field, Located};
 use crate::site::StartingState;
 
 /// The fields of a site.
-const FIELDS: [&str; 7] = ["provision_version", "on_failure", "prune", "journal", "resources", "tests", "test_host"];
+const FIELDS: [&str; 8] =
+    ["provision_version", "name", "on_failure", "prune", "journal", "resources", "tests", "test_host"];
 
 /// Says what is wrong with the frame, and takes it out of the tree so that nothing stumbles over it.
 pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
@@ -31,6 +32,15 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
             Data::String(_) => true,
             _ => {
                 diagnostics.push(unlike(field, "`provision_version` is a string such as \"^0.1\""));
+                false
+            }
+        },
+        "name" => match field.value.as_str() {
+            Some(name) if matches!(field.value.value, Data::String(_)) && is_name(name) => true,
+            _ => {
+                let rule =
+                    "`name` is a string of letters, digits, `-`, `_` and `.`, at most 64 of them, such as \"web\"";
+                diagnostics.push(unlike(field, rule));
                 false
             }
         },
@@ -71,6 +81,11 @@ pub(super) fn check(tree: &mut Located) -> Vec<Diagnostic> {
     diagnostics
 }
 
+/// Whether a site may be called so.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 fn check_resources(field: &mut Field, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let Data::Record(types) = &mut field.value.value else {
         diagnostics.push(unlike(field, "`resources` is a record of types: `resources.<type>.<name> = { .. }`"));
@@ -105,7 +120,7 @@ fn unknown(field: &Field) -> Diagnostic {
     let span = field.name_span.clone().or_else(|| field.value.span.clone());
     let diagnostic = Diagnostic::error(format!("a site has no field `{}`", field.name))
         .at(span, "unknown field")
-        .note("A site has the fields `provision_version`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`");
+        .note("A site has the fields `provision_version`, `name`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`");
     match did_you_mean(&field.name, FIELDS) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
         None => diagnostic.help("for a value of your own, use `let`, or mark the field `not_exported`"),

@@ -121,7 +121,7 @@ impl LocalHost {
         DirectoryStore::new(&self.system.directory, state::CACHE)?.only_ours()
     }
 
-    /// Takes the lock that lets one run at a time work on this host, `/run/provision.lock`; waits for it as long as
+    /// Takes the lock that lets one run at a time work on this host, `/run/provision/lock`; waits for it as long as
     /// `patience`, and tells `busy` once who holds it.
     ///
     /// # Errors

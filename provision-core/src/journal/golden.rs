@@ -20,7 +20,7 @@ use crate::golden;
 use crate::host::{FileKind, Host, HostRecord, HostView, HostViewExt, PackageEntry, PackageStatus, SimHost};
 use crate::path::{HostPath, Mode};
 use crate::report::Counts;
-use crate::resource::ResourceId;
+use crate::resource::{Claim, ResourceId, Target};
 
 const LARGE: &[u8] = b"a content that is taken for a large one\n";
 
@@ -55,7 +55,13 @@ fn info() -> RunInfo {
 }
 
 fn perform(recorder: &Recorder, id: &str, effect: Effect, host: &dyn Host) -> Result<()> {
-    let entry = recorder.intend(&[&id.parse()?], &effect, host)?;
+    let id: ResourceId = id.parse()?;
+    let target = match id.kind() {
+        "user" => Target::User(id.name().to_owned()),
+        _ => Target::Path(path(id.name())),
+    };
+    recorder.claims(&id, &[Claim::owns(target)]);
+    let entry = recorder.intend(&[&id], &effect, host)?;
     host.perform(&effect)?;
     recorder.conclude(&entry, &effect, None, host);
     Ok(())
@@ -92,7 +98,8 @@ fn more_records(keeper: &Keeper<'_>, host: &dyn HostView) -> Result<Vec<Record>>
         ),
     ] {
         let at = host.now();
-        let intent = Intent { number, ids: vec![id.parse()?], effect, before, at_micros: at.unix_micros };
+        let intent =
+            Intent { number, ids: vec![id.parse()?], owners: Vec::new(), effect, before, at_micros: at.unix_micros };
         let did = Did { number, after, error: None, took_micros: 5, at, recovered: false };
         records.extend([Record::Intends(Box::new(intent)), Record::Did(Box::new(did))]);
     }
@@ -122,7 +129,9 @@ fn state() -> Result<MemoryStore> {
     with_fixed_randomness(|| {
         let (host, store) = (host(), MemoryStore::new());
         let journal = Journal::new(store.clone());
-        let recorder = journal.begin(info())?;
+        let lock = journal.lock()?;
+        let recorder = journal.begin(&lock, info())?;
+        recorder.of_site("site");
         let daemon: ResourceId = "service:app".parse()?;
         recorder.owe(&daemon, &"file:/etc/motd".parse()?);
         perform(&recorder, "file:/etc/motd", write("/etc/motd", "new\n"), &host)?;
@@ -142,7 +151,8 @@ fn state() -> Result<MemoryStore> {
         let key = journal.make_key()?;
         let more = more_records(&Keeper { key: &key, store: &shared }, &host)?;
         store.replace(done, &normalised(&store.read(done)?.unwrap_or_default(), more)?)?;
-        let dead = journal.begin(info())?;
+        let dead = journal.begin(&lock, info())?;
+        dead.of_site("site");
         let restart = Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart };
         dead.intend(&[&daemon], &restart, &host)?;
         dead.owe(&daemon, &"file:/srv/app/a".parse()?);
@@ -200,13 +210,13 @@ fn golden_state_of_every_version_is_read() {
             };
             host.perform(&effect).unwrap();
         }
-        let orphans = journal.orphans(&Default::default()).unwrap();
+        let orphans = journal.orphans("site", &Default::default()).unwrap();
         let file = orphans.iter().find(|orphan| orphan.id.name() == "/srv/app/a").unwrap();
         assert_eq!(file.looked_at(&host, &Default::default()).changed, []);
         let user = orphans.iter().find(|orphan| orphan.id.name() == "made").unwrap();
         assert_eq!(user.looked_at(&host, &Default::default()).changed, []);
         // And the work goes on.
-        assert_eq!(journal.recover(&host).unwrap().len(), 1);
+        assert_eq!(journal.recover(&journal.lock().unwrap(), &host).unwrap().len(), 1);
         assert_eq!(host.read_text("/etc/motd").unwrap().as_deref(), Some("new\n"));
     }
 }
@@ -222,7 +232,7 @@ fn golden_state_of_a_newer_version_is_refused_by_name_and_left_as_it_is() {
         ("runs/00000002.open", &RUN_LOG),
     ] {
         let store = store_of(golden.clone());
-        if name == "owed" {
+        if name != "runs/00000002.open" {
             store.remove("runs/00000002.open").unwrap();
         }
         store.replace(name, &golden::of_next_version(format, &golden[name])).unwrap();
@@ -234,15 +244,15 @@ fn golden_state_of_a_newer_version_is_refused_by_name_and_left_as_it_is() {
             "ledger" => journal.ledger().map(drop),
             "owed" => journal.pending().map(drop),
             "runs/00000001.done" => journal.run(1).map(drop),
-            _ => journal.recover(&host).map(drop),
+            _ => journal.recover(&journal.lock().unwrap(), &host).map(drop),
         };
         golden::assert_newer(&refused.unwrap_err(), format);
         if name == "runs/00000001.done" {
-            assert_eq!(journal.runs().unwrap()[1].1.as_ref().unwrap_err().kind(), ErrorKind::Newer);
+            assert_eq!(journal.runs().unwrap().pop().unwrap().1.unwrap_err().kind(), ErrorKind::Newer);
         } else if name != "runs/00000002.open" {
             // A run that could not be written down to its end does not begin.
             let began = journal
-                .begin(info())
+                .begin(&journal.lock().unwrap(), info())
                 .and_then(|recorder| recorder.intend(&[&"file:/a".parse()?], &write("/a", "a"), &host).map(drop));
             golden::assert_newer(&began.unwrap_err(), format);
         }

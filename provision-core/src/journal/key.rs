@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::image::BLOBS;
 use super::log::hex;
 use super::store::StateStore;
 use crate::canonical;
@@ -42,9 +43,11 @@ impl HostKey {
     /// The key in a store; `None` if it has none yet.
     ///
     /// # Errors
-    /// It cannot be read, is none, or was written by a newer version of this program.
+    /// It cannot be read, is none, is lost, or was written by a newer version of this program.
     pub fn read(store: &dyn StateStore) -> Result<Option<HostKey>> {
-        let Some(bytes) = store.read(NAME)?.map(Zeroizing::new) else { return Ok(None) };
+        let Some(bytes) = store.read(NAME)?.map(Zeroizing::new) else {
+            return if has_past(store)? { Err(lost()) } else { Ok(None) };
+        };
         let body = KEY.whole_body(&bytes).and_then(|body| {
             let key = body.first_chunk().map(|key| Zeroizing::new(*key)).filter(|key| body[LENGTH..] == check_of(key));
             key.ok_or_else(|| Error::new(ErrorKind::Damaged, "it is damaged"))
@@ -257,6 +260,19 @@ impl<R: Read> Read for Opened<R> {
         self.at += length;
         Ok(length)
     }
+}
+
+/// Whether something was written down with a key.
+fn has_past(store: &dyn StateStore) -> Result<bool> {
+    Ok(store.size("ledger")? > 0 || !store.list("runs")?.is_empty() || !store.list(BLOBS)?.is_empty())
+}
+
+/// The error for a journal that was written with a key, and has none.
+pub(super) fn lost() -> Error {
+    Error::new(ErrorKind::NotFound, "the key of this host is lost").with_hint(
+        "what earlier runs kept is sealed with it: restore the file `key` of the journal from a backup, or move the whole journal away \
+         to go on without its past",
+    )
 }
 
 /// What follows the key in its file, so that a damaged one is known.

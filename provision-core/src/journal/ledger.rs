@@ -6,15 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::image::{After, Before, Keeper, PackageDiff, PathImage, Was};
-use super::record::{EffectRecord, RunId};
+use super::record::{EffectRecord, Intent, RunId};
 use super::store::StateStore;
 use super::{HostKey, Journal, Pending, Pruned, hex, log};
-use crate::effect::{Effect, Touched};
+use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
 use crate::host::{HostView, PackageStatus};
@@ -34,6 +33,8 @@ pub struct Ledger {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
+    /// The site that it was last changed for.
+    site: String,
     /// The last run that changed something for it.
     run: RunId,
     made: BTreeMap<Made, String>,
@@ -46,6 +47,8 @@ struct Entry {
 pub enum Made {
     /// A file, directory or link.
     Path(HostPath),
+    /// A home directory or a mail spool that came with a user, with all that lies in it.
+    Home(HostPath),
     /// A package, by `name` or `name:architecture`.
     Package(String),
     /// A user.
@@ -59,6 +62,8 @@ pub enum Made {
 pub struct Orphan {
     /// The resource.
     pub id: ResourceId,
+    /// The name of the site that it was made for.
+    pub site: String,
     /// The last run that changed something for it.
     pub run: RunId,
     /// What was made for it; nothing if it was there before.
@@ -66,6 +71,9 @@ pub struct Orphan {
     /// What of it something else has changed since, as far as that was looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Made>,
+    /// What of it something that is declared still needs, and so stays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<Made>,
     /// How each was left, in the digests of the host's key.
     #[serde(skip)]
     pub(crate) digests: BTreeMap<Made, String>,
@@ -82,10 +90,18 @@ impl fmt::Display for Made {
 }
 
 impl Made {
+    /// The path that it is, or lies at.
+    pub(crate) fn path(&self) -> Option<&HostPath> {
+        match self {
+            Made::Path(path) | Made::Home(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// The same, as something to claim.
     pub fn target(&self) -> Target {
         match self {
-            Made::Path(path) => Target::Path(path.clone()),
+            Made::Path(path) | Made::Home(path) => Target::Path(path.clone()),
             Made::Package(name) => Target::Package(name.clone()),
             Made::User(name) => Target::User(name.clone()),
             Made::Group(name) => Target::Group(name.clone()),
@@ -95,6 +111,7 @@ impl Made {
     fn parse(text: &str) -> Result<Made> {
         match text.split_once(' ') {
             Some(("path", path)) => HostPath::new(path).map(Made::Path),
+            Some(("home", path)) => HostPath::new(path).map(Made::Home),
             Some(("package", name)) => Ok(Made::Package(name.to_owned())),
             Some(("user", name)) => Ok(Made::User(name.to_owned())),
             Some(("group", name)) => Ok(Made::Group(name.to_owned())),
@@ -105,7 +122,10 @@ impl Made {
 
 impl Serialize for Made {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            Made::Home(path) => serializer.collect_str(&format_args!("home {path}")),
+            other => serializer.collect_str(other),
+        }
     }
 }
 
@@ -120,7 +140,7 @@ impl Orphan {
     ///
     /// `others` are no strangers in a directory: they were made here as well.
     pub(crate) fn looked_at(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Orphan {
-        let changed = Pruned::new(self, |_| false).changed(host, others).unwrap_or_else(|_| self.made.clone());
+        let changed = Pruned::new(self).changed(host, others).unwrap_or_else(|_| self.made.clone());
         Orphan { changed, ..self.clone() }
     }
 }
@@ -128,7 +148,12 @@ impl Orphan {
 /// Only for whom something was made: most runs ask no more.
 #[derive(Default, Deserialize)]
 struct Ids {
-    entries: HashMap<ResourceId, IgnoredAny>,
+    entries: HashMap<ResourceId, OfSite>,
+}
+
+#[derive(Deserialize)]
+struct OfSite {
+    site: String,
 }
 
 /// What is in a ledger; nothing if there is none.
@@ -159,14 +184,16 @@ impl Ledger {
         store.replace(NAME, &log::single(&LEDGER, self)?).while_doing(|| "writing what was made on this host")
     }
 
-    /// What was made for resources that are not among these.
-    pub fn orphans(&self, declared: &BTreeSet<ResourceId>) -> Vec<Orphan> {
-        let gone = self.entries.iter().filter(|(id, _)| !declared.contains(*id));
+    /// What was made for resources that are not among these, or for another site than this one.
+    pub fn orphans(&self, site: &str, declared: &BTreeSet<ResourceId>) -> Vec<Orphan> {
+        let gone = self.entries.iter().filter(|(id, entry)| entry.site != site || !declared.contains(*id));
         gone.map(|(id, entry)| Orphan {
             id: id.clone(),
+            site: entry.site.clone(),
             run: entry.run,
             made: entry.made.keys().cloned().collect(),
             changed: Vec::new(),
+            needed: Vec::new(),
             digests: entry.made.clone(),
             notifies: entry.notifies.clone(),
             key: None,
@@ -174,8 +201,14 @@ impl Ledger {
         .collect()
     }
 
-    /// Takes in what a run has done.
-    fn absorb(&mut self, run: RunId, effects: &[EffectRecord], notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>) {
+    /// Takes in what a run has done for a site. One that is for none, an undo, makes nothing.
+    fn absorb(
+        &mut self,
+        run: RunId,
+        site: Option<&str>,
+        effects: &[EffectRecord],
+        notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>,
+    ) {
         let mut makers: HashMap<Made, BTreeSet<ResourceId>> = HashMap::default();
         for (id, entry) in &self.entries {
             for made in entry.made.keys() {
@@ -185,12 +218,20 @@ impl Ledger {
         for record in effects.iter().filter(|record| record.outcome.as_ref().is_some_and(|did| did.error.is_none())) {
             let after = record.outcome.as_ref().map(|did| &did.after);
             for (id, mut made) in made_by(record, after) {
-                made.extend(self.inherited(id, &record.intent.effect, &mut makers));
+                if record.intent.owners.contains(id) {
+                    made.extend(self.inherited(id, &record.intent.effect, &mut makers));
+                }
                 for made in &made {
                     makers.entry(made.clone()).or_default().insert(id.clone());
                 }
+                if site.is_none() && !self.entries.contains_key(id) {
+                    continue;
+                }
                 let entry = self.entries.entry(id.clone()).or_default();
                 entry.run = run;
+                if let Some(site) = site {
+                    site.clone_into(&mut entry.site);
+                }
                 entry.made.extend(made.into_iter().map(|made| (made, String::new())));
                 entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
             }
@@ -204,15 +245,19 @@ impl Ledger {
         effect: &Effect,
         makers: &mut HashMap<Made, BTreeSet<ResourceId>>,
     ) -> Option<Made> {
-        let made = Made::Path(effect.path()?.clone());
-        let of_path = makers.get_mut(&made)?;
-        let (mine, others): (BTreeSet<_>, BTreeSet<_>) =
-            std::mem::take(of_path).into_iter().partition(|maker| maker == id);
-        *of_path = mine;
-        for other in &others {
-            self.entries.get_mut(other).and_then(|entry| entry.made.remove(&made));
+        let path = effect.path()?;
+        let mut any = false;
+        for made in [Made::Path(path.clone()), Made::Home(path.clone())] {
+            let Some(of_path) = makers.get_mut(&made) else { continue };
+            let (mine, others): (BTreeSet<_>, BTreeSet<_>) =
+                std::mem::take(of_path).into_iter().partition(|maker| maker == id);
+            *of_path = mine;
+            for other in &others {
+                self.entries.get_mut(other).and_then(|entry| entry.made.remove(&made));
+            }
+            any |= !others.is_empty();
         }
-        (!others.is_empty()).then_some(made)
+        any.then(|| Made::Path(path.clone()))
     }
 
     /// Notes how a run has left what it made or changed, and forgets what is gone. What it did not change itself stays as it
@@ -220,12 +265,12 @@ impl Ledger {
     fn look(
         &mut self,
         touched: &BTreeSet<ResourceId>,
-        changed: &BTreeSet<Made>,
+        changed: &Changed,
         keeper: &Keeper<'_>,
         host: &dyn HostView,
     ) -> Result<()> {
         let concerns = |id: &ResourceId, entry: &Entry| {
-            touched.contains(id) || entry.made.keys().any(|made| changed.contains(made))
+            touched.contains(id) || entry.made.keys().any(|made| changed.contains(made) || changed.may_have_gone(made))
         };
         for (_, entry) in self.entries.iter_mut().filter(|(id, entry)| concerns(id, entry)) {
             for (made, digest) in &mut entry.made {
@@ -240,10 +285,42 @@ impl Ledger {
     }
 }
 
+/// What a run has changed that may be in the ledger.
+#[derive(Default)]
+struct Changed {
+    made: BTreeSet<Made>,
+    /// Directories that were removed with all that was in them.
+    trees: BTreeSet<HostPath>,
+}
+
+impl Changed {
+    fn by(effects: &[EffectRecord]) -> Changed {
+        let mut changed = Changed::default();
+        for thing in effects.iter().flat_map(|record| record.intent.effect.touches()) {
+            changed.made.extend(entered(&thing));
+            if let Touched::Path { path, change: PathChange::TreeRemoved } = thing {
+                changed.trees.insert(path.clone());
+            }
+        }
+        changed
+    }
+
+    fn contains(&self, made: &Made) -> bool {
+        self.made.contains(made)
+    }
+
+    /// Whether it lay in a directory that was removed.
+    fn may_have_gone(&self, made: &Made) -> bool {
+        let is_gone =
+            |path: &HostPath| self.trees.contains(path) || path.ancestors().any(|above| self.trees.contains(&above));
+        !self.trees.is_empty() && made.path().is_some_and(is_gone)
+    }
+}
+
 /// What of a thing may be in the ledger. A home directory is not among it: what users put there is theirs.
 fn entered(thing: &Touched<'_>) -> Option<Made> {
     match thing {
-        Touched::Path { path, .. } => Some(*path).filter(|path| !is_home(path)).cloned().map(Made::Path),
+        Touched::Path { path, .. } => Some(Made::Path((*path).clone())),
         Touched::User(name) => Some(Made::User((*name).to_owned())),
         Touched::Group(name) => Some(Made::Group((*name).to_owned())),
         Touched::UsersOf(_)
@@ -257,30 +334,24 @@ fn entered(thing: &Touched<'_>) -> Option<Made> {
     }
 }
 
-/// Whether it is looked at, and goes, with all that lies in it.
-pub(super) fn is_home(path: &HostPath) -> bool {
-    path.parent().is_some_and(|parent| parent.as_str() == "/home")
-}
-
 /// What an effect has made, and for whom; nothing at all for a reaction, which makes nothing.
 fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r ResourceId, Vec<Made>)> {
-    let ids = &record.intent.ids;
-    let effect = &record.intent.effect;
+    let Intent { ids, owners, effect, .. } = &record.intent;
     // What is put back was there before.
     let is_restored = matches!(effect, Effect::Restore(_) | Effect::RestoreAccounts { .. });
-    let absent = |paths: &[PathImage]| -> Vec<Made> {
+    let absent = |paths: &[PathImage], made: fn(HostPath) -> Made| -> Vec<Made> {
         let absent = paths.iter().filter(|path| path.was == Was::Absent && !is_restored);
-        absent.map(|path| Made::Path(path.path.clone())).collect()
+        absent.map(|path| made(path.path.clone())).collect()
     };
     let touched = effect.touches();
     let made = match (touched.first(), &record.intent.before) {
-        (Some(Touched::Path { .. }), Before::Paths { paths }) => absent(paths),
+        (Some(Touched::Path { .. }), Before::Paths { paths }) => absent(paths, Made::Path),
         (
             Some(subject @ (Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. })),
             Before::Accounts(image),
         ) => {
             let subject = entered(subject).filter(|_| image.is_new && !is_restored);
-            absent(&image.paths).into_iter().chain(subject).collect()
+            absent(&image.paths, Made::Home).into_iter().chain(subject).collect()
         }
         (Some(Touched::Packages(_)), _) => {
             let Some(After::Packages(changes)) = after else { return Vec::new() };
@@ -292,7 +363,8 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
                 let is_new = |diff: &&PackageDiff| !installed(diff.before.status) && installed(diff.after.status);
                 found.filter(is_new).map(|diff| Made::Package(diff.name.clone()))
             };
-            return ids.iter().map(|id| (id, new(id).into_iter().collect())).collect();
+            let made = |id: &ResourceId| owners.contains(id).then(|| new(id)).flatten();
+            return ids.iter().map(|id| (id, made(id).into_iter().collect())).collect();
         }
         // A resource that only reacts is nothing to remember.
         (
@@ -318,7 +390,8 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
             _,
         ) => Vec::new(),
     };
-    ids.iter().map(|id| (id, made.clone())).collect()
+    // What no resource owns is not this program's to remove.
+    ids.iter().map(|id| (id, if owners.contains(id) { made.clone() } else { Vec::new() })).collect()
 }
 
 impl Keeper<'_> {
@@ -326,10 +399,10 @@ impl Keeper<'_> {
     pub(crate) fn digest_of(&self, made: &Made, host: &dyn HostView) -> Result<Option<String>> {
         Ok(match made {
             Made::Path(path) => {
-                let deep = is_home(path);
-                let found = self.fingerprint_of(path, deep, host)?;
+                let found = self.fingerprint_of(path, false, host)?;
                 found.kind.map(|_| self.digest_of_path(&found)).transpose()?
             }
+            Made::Home(path) => self.digest_of_home(path, host)?,
             Made::Package(name) => {
                 // Upgrades by others do not make it somebody else's.
                 (host.package(name)?.status == PackageStatus::Installed).then(|| "installed".to_owned())
@@ -353,18 +426,18 @@ impl Journal {
         Ledger::read(&*self.store)
     }
 
-    /// What was made for resources that are no longer declared.
+    /// What was made for resources that the site of this name no longer declares, and for other sites.
     ///
     /// # Errors
     /// As [`ledger`](Journal::ledger), or the key of the host cannot be read.
-    pub fn orphans(&self, declared: &BTreeSet<ResourceId>) -> Result<Vec<Orphan>> {
+    pub fn orphans(&self, site: &str, declared: &BTreeSet<ResourceId>) -> Result<Vec<Orphan>> {
         let bytes = self.store.read(NAME)?;
         let Ids { entries } = parse(bytes.as_deref())?;
-        if entries.keys().all(|id| declared.contains(id)) {
+        if entries.iter().all(|(id, of)| of.site == site && declared.contains(id)) {
             return Ok(Vec::new());
         }
         let key = self.key()?.map(Arc::new);
-        let mut orphans = parse::<Ledger>(bytes.as_deref())?.orphans(declared);
+        let mut orphans = parse::<Ledger>(bytes.as_deref())?.orphans(site, declared);
         orphans.iter_mut().for_each(|orphan| orphan.key.clone_from(&key));
         Ok(orphans)
     }
@@ -382,6 +455,7 @@ impl Journal {
     pub(super) fn absorb(
         &self,
         run: RunId,
+        site: Option<&str>,
         effects: &[EffectRecord],
         notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>,
         host: &dyn HostView,
@@ -391,15 +465,11 @@ impl Journal {
         }
         let before = self.ledger()?;
         let mut ledger = before.clone();
-        ledger.absorb(run, effects, notifies);
+        ledger.absorb(run, site, effects, notifies);
         let key = self.make_key()?;
         let keeper = Keeper { key: &key, store: &self.store };
         let touched: BTreeSet<ResourceId> = effects.iter().flat_map(|effect| effect.intent.ids.clone()).collect();
-        let changed = effects
-            .iter()
-            .flat_map(|record| record.intent.effect.touches().iter().filter_map(entered).collect::<Vec<_>>())
-            .collect();
-        ledger.look(&touched, &changed, &keeper, host)?;
+        ledger.look(&touched, &Changed::by(effects), &keeper, host)?;
         // What it was declared for and that is gone is not worth a line.
         let emptied = |id: &ResourceId| before.entries.get(id).is_some_and(|entry| !entry.made.is_empty());
         ledger.entries.retain(|id, entry| !(entry.made.is_empty() && emptied(id)));

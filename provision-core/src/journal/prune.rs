@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::image::Keeper;
-use super::ledger::{Made, Orphan, is_home};
+use super::ledger::{Made, Orphan};
 use super::undo::unlocking;
 use super::{HostKey, MemoryStore, StateStore};
 use crate::effect::{Effect, PackageTransaction, Removal, UnitAction};
@@ -23,6 +23,8 @@ use crate::secret::Text;
 /// Takes away what was made.
 pub(crate) struct Pruned {
     made: BTreeMap<Made, String>,
+    /// What a resource of another type is about to take the place of.
+    replaced: BTreeSet<HostPath>,
     key: Option<Arc<HostKey>>,
 }
 
@@ -40,10 +42,22 @@ enum Found {
 type State = BTreeMap<String, Found>;
 
 impl Pruned {
-    /// Takes away what was made for a resource, but for what others own now.
-    pub(crate) fn new(orphan: &Orphan, owned: impl Fn(&Target) -> bool) -> Pruned {
-        let made = orphan.digests.iter().filter(|(made, _)| !owned(&made.target()));
-        Pruned { made: made.map(|(made, digest)| (made.clone(), digest.clone())).collect(), key: orphan.key.clone() }
+    /// Takes away what was made for a resource.
+    pub(crate) fn new(orphan: &Orphan) -> Pruned {
+        Pruned { made: orphan.digests.clone(), replaced: BTreeSet::new(), key: orphan.key.clone() }
+    }
+
+    /// Gives away what is not to be taken away, or is by another.
+    pub(crate) fn without(&mut self, mut is_kept: impl FnMut(&Made) -> bool) -> BTreeMap<Made, String> {
+        let (kept, made) = std::mem::take(&mut self.made).into_iter().partition(|(made, _)| is_kept(made));
+        self.made = made;
+        kept
+    }
+
+    /// Takes away what makes room for what a resource of another type puts in its place.
+    pub(crate) fn make_room(&mut self, place: &HostPath, beneath: BTreeMap<Made, String>) {
+        self.replaced.insert(place.clone());
+        self.made.extend(beneath);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,16 +66,18 @@ impl Pruned {
 
     /// What something else has changed since it was made.
     pub(super) fn changed(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Result<Vec<Made>> {
-        let found = self.found(host, others.clone())?;
+        let found = self.found(host, others)?;
         let changed = self.made.keys().filter(|made| found.get(&made.to_string()) == Some(&Found::Changed));
         Ok(changed.cloned().collect())
     }
 
-    fn found(&self, host: &dyn HostView, mut going: BTreeSet<HostPath>) -> Result<State> {
-        let mut state = State::new();
+    /// How all of it is; `others` are paths that go as well.
+    fn found(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Result<State> {
+        let (mut state, mut going) = (State::new(), BTreeSet::new());
         // What lies beneath sorts after what holds it.
         for (made, digest) in self.made.iter().rev() {
-            let found = self.look(made, digest, &going, host)?;
+            let goes = |path: &HostPath| others.contains(path) || going.contains(path);
+            let found = self.look(made, digest, &goes, host)?;
             if let (Made::Path(path), Found::Present) = (made, found) {
                 going.insert(path.clone());
             }
@@ -70,20 +86,15 @@ impl Pruned {
         Ok(state)
     }
 
-    /// How something is; `going` are paths that are taken away before.
-    fn look(&self, made: &Made, digest: &str, going: &BTreeSet<HostPath>, host: &dyn HostView) -> Result<Found> {
+    /// How something is; `goes` tells of paths that are taken away before.
+    fn look(&self, made: &Made, digest: &str, goes: &dyn Fn(&HostPath) -> bool, host: &dyn HostView) -> Result<Found> {
         let Some(key) = &self.key else { return Ok(Found::Changed) };
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
         let keeper = Keeper { key, store: &store };
         let now = keeper.digest_of(made, host)?;
         if let Made::Path(path) = made
             && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
-            && !is_home(path)
-            && host
-                .list(path)?
-                .into_iter()
-                .flatten()
-                .any(|name| path.join(&name).is_ok_and(|path| !going.contains(&path)))
+            && host.list(path)?.into_iter().flatten().any(|name| path.join(&name).is_ok_and(|path| !goes(&path)))
         {
             return Ok(Found::Changed);
         }
@@ -128,12 +139,12 @@ fn retire(path: &HostPath, host: &dyn Host) -> Result<()> {
 
 fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
     Ok(match made {
-        Made::Path(path) => {
-            let directory = host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory);
-            let what = match directory {
-                true if is_home(path) => Removal::Tree,
-                true => Removal::EmptyDirectory,
-                false => Removal::File,
+        Made::Path(path) | Made::Home(path) => {
+            let is_directory = host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory);
+            let what = match made {
+                _ if !is_directory => Removal::File,
+                Made::Home(_) => Removal::Tree,
+                _ => Removal::EmptyDirectory,
             };
             Effect::Remove { path: path.clone(), what }
         }
@@ -157,7 +168,14 @@ impl DynResource for Pruned {
         Vec::new()
     }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
-        self.made.keys().map(|made| Claim::removes(made.target())).collect()
+        let claim = |made: &Made| {
+            let place = made.path().and_then(|path| self.replaced.iter().find(|place| path.is_within(place)));
+            match place {
+                Some(place) => Claim::precedes(Target::Path(place.clone())),
+                None => Claim::removes(made.target()),
+            }
+        };
+        self.made.keys().map(claim).collect()
     }
     fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
         Ok(())
@@ -169,7 +187,7 @@ impl DynResource for Pruned {
         &[]
     }
     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
-        Ok(DynState::new(self.found(host, BTreeSet::new())?))
+        Ok(DynState::new(self.found(host, &BTreeSet::new())?))
     }
     fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
         let wanted = |found: &Found| if *found == Found::Present { Found::Absent } else { *found };
@@ -180,11 +198,11 @@ impl DynResource for Pruned {
         let now = now.get::<State>();
         let present = |made: &&Made| now.get(&made.to_string()) == Some(&Found::Present);
         let (paths, others): (Vec<&Made>, Vec<&Made>) =
-            self.made.keys().filter(present).partition(|made| matches!(made, Made::Path(_)));
+            self.made.keys().filter(present).partition(|made| made.path().is_some());
         // userdel(8) takes the user's own group along.
         for made in paths.into_iter().rev().chain(others) {
             if !matches!(made, Made::Group(name) if host.group(name)?.is_none()) {
-                if let Made::Path(path) = made
+                if let Some(path) = made.path()
                     && let Some(unlock) = unlocking(path, host)?
                 {
                     host.perform(&unlock)?;

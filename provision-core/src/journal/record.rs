@@ -1,5 +1,7 @@
 //! What a log of a run holds, record by record, and what it comes to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::debts::Debts;
@@ -85,6 +87,9 @@ pub(super) struct Began {
     pub(super) program: String,
     #[serde(flatten)]
     pub(super) info: RunInfo,
+    /// The name of the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) site_name: Option<String>,
     pub(super) at: Moment,
     /// What was owed before.
     pub(super) owed: Vec<Owed>,
@@ -97,6 +102,9 @@ pub struct Intent {
     pub number: usize,
     /// The resources that it was done for.
     pub ids: Vec<ResourceId>,
+    /// Those of them that own what the effect is about: what it makes is theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<ResourceId>,
     /// The effect, without contents and secrets.
     pub effect: Effect,
     /// How it was before.
@@ -180,6 +188,9 @@ pub struct RunRecord {
     /// What it was for.
     #[serde(flatten)]
     pub info: RunInfo,
+    /// The name of the site that was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_name: Option<String>,
     /// When it began.
     pub began: Moment,
     /// How it ended; `None` if it has not, or died.
@@ -188,6 +199,9 @@ pub struct RunRecord {
     pub effects: Vec<EffectRecord>,
     /// What was owed in the end.
     pub owed: Vec<Owed>,
+    /// For each resource that changed, those that react to it.
+    #[serde(skip)]
+    pub(super) notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
 }
 
 impl RunRecord {
@@ -197,10 +211,10 @@ impl RunRecord {
         let Some(Record::Began(began)) = records.next() else {
             return Err(Error::new(ErrorKind::Damaged, "its beginning is missing"));
         };
-        let Began { run, program, info, at, owed } = *began;
+        let Began { run, program, info, site_name, at, owed } = *began;
         let mut debts = Debts::from(owed);
-        let owed = Vec::new();
-        let mut record = RunRecord { run, program, info, began: at, ended: None, effects: Vec::new(), owed };
+        let (ended, effects, owed, notifies) = Default::default();
+        let mut record = RunRecord { run, program, info, site_name, began: at, ended, effects, owed, notifies };
         for next in records {
             record.take(next, &mut debts)?;
         }
@@ -212,7 +226,10 @@ impl RunRecord {
         let misplaced = |what: &str| Error::new(ErrorKind::Damaged, format!("{what} is out of place"));
         match record {
             Record::Began(_) => return Err(misplaced("its beginning")),
-            Record::Owes(owed) => debts.owe(owed),
+            Record::Owes(owed) => {
+                self.notifies.entry(owed.because.clone()).or_default().insert(owed.id.clone());
+                debts.owe(owed);
+            }
             Record::Intends(intent) => self.effects.push(EffectRecord { intent: *intent, outcome: None }),
             Record::Did(did) => {
                 let place = self.effects.iter().rposition(|effect| effect.intent.number == did.number);

@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use foldhash::HashMap;
+
 use super::debts::Debts;
 use super::image::{After, Keeper};
 use super::key::HostKey;
 use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, RUN_LOG, Record, RunId, RunInfo};
 use super::rollback::{Rollback, RollbackOptions, Undoing};
 use super::store::StateStore;
-use super::{Journal, debts, log};
-use crate::effect::Effect;
-use crate::error::{Error, Result, ResultExt};
+use super::{Journal, JournalLock, debts, log};
+use crate::effect::{Effect, PathChange, Touched};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::HostView;
 use crate::report::{Counts, Report};
-use crate::resource::ResourceId;
+use crate::resource::{Claim, Hold, ResourceId, Target};
 
 /// Writes a run down. Nothing is written before its first effect, so a run that finds nothing to do leaves no trace.
 pub struct Recorder {
     journal: Journal,
+    /// No other run may write while this one does.
+    _lock: JournalLock,
     info: RunInfo,
     key: OnceLock<HostKey>,
     state: Mutex<State>,
@@ -39,6 +43,10 @@ struct State {
     causes: Vec<(ResourceId, ResourceId)>,
     /// For each resource that changed, those that react to it.
     notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
+    /// The name of the site that is applied.
+    site: Option<String>,
+    /// What resources own.
+    owned: HashMap<ResourceId, BTreeSet<Target>>,
     /// What went wrong, to be told of at the end.
     failed: Option<Error>,
     /// Why the log cannot be continued.
@@ -52,7 +60,7 @@ pub struct Entry {
 }
 
 impl Recorder {
-    pub(super) fn new(journal: Journal, info: RunInfo) -> Result<Recorder> {
+    fn new(journal: Journal, lock: JournalLock, info: RunInfo) -> Result<Recorder> {
         let owed = debts::read(&*journal.store)?;
         super::ledger::admit(&*journal.store)?;
         let state = State {
@@ -63,10 +71,19 @@ impl Recorder {
             owed: owed.into(),
             causes: Vec::new(),
             notifies: BTreeMap::new(),
+            site: None,
+            owned: HashMap::default(),
             failed: None,
             broken: None,
         };
-        Ok(Recorder { journal, info, key: OnceLock::new(), state: Mutex::new(state), synced: Mutex::new(0) })
+        Ok(Recorder {
+            journal,
+            _lock: lock,
+            info,
+            key: OnceLock::new(),
+            state: Mutex::new(state),
+            synced: Mutex::new(0),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,6 +117,20 @@ impl Recorder {
         self.state().owed.list()
     }
 
+    /// Notes the name of the site for which the run makes what it makes.
+    pub fn of_site(&self, name: &str) {
+        self.state().site = Some(name.to_owned());
+    }
+
+    /// Notes what a resource owns: only that can have been made for it. What no resource owns is never removed by a later run.
+    pub fn claims(&self, id: &ResourceId, claims: &[Claim]) {
+        let mut state = self.state();
+        if !state.owned.contains_key(id) {
+            let owned = claims.iter().filter(|claim| claim.hold == Hold::Owns).map(|claim| claim.target.clone());
+            state.owned.insert(id.clone(), owned.collect());
+        }
+    }
+
     /// Notes that `id` has to react as soon as the next effect, for `because`, is done. It is written with that effect.
     pub fn owe(&self, id: &ResourceId, because: &ResourceId) {
         let mut state = self.state();
@@ -121,12 +152,14 @@ impl Recorder {
         }
         let mut bytes = Vec::new();
         if state.run.is_none() {
+            self.journal.require_all_ended()?;
             let run = self.journal.next_run()?;
             bytes.extend(RUN_LOG.header().into_bytes());
             let began = Began {
                 run,
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 info: self.info.clone(),
+                site_name: state.site.clone(),
                 at: now.clone(),
                 owed: state.owed.list(),
             };
@@ -143,9 +176,11 @@ impl Recorder {
             state.owed.owe(owed);
         }
         let number = state.effects.len() + 1;
+        let is_owner = |id: &&&ResourceId| state.owned.get(**id).is_some_and(|owned| is_owned(effect, owned));
         let intent = Intent {
             number,
             ids: ids.iter().map(|id| (*id).clone()).collect(),
+            owners: ids.iter().filter(is_owner).map(|id| (*id).clone()).collect(),
             effect: effect.without_content(),
             before,
             at_micros: now.unix_micros,
@@ -270,7 +305,7 @@ impl Recorder {
             debts::write(self.store(), &owed)?;
         }
         let Some(run) = state.run else { return Ok(()) };
-        self.journal.absorb(run, &state.effects, &state.notifies, host)?;
+        self.journal.absorb(run, state.site.as_deref(), &state.effects, &state.notifies, host)?;
         let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
         self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;
@@ -306,6 +341,30 @@ impl Recorder {
     }
 }
 
+/// Whether what an effect is about is owned. A directory on the way to what is owned is as well: it goes only when it is empty.
+fn is_owned(effect: &Effect, owned: &BTreeSet<Target>) -> bool {
+    let owns_any = |is_it: &dyn Fn(&Target) -> bool| owned.iter().any(is_it);
+    match effect.touches().first() {
+        Some(Touched::Path { path, change: PathChange::Metadata }) => {
+            owns_any(&|target| matches!(target, Target::Path(owned) if owned.is_within(path)))
+        }
+        Some(Touched::Path { path, .. }) => owned.contains(&Target::Path((*path).clone())),
+        Some(Touched::User(name)) => owned.contains(&Target::User((*name).to_owned())),
+        Some(Touched::Group(name)) => owned.contains(&Target::Group((*name).to_owned())),
+        Some(Touched::Packages(_)) => owns_any(&|target| matches!(target, Target::Package(_))),
+        Some(
+            Touched::UsersOf(_)
+            | Touched::Home { .. }
+            | Touched::PackageDatabase
+            | Touched::PackageLists
+            | Touched::Unit { .. }
+            | Touched::ServiceManager
+            | Touched::Anything(_),
+        )
+        | None => false,
+    }
+}
+
 /// The name of the log of a run that has not ended.
 pub(super) fn open_name(run: RunId) -> String {
     format!("runs/{run:08}.open")
@@ -320,8 +379,19 @@ impl Journal {
     /// Begins to write a run down.
     ///
     /// # Errors
-    /// What is owed from earlier runs cannot be read, or the ledger was written by a newer version of this program.
-    pub fn begin(&self, info: RunInfo) -> Result<Arc<Recorder>> {
-        Recorder::new(self.clone(), info).map(Arc::new)
+    /// A run that never ended has not been [recovered](Journal::recover), what is owed from earlier runs cannot be read, the ledger was
+    /// written by a newer version of this program, or the lock is that of another journal.
+    pub fn begin(&self, lock: &JournalLock, info: RunInfo) -> Result<Arc<Recorder>> {
+        self.require(lock)?;
+        self.require_all_ended()?;
+        Recorder::new(self.clone(), lock.clone(), info).map(Arc::new)
+    }
+
+    /// Refuses to go on beside a run that never ended: what it owed, and what it was doing, would be lost.
+    pub(super) fn require_all_ended(&self) -> Result<()> {
+        let Some(run) = self.unfinished()?.into_iter().next() else { return Ok(()) };
+        Err(Error::new(ErrorKind::Conflict, format!("run {run} never ended, and was not recovered"))
+            .while_doing("beginning a run")
+            .with_hint("call `Journal::recover` before a run begins"))
     }
 }

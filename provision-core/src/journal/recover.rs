@@ -1,17 +1,15 @@
 //! After a death: the run that never ended is found, what it was doing is brought to its old or its new state, and it is
 //! closed. What it owed stays owed.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::image::{After, Before, Keeper};
 use super::record::{Did, EffectRecord, Ended, Ending, Owed, Record, RunId, RunRecord};
 use super::recorder::{done_name, open_name};
-use super::{HostKey, Journal, debts, log};
+use super::{HostKey, Journal, JournalLock, debts, log};
 use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{FileKind, Host, HostView};
+use crate::host::{AccountDatabase, FileKind, Host, HostView};
 use crate::path::HostPath;
 use crate::resource::ResourceId;
 
@@ -55,12 +53,13 @@ pub enum SettledState {
 }
 
 impl Journal {
-    /// Finds runs that never ended, brings what they were doing to its old or its new state, and closes them. Only the
-    /// holder of the host's lock may call this: a run under way looks like one that died.
+    /// Finds runs that never ended, brings what they were doing to its old or its new state, and closes them. A run under way looks
+    /// like one that died, so it takes the lock of the journal.
     ///
     /// # Errors
-    /// The journal is damaged, or cannot be read or written.
-    pub fn recover(&self, host: &dyn Host) -> Result<Vec<Recovered>> {
+    /// The journal is damaged, or cannot be read or written, or the lock is that of another one.
+    pub fn recover(&self, lock: &JournalLock, host: &dyn Host) -> Result<Vec<Recovered>> {
+        self.require(lock)?;
         let unfinished = self.unfinished()?;
         unfinished.into_iter().filter_map(|run| self.recover_run(run, host).transpose()).collect()
     }
@@ -83,8 +82,8 @@ impl Journal {
             self.store.append(&name, &line, false)?;
             settled.push(outcome);
         }
-        let RunRecord { owed, began, ended, effects, .. } = self.run(run)?;
-        self.absorb(run, &effects, &BTreeMap::new(), host)?;
+        let RunRecord { owed, began, ended, effects, notifies, site_name, .. } = self.run(run)?;
+        self.absorb(run, site_name.as_deref(), &effects, &notifies, host)?;
         debts::write(&*self.store, &owed)?;
         // One that died between its last line and its new name has ended.
         if ended.is_none() {
@@ -151,10 +150,12 @@ impl Keeper<'_> {
                 Touched::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
                     host.perform(&Effect::RepairPackages)?;
                 }
+                Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) => {
+                    for database in AccountDatabase::ALL {
+                        remove_staged(&HostPath::new(database.path())?, host)?;
+                    }
+                }
                 Touched::Packages(_)
-                | Touched::User(_)
-                | Touched::Group(_)
-                | Touched::UsersOf(_)
                 | Touched::Home { .. }
                 | Touched::PackageDatabase
                 | Touched::PackageLists

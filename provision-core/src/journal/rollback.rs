@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::image::{Before, Keeper};
+use super::key::lost;
 use super::record::{EffectRecord, RunId};
 use super::undo::Undo;
 use super::{HostKey, Journal, Recorder};
@@ -59,11 +60,7 @@ impl Journal {
         if record.effects.is_empty() {
             return Ok(Rollback::nothing(run));
         }
-        let key = HostKey::read(&*self.store)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "the key of this host's journal is gone")
-                .while_doing(format!("planning how to undo run {run}"))
-                .with_hint("what the journal keeps is sealed with it; restore the file `key`")
-        })?;
+        let key = HostKey::read(&*self.store)?.ok_or_else(lost)?;
         let keeper = Keeper { key: &key, store: &self.store };
         Undoing::new(keeper, host, options).plan(run, record.effects)
     }
@@ -71,7 +68,13 @@ impl Journal {
 
 impl Rollback {
     fn nothing(of: RunId) -> Rollback {
-        let plan = Plan { steps: Vec::new(), transactions: Vec::new(), forgotten: Vec::new(), released: Vec::new() };
+        let plan = Plan {
+            steps: Vec::new(),
+            transactions: Vec::new(),
+            forgotten: Vec::new(),
+            released: Vec::new(),
+            others: Vec::new(),
+        };
         Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new() }
     }
 }
@@ -120,8 +123,13 @@ impl<'a> Undoing<'a> {
         if !self.steps.is_empty() {
             self.react(&effects)?;
         }
-        let plan =
-            Plan { steps: self.steps, transactions: self.transactions, forgotten: Vec::new(), released: Vec::new() };
+        let plan = Plan {
+            steps: self.steps,
+            transactions: self.transactions,
+            forgotten: Vec::new(),
+            released: Vec::new(),
+            others: Vec::new(),
+        };
         Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::lock::{StoreLock, held_by_another};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 
@@ -64,6 +65,13 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// It cannot be opened.
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>>;
+
+    /// Takes the lock that lets one run at a time write here, without waiting. It is free again when what is given back is
+    /// dropped, or the process has ended.
+    ///
+    /// # Errors
+    /// Another run holds it ([`ErrorKind::Locked`]), or it cannot be taken.
+    fn lock(&self) -> Result<StoreLock>;
 
     /// Bytes that can still be written; `None` if there is no telling.
     fn free_bytes(&self) -> Option<u64> {
@@ -163,7 +171,17 @@ impl Format {
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    is_locked: Arc<AtomicBool>,
     off: Arc<AtomicBool>,
+}
+
+/// Holds the lock of a [`MemoryStore`].
+struct MemoryLock(Arc<AtomicBool>);
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl MemoryStore {
@@ -180,10 +198,10 @@ impl MemoryStore {
 
     /// Every file with its bytes.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        self.lock().clone()
+        self.table().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -197,40 +215,46 @@ impl MemoryStore {
 
 impl StateStore for MemoryStore {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.lock().get(name).cloned())
+        Ok(self.table().get(name).cloned())
     }
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.require_power()?;
-        self.lock().insert(name.to_owned(), bytes.to_owned());
+        self.table().insert(name.to_owned(), bytes.to_owned());
         Ok(())
     }
     fn append(&self, name: &str, bytes: &[u8], _: bool) -> Result<()> {
         self.require_power()?;
-        self.lock().entry(name.to_owned()).or_default().extend_from_slice(bytes);
+        self.table().entry(name.to_owned()).or_default().extend_from_slice(bytes);
         Ok(())
     }
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         self.require_power()?;
-        let mut files = self.lock();
+        let mut files = self.table();
         let bytes = files.remove(from).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no {from}")))?;
         files.insert(to.to_owned(), bytes);
         Ok(())
     }
     fn remove(&self, name: &str) -> Result<()> {
         self.require_power()?;
-        self.lock().remove(name);
+        self.table().remove(name);
         Ok(())
     }
     fn list(&self, directory: &str) -> Result<Vec<String>> {
-        let files = self.lock();
+        let files = self.table();
         let inside = files.keys().filter_map(|name| name.strip_prefix(directory)?.strip_prefix('/'));
         Ok(inside.map(str::to_owned).collect())
+    }
+    fn lock(&self) -> Result<StoreLock> {
+        match self.is_locked.swap(true, Ordering::Acquire) {
+            true => Err(held_by_another()),
+            false => Ok(Box::new(MemoryLock(Arc::clone(&self.is_locked)))),
+        }
     }
     fn stream(&self, fill: &mut dyn FnMut(&mut dyn Write) -> Result<String>) -> Result<()> {
         self.require_power()?;
         let mut bytes = Vec::new();
         let name = fill(&mut bytes)?;
-        self.lock().entry(name).or_insert(bytes);
+        self.table().entry(name).or_insert(bytes);
         Ok(())
     }
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>> {
@@ -238,6 +262,6 @@ impl StateStore for MemoryStore {
         Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
     fn size(&self, name: &str) -> Result<u64> {
-        Ok(self.lock().get(name).map_or(0, |bytes| bytes.len() as u64))
+        Ok(self.table().get(name).map_or(0, |bytes| bytes.len() as u64))
     }
 }

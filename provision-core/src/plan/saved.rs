@@ -52,6 +52,7 @@ struct Hidden {
     sources: BTreeMap<String, Content>,
     only: Vec<String>,
     policy: SitePolicy,
+    site_name: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,6 +123,7 @@ impl Planned<'_> {
             sources: sources.collect::<Result<_>>()?,
             only: self.only.iter().map(ToString::to_string).collect(),
             policy: self.graph.policy(),
+            site_name: self.graph.site_name().to_owned(),
         };
         let bytes = zeroize::Zeroizing::new(rmp_serde::to_vec_named(&hidden).map_err(|error| unwritable(&error))?);
         Ok((open + &BASE64.encode(key.seal(&bytes)?) + AFTER_SEALED).into_bytes())
@@ -203,8 +205,9 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
+        let site = site.map(|site| site.with_name(&self.hidden.site_name));
         let orphans = match &site {
-            Ok(site) if self.hidden.only.is_empty() => journal.orphans(&site.ids())?,
+            Ok(site) if self.hidden.only.is_empty() => journal.orphans(site.name(), &site.ids())?,
             _ => Vec::new(),
         };
         let graph = site.and_then(|site| {
@@ -289,6 +292,37 @@ fn comparable(plan: &Plan) -> Result<Value> {
         }
     }
     Ok(plan)
+}
+
+/// Which host a plan was made for, as far as one program can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostIdentity {
+    name: Option<Content>,
+    machine: Option<Content>,
+    is_running: bool,
+    /// Of the root directory, which tells root directories of different file systems apart.
+    mount: Option<u64>,
+}
+
+impl HostIdentity {
+    /// What cannot be read is the same for all.
+    pub(crate) fn of(host: &dyn HostView) -> HostIdentity {
+        let read = |path| HostPath::new(path).and_then(|path| host.read(&path)).ok().flatten();
+        HostIdentity {
+            name: read("/etc/hostname"),
+            machine: read("/etc/machine-id"),
+            is_running: host.is_running(),
+            mount: host.metadata(&HostPath::root()).ok().flatten().map(|found| found.mount),
+        }
+    }
+
+    /// Refuses another host.
+    pub(crate) fn require(&self, host: &dyn HostView) -> Result<()> {
+        if *self == HostIdentity::of(host) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Refused, "the plan was made for another host").with_hint("make a plan on this host"))
+    }
 }
 
 /// Which host it is: its name, and a digest of its `/etc/machine-id`, see `machine-id(5)`.

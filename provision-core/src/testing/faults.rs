@@ -146,7 +146,7 @@ impl Case<'_> {
         let dead = Journal::new(store.clone().switched_by(faulty.death()));
         let planned = self.graph.plan(&faulty, &PlanOptions::default())?;
         let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
-        let recorder = Some(dead.begin(info)?);
+        let recorder = Some(dead.begin(&dead.lock()?, info)?);
         let report = planned.apply(&faulty, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
         if faulty.has_struck() && report.is_success() && self.graph.has_no_retries() {
             *shown = Shown::Silence;

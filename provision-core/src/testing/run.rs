@@ -64,7 +64,7 @@ impl Run {
 
     /// Takes up what earlier runs left, plans with what they owe, and applies: what the command line does.
     pub(crate) fn of(graph: &Graph, host: &dyn Host, journal: &Journal) -> Result<Run, Failure> {
-        journal.recover(host)?;
+        journal.recover(&journal.lock()?, host)?;
         let owed = journal.pending()?.owed;
         Run::with(graph, host, journal, PlanOptions { owed, ..PlanOptions::default() }, ApplyOptions::default())
     }
@@ -89,7 +89,7 @@ impl Run {
     ) -> Result<Run, Failure> {
         let planned = graph.plan(host, &plan)?;
         let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
-        let recorder = Some(journal.begin(info)?);
+        let recorder = Some(journal.begin(&journal.lock()?, info)?);
         let report = planned.apply(host, &ApplyOptions { recorder, ..apply }, &());
         Ok(Run { plan: planned.plan().clone(), report })
     }

@@ -132,11 +132,11 @@ fn the_frame_of_a_site_is_checked() {
     assert_snapshot!(wrong(&evaluation), @r#"
     a site has no field `resorces`
       --> site.ncl:1:3 `resorces` unknown field
-      note: A site has the fields `provision_version`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
+      note: A site has the fields `provision_version`, `name`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
       help: did you mean `resources`?
     a site has no field `mine`
       --> site.ncl:1:18 `mine` unknown field
-      note: A site has the fields `provision_version`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
+      note: A site has the fields `provision_version`, `name`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
       help: for a value of your own, use `let`, or mark the field `not_exported`
     `provision_version` is a string such as "^0.1", but this is a number
       --> site.ncl:1:48 `3`

@@ -61,6 +61,10 @@ fn the_library_is_readable() {
             | String
             | doc "The versions of provision that the site is written for, such as \"^0.1\"."
             | optional,
+          name
+            | String
+            | doc "The name of the site, that of its first file without the extension if this is not said. What is made on a host is made for the site of this name, and no other site removes it."
+            | optional,
           on_failure
             | (one_of (match { 'continue or "continue" or 'stop or "stop" or 'rollback or "rollback" => true, _ => false }) "'continue, 'stop, 'rollback")
             | doc "What happens when a resource fails that says nothing about it: what does not require it goes on (the default), nothing new is begun, or all that the run has done is undone."

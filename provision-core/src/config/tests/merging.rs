@@ -132,7 +132,7 @@ fn a_path_to_an_unknown_field_is_like_any_other() {
     assert_snapshot!(site.wrong(), @r#"
     a site has no field `resorces`
       --> --set:1:1 `resorces.file.a.content` unknown field
-      note: A site has the fields `provision_version`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
+      note: A site has the fields `provision_version`, `name`, `on_failure`, `prune`, `journal`, `resources`, `tests` and `test_host`
       help: did you mean `resources`?
     "#);
 }

@@ -17,6 +17,14 @@ use crate::path::HostPath;
 /// How a file is opened that nobody has made yet.
 pub(super) const FRESH: OFlag = OFlag::O_CREAT.union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
 
+/// Whether a name is one that a staged file has.
+pub(super) fn is_staged(name: &str) -> bool {
+    let random = name.strip_suffix(".provision").and_then(|rest| rest.rsplit_once('.'));
+    random.is_some_and(|(stem, random)| {
+        stem.starts_with('.') && random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
 /// Something that is complete but for its name; gone again unless it is put in place.
 pub(super) struct Staged<'a, T> {
     file: tempfile::NamedTempFile<T>,

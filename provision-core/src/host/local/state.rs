@@ -15,10 +15,10 @@ use nix::unistd::{fsync, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::confined::Root;
-use super::stage::{FRESH, Staged};
+use super::stage::{FRESH, Staged, is_staged};
 use crate::effect::Removal;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::journal::StateStore;
+use crate::journal::{StateStore, StoreLock, held_by_another};
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
 
@@ -28,8 +28,8 @@ pub(super) const STATE: &str = "/var/lib/provision";
 /// Where lies what can be made again.
 pub(super) const CACHE: &str = "/var/cache/provision";
 
-/// Who works on a host.
-const LOCK: &str = "/run/provision.lock";
+/// Who works on a host. Whoever can open a file can lock it (`flock(2)`), so it lies where only its owner may enter.
+const LOCK: &str = "/run/provision/lock";
 
 /// How often a lock that is held is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -87,6 +87,19 @@ impl DirectoryStore {
             }
         }
         self.make(&missing)
+    }
+
+    /// Removes files that a run which died had staged.
+    fn remove_strays(&self) -> Result<()> {
+        let directories = [self.directory.clone(), self.path("runs")?, self.path("blobs")?];
+        for directory in directories {
+            for name in self.root.list(&directory)?.unwrap_or_default() {
+                if is_staged(&name) {
+                    self.root.remove(&directory.join(&name)?, Removal::File)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn make(&self, missing: &[HostPath]) -> Result<()> {
@@ -171,6 +184,21 @@ impl StateStore for DirectoryStore {
     fn list(&self, directory: &str) -> Result<Vec<String>> {
         let path = self.path(directory)?;
         Ok(self.root.list(&path).while_doing(|| format!("listing {path}"))?.unwrap_or_default())
+    }
+
+    /// The lock is that of the directory itself, which no other program has a reason to remove.
+    fn lock(&self) -> Result<StoreLock> {
+        let key = self.path("key")?;
+        self.prepare(&key)?;
+        let directory = File::from(self.root.open_parent(&key)?);
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => {
+                self.remove_strays()?;
+                Ok(Box::new(locked))
+            }
+            Err((_, Errno::EWOULDBLOCK)) => Err(held_by_another()),
+            Err((_, errno)) => Err(Error::from(errno)),
+        }
     }
 
     fn stream(&self, fill: &mut dyn FnMut(&mut dyn Write) -> Result<String>) -> Result<()> {
@@ -269,17 +297,21 @@ impl RunLock {
 }
 
 fn open_lock(root: &Root, path: &HostPath) -> Result<File> {
-    let parent = match root.open_parent(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let directory = path.parent().unwrap_or_else(HostPath::root);
-            root.make_directory(&directory, (geteuid().as_raw(), nix::unistd::getegid().as_raw()), Mode::new(0o755))?;
-            root.open_parent(path)?
+    let owner = (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let directory = path.parent().unwrap_or_else(HostPath::root);
+    for (above, mode) in [(directory.parent(), 0o755), (Some(directory.clone()), 0o700)] {
+        let Some(above) = above else { continue };
+        match root.stat(&above)? {
+            None => root.make_directory(&above, owner, Mode::new(mode))?,
+            Some(stat) if above == directory && !is_ours(&stat) => return Err(untrusted(&above)),
+            Some(_) => {}
         }
-        other => other?,
-    };
+    }
+    let parent = root.open_parent(path)?;
+    nix::sys::stat::fchmod(&parent, Permissions::from_bits_truncate(0o700))
+        .while_doing(|| format!("opening {path}"))?;
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(&parent, path.name(), flags, Permissions::from_bits_truncate(0o644));
-    file.map(File::from).while_doing(|| format!("opening {path}"))
+    openat(&parent, path.name(), flags, PRIVATE).map(File::from).while_doing(|| format!("opening {path}"))
 }
 
 fn taken(other: Option<&LockHolder>, now: &Moment) -> Error {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BLOBS, INLINE, Keeper, Kept};
 use crate::canonical;
@@ -298,6 +299,25 @@ impl Keeper<'_> {
             (directory, names) = (above, names_above);
             update(&mut digester, &Fingerprint { content, ..inside })?;
         }
+    }
+
+    /// A digest of a home directory with all that lies in it; `None` if it is not there. Who owns what is no part of it: that goes with the
+    /// numbers of the user, and with the user itself.
+    pub(in crate::journal) fn digest_of_home(&self, path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
+        let mut found = self.fingerprint(path, Extent::ITSELF, host)?;
+        let Some(kind) = found.kind else { return Ok(None) };
+        if kind == FileKind::Directory {
+            let mut digester = self.key.digester();
+            for name in host.list(path)?.unwrap_or_default() {
+                let inside = self.digest_of_home(&path.join(&name)?, host)?;
+                digester.update(&canonical::encode("entry/1", &(name, inside))?);
+                digester.update(b"\n");
+            }
+            found.content = Some(digester.finish());
+        }
+        let mode = found.access.map(|access| access.mode);
+        let known = json!({ "kind": kind, "mode": mode, "content": found.content, "attributes": found.attributes });
+        self.key.digest_of("home/1", &known).map(Some)
     }
 
     /// Whether something is as it was noted.

@@ -90,7 +90,7 @@ fn heard_of_undo(case: &ErasedCase, host: &dyn Tried) -> Result<Heard, Failure> 
 
 fn begin(journal: &Journal) -> Result<Option<Arc<Recorder>>, Failure> {
     let info = RunInfo { purpose: Purpose::Apply, who: "test".into(), site: "site".into(), site_digest: None };
-    Ok(Some(journal.begin(info)?))
+    Ok(Some(journal.begin(&journal.lock()?, info)?))
 }
 
 fn note(heard: &Mutex<String>, event: &Event<'_>) {
