@@ -77,7 +77,10 @@ fn a_declared_package_that_came_along_with_another_is_manually_installed() {
     let graph = packages(&[("liberror-perl", json!({}))]).into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions { recorder: Some(journal.begin(info).unwrap()), ..ApplyOptions::default() };
+    let options = ApplyOptions {
+        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
+        ..ApplyOptions::default()
+    };
     let report = planned.apply(&host, &options, &());
     assert!(report.is_success(), "{report:#?}");
     assert_eq!(report.counts.changed, 1);

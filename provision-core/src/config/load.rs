@@ -73,11 +73,8 @@ pub(super) fn site_of(
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        let site = site
-            .with_policy(policy)
-            .with_tests(tests, test_host)
-            .with_kept_evaluation(kept)
-            .with_warnings(warnings);
+        let site =
+            site.with_policy(policy).with_tests(tests, test_host).with_kept_evaluation(kept).with_warnings(warnings);
         return Ok(match name {
             Some(name) => site.with_name(&name),
             None => site,

@@ -27,7 +27,11 @@ impl JsonSchema for Ids {
         let id = generator.subschema_for::<ResourceId>();
         json_schema!({ "anyOf": [
             { "type": "array", "items": id },
-            { "type": "object", "additionalProperties": { "type": "boolean" } },
+            {
+                "type": "object",
+                "patternProperties": { "^[a-z][a-z0-9_]*:(.|\\n)+$": { "type": "boolean" } },
+                "additionalProperties": false,
+            },
         ] })
     }
 }

@@ -35,3 +35,42 @@ fn unpacked(bytes: &[u8]) -> String {
     decoder.read_to_string(&mut text).expect("the built-in data is whole");
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::packages;
+    use crate::host::{CatalogueHeader, RecordedPackage};
+
+    #[test]
+    fn recorded_packages_are_sorted_and_complete() {
+        for release in ["12", "13"] {
+            let mut lines = packages(release).unwrap().lines();
+            let header: CatalogueHeader = serde_json::from_str(lines.next().unwrap()).unwrap();
+            assert_eq!((header.format.as_str(), header.release.as_str()), (CatalogueHeader::FORMAT, release));
+            let packages: Vec<RecordedPackage> = lines
+                .map(|line| {
+                    assert!(line.starts_with("{\"name\":\""), "a name comes first: {line:.60}");
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:.60}: {error}"))
+                })
+                .collect();
+            assert_eq!(packages.len(), header.packages);
+            assert!(packages.is_sorted_by(|one, other| one.name < other.name), "{release} is not sorted");
+            let known: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+            for name in ["apt", "base-files", "nginx", "postfix", "exim4", "openssh-server", "systemd", "hello"] {
+                assert!(known.contains(name), "{release} has no {name}");
+            }
+            for package in &packages {
+                let name = &package.name;
+                assert!(!package.version.is_empty() && !package.architecture.is_empty(), "{name}");
+                for text in package.texts.keys() {
+                    assert!(package.paths.get(text).is_some(), "{name}: {text} has a text, but is not shipped");
+                }
+                for text in package.configure.texts.keys() {
+                    assert!(package.configure.paths.get(text).is_some(), "{name}: {text} was not changed");
+                }
+            }
+        }
+    }
+}
