@@ -249,7 +249,7 @@ fn state_that_others_may_write_to_is_not_trusted() {
     fs::write(place.path("root/etc/motd"), "drift\n").unwrap();
     let refused = place.run("apply --root root site.ncl");
     assert_eq!(refused.code, 1, "{}", refused.seen());
-    assert!(refused.out.contains("others may write to it"), "{}", refused.seen());
+    assert!(refused.err.contains("others may write to it"), "{}", refused.seen());
     assert_eq!(fs::read_to_string(place.path("root/etc/motd")).unwrap(), "drift\n");
 }
 

@@ -81,7 +81,7 @@ fn a_secret_that_cannot_be_read_stops_everything_before_any_change() {
     assert_eq!(ran.code, 1);
     insta::assert_snapshot!("missing_secrets", ran.seen());
     assert!(!place.path("root/etc/first").exists());
-    assert!(!place.path("root/var/lib").exists(), "nothing was begun, so nothing is in the journal");
+    assert!(!place.path("root/var/lib/provision/runs").exists(), "nothing was begun, so nothing is in the journal");
     let without = place.run_with("secret decrypt db/password", &[("HOME", "/nowhere")], "");
     assert_eq!(without.code, 1);
     assert!(without.err.contains("--identity"), "{}", without.seen());

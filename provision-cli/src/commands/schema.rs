@@ -89,7 +89,10 @@ fn kind_of(property: &Value, root: &Value) -> String {
         {
             format!("record of {}", kind_of(&property["additionalProperties"], root))
         }
-        Value::String(kind) if kind == "object" => "record".to_owned(),
+        Value::String(kind) if kind == "object" => {
+            let fields = property["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
+            fields.map_or_else(|| "record".to_owned(), |field| format!("record of {}", kind_of(field, root)))
+        }
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => {
             let alone = |kind: &Value| {

@@ -16,7 +16,7 @@ use super::{HostKey, Journal, Pending, Pruned, hex, log};
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
-use crate::host::{HostView, PackageStatus};
+use crate::host::{FileKind, HostView, PackageStatus};
 use crate::path::HostPath;
 use crate::resource::{ResourceId, Target};
 
@@ -394,10 +394,17 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
     ids.iter().map(|id| (id, if owners.contains(id) { made.clone() } else { Vec::new() })).collect()
 }
 
+/// Whether something that is no directory is where a directory above a path was.
+fn lies_in_no_directory(path: &HostPath, host: &dyn HostView) -> bool {
+    let nearest = path.ancestors().find_map(|above| host.metadata(&above).ok().flatten());
+    nearest.is_some_and(|found| !matches!(found.kind, FileKind::Directory | FileKind::Symlink))
+}
+
 impl Keeper<'_> {
     /// Digest of how something is; `None` if it is not there.
     pub(crate) fn digest_of(&self, made: &Made, host: &dyn HostView) -> Result<Option<String>> {
         Ok(match made {
+            Made::Path(path) | Made::Home(path) if lies_in_no_directory(path, host) => None,
             Made::Path(path) => {
                 let found = self.fingerprint_of(path, false, host)?;
                 found.kind.map(|_| self.digest_of_path(&found)).transpose()?

@@ -92,7 +92,7 @@ impl Pruned {
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
         let keeper = Keeper { key, store: &store };
         let now = keeper.digest_of(made, host)?;
-        if let Made::Path(path) = made
+        if let (Made::Path(path), Some(_)) = (made, &now)
             && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
             && host.list(path)?.into_iter().flatten().any(|name| path.join(&name).is_ok_and(|path| !goes(&path)))
         {
