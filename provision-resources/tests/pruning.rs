@@ -133,7 +133,7 @@ const HOSTS: &str = "/etc/local.hosts";
 fn of<R: Resource>(resources: &[(&str, Value)]) -> Site {
     let mut site = Site::new();
     for (name, attributes) in resources {
-        site.declare(*name, serde_json::from_value::<R>(attributes.clone()).unwrap());
+        site.declare(name, serde_json::from_value::<R>(attributes.clone()).unwrap());
     }
     site
 }

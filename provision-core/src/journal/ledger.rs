@@ -94,7 +94,7 @@ impl Made {
     pub(crate) fn path(&self) -> Option<&HostPath> {
         match self {
             Made::Path(path) | Made::Home(path) => Some(path),
-            _ => None,
+            Made::Package(_) | Made::User(_) | Made::Group(_) => None,
         }
     }
 
@@ -124,7 +124,7 @@ impl Serialize for Made {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Made::Home(path) => serializer.collect_str(&format_args!("home {path}")),
-            other => serializer.collect_str(other),
+            Made::Path(_) | Made::Package(_) | Made::User(_) | Made::Group(_) => serializer.collect_str(self),
         }
     }
 }

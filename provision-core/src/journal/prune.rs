@@ -144,7 +144,7 @@ fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
             let what = match made {
                 _ if !is_directory => Removal::File,
                 Made::Home(_) => Removal::Tree,
-                _ => Removal::EmptyDirectory,
+                Made::Path(_) | Made::Package(_) | Made::User(_) | Made::Group(_) => Removal::EmptyDirectory,
             };
             Effect::Remove { path: path.clone(), what }
         }
