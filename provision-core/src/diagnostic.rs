@@ -65,6 +65,27 @@ impl Sources {
         self.0.get(file)
     }
 
+    /// Makes what is in these places unreadable, for what is shown of the texts. All other places stay where they are.
+    pub fn mask<'s>(&mut self, places: impl IntoIterator<Item = &'s Span>) {
+        let mut of_file: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+        for place in places {
+            of_file.entry(&place.file).or_default().push(place);
+        }
+        for (file, places) in of_file {
+            let Some(text) = self.0.get_mut(file) else { continue };
+            let mut masked = String::from(&**text);
+            for place in places {
+                let Some(shown) = text.get(place.start..place.end) else { continue };
+                let stars: String = shown
+                    .chars()
+                    .flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { '*' }, c.len_utf8()))
+                    .collect();
+                masked.replace_range(place.start..place.end, &stars);
+            }
+            *text = masked.into();
+        }
+    }
+
     /// All files and their texts, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
         self.0.iter()
@@ -242,6 +263,18 @@ mod tests {
         assert_eq!((span.line, span.column), (2, 5));
         assert_eq!(span.end, text.len());
         assert_eq!(span.to_string(), "site.ncl:2:5");
+    }
+
+    #[test]
+    fn a_masked_place_is_unreadable_and_moves_no_other() {
+        let text = "user = \"ü\"\npassword = m%\"\nhünter\n\"%\nshell = 1\n";
+        let place = Span::locate("site.ncl", text, text.find("m%").unwrap(), text.find("\"%").unwrap() + 2);
+        let mut sources = Sources::default();
+        sources.insert("site.ncl", text);
+        sources.mask([&place]);
+        let shown = sources.get("site.ncl").unwrap();
+        assert_eq!(&**shown, "user = \"ü\"\npassword = ***\n*******\n**\nshell = 1\n");
+        assert_eq!(shown.len(), text.len());
     }
 
     #[test]

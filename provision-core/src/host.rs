@@ -5,6 +5,7 @@ mod attributes;
 mod faulty;
 mod forward;
 mod glob;
+mod homes;
 mod lines;
 mod local;
 mod overlay;
@@ -29,6 +30,7 @@ pub use accounts::{Accounts, Group, Shadow, User};
 pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
 pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
+pub use homes::effects_of_new_home;
 pub use lines::{AccountDatabase, AccountLine, parse_shadow};
 pub use local::{
     Age, DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,

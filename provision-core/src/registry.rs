@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{Span, did_you_mean};
 use crate::duration::Duration;
 use crate::journal::Retention;
 use crate::located::{Data, Field, Located, Unfit, entries};
@@ -30,6 +30,7 @@ pub struct Registry {
 #[derive(Clone)]
 struct Entry {
     stage: Stage,
+    never_shown: &'static [&'static str],
     /// Tells it from others of its name that the same program may know.
     type_id: TypeId,
     schema: fn() -> Value,
@@ -203,6 +204,7 @@ impl Registry {
     pub fn with<R: Resource>(mut self) -> Registry {
         let entry = Entry {
             stage: R::STAGE,
+            never_shown: R::NEVER_SHOWN,
             type_id: TypeId::of::<R>(),
             schema: schema_with_common::<R>,
             read: |own| R::deserialize(own).map(erased),
@@ -230,6 +232,19 @@ impl Registry {
     /// Everything that is wrong with the attributes of a resource, as far as their types tell.
     pub fn mistakes(&self, name: &str, attributes: Map<String, Value>) -> Vec<AttributeError> {
         self.build(name, &Value::Object(attributes).into()).err().unwrap_or_default()
+    }
+
+    /// Where attributes are written that no message shows, those with a typo in their names among them.
+    pub(crate) fn places_never_shown(&self, name: &str, attributes: &Located) -> Vec<Span> {
+        let hidden = self.types.get(name).map_or(&[][..], |entry| entry.never_shown);
+        if hidden.is_empty() {
+            return Vec::new();
+        }
+        let fields = attributes.fields().iter();
+        let is_meant = |field: &&Field| did_you_mean(&field.name, hidden.iter().copied()).is_some();
+        // What refers to a secret may be seen.
+        let is_value = |field: &&Field| !matches!(field.value.value, Data::Record(_));
+        fields.filter(is_meant).filter(is_value).filter_map(|field| field.value.span.clone()).collect()
     }
 
     /// Builds a resource from its attributes, or tells all that is wrong with them.

@@ -1,5 +1,7 @@
 //! [`Resource`]: one thing on a host that should be in a declared state.
 
+mod contradictions;
+
 use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +17,7 @@ use crate::host::{Host, HostView};
 use crate::path::HostPath;
 use crate::secret::Text;
 
+pub use self::contradictions::{Contradiction, Declared};
 pub use crate::source::Source;
 
 /// One thing on a host that should be in a declared state.
@@ -35,6 +38,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
 
     /// When its resources are due among those that no edge orders.
     const STAGE: Stage = Stage::Files;
+
+    /// The attributes whose values no message shows, not even in the line of the site that is wrong.
+    const NEVER_SHOWN: &'static [&'static str] = &[];
 
     /// What a look at the host found. What differs between two states is what people see as the diff, so a secret has
     /// no place in it.
@@ -63,6 +69,18 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
     /// Checks what the types of the attributes cannot say, without a host. All mistakes are reported at once.
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
         let _ = id;
+        Vec::new()
+    }
+
+    /// When it is due among those that no edge orders, if that depends on its attributes.
+    fn stage(&self) -> Stage {
+        Self::STAGE
+    }
+
+    /// What this declaration and others of the site say differently about one thing that neither of them owns alone. Only one
+    /// of the two has to tell of it.
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        let _ = (id, site);
         Vec::new()
     }
 
@@ -261,6 +279,8 @@ pub enum Stage {
     Units,
     /// Services.
     Services,
+    /// Users, then groups, that are removed: when nothing that may be theirs runs or is changed any more.
+    AccountRemovals,
     /// Commands.
     Commands,
 }
@@ -403,6 +423,11 @@ impl fmt::Debug for DynState {
 pub(crate) trait DynResource: Send + Sync {
     fn stage(&self) -> Stage;
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError>;
+    /// What is not declared contradicts nothing.
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        let _ = (id, site);
+        Vec::new()
+    }
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
@@ -422,10 +447,13 @@ pub(crate) trait DynResource: Send + Sync {
 
 impl<R: Resource> DynResource for R {
     fn stage(&self) -> Stage {
-        R::STAGE
+        Resource::stage(self)
     }
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
         Resource::validate(self, id)
+    }
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        Resource::contradictions(self, id, site)
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         Resource::claims(self, id)

@@ -22,7 +22,7 @@ use crate::located::Field;
 use crate::located::{Data, Located};
 use crate::path::HostPath;
 use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
-use crate::resource::{AttributeError, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
+use crate::resource::{AttributeError, Declared, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
 use crate::source::Source;
 
 pub use case::{
@@ -254,11 +254,13 @@ impl Site {
         registry: &Registry,
         declarations: impl IntoIterator<Item = RawDeclaration>,
         mut broken: BTreeSet<ResourceId>,
-        sources: Sources,
+        mut sources: Sources,
     ) -> (Site, Vec<Diagnostic>) {
         let mut declared = Vec::new();
         let mut mistakes = Vec::new();
+        let mut never_shown = Vec::new();
         for RawDeclaration { id, attributes, declared_at } in declarations {
+            never_shown.extend(registry.places_never_shown(id.kind(), &attributes));
             let built = registry.build(id.kind(), &attributes).and_then(|(mut resource, common)| {
                 let mut errors = resource.validate(&id);
                 errors.extend(mistaken_references(&mut *resource));
@@ -279,6 +281,7 @@ impl Site {
                 }
             }
         }
+        sources.mask(&never_shown);
         (Site { declared, broken, sources, ..Site::default() }, mistakes)
     }
 
@@ -519,6 +522,7 @@ impl Site {
             return Err(Diagnostics { list: diagnostics, sources: self.sources });
         }
         self.add_companions();
+        diagnostics.extend(self.contradictions());
         let shared = self.shared_with_other_sites();
         let owned = self.owned_paths();
         self.prune();
@@ -576,6 +580,25 @@ impl Site {
                 is_valid: false,
             });
         }
+    }
+
+    fn contradictions(&self) -> Vec<Diagnostic> {
+        let takes_part = || self.declared.iter().filter(|declaration| declaration.common.when.0);
+        let site = Declared::new(takes_part().map(|declaration| (&declaration.id, &*declaration.resource)));
+        let mut diagnostics = Vec::new();
+        for Declaration { id, resource, spans, .. } in takes_part() {
+            for found in resource.contradictions(id, &site) {
+                let other = takes_part().find(|declaration| declaration.id == found.other);
+                let there = other.and_then(|other| other.spans.at(&found.other_path)).cloned();
+                diagnostics.push(
+                    Diagnostic::error(found.message)
+                        .at(spans.at(&found.path).cloned(), format!("{id} here"))
+                        .see(there, format!("{} here", found.other))
+                        .help(found.help),
+                );
+            }
+        }
+        diagnostics
     }
 
     fn owned_paths(&self) -> BTreeSet<HostPath> {

@@ -11,21 +11,29 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::password::{self, Form};
+
 /// What is wrong with the name of a user or group.
 ///
-/// The rule is that of useradd(8) and of adduser(8) on Debian, which also takes the names that Debian's own packages use,
-/// such as `Debian-exim`.
+/// The rule is that of useradd(8) and groupadd(8) of Debian 13. Debian 12 takes more: letters of all languages and most
+/// signs, numbers among them, which other programs take for numbers. Its adduser(8) warns of them, and they would be refused
+/// after an upgrade.
 pub(crate) fn name_mistake(attribute: &str, name: &str) -> Option<AttributeError> {
-    let tail = name.strip_prefix("Debian-").unwrap_or(name);
-    let tail = tail.strip_suffix('$').unwrap_or(tail);
-    let start = |c: char| c.is_ascii_lowercase() || c == '_';
-    let rest = |c: char| start(c) || c.is_ascii_digit() || c == '-';
-    if tail.starts_with(start) && tail.chars().all(rest) && name.len() <= 32 {
+    let stem = name.strip_suffix('$').unwrap_or(name);
+    let is_start = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = stem.starts_with(is_start) && stem.chars().all(|c| is_start(c) || c == '-');
+    if is_name && !is_number && ![".", ".."].contains(&name) && name.len() <= 32 {
         return None;
     }
-    Some(AttributeError::new(attribute, format!("{name:?} is not a name for a user or group")).help(
-        "a name has at most 32 characters: lower case letters, digits, `-` and `_`, and begins with a letter or `_`",
-    ))
+    let (message, help) = match name {
+        _ if is_number && !name.is_empty() => ("is a number, and no name for a user or group", "put a letter into it"),
+        _ => (
+            "is not a name for a user or group",
+            "a name has at most 32 characters: letters of English, digits, `.`, `_` and `-`, which it does not begin with",
+        ),
+    };
+    Some(AttributeError::new(attribute, format!("{name:?} {message}")).help(help))
 }
 
 /// What is wrong with the number of a user or group: two of them stand for "none" in system calls; see
@@ -105,17 +113,15 @@ impl PasswordHash {
         if text.starts_with("!$") {
             return refuse("a hash with `!` before it is a locked one", "write the hash alone, and `locked = true`");
         }
-        let mut parts = text.split('$');
-        let is_hash = parts.next() == Some("")
-            && parts.clone().count() >= 3
-            && parts
-                .next()
-                .is_some_and(|method| !method.is_empty() && method.bytes().all(|b| b.is_ascii_alphanumeric()))
-            && parts.next_back().is_some_and(|hash| !hash.is_empty())
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && !b":;*!\\".contains(&byte));
-        match is_hash {
-            true => None,
-            false => refuse("it is not the hash of a password as crypt(5) has it; a password itself is refused", make),
+        match password::form_of(text) {
+            Form::Hash => None,
+            Form::Broken(method) => {
+                let message = format!("it begins like a hash of {method}, and no password can match it; see crypt(5)");
+                refuse(&message, "copy the whole hash, or make one with `mkpasswd -m yescrypt`")
+            }
+            Form::Other => {
+                refuse("it is not the hash of a password as crypt(5) has it; a password itself is refused", make)
+            }
         }
     }
 }
@@ -151,7 +157,13 @@ impl Serialize for PasswordHash {
 
 impl<'de> Deserialize<'de> for PasswordHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PasswordHash, D::Error> {
-        let text = Text::deserialize(deserializer)?;
+        // What stands in the place of a text may be a password as well, such as a number, and serde would show it.
+        let text = Text::deserialize(deserializer).map_err(|error| match error.to_string() {
+            message if message.starts_with("invalid type") => serde::de::Error::custom(
+                "it has to be a text in quotes, `{ secret = \"name\" }` or `{ secret_template = \"…\" }`",
+            ),
+            _ => error,
+        })?;
         if text.reveal().is_ok_and(|text| text == Sensitive::HIDDEN) {
             return Err(serde::de::Error::custom("a sensitive value is not written down, so it cannot be read back"));
         }
@@ -225,29 +237,106 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_those_of_debian() {
-        for good in ["deploy", "_apt", "www-data", "machine$", "systemd-network", "Debian-exim"] {
+    fn names_are_those_that_useradd_takes_on_all_releases() {
+        let longest = "abcdefghijklmnopqrstuvwxyz012345";
+        for good in [
+            "deploy",
+            "_apt",
+            "www-data",
+            "machine$",
+            "systemd-network",
+            "Debian-exim",
+            "john.doe",
+            "John",
+            "1abc",
+            "A_B",
+            ".a",
+            "1.5",
+            "a-",
+            "_",
+            "2000$",
+            longest,
+        ] {
             assert_eq!(name_mistake("", good), None, "{good}");
         }
-        for bad in
-            ["", "$", "1st", "-x", "Deploy", "a.b", "a b", "a:b", "ü", "Debian-", "abcdefghijklmnopqrstuvwxyz0123456"]
-        {
+        for bad in [
+            "",
+            "$",
+            "-x",
+            "a b",
+            "a:b",
+            "a,b",
+            "a/b",
+            "ü",
+            "123",
+            ".",
+            "..",
+            "a$b",
+            "a@b",
+            "DOM+user",
+            "+a",
+            "~a",
+            "#a",
+            "a\n",
+            "abcdefghijklmnopqrstuvwxyz0123456",
+        ] {
             assert!(name_mistake("", bad).is_some(), "{bad}");
         }
     }
 
+    /// What crypt(3) of Debian 12 and 13 makes of `test`.
+    const HASHES: [&str; 14] = [
+        "$y$j9T$abcdefgh$4aYJlpUYBQ/CwvNaNZWyJ8iEiOSOhXhXiF4pD9oU0p6",
+        "$y$j9T$$6tN6tt5mmPHxQskcf5Oi7Sb.1nKYbi5cOZgTiMq7Qw4",
+        "$gy$j9T$abcdefgh$FlpqzL7y.1.d2Gtea8XQLMLfWz3Db8iBQJmObXu86J2",
+        "$7$CU..../....abcdefgh$QoGc8orTFLWfnVR53sl429LSCetd3m9DhEv64ri9OG7",
+        "$2b$05$abcdefghijklmnopqrstuuMceFj4VbmHOj8C7PetMxzZkwre/z.Ri",
+        "$2y$05$abcdefghijklmnopqrstuuMceFj4VbmHOj8C7PetMxzZkwre/z.Ri",
+        "$6$salt$xdLuw21n.5WciQUUpHTTPfR6QwS..Z1Q/4xGfiyYa51WSQktzSXYXSk2zBp.Is5r9WiXrGqRmHpEG0iG0HaSk.",
+        "$6$rounds=5000$salt$xdLuw21n.5WciQUUpHTTPfR6QwS..Z1Q/4xGfiyYa51WSQktzSXYXSk2zBp.Is5r9WiXrGqRmHpEG0iG0HaSk.",
+        "$5$salt$lNwM/2EW94.5e484ZZwetUClB7.Z/Z3buPmQvXdPEj4",
+        "$sha1$100$salt$w8w7OZcwHomPsJ/EfqIle2tebA3D",
+        "$md5$abcdefgh$$fsXZYniEdNaHXBdDwPHxc/",
+        "$md5,rounds=10$abcdefgh$$7sbDn48IjBXJDL8e/eqE11",
+        "$1$salt$No6gqynaE4urT3jScs91F/",
+        "$3$$0cb6948805f797bf2a82807973b89537",
+    ];
+
     #[test]
-    fn only_hashes_are_passwords() {
+    fn only_hashes_that_a_password_can_match_are_passwords() {
         let hash = |text: &str| PasswordHash(Text::from(text));
-        for good in ["*", "!", "$y$j9T$abc$def", "$6$salt$hash/.", "$2b$12$abcdef", "$6$rounds=5000$salt$hash"] {
+        for good in HASHES.into_iter().chain(["*", "!"]) {
             assert_eq!(hash(good).mistake(), None, "{good}");
         }
-        for bad in ["", "hunter2", "!$6$salt$hash", "$6$salt", "$$a$b", "$6$salt$", "$6$a:b$c", "$y$a b$c$d", "!!", "x"]
-        {
+        for whole in HASHES {
+            // One letter too few or too many, or one that is none.
+            let last = whole.len() - 1;
+            for bad in [whole[..last].to_owned(), format!("{whole}a"), format!("{}:", &whole[..last])] {
+                let mistake = hash(&bad).mistake().expect(&bad);
+                assert!(mistake.message.contains("begins like a hash of") && !format!("{mistake:?}").contains(&bad));
+            }
+        }
+        for bad in [
+            "",
+            "hunter2",
+            "!$6$salt$hash",
+            "$6$salt",
+            "$6$salt$short",
+            "$$a$b",
+            "$6$salt$",
+            "$6$a:b$c",
+            "$y$a b$c$d",
+            "!!",
+            "x",
+            "abgOeLfPimXQo",
+            "$6$rounds=x$salt$a",
+            "$2b$99$abc",
+            "$9$a$b",
+        ] {
             let mistake = hash(bad).mistake().expect(bad);
             assert!(bad.len() < 3 || !format!("{mistake:?}").contains(bad), "{mistake:?}");
         }
-        assert_eq!(digest_of_password("!$6$a$b"), hash("$6$a$b").digest().unwrap());
+        assert_eq!(digest_of_password(&format!("!{}", HASHES[0])), hash(HASHES[0]).digest().unwrap());
         assert_eq!(
             [hash("*").digest().unwrap(), digest_of_password("!*"), digest_of_password("")],
             ["none", "none", "empty"]

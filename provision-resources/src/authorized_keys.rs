@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use provision_core::bytes::from_bytes;
 use provision_core::effect::{Access, AttributeChanges, Effect, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView};
@@ -97,7 +98,7 @@ pub(crate) fn check(host: &dyn HostView, user: &str, home: &str, wanted: &BTreeM
         Some(found) => found.access,
     };
     let content = host.read(&path)?;
-    let text = content.as_ref().map(|content| String::from_utf8_lossy(content.bytes())).unwrap_or_default();
+    let text = content.as_ref().map(|content| from_bytes(content.bytes())).unwrap_or_default();
     let lines: BTreeSet<String> = text.lines().map(normalise).filter(|line| !line.is_empty()).collect();
     let private = outer.owner == user && outer.mode == DIRECTORY_MODE && inner.owner == user && inner.mode == FILE_MODE;
     Ok(Keys { lines: lines.into_iter().collect(), private })

@@ -19,13 +19,14 @@ use crate::ensure::Ensure;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Group {
-    /// Whether it exists. A group that is the primary one of a user cannot be removed.
+    /// Whether it exists. A group that is the primary one of a user cannot be removed; users that are removed as well go
+    /// before.
     pub ensure: Ensure,
     /// Its number. Left alone if it is not said; a new group then gets the next free one. If the number changes, files
     /// keep the old one.
     pub gid: Option<u32>,
     /// Exactly these users are its members, beside those whose primary group it is. Left alone if it is not said. The
-    /// users come first; say who is in a group either here or in `groups` of the users, for the two would undo one another.
+    /// users come first. What `groups` of a declared user says otherwise is refused.
     pub members: Option<Vec<String>>,
     /// Whether a new group gets its number from the range of the system. An existing group is left as it is.
     pub system: bool,
@@ -45,6 +46,10 @@ impl Resource for Group {
     const TYPE: &'static str = "group";
     const STAGE: Stage = Stage::Accounts;
     type State = State;
+
+    fn stage(&self) -> Stage {
+        if self.ensure == Ensure::Absent { Stage::AccountRemovals } else { Self::STAGE }
+    }
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
         let mut errors: Vec<AttributeError> = name_mistake("", id.name()).into_iter().collect();
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
-        let found = mistakes::<Group>("Media", json!({ "gid": 0, "members": ["anna", "b c"] }));
+        let found = mistakes::<Group>("Me dia", json!({ "gid": 0, "members": ["anna", "b c"] }));
         let paths: Vec<Vec<String>> = found.iter().map(|mistake| mistake.path.clone()).collect();
         assert_eq!(paths, [vec![], vec!["members".to_owned(), "1".to_owned()], vec!["gid".to_owned()]]);
         assert_eq!(mistakes::<Group>("root", json!({ "ensure": "absent", "gid": 0, "members": [] })).len(), 3);

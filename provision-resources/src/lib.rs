@@ -41,6 +41,7 @@ pub mod held;
 pub mod links;
 pub mod package;
 pub mod package_manager;
+mod password;
 pub mod service;
 pub mod symlink;
 pub mod user;

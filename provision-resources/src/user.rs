@@ -1,17 +1,19 @@
 //! `user`: a user of the account files, and the keys that let it in.
 
 mod changes;
+mod contradictions;
 mod mistakes;
+mod removal;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provision_core::effect::{Access, AttributeChanges, CreateUser, Effect};
+use provision_core::effect::{CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, Host, HostView, User as Found};
-use provision_core::path::{HostPath, Mode};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use provision_core::host::{Accounts, Host, HostView, User as Found, effects_of_new_home};
+use provision_core::path::HostPath;
+use provision_core::resource::{AttributeError, Claim, Contradiction, Declared, Resource, ResourceId, Stage, Target};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,7 +38,8 @@ use crate::ensure::Ensure;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct User {
-    /// Whether it exists. Removing a user leaves its files where they are, but for `remove_home`.
+    /// Whether it exists. A user is removed after the services of the site were stopped. Its files are kept, except with
+    /// `remove_home`.
     pub ensure: Ensure,
     /// Its number. It cannot change while processes of the user run, and files outside of the home directory keep the
     /// old one.
@@ -51,8 +54,8 @@ pub struct User {
     pub shell: Option<HostPath>,
     /// Home directory. If it changes, what is in the old one stays there.
     pub home: Option<HostPath>,
-    /// Whether the home directory is created: with the files of `/etc/skel` for a new user, empty for a user who is there
-    /// and lacks it. If it is not said, ordinary users get one and those of the system do not.
+    /// Whether the home directory is created, with the files of `/etc/skel` and the mode of login.defs(5). If it is unset,
+    /// ordinary users get one and those of the system do not.
     pub create_home: Option<bool>,
     /// Full name and the like.
     pub gecos: Option<String>,
@@ -67,7 +70,8 @@ pub struct User {
     pub system: bool,
     /// The lines of `~/.ssh/authorized_keys`, each under a name of your choice. If it is said, other keys are removed.
     pub authorized_keys: Option<BTreeMap<String, String>>,
-    /// With `ensure = 'absent`: whether the home directory and the mail spool are removed too.
+    /// With `ensure = 'absent`: whether the home directory and the mail spool are removed too. Refused if another user's home
+    /// is there, if it belongs to another user, and for directories of the system.
     pub remove_home: bool,
 }
 
@@ -117,10 +121,19 @@ const ORDINARY: std::ops::RangeInclusive<u32> = 1000..=59_999;
 impl Resource for User {
     const TYPE: &'static str = "user";
     const STAGE: Stage = Stage::Accounts;
+    const NEVER_SHOWN: &'static [&'static str] = &["password"];
     type State = State;
+
+    fn stage(&self) -> Stage {
+        if self.ensure == Ensure::Absent { Stage::AccountRemovals } else { Self::STAGE }
+    }
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
         self.mistakes(id.name())
+    }
+
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        contradictions::of(self, id.name(), site)
     }
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
@@ -152,16 +165,23 @@ impl Resource for User {
         let name = id.name();
         let Some(user) = host.user(name)? else { return Ok(State::default()) };
         if self.ensure == Ensure::Absent {
-            self.refuse_harmful_removal(&user)?;
+            removal::refuse_harm(&user, self.remove_home, host)?;
             return Ok(State { exists: true, ..State::default() });
         }
         let accounts = host.accounts()?;
-        let primary_group = primary_group_of(&user, &accounts);
+        let primary_group = self.primary_group_of(&user, &accounts);
+        let wanted = self.primary_group.as_ref().unwrap_or(&primary_group);
+        if self.groups.get(wanted) == Some(&false) {
+            return Err(cannot_leave(name, wanted));
+        }
         let groups = self.asks_for_groups().then(|| {
             let mut groups: BTreeSet<String> = accounts.groups_of(name).into_iter().collect();
-            // To be in a group as the primary one is to be in it.
-            if self.groups.get(&primary_group) == Some(&true) {
-                groups.insert(primary_group.clone());
+            // To be in a group as the primary one is to be in it; which one that will be counts, because usermod(8) gets
+            // both at once.
+            if self.groups.get(wanted) == Some(&true) {
+                groups.insert(wanted.clone());
+            } else {
+                groups.remove(wanted);
             }
             groups.into_iter().collect()
         });
@@ -194,6 +214,9 @@ impl Resource for User {
         }
         if !now.exists && self.locked == Some(false) && self.password.is_none() {
             return Err(no_password(id.name()));
+        }
+        if !now.exists && self.groups.get(self.primary_group.as_deref().unwrap_or(id.name())) == Some(&false) {
+            return Err(cannot_leave(id.name(), self.primary_group.as_deref().unwrap_or(id.name())));
         }
         let home_exists = if now.exists { now.home_exists.map(|_| true) } else { self.wants_home().then_some(true) };
         Ok(State {
@@ -231,10 +254,9 @@ impl Resource for User {
         };
         let group = primary_group_of(&user, &*host.accounts()?);
         if now.exists && now.home_exists == Some(false) {
-            // HOME_MODE of login.defs(5)
-            let access = Access { owner: name.to_owned(), group: group.clone(), mode: Mode::new(0o700) };
-            let attributes = AttributeChanges::default();
-            host.perform(&Effect::CreateDirectory { path: HostPath::new(&user.home)?, access, attributes })?;
+            for effect in effects_of_new_home(host, &HostPath::new(&user.home)?, name, &group)? {
+                host.perform(&effect)?;
+            }
         }
         if let Some(keys) = &self.authorized_keys {
             // The home directory of a new user may be an old one, with keys in it.
@@ -310,17 +332,20 @@ impl User {
         Ok(())
     }
 
-    fn refuse_harmful_removal(&self, user: &Found) -> Result<()> {
-        if user.uid == 0 {
-            return Err(Error::new(ErrorKind::Refused, format!("user {} is root by its number, 0", user.name)));
+    /// The name of a user's primary group. Where several groups have its number, it is the declared one.
+    fn primary_group_of(&self, user: &Found, accounts: &Accounts) -> String {
+        let declared = self.primary_group.as_ref().and_then(|group| accounts.groups.get(group));
+        match declared.filter(|group| group.gid == user.gid) {
+            Some(group) => group.name.clone(),
+            None => primary_group_of(user, accounts),
         }
-        let depth = user.home.split('/').filter(|part| !part.is_empty()).count();
-        if self.remove_home && depth < 2 {
-            let message = format!("the home directory of user {} is {}, which is not its own", user.name, user.home);
-            return Err(Error::new(ErrorKind::Refused, message).with_hint("leave `remove_home` out"));
-        }
-        Ok(())
     }
+}
+
+fn cannot_leave(user: &str, group: &str) -> Error {
+    let message = format!("user {user} cannot leave group {group}, which is its primary one");
+    Error::new(ErrorKind::Conflict, message)
+        .with_hint("declare another `primary_group`, or leave the group out of `groups`")
 }
 
 fn no_password(name: &str) -> Error {

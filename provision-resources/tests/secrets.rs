@@ -15,7 +15,7 @@ use provision_resources::{File, User};
 use serde_json::json;
 
 const PASSWORD: &str = "hunter2-canary";
-const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3Jk";
+const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3JkaGFzaG9mYXBhc3N3b3JkaGF";
 
 fn site() -> Site {
     let mut site = Site::new();

@@ -35,6 +35,9 @@ refused! {
     an_undefined_variable: validate, 3, "{ resources.file.\"/etc/a\".content = greeting }";
     a_site_for_another_version: validate, 3, "{ provision_version = \">= 99\", resources = {} }";
     two_contents: validate, 3, "{ resources.file.\"/etc/a\" = { content = \"x\", json = {} } }";
+    a_password_in_clear_text: validate, 3, "{ resources.user = {\n  anna = { password = \"hunter2\", shel = \"/bin/bash\" },\n  ben.passwrd = \"hunter3\",\n  carl.password = 4711,\n} }";
+    an_impossible_password: validate, 3, "{ resources.user.anna.password = \"$6$salt$short\" }";
+    a_contradiction: validate, 3, "{ resources = {\n  user.foo.groups.adm = true,\n  group.adm.members = [\"bar\"],\n} }";
     a_missing_package: plan, 1, "{ resources.package.gti = {} }";
     a_missing_version: plan, 1, "{ resources.package.git.version = \"99\" }";
     a_missing_owner: plan, 1, "{ resources.file.\"/etc/a\".owner = \"nobdy\" }";

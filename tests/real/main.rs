@@ -11,6 +11,7 @@
     reason = "tests look at hosts from outside"
 )]
 
+mod accounts;
 mod guarantees;
 mod host;
 mod listing;

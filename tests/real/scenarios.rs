@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::host::{Booted, Directory, Result, run};
-use crate::{guarantees, packages, secrets};
+use crate::{accounts, guarantees, packages, secrets};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
 
@@ -26,6 +26,10 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_locked_dpkg_is_waited_for", a_locked_dpkg_is_waited_for);
         add("a_service_that_fails_shows_its_last_words", a_service_that_fails_shows_its_last_words);
         add("users_and_groups_are_as_declared", users_and_groups_are_as_declared);
+        add(
+            "accounts_are_changed_in_one_run_and_no_byte_of_others",
+            accounts::accounts_are_changed_in_one_run_and_no_byte_of_others,
+        );
         add("units_are_reloaded_masked_and_unmasked", units_are_reloaded_masked_and_unmasked);
         add("apt_does_what_is_declared_and_nothing_else", packages::apt_does_what_is_declared_and_nothing_else);
         add("stale_lists_and_failing_scripts_are_survived", packages::stale_lists_and_failing_scripts_are_survived);
@@ -385,8 +389,13 @@ fn users_and_groups_are_as_declared(release: &'static str) -> Result {
     if plan.contains("$y$j9T") {
         return Err("the hash of the password is shown".to_owned());
     }
+    // userdel(8) refuses a user whose processes run.
+    let unit = "[Service]\nUser=ada\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
+    host.directory().write("/etc/systemd/system/nap.service", unit)?;
+    host.inside(&["systemctl", "start", "nap"])?.expect(0)?;
     declare(
-        r#"group.ops.ensure = 'absent, user.ada = { ensure = 'absent, remove_home = true }, user.robot.locked = true,"#,
+        r#"service.nap = { running = false, enabled = false },
+           group.ops.ensure = 'absent, user.ada = { ensure = 'absent, remove_home = true }, user.robot.locked = true,"#,
     )?;
     host.provision(&["apply", site])?.expect(0)?;
     host.provision(&["plan", "--detailed-exitcode", site])?.expect(0)?;

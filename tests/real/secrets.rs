@@ -7,7 +7,7 @@ use crate::host::{Booted, Result};
 use crate::scenarios::{contains, same};
 
 const PASSWORD: &str = "canary-7Zq4-in-the-coal-mine";
-const HASH: &str = "$y$j9T$Q2FuYXJ5Q2FuYXJ5$Q2FuYXJ5Q2FuYXJ5Q2FuYXJ5Q2FuYXJ5";
+const HASH: &str = "$y$j9T$Q2FuYXJ5Q2FuYXJ5$Q2FuYXJ5Q2FuYXJ5Q2FuYXJ5Q2FuYXJ5Q2FuYXJ5Q2F";
 
 /// The service repeats what it has read, and fails.
 const SITE: &str = r#"{ resources = {

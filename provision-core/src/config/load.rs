@@ -70,7 +70,7 @@ pub(super) fn site_of(
     let warnings = name_that_changes(&tree, &inputs.facts, facts).into_iter().collect();
     let (policy, (tests, test_host)) = (policy(&tree), tests_of_site::of(&tree));
     let name = tree.get("name").and_then(Located::as_str).map(str::to_owned).or_else(|| name_of(files));
-    let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources.clone());
+    let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources);
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
         let site =
@@ -84,7 +84,6 @@ pub(super) fn site_of(
     if all.list.is_empty() {
         all.list = contract_failure;
     }
-    all.sources.extend(sources);
     Err(all)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::{Edge, Node, Ring};
-use crate::resource::Stage;
+use crate::resource::{Hold, Stage, Target};
 
 /// One shortest ring from each knot of nodes that wait for one another.
 pub(super) fn rings(count: usize, edges: &[Vec<Edge>]) -> Vec<Ring> {
@@ -124,11 +124,11 @@ pub(super) fn order(nodes: &mut [Node], edges: &[Vec<Edge>]) -> Vec<usize> {
     }
     let key = |unit: usize| {
         let first = &nodes[sorted[units[unit].start]];
-        Reverse((first.stage, first.id.name(), first.id.kind(), unit))
+        Reverse((first.stage, is_group_that_goes(first), first.id.name(), first.id.kind(), unit))
     };
     let mut ready: BinaryHeap<_> = (0..units.len()).filter(|unit| waiting[*unit] == 0).map(key).collect();
     let mut due = Vec::with_capacity(nodes.len());
-    while let Some(Reverse((_, _, _, unit))) = ready.pop() {
+    while let Some(Reverse((.., unit))) = ready.pop() {
         for node in &sorted[units[unit].clone()] {
             due.push(*node);
             for next in &successors[*node] {
@@ -143,6 +143,14 @@ pub(super) fn order(nodes: &mut [Node], edges: &[Vec<Edge>]) -> Vec<usize> {
         }
     }
     due
+}
+
+/// A group can go when it is no longer the primary one of any user; of which user it was, only the host knows.
+fn is_group_that_goes(node: &Node) -> bool {
+    let goes = |is_it: fn(&Target) -> bool| node.claims.iter().any(|c| c.hold == Hold::Removes && is_it(&c.target));
+    node.stage == Stage::AccountRemovals
+        && goes(|target| matches!(target, Target::Group(_)))
+        && !goes(|target| matches!(target, Target::User(_)))
 }
 
 /// Any order that keeps the edges, ties broken by name.

@@ -47,7 +47,7 @@ pub struct RunSummary {
     pub ended: Option<Ended>,
     /// How many effects it performed, or tried to.
     pub effects: usize,
-    /// How many of them were done, as far as is known.
+    /// How many of them were done, wholly or in part, as far as is known.
     pub done: usize,
 }
 

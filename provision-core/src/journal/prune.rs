@@ -160,7 +160,7 @@ impl DynResource for Pruned {
     fn stage(&self) -> Stage {
         match self.made.keys().next_back() {
             Some(Made::Package(_)) => Stage::Packages,
-            Some(Made::User(_) | Made::Group(_)) => Stage::Accounts,
+            Some(Made::User(_) | Made::Group(_)) => Stage::AccountRemovals,
             _ => Stage::Files,
         }
     }

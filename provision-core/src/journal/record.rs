@@ -123,6 +123,9 @@ pub struct Did {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
+    /// Whether it failed half-way: something is not as it was before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_changes: bool,
     /// Microseconds that it took.
     pub took_micros: u64,
     /// When it was over.
@@ -172,9 +175,9 @@ pub struct EffectRecord {
 }
 
 impl EffectRecord {
-    /// Whether it was done, as far as is known.
+    /// Whether it was done, wholly or in part, as far as is known.
     pub fn is_done(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|did| did.error.is_none())
+        self.outcome.as_ref().is_some_and(|did| did.error.is_none() || did.left_changes)
     }
 }
 

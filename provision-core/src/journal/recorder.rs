@@ -7,7 +7,7 @@ use std::time::Instant;
 use foldhash::HashMap;
 
 use super::debts::Debts;
-use super::image::{After, Keeper};
+use super::image::{After, Before, Keeper};
 use super::key::HostKey;
 use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, RUN_LOG, Record, RunId, RunInfo};
 use super::rollback::{Rollback, RollbackOptions, Undoing};
@@ -217,9 +217,13 @@ impl Recorder {
     /// Writes down what came of an effect. A journal that cannot be written is told of when the run is finished.
     pub fn conclude(&self, entry: &Entry, effect: &Effect, error: Option<&Error>, host: &dyn HostView) {
         let took = entry.started.elapsed();
-        let result = self.outcome(entry, effect, host).and_then(|after| {
+        let result = self.outcome(entry, effect, host).and_then(|(before, after)| {
+            let keeper = Keeper { key: self.key()?, store: &self.journal.store };
             let did = Did {
                 number: entry.number,
+                left_changes: error.is_some()
+                    && !matches!(before, Before::Nothing)
+                    && !keeper.is_unchanged(&before, &after, host).unwrap_or_default(),
                 after,
                 error: error.cloned(),
                 took_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -237,10 +241,12 @@ impl Recorder {
         self.keep_failure(result);
     }
 
-    fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<After> {
+    fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<(Before, After)> {
         let keeper = Keeper { key: self.key()?, store: &self.journal.store };
         let before = self.state().effects.get(entry.number - 1).map(|effect| effect.intent.before.clone());
-        keeper.after(effect, &before.unwrap_or_default(), effect.content(), host)
+        let before = before.unwrap_or_default();
+        let after = keeper.after(effect, &before, effect.content(), host)?;
+        Ok((before, after))
     }
 
     /// Notes that a resource has reacted, or need not.

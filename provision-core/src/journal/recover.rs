@@ -121,6 +121,7 @@ impl Journal {
             number: record.intent.number,
             after,
             error: (state == SettledState::Old).then(|| Error::new(ErrorKind::Cancelled, "the run died before")),
+            left_changes: false,
             took_micros: 0,
             at: host.now(),
             recovered: true,
@@ -188,11 +189,15 @@ impl Keeper<'_> {
         Ok(None)
     }
 
-    fn is_unchanged(&self, before: &Before, after: &After, host: &dyn HostView) -> Result<bool> {
+    /// Whether an effect has left all as it was; of what nothing was kept, nothing can be told.
+    pub(super) fn is_unchanged(&self, before: &Before, after: &After, host: &dyn HostView) -> Result<bool> {
         Ok(match (before, after) {
             (Before::Paths { paths }, _) => self.are_as_before(paths, host)?,
             (Before::Packages(_), After::Packages(changes)) => changes.packages.is_empty(),
             (Before::Unit(before), After::Unit(after)) => before == after,
+            (Before::Accounts(image), _) => {
+                self.has_lines(&self.account_lines(image)?, host)? && self.are_as_before(&image.paths, host)?
+            }
             _ => false,
         })
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::host::missing_account;
 
-use crate::effect::{Access, Content, CreateUser, Removal, Sensitive, UserChanges};
+use crate::effect::{Access, CreateUser, Effect, Removal, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::homes::{effects_of_new_home, has_user_groups};
 use crate::host::lines::{parse_group, parse_shadow, parse_user};
 use crate::host::sim::ScriptChanges;
 use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Overlay, Shadow, User};
@@ -60,29 +61,24 @@ impl<H: HostView> Overlay<H> {
         if user.create_home && self.metadata(&home)?.is_none() {
             self.make_directories(&home)?;
             let group = self.accounts()?.group_name(gid).map_or_else(|| gid.to_string(), str::to_owned);
-            let own = |mode| Access { owner: user.name.clone(), group: group.clone(), mode: Mode::new(mode) };
-            self.place(&home, FileKind::Directory, own(self.home_mode()), None)?;
-            let skeleton = HostPath::new("/etc/skel")?;
-            for name in self.list(&skeleton)?.unwrap_or_default() {
-                if let Ok(Some(content)) = self.read(&skeleton.join(&name)?) {
-                    self.place(&home.join(&name)?, FileKind::File, own(0o644), Some(content))?;
-                }
+            for effect in effects_of_new_home(self, &home, &user.name, &group)? {
+                self.place_in_home(effect)?;
             }
         }
         Ok(())
     }
 
-    /// The mode of a new home; see login.defs(5), HOME_MODE and UMASK.
-    fn home_mode(&self) -> u32 {
-        let definitions = HostPath::new("/etc/login.defs").and_then(|path| self.read(&path)).ok().flatten();
-        let text = definitions.as_ref().and_then(Content::text).unwrap_or_default();
-        let octal = |name: &str| {
-            let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
-            lines
-                .rfind(|rest| rest.starts_with(char::is_whitespace))
-                .and_then(|value| u32::from_str_radix(value.trim(), 8).ok())
-        };
-        octal("HOME_MODE").unwrap_or_else(|| 0o777 & !octal("UMASK").unwrap_or(0o022))
+    fn place_in_home(&self, effect: Effect) -> Result<()> {
+        if let Effect::CreateDirectory { path, access, .. } = effect {
+            self.place(&path, FileKind::Directory, access, None)
+        } else if let Effect::WriteFile(file) = effect {
+            self.place(&file.path, FileKind::File, file.access, Some(file.content))
+        } else if let Effect::CreateSymlink { path, target, owner, group } = effect {
+            let access = Access { owner, group, mode: Mode::new(0o777) };
+            self.place(&path, FileKind::Symlink, access, Some(target.into()))
+        } else {
+            Err(Error::new(ErrorKind::Unsupported, format!("{effect} makes no home directory")))
+        }
     }
 
     pub(super) fn gid_of(&self, group: &str) -> Result<u32> {
@@ -144,14 +140,17 @@ impl<H: HostView> Overlay<H> {
     }
 
     pub(super) fn remove_user(&self, name: &str, remove_home: bool) -> Result<()> {
+        let stays = self.user(name)?.filter(|_| remove_home).map(|user| self.home_stays(&user)).transpose()?.flatten();
+        let takes_group = has_user_groups(self)?;
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
         let Some(user) = accounts.users.remove(name) else { return Err(missing_account("user", name)) };
         for group in accounts.groups.values_mut() {
             group.members.retain(|member| member != name);
         }
-        // userdel(8) takes the user's own group along if nobody else is in it.
-        let own = accounts.groups.get(name).is_some_and(|group| group.gid == user.gid && group.members.is_empty());
+        // userdel(8) takes the user's own group along if nobody else is in it, and login.defs(5) lets it.
+        let own = takes_group
+            && accounts.groups.get(name).is_some_and(|group| group.gid == user.gid && group.members.is_empty());
         if own && !accounts.users.values().any(|other| other.gid == user.gid) {
             accounts.groups.remove(name);
             model.rename_group(name, &user.gid.to_string());
@@ -159,10 +158,26 @@ impl<H: HostView> Overlay<H> {
         model.rename_owner(name, &user.uid.to_string(), |_| true);
         model.shadows.insert(name.to_owned(), None);
         drop(model);
+        if let Some(why) = stays {
+            let message = format!("the home directory cannot be removed: {why}");
+            return Err(Error::new(ErrorKind::CommandFailed, message));
+        }
         if remove_home {
             self.remove(&HostPath::new(&user.home)?, Removal::Tree)?;
         }
         Ok(())
+    }
+
+    /// Why userdel(8) leaves a home directory, although the user is gone by then.
+    fn home_stays(&self, user: &User) -> Result<Option<String>> {
+        let Some(found) = self.metadata(&HostPath::new(&user.home)?)? else { return Ok(None) };
+        let is_own = found.access.owner == user.name
+            || self.user(&found.access.owner)?.is_some_and(|owner| owner.uid == user.uid);
+        Ok(if found.kind != FileKind::Directory {
+            Some(format!("{} is {}", user.home, found.kind.noun()))
+        } else {
+            (!is_own).then(|| format!("{} is not owned by {}", user.home, user.name))
+        })
     }
 
     pub(in crate::host) fn create_group(&self, name: &str, gid: Option<u32>, system: bool) -> Result<()> {

@@ -13,8 +13,13 @@ use crate::testing::Observed;
 /// Whether anything is claimed that a question fits.
 type Owned<'a> = dyn Fn(&dyn Fn(&Target) -> bool) -> bool + 'a;
 
-/// What an effect changes that no claim covers.
-pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -> Option<String> {
+/// What an effect changes that no claim covers. Home directories belong to the users that are claimed.
+pub(super) fn unclaimed(
+    effect: &Effect,
+    claims: &[Claim],
+    effects: &[Effect],
+    allowed: &Allowed<'_>,
+) -> Option<String> {
     let owned = |is_it: &dyn Fn(&Target) -> bool| {
         claims.iter().any(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes) && is_it(&claim.target))
     };
@@ -24,7 +29,9 @@ pub(super) fn unclaimed(effect: &Effect, claims: &[Claim], effects: &[Effect]) -
             let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
             // Directories on the way to what it claims may have to be made.
             let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
-            let is_claimed = owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads));
+            let is_at_home = allowed.homes.iter().any(|home| path.is_within(home));
+            let is_claimed =
+                is_at_home || owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads));
             (!is_claimed).then(|| path.to_string())
         }
         Touched::User(name) | Touched::Home { user: name, .. } => {

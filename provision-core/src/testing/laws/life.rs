@@ -163,7 +163,7 @@ impl<'a> Life<'a> {
             .flat_map(|step| step.effects.clone())
             .collect();
         for effect in &own {
-            if let Some(what) = unclaimed(effect, &self.node.claims, &own) {
+            if let Some(what) = unclaimed(effect, &self.node.claims, &own, &self.allowed) {
                 return Err(Failure::new(format!("`{effect}` changes {what}, which it does not claim")));
             }
         }
