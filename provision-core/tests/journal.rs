@@ -67,6 +67,34 @@ fn a_run_that_finds_nothing_to_do_writes_nothing() {
 }
 
 #[test]
+fn an_effect_that_failed_half_way_is_undone_as_far_as_it_went() {
+    let host = SimHost::debian(12).with_user("anna");
+    let home = provision_core::path::HostPath::new("/home/anna").unwrap();
+    let owner = Some("root".to_owned());
+    let attributes = Default::default();
+    host.perform(&Effect::SetMetadata { path: home, owner, group: None, mode: None, attributes }).unwrap();
+    let journal = Journal::new(MemoryStore::new());
+    let id = ResourceId::new("user", "anna");
+    let recorder = journal.begin(&journal.lock().unwrap(), info()).unwrap();
+    let attempt = |effect: &Effect| {
+        let entry = recorder.intend(&[&id], effect, &host).unwrap();
+        let error = host.perform(effect).unwrap_err();
+        recorder.conclude(&entry, effect, Some(&error), &host);
+    };
+    // userdel(8) removes the user, and then finds that the home directory is another user's.
+    attempt(&Effect::RemoveUser { name: "anna".into(), remove_home: true });
+    assert!(host.user("anna").unwrap().is_none());
+    attempt(&Effect::RemoveUser { name: "nobody-there".into(), remove_home: false });
+    recorder.finish(Ending::Failed, Default::default(), &host).unwrap();
+    let (run, summary) = journal.runs().unwrap().remove(0);
+    let summary = summary.unwrap();
+    assert_eq!((summary.effects, summary.done), (2, 1), "what failed and changed something can be undone");
+    let rollback = journal.rollback(run, &host, RollbackOptions::default()).unwrap();
+    assert!(rollback.apply(&host, &ApplyOptions::default(), &()).is_success());
+    assert_eq!(host.user("anna").unwrap().unwrap().home, "/home/anna");
+}
+
+#[test]
 fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
     let mut cases = 0;
     for fault in Fault::ALL {
