@@ -23,10 +23,17 @@ fn evaluated(text: &str, apart: bool) -> Evaluation {
 fn compare(text: &str) -> Result<(), TestCaseError> {
     let (joined, apart) = (evaluated(text, false), evaluated(text, true));
     prop_assert_eq!(&joined.tree, &apart.tree, "{}", text);
-    prop_assert_eq!(wrong(&joined), wrong(&apart), "{}", text);
+    prop_assert_eq!(without_addresses(wrong(&joined)), without_addresses(wrong(&apart)), "{}", text);
     prop_assert_eq!(breaches(&joined), breaches(&apart), "{}", text);
     prop_assert_eq!(&joined.broken, &apart.broken);
     Ok(())
+}
+
+/// A message without the addresses by which Nickel names values in memory.
+fn without_addresses(text: String) -> String {
+    let mut parts = text.split("0x");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |clean, part| clean + "0x" + part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit()))
 }
 
 /// Pieces of a record: paths of few names, so that they meet, and values of all sorts.

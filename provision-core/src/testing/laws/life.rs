@@ -132,7 +132,15 @@ impl<'a> Life<'a> {
         if run.report().deferred() > 0 {
             return Ok(0);
         }
-        let wanted: Vec<&Effect> = planned.steps.iter().flat_map(|step| &step.effects).collect();
+        // What a change calls for is a part of the plan, such as the service manager reading a unit file.
+        let wanted: Vec<&Effect> = planned
+            .steps
+            .iter()
+            .flat_map(|step| {
+                let reaction = step.reaction.iter().filter(|reaction| reaction.certain);
+                step.effects.iter().chain(reaction.flat_map(|reaction| &reaction.effects))
+            })
+            .collect();
         let done: Vec<&Effect> = done.iter().collect();
         let packages = wanted.iter().any(|effect| matches!(effect, Effect::Packages(_)));
         // Packages of several resources are one transaction.
