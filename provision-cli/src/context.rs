@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use provision_core::config::{EvaluationCache, Input, SiteSource, load};
+use provision_core::config::{EvaluationCache, Input, KeptEvaluation, SiteSource, load, load_kept};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
@@ -164,7 +164,16 @@ impl Target {
 
     /// Reads the site, or finds on the host what came of it when it was read before.
     pub fn site(&self, arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
-        Ok(load(&registry(), facts, Input { cache: self.cache(arguments), ..input(arguments)? })?)
+        self.site_and_evaluation(arguments, facts).map(|(site, _)| site)
+    }
+
+    /// The same, with the evaluation that it is of, if that is kept.
+    pub fn site_and_evaluation(
+        &self,
+        arguments: &SiteArguments,
+        facts: &Facts,
+    ) -> Result<(Site, Option<KeptEvaluation>), Failure> {
+        Ok(load_kept(&registry(), facts, Input { cache: self.cache(arguments), ..input(arguments)? })?)
     }
 
     /// Where evaluations of the site are kept. Whoever has no such directory goes without.

@@ -1,27 +1,33 @@
 //! From a plan to a [`Report`]: performing effects, checking what they brought about, reacting, and what happens when
 //! something fails.
 
+mod executor;
 mod packages;
 mod policy;
 mod reactions;
 mod schedule;
+mod undo;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use foldhash::HashMap;
 
-use crate::effect::{Effect, Lock};
+use crate::change::Change;
+use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Node;
 use crate::host::Host;
+use crate::id::ResourceId;
 use crate::journal::Recorder;
 use crate::moment::Moment;
 use crate::observe::{Event, Observer};
-use crate::plan::{Change, Planned, PlannedStep, Step, Verdict, changes_between, decide_now};
+use crate::plan::{Planned, PlannedStep, Step, Verdict, changes_between, decide_now};
 use crate::report::{Outcome, Report, StepReport};
-use crate::resource::{DynState, ResourceId};
+use crate::resource::DynState;
+
+pub(crate) use executor::Executor;
 
 /// How a plan is applied.
 #[derive(Clone, Default)]
@@ -59,13 +65,10 @@ impl Planned<'_> {
     /// Carries the plan out. What goes wrong is in the report.
     pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
         let started = Instant::now();
+        let redact = |error| self.graph.redacted(error);
         let run = Run {
             planned: self,
-            host,
-            observer: Mutex::new(observer),
-            locks: Default::default(),
-            cancel: &options.cancel,
-            recorder: options.recorder.as_deref(),
+            executor: Executor::new(host, options.recorder.as_deref(), &options.cancel, observer, &redact),
             verbatim: options.verbatim,
             stop: AtomicBool::new(false),
             results: (0..self.plan.steps.len()).map(|_| OnceLock::new()).collect(),
@@ -92,9 +95,7 @@ impl Planned<'_> {
         let mut steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
         let undone = run.undo_because_of_failures(&mut steps);
         let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
-        if let Some(recorder) = &options.recorder {
-            recorder.close(&mut report, &self.plan.forgotten, host);
-        }
+        run.executor.close(&mut report, &self.plan.forgotten);
         report.took = started.elapsed();
         run.tell(&Event::RunFinished { counts: &report.counts });
         report
@@ -124,11 +125,7 @@ impl Planned<'_> {
 /// A run under way.
 struct Run<'a> {
     planned: &'a Planned<'a>,
-    host: &'a dyn Host,
-    observer: Mutex<&'a dyn Observer>,
-    locks: [Mutex<()>; 3],
-    cancel: &'a Cancel,
-    recorder: Option<&'a Recorder>,
+    executor: Executor<'a>,
     verbatim: bool,
     /// Whether nothing new is begun, because something failed.
     stop: AtomicBool,
@@ -154,7 +151,7 @@ struct Task {
 
 impl<'a> Run<'a> {
     fn tell(&self, event: &Event<'_>) {
-        self.observer.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        self.executor.tell(event);
     }
 
     fn step(&self, number: usize) -> &'a Step {
@@ -177,7 +174,7 @@ impl<'a> Run<'a> {
 
     /// Why a step is not begun, if so.
     fn hindrance(&self, number: usize) -> Option<Outcome> {
-        if self.cancel.is_cancelled() || self.stop.load(Ordering::Relaxed) {
+        if self.executor.cancel.is_cancelled() || self.stop.load(Ordering::Relaxed) {
             return Some(Outcome::NotRun);
         }
         let failed = |step: usize| self.results[step].get().is_some_and(|report| !report.outcome.is_success());
@@ -271,7 +268,7 @@ impl<'a> Run<'a> {
         if task.before != task.want {
             self.verify(number, &task.want)?;
         }
-        let _ = self.changed_at[number].set(self.host.now());
+        let _ = self.changed_at[number].set(self.executor.host.now());
         self.react(number, &task, causes, progress)
     }
 
@@ -294,7 +291,9 @@ impl<'a> Run<'a> {
         match planned {
             Some(states) if step.assumes.is_empty() => return Ok(as_planned(states)),
             // The assumption holds if a second look finds the same.
-            Some(states) if node.resource.check(&node.id, self.host)? == states.0 => return Ok(as_planned(states)),
+            Some(states) if node.resource.check(&node.id, self.executor.host)? == states.0 => {
+                return Ok(as_planned(states));
+            }
             _ => {}
         }
         self.decide_anew(number)
@@ -310,8 +309,8 @@ impl<'a> Run<'a> {
             )
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
-        let ((before, want), effects) = decide_now(node, self.host, &self.planned.declared_packages)?;
-        let changes = changes_between(node, &before, &want, &[self.host]);
+        let ((before, want), effects) = decide_now(node, self.executor.host, &self.planned.declared_packages)?;
+        let changes = changes_between(node, &before, &want, &[self.executor.host]);
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 
@@ -326,56 +325,25 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Performs an effect for steps; what owns what, and what has to react, is noted before.
     fn perform(&self, steps: &[usize], effect: &Effect) -> Result<()> {
-        let _held: Vec<MutexGuard<'_, ()>> = effect.locks().iter().map(|lock| self.hold(*lock)).collect();
-        if self.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "the run was told to stop"));
-        }
         let ids: Vec<&ResourceId> = steps.iter().map(|number| &self.step(*number).id).collect();
-        self.tell(&Event::EffectStarted { ids: &ids, effect });
-        let started = Instant::now();
-        let result = self.perform_recorded(steps, &ids, effect);
-        tracing::debug!(%effect, ok = result.is_ok(), "performed");
-        let error = result.as_ref().err();
-        self.tell(&Event::EffectFinished { ids: &ids, effect, error, took: started.elapsed() });
-        result
-    }
-
-    /// Nothing is done before it is written down, and with it what it makes others owe.
-    fn perform_recorded(&self, steps: &[usize], ids: &[&ResourceId], effect: &Effect) -> Result<()> {
-        let Some(recorder) = self.recorder else { return self.perform_redacted(effect) };
-        for number in steps {
-            recorder.claims(&self.step(*number).id, &self.node(*number).claims);
-            self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
-        }
-        let entry = recorder.intend(ids, effect, self.host)?;
-        let result = self.perform_redacted(effect);
-        recorder.conclude(&entry, effect, result.as_ref().err(), self.host);
-        result
-    }
-
-    /// Programs repeat what they are given, so an error may hold a secret.
-    fn perform_redacted(&self, effect: &Effect) -> Result<()> {
-        self.host.perform(effect).map_err(|error| self.planned.graph.redacted(error))
-    }
-
-    fn hold(&self, lock: Lock) -> MutexGuard<'_, ()> {
-        let place = match lock {
-            Lock::Packages => 0,
-            Lock::Accounts => 1,
-            Lock::Units => 2,
-        };
-        self.locks[place].lock().unwrap_or_else(PoisonError::into_inner)
+        self.executor.perform(&ids, effect, |recorder| {
+            for number in steps {
+                recorder.claims(&self.step(*number).id, &self.node(*number).claims);
+                self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
+            }
+        })
     }
 
     /// A resource type is never trusted: what it promised must be there.
     fn verify(&self, number: usize, want: &DynState) -> Result<()> {
         let node = self.node(number);
-        let found = node.resource.check(&node.id, self.host)?;
+        let found = node.resource.check(&node.id, self.executor.host)?;
         if found == *want {
             return Ok(());
         }
-        let left = changes_between(node, &found, want, &[self.host]);
+        let left = changes_between(node, &found, want, &[self.executor.host]);
         let left: Vec<String> = left
             .iter()
             .map(|change| format!("{} is {}, not {}", change.label(), shown(&change.from), shown(&change.to)))

@@ -11,6 +11,7 @@ mod capabilities;
 mod command;
 mod content;
 mod hiding;
+pub(crate) mod images;
 mod packages;
 mod touches;
 mod undoing;
@@ -19,8 +20,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{AccountLine, FileImage};
 use crate::path::{HostPath, Mode};
+
+use images::{AccountLine, FileImage};
 
 pub use acl::{Acl, AclSubject, permissions_from_text, permissions_text};
 pub(crate) use acl::{inherited, with_mode};

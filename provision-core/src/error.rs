@@ -6,7 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::resource::ResourceId;
+use crate::id::{InvalidId, ResourceId};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -211,6 +211,12 @@ impl Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
         Error::io(&error)
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(error: InvalidId) -> Error {
+        Error::new(ErrorKind::Invalid, error.to_string()).with_hint(InvalidId::HINT)
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{HostView, HostViewExt};
-use crate::path::HostPath;
+use crate::host::{HostView, HostViewExt, system};
+
+pub use crate::host::system::{Os, native_architecture};
 
 /// What a site may know of its host, as `facts` in the configuration.
 ///
@@ -38,34 +39,6 @@ pub struct Facts {
     pub is_root: Option<bool>,
 }
 
-/// The files that [`Facts::gather`] reads and that lie where the kernel and systemd show themselves.
-pub(crate) const FACT_FILES: &[&str] = &[
-    "/proc/1/comm",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/net/fib_trie",
-    "/proc/net/if_inet6",
-    "/proc/self/status",
-    "/proc/sys/kernel/hostname",
-    "/proc/sys/kernel/osrelease",
-    "/run/systemd/container",
-    "/sys/class/dmi/id/sys_vendor",
-    "/var/lib/dpkg/arch",
-];
-
-/// The operating system, from `os-release(5)`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Os {
-    /// `ID`: `debian`.
-    pub id: String,
-    /// `VERSION_ID`: `12`; empty for Debian unstable.
-    pub version: String,
-    /// `VERSION_CODENAME`: `bookworm`.
-    pub codename: String,
-}
-
 /// Addresses of a host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,7 +62,7 @@ impl Facts {
         let hostname = kernel_name.or(line("/etc/hostname")?).unwrap_or_else(|| "localhost".to_owned());
         let (hosts, cpuinfo) = (text("/etc/hosts")?, text("/proc/cpuinfo")?);
         Ok(Facts {
-            os: os(&os_release(host)?),
+            os: system::os(host)?,
             architecture: host.architecture()?,
             kernel: line("/proc/sys/kernel/osrelease")?,
             fqdn: fqdn(&hosts, &hostname).unwrap_or_else(|| hostname.clone()),
@@ -129,43 +102,6 @@ fn merge(into: &mut serde_json::Value, given: &serde_json::Value) {
         }
         (into, given) => *into = given.clone(),
     }
-}
-
-/// `/etc/os-release` is a link by design, see `os-release(5)`.
-fn os_release(host: &dyn HostView) -> Result<String> {
-    for path in ["/usr/lib/os-release", "/etc/os-release"] {
-        let is_link = host.read_link(&HostPath::new(path)?).is_ok_and(|target| target.is_some());
-        if is_link {
-            continue;
-        }
-        if let Some(text) = host.read_text(path)? {
-            return Ok(text);
-        }
-    }
-    Ok(String::new())
-}
-
-fn os(text: &str) -> Os {
-    let value = |key: &str| {
-        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        found.unwrap_or_default().trim_matches('"').to_owned()
-    };
-    Os { id: value("ID"), version: value("VERSION_ID"), codename: value("VERSION_CODENAME") }
-}
-
-/// Debian's name of the architecture, as dpkg's own files tell it: the first of `/var/lib/dpkg/arch`, which is there once a
-/// foreign one was added, or that of the package `dpkg`. See dpkg(1), `--print-architecture` and `--add-architecture`.
-pub(crate) fn architecture<H: HostView + ?Sized>(host: &H) -> Result<Option<String>> {
-    let text = |path: &str| host.read_text(path).map(Option::unwrap_or_default);
-    let first = text("/var/lib/dpkg/arch")?.lines().next().map(str::to_owned);
-    Ok(first.or(native_architecture(&text("/var/lib/dpkg/status")?)))
-}
-
-/// The architecture of the package `dpkg`, of the text of dpkg's status.
-pub fn native_architecture(status: &str) -> Option<String> {
-    let start = if status.starts_with("Package: dpkg\n") { 0 } else { status.find("\nPackage: dpkg\n")? + 1 };
-    let record = status[start..].split("\n\n").next()?;
-    record.lines().find_map(|line| line.strip_prefix("Architecture: ")).map(str::to_owned)
 }
 
 fn fqdn(hosts: &str, hostname: &str) -> Option<String> {

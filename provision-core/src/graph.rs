@@ -2,6 +2,7 @@
 
 mod edges;
 mod order;
+mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,16 +11,21 @@ use foldhash::HashMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::bytes::hex;
 use crate::canonical;
+use crate::claim::{Claim, Hold, Target};
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::error::{Error, Result};
-use crate::journal::{HostKey, Orphan, hex};
-use crate::plan::Selector;
-use crate::registry::{Common, SitePolicy};
-use crate::resource::{Claim, DynResource, Hold, ResourceId, Stage, Target};
+use crate::id::ResourceId;
+use crate::journal::Orphan;
+use crate::policy::{Common, SitePolicy};
+use crate::resource::{DynResource, Stage};
 use crate::secret::{Redactor, Remembering, SecretStore};
-use crate::site::{Declaration, Spans};
 use crate::source::Source;
+use crate::state::HostKey;
+
+pub use crate::declaration::{Declaration, Spans};
+pub use select::Selector;
 
 /// The resources of a site in the order in which they are due.
 pub struct Graph {

@@ -13,25 +13,27 @@ mod packages;
 mod public;
 mod record;
 mod sim;
+pub(crate) mod system;
 pub(crate) mod units;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claim;
 use crate::effect::{Access, Command, Content, Digest, Effect, Output, PackageTransaction, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::facts;
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
-use crate::resource::Claim;
 
+pub use crate::effect::images::{
+    AccountDatabase, AccountLine, Blob, BlobSource, FileAttributes, FileImage, ImageContent,
+};
 pub use accounts::{Accounts, Group, Shadow, User};
-pub use attributes::{Blob, BlobSource, FileAttributes, FileImage, ImageContent};
 pub(crate) use attributes::{locked, several_names};
 pub use faulty::{Fault, Faulty};
 pub use homes::effects_of_new_home;
-pub use lines::{AccountDatabase, AccountLine, parse_shadow};
+pub use lines::parse_shadow;
 pub use local::{
     Age, DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,
 };
@@ -202,7 +204,7 @@ pub trait HostView: Send + Sync {
     /// # Errors
     /// The package database cannot be read.
     fn architecture(&self) -> Result<Option<String>> {
-        facts::architecture(self)
+        system::architecture(self)
     }
 
     /// What a package would bring, where that is known beforehand: only simulated hosts know it.

@@ -14,43 +14,33 @@ mod debts;
 mod golden;
 mod history;
 mod image;
-mod key;
 mod ledger;
 mod lock;
 mod log;
-mod prune;
 mod record;
 mod recorder;
 mod recover;
-mod rollback;
-mod store;
 mod undo;
 
 use std::sync::Arc;
 
 use crate::error::Result;
 
-pub use history::{Pending, Retention, RunSummary};
+pub use crate::run::{Owed, Retention, RunId};
+pub use crate::state::{Digester, HostKey, MemoryStore, StateStore, StoreLock};
+pub use history::{Pending, RunSummary};
 pub use image::{
     AccountsImage, After, Before, Fingerprint, Kept, PackageChanges, PackageDiff, PackagesImage, PathImage, There,
     UnitImage, Was,
 };
-pub use key::{Digester, HostKey};
 pub use ledger::{Ledger, Made, Orphan};
-pub use lock::{JournalLock, StoreLock};
-pub use record::{Did, EffectRecord, Ended, Ending, Intent, Owed, Purpose, RunId, RunInfo, RunRecord};
+pub use lock::JournalLock;
+pub use record::{Did, EffectRecord, Ended, Ending, Intent, Purpose, RunInfo, RunRecord};
 pub use recorder::{Entry, Recorder};
 pub use recover::{Recovered, Settled, SettledState};
-pub use rollback::{Left, Rollback, RollbackOptions};
-pub(crate) use store::Shelf;
-pub use store::{MemoryStore, StateStore};
 
-pub(crate) use image::relied_on;
-#[cfg(test)]
-pub(crate) use key::with_fixed_randomness;
-pub(crate) use lock::held_by_another;
-pub(crate) use log::hex;
-pub(crate) use prune::Pruned;
+pub(crate) use image::{Keeper, entry_of};
+pub(crate) use undo::{Undo, unlocking};
 
 /// What was done to a host.
 #[derive(Clone)]
@@ -89,6 +79,11 @@ impl Journal {
         }
         let _lock = self.lock()?;
         HostKey::read_or_make(&*self.store)
+    }
+
+    /// Gives back what this journal keeps, sealed with this key.
+    pub(crate) fn keeper<'a>(&'a self, key: &'a HostKey) -> Keeper<'a> {
+        Keeper { key, store: &self.store }
     }
 
     /// What waits from earlier runs. Nothing is written.

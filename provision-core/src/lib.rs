@@ -61,8 +61,11 @@
 pub mod apply;
 pub mod bytes;
 mod canonical;
+mod change;
+mod claim;
 #[cfg(feature = "nickel")]
 pub mod config;
+mod declaration;
 pub mod diagnostic;
 pub mod duration;
 pub mod effect;
@@ -73,19 +76,26 @@ mod format;
 mod golden;
 pub mod graph;
 pub mod host;
+mod id;
 pub mod journal;
 pub mod located;
 pub mod moment;
 pub mod observe;
 pub mod path;
 pub mod plan;
+mod policy;
+mod prune;
 mod random;
 pub mod registry;
 pub mod report;
 pub mod resource;
+pub mod rollback;
+mod run;
 pub mod secret;
 pub mod site;
 mod source;
+mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod undo;
 pub mod version;

@@ -254,7 +254,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::resource::ResourceId;
+    use crate::id::ResourceId;
 
     fn string(text: &str, at: usize) -> Located {
         let span = Some(Span::locate("site.ncl", "0123456789", at, at + 1));

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::effect::Effect;
 use crate::error::Error;
-use crate::report::{Outcome, StepReport};
-use crate::resource::ResourceId;
+use crate::id::ResourceId;
+use crate::report::StepReport;
 
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +47,7 @@ pub enum Event<'a> {
         /// Why it failed, if it did.
         error: Option<&'a Error>,
         /// How long it took.
-        #[serde(serialize_with = "seconds")]
+        #[serde(serialize_with = "crate::report::seconds")]
         took: Duration,
     },
     /// A resource failed, and is tried again after a while.
@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// How often it was tried so far.
         attempts: u32,
         /// How long is waited.
-        #[serde(serialize_with = "seconds")]
+        #[serde(serialize_with = "crate::report::seconds")]
         after: Duration,
     },
     /// Something failed, and what was done to these resources is undone.
@@ -77,12 +77,8 @@ pub enum Event<'a> {
     /// The run is over.
     RunFinished {
         /// How many resources there are of each outcome.
-        counts: &'a crate::report::Counts,
+        counts: &'a crate::run::Counts,
     },
-}
-
-pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Told of everything that happens, one event at a time, from whichever thread it happens on.
@@ -99,12 +95,5 @@ impl Observer for () {
 impl<F: Fn(&Event<'_>) + Sync> Observer for F {
     fn event(&self, event: &Event<'_>) {
         self(event);
-    }
-}
-
-impl Outcome {
-    /// Whether the resource is as declared now.
-    pub fn is_success(&self) -> bool {
-        matches!(self, Outcome::InSync | Outcome::Changed)
     }
 }

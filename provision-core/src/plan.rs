@@ -8,8 +8,8 @@ mod change;
 mod converged;
 mod order;
 mod packages;
+mod relied;
 mod saved;
-mod select;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,20 +22,24 @@ use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
 use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
-use crate::journal::{HostKey, Orphan, Owed, relied_on};
+use crate::id::ResourceId;
+use crate::journal::Orphan;
 use crate::moment::Moment;
 use crate::path::HostPath;
-use crate::resource::{DynState, ResourceId};
+use crate::resource::DynState;
+use crate::run::Owed;
+use crate::state::HostKey;
+use relied::relied_on;
 
 use ahead::Foresight;
 use order::{WaitsFor, Writers};
 
-pub use change::Change;
+pub use crate::change::Change;
+pub use crate::graph::Selector;
 pub use converged::Converged;
 #[cfg(test)]
 pub(crate) use converged::tests as tests_of_converged;
 pub use saved::{ReliedOn, SavedPlan};
-pub use select::Selector;
 
 /// What would be done to a host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -260,7 +264,7 @@ impl Graph {
     /// # Errors
     /// A selector names nothing.
     pub fn plan(&self, host: &dyn HostView, options: &PlanOptions) -> Result<Planned<'_>> {
-        let nodes = select::select(self, &options.only)?;
+        let nodes = self.selected(&options.only)?;
         let chosen: Vec<&Node> = nodes.iter().map(|node| &self.nodes[*node]).collect();
         host.prefetch(&mut chosen.iter().flat_map(|node| &node.claims));
         let mut planner = Planner {

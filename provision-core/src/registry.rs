@@ -1,7 +1,5 @@
 //! [`Registry`]: the one list of resource types. It builds resources from plain data and describes the types.
 
-mod set;
-
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +11,10 @@ use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Span, did_you_mean};
-use crate::duration::Duration;
-use crate::journal::Retention;
 use crate::located::{Data, Field, Located, Unfit, entries};
-use crate::resource::{AttributeError, DynResource, Resource, ResourceId, Stage};
+use crate::resource::{AttributeError, DynResource, Resource, Stage};
+
+pub use crate::policy::{Common, OnFailure, RetryDelay, SitePolicy, When};
 
 /// The resource types that a program knows.
 ///
@@ -93,104 +91,6 @@ pub struct TypeDescription {
     pub description: String,
     /// JSON Schema (draft 2020-12) of its attributes, those common to all types included.
     pub schema: Value,
-}
-
-/// Attributes that resources of every type have.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Common {
-    /// Resources that must have succeeded before this one, which is skipped otherwise. An id is written `type:name`. An array,
-    /// or a record to which several layers can add: `requires."package:nginx" = true`.
-    #[serde(deserialize_with = "set::ids")]
-    #[schemars(with = "set::Ids")]
-    pub requires: Vec<ResourceId>,
-    /// Resources that come before this one, whether they succeed or not.
-    #[serde(deserialize_with = "set::ids")]
-    #[schemars(with = "set::Ids")]
-    pub after: Vec<ResourceId>,
-    /// Resources that come after this one, whether it succeeds or not.
-    #[serde(deserialize_with = "set::ids")]
-    #[schemars(with = "set::Ids")]
-    pub before: Vec<ResourceId>,
-    /// Resources that react if this one changes: a service restarts or reloads, once, after all of its causes. An array, or a
-    /// record to which several layers can add: `notifies."service:nginx" = true`.
-    #[serde(deserialize_with = "set::ids")]
-    #[schemars(with = "set::Ids")]
-    pub notifies: Vec<ResourceId>,
-    /// Resources whose changes this one reacts to.
-    #[serde(deserialize_with = "set::ids")]
-    #[schemars(with = "set::Ids")]
-    pub subscribes: Vec<ResourceId>,
-    /// Whether the resource takes part at all; for conditions on facts.
-    pub when: When,
-    /// Labels to choose resources by, as in `--only web`. An array, or a record: `tags.web = true`.
-    #[serde(deserialize_with = "set::names")]
-    #[schemars(with = "set::Names")]
-    pub tags: Vec<String>,
-    /// Whether differences are hidden in what people and programs are shown.
-    pub sensitive: bool,
-    /// How often it is tried again if it fails. What to do is decided anew each time.
-    pub retries: u32,
-    /// How long to wait before it is tried again; the double before the next time, and so on, but at most a minute.
-    pub retry_delay: RetryDelay,
-    /// How long all of it may take: a command of its own is ended then, nothing more is begun, and it is not tried again.
-    /// Package changes and jobs of units in progress are not interrupted.
-    pub timeout: Option<Duration>,
-    /// What happens if it fails: what does not require it goes on, nothing new is begun, or what the run has done to it and
-    /// to all that share one of its tags is undone. What the site says as a whole if this is not said; there, `rollback`
-    /// undoes everything.
-    pub on_failure: Option<OnFailure>,
-}
-
-/// How long to wait before something is tried again: a second, unless that is said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub struct RetryDelay(pub Duration);
-
-impl Default for RetryDelay {
-    fn default() -> RetryDelay {
-        RetryDelay(Duration::seconds(1))
-    }
-}
-
-/// What happens when a resource fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum OnFailure {
-    /// What does not require it goes on.
-    #[default]
-    Continue,
-    /// Nothing new is begun.
-    Stop,
-    /// What this run has done is undone: said of a resource, what was done to it and to all that share one of its tags;
-    /// said of the site, everything, and nothing new is begun.
-    Rollback,
-}
-
-/// What holds for a site as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SitePolicy {
-    /// What happens when a resource fails that says nothing about it.
-    pub on_failure: OnFailure,
-    /// Whether what this program made and the site no longer declares is removed, and not only named.
-    pub prune: bool,
-    /// How much of the past is kept.
-    pub journal: Retention,
-}
-
-/// Whether a resource takes part; it does unless that is denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub struct When(pub bool);
-
-impl Default for When {
-    fn default() -> When {
-        When(true)
-    }
 }
 
 impl Registry {
@@ -463,13 +363,19 @@ mod tests {
     impl Resource for Named {
         const TYPE: &'static str = "named";
         type State = ();
-        fn check(&self, _: &ResourceId, _: &dyn crate::host::HostView) -> crate::error::Result<()> {
+        fn check(&self, _: &crate::id::ResourceId, _: &dyn crate::host::HostView) -> crate::error::Result<()> {
             Ok(())
         }
-        fn plan(&self, _: &ResourceId, (): &()) -> crate::error::Result<()> {
+        fn plan(&self, _: &crate::id::ResourceId, (): &()) -> crate::error::Result<()> {
             Ok(())
         }
-        fn apply(&self, _: &ResourceId, (): &(), (): &(), _: &dyn crate::host::Host) -> crate::error::Result<()> {
+        fn apply(
+            &self,
+            _: &crate::id::ResourceId,
+            (): &(),
+            (): &(),
+            _: &dyn crate::host::Host,
+        ) -> crate::error::Result<()> {
             Ok(())
         }
     }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::change::Change;
 use crate::diagnostic::Span;
 use crate::effect::Effect;
 use crate::error::Error;
-use crate::journal::{Owed, RunId};
-use crate::plan::Change;
-use crate::resource::ResourceId;
+use crate::id::ResourceId;
+use crate::run::{Owed, RunId};
+
+pub use crate::run::Counts;
 
 /// What a run did.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +31,7 @@ pub struct Report {
     /// What went wrong with the journal.
     pub journal_error: Option<Error>,
     /// How long it took, in seconds.
-    #[serde(serialize_with = "crate::observe::seconds")]
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
@@ -86,7 +88,7 @@ pub struct StepReport {
     /// Whether the plan could not say what to do, or was wrong about it, so that it was decided when its turn came.
     pub deferred: bool,
     /// How long it took, in seconds.
-    #[serde(serialize_with = "crate::observe::seconds")]
+    #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
 
@@ -133,22 +135,16 @@ pub enum Outcome {
     NotRun,
 }
 
-/// How many resources there are of each outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// As declared before.
-    pub in_sync: usize,
-    /// Changed.
-    pub changed: usize,
-    /// Failed.
-    pub failed: usize,
-    /// Left alone because of a failure.
-    pub skipped: usize,
-    /// Changed, and undone because of a failure.
-    #[serde(default)]
-    pub rolled_back: usize,
-    /// Not reached.
-    pub not_run: usize,
+/// A time in seconds, for programs.
+pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+impl Outcome {
+    /// Whether the resource is as declared now.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Outcome::InSync | Outcome::Changed)
+    }
 }
 
 impl Counts {

@@ -4,12 +4,11 @@ mod contradictions;
 
 use std::any::Any;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +17,8 @@ use crate::path::HostPath;
 use crate::secret::Text;
 
 pub use self::contradictions::{Contradiction, Declared};
+pub use crate::claim::{Claim, Hold, Target};
+pub use crate::id::{InvalidId, ResourceId};
 pub use crate::source::Source;
 
 /// One thing on a host that should be in a declared state.
@@ -190,79 +191,6 @@ impl AttributeError {
     }
 }
 
-/// The identity of a resource: `type:name`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceId {
-    kind: Arc<str>,
-    name: Arc<str>,
-}
-
-impl ResourceId {
-    /// The id of a resource of a type.
-    pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> ResourceId {
-        ResourceId { kind: kind.into(), name: name.into() }
-    }
-
-    /// The type: what comes before the first colon.
-    pub fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    /// The name: what comes after it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Display for ResourceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind, self.name)
-    }
-}
-
-impl fmt::Debug for ResourceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ResourceId {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<ResourceId> {
-        match text.split_once(':') {
-            Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(ResourceId::new(kind, name)),
-            _ => Err(Error::new(ErrorKind::Invalid, format!("{text:?} is not the id of a resource"))
-                .with_hint("an id is written `type:name`, such as \"file:/etc/motd\"")),
-        }
-    }
-}
-
-impl Serialize for ResourceId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ResourceId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ResourceId, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|error: Error| {
-            serde::de::Error::custom(format_args!("{}: {}", error.message(), error.hint().unwrap_or_default()))
-        })
-    }
-}
-
-impl JsonSchema for ResourceId {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ResourceId".into()
-    }
-    fn inline_schema() -> bool {
-        true
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[^:]+:.+$", "x-nickel": "ResourceId" })
-    }
-}
-
 /// When resources are due that no edge orders: as an administrator would work. Any edge overrides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,94 +211,6 @@ pub enum Stage {
     AccountRemovals,
     /// Commands.
     Commands,
-}
-
-/// Something on a host that a resource owns or needs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Claim {
-    /// What it is.
-    pub target: Target,
-    /// Whether it is owned or needed.
-    pub hold: Hold,
-}
-
-/// Something on a host that can be claimed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Target {
-    /// A path.
-    Path(HostPath),
-    /// A unit, by its full name.
-    Unit(String),
-    /// A package, by `name` or `name:architecture`.
-    Package(String),
-    /// A user.
-    User(String),
-    /// A group.
-    Group(String),
-    /// The number of a user.
-    Uid(u32),
-    /// The number of a group.
-    Gid(u32),
-    /// Anything else, such as `("sysctl key", "vm.swappiness")`.
-    Other(&'static str, String),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Path(path) => write!(f, "path {path}"),
-            Target::Unit(name) => write!(f, "unit {name}"),
-            Target::Package(name) => write!(f, "package {name}"),
-            Target::User(name) => write!(f, "user {name}"),
-            Target::Group(name) => write!(f, "group {name}"),
-            Target::Uid(uid) => write!(f, "uid {uid}"),
-            Target::Gid(gid) => write!(f, "gid {gid}"),
-            Target::Other(kind, name) => write!(f, "{kind} {name}"),
-        }
-    }
-}
-
-/// How a resource relates to what it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hold {
-    /// It decides about it; no other resource may.
-    Owns,
-    /// It takes it away, after all that needed it; no other resource may decide about it.
-    Removes,
-    /// It comes after the resource that owns it.
-    Needs,
-    /// It comes after every resource that owns it, or a path beneath it.
-    NeedsWithin,
-    /// It comes before the resource that owns it.
-    Precedes,
-}
-
-impl Claim {
-    /// The resource decides about this target; no other may.
-    pub fn owns(target: Target) -> Claim {
-        Claim { target, hold: Hold::Owns }
-    }
-
-    /// The resource takes this target away; whatever needs it, or lies beneath it, comes first.
-    pub fn removes(target: Target) -> Claim {
-        Claim { target, hold: Hold::Removes }
-    }
-
-    /// The resource comes after the one that owns this target, if one does.
-    pub fn needs(target: Target) -> Claim {
-        Claim { target, hold: Hold::Needs }
-    }
-
-    /// The resource comes after all that own this path or one beneath it.
-    pub fn needs_within(path: HostPath) -> Claim {
-        Claim { target: Target::Path(path), hold: Hold::NeedsWithin }
-    }
-
-    /// The resource comes before the one that owns this target, if one does.
-    pub fn precedes(target: Target) -> Claim {
-        Claim { target, hold: Hold::Precedes }
-    }
 }
 
 /// A state without its type.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::HostKey;
+use crate::state::HostKey;
 
 pub(crate) use redact::{Redactor, Remembering};
 pub use sources::{Sources, is_store_name};

@@ -8,23 +8,23 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-#[cfg(feature = "nickel")]
-use crate::config::KeptEvaluation;
+use crate::claim::{Hold, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
-use crate::duration::Duration;
 use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::host::DigestCache;
-use crate::journal::{Made, Orphan, Pruned};
-#[cfg(feature = "nickel")]
-use crate::located::Field;
-use crate::located::{Data, Located};
+use crate::id::ResourceId;
+use crate::journal::{Made, Orphan};
+use crate::located::Located;
 use crate::path::HostPath;
-use crate::registry::{Common, OnFailure, Registry, RetryDelay, SitePolicy, When};
-use crate::resource::{AttributeError, Declared, DynResource, Hold, Resource, ResourceId, Surroundings, Target};
+use crate::policy::{Common, SitePolicy};
+use crate::prune::Pruned;
+use crate::registry::Registry;
+use crate::resource::{AttributeError, Declared, DynResource, Resource, Surroundings};
 use crate::source::Source;
 
+pub use crate::declaration::{Declaration, Spans};
 pub use case::{
     CommandAnswer, Expectations, FileExpectation, FullFile, PlanWord, SiteTest, StartingFile, StartingState,
     TestAddresses, TestCase, TestFacts, UnitExpectation,
@@ -79,127 +79,8 @@ pub struct Site {
     /// What simulated hosts have beside their installation, in all tests.
     test_host: StartingState,
     test_host_spans: Spans,
-    #[cfg(feature = "nickel")]
-    kept: Option<KeptEvaluation>,
     /// What is no mistake, and yet worth a word.
     warnings: Vec<Diagnostic>,
-}
-
-/// A resource and what is common to all resources.
-pub struct Declaration {
-    pub(crate) id: ResourceId,
-    pub(crate) resource: Box<dyn DynResource>,
-    pub(crate) common: Common,
-    pub(crate) spans: Spans,
-    /// Whether it came with others, and nobody declared it.
-    pub(crate) is_companion: bool,
-    /// Whether it was validated already.
-    pub(crate) is_valid: bool,
-}
-
-/// Where a resource and its attributes were written.
-#[derive(Clone, Debug, Default)]
-pub struct Spans {
-    /// The resource as a whole.
-    pub whole: Option<Span>,
-    /// Its attributes.
-    attributes: Located,
-}
-
-impl Spans {
-    /// The places of a record.
-    #[cfg(feature = "nickel")]
-    pub(crate) fn of(record: Field) -> Spans {
-        let Field { name_span, value, .. } = record;
-        Spans { whole: name_span.or_else(|| value.span.clone()), attributes: value }
-    }
-
-    /// The place of an attribute, or of what is in it, or else of what holds it.
-    pub fn at(&self, path: &[String]) -> Option<&Span> {
-        let (mut nearest, mut value) = (self.whole.as_ref(), &self.attributes);
-        for step in path {
-            let (inner, span) = match &value.value {
-                Data::Array(elements) => match step.parse().ok().and_then(|index: usize| elements.get(index)) {
-                    Some(element) => (element, element.span.as_ref()),
-                    None => break,
-                },
-                _ => match value.field(step) {
-                    Some(field) => (&field.value, field.value.span.as_ref().or(field.name_span.as_ref())),
-                    None => break,
-                },
-            };
-            (value, nearest) = (inner, span.or(nearest));
-        }
-        nearest
-    }
-
-    /// Where an attribute is named.
-    fn of_name(&self, attribute: &str) -> Option<&Span> {
-        self.attributes.field(attribute)?.name_span.as_ref()
-    }
-}
-
-impl Declaration {
-    /// See [`Common::requires`].
-    pub fn requires(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.requires.push(id);
-        self
-    }
-    /// See [`Common::after`].
-    pub fn after(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.after.push(id);
-        self
-    }
-    /// See [`Common::before`].
-    pub fn before(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.before.push(id);
-        self
-    }
-    /// See [`Common::notifies`].
-    pub fn notifies(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.notifies.push(id);
-        self
-    }
-    /// See [`Common::subscribes`].
-    pub fn subscribes(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.subscribes.push(id);
-        self
-    }
-    /// See [`Common::when`].
-    pub fn when(&mut self, condition: bool) -> &mut Declaration {
-        self.common.when = When(condition);
-        self
-    }
-    /// See [`Common::tags`].
-    pub fn tag(&mut self, tag: &str) -> &mut Declaration {
-        self.common.tags.push(tag.to_owned());
-        self
-    }
-    /// See [`Common::sensitive`].
-    pub fn sensitive(&mut self) -> &mut Declaration {
-        self.common.sensitive = true;
-        self
-    }
-    /// See [`Common::retries`] and [`Common::retry_delay`].
-    pub fn retries(&mut self, retries: u32, delay: Duration) -> &mut Declaration {
-        self.common.retries = retries;
-        self.common.retry_delay = RetryDelay(delay);
-        self
-    }
-    /// See [`Common::timeout`].
-    pub fn timeout(&mut self, timeout: Duration) -> &mut Declaration {
-        self.common.timeout = Some(timeout);
-        self
-    }
-    /// See [`Common::on_failure`].
-    pub fn on_failure(&mut self, policy: OnFailure) -> &mut Declaration {
-        self.common.on_failure = Some(policy);
-        self
-    }
-    /// The id to name it by.
-    pub fn id(&self) -> ResourceId {
-        self.id.clone()
-    }
 }
 
 /// Attributes of a resource as plain data, with their places.
@@ -465,21 +346,10 @@ impl Site {
         Site { tests, test_host, test_host_spans, ..self }
     }
 
-    #[cfg(feature = "nickel")]
-    pub(crate) fn with_kept_evaluation(self, kept: Option<KeptEvaluation>) -> Site {
-        Site { kept, ..self }
-    }
-
     /// With what is no mistake, and yet worth a word.
     #[cfg(feature = "nickel")]
     pub(crate) fn with_warnings(self, warnings: Vec<Diagnostic>) -> Site {
         Site { warnings, ..self }
-    }
-
-    /// The evaluation that it is of, if that is kept.
-    #[cfg(feature = "nickel")]
-    pub fn kept_evaluation(&self) -> Option<KeptEvaluation> {
-        self.kept.clone()
     }
 
     /// The tests that it brings along.

@@ -26,13 +26,19 @@ impl Source {
     /// A file beside the site; `digests` remembers large ones.
     pub(crate) fn read_from(path: &Path, digests: Option<&DigestCache>) -> Result<Source> {
         match digests {
-            Some(digests) => digests.source(path),
+            Some(digests) => {
+                let mut file = open_regular(path)?;
+                let whole = |file: &mut File| Ok(Source::from(read_whole(file)?));
+                let digest = |source: &Source| source.digest().clone();
+                let found = digests.known_or(&path.to_string_lossy(), &mut file, whole, digest)?;
+                Ok(found.map_or_else(|source| source, |digest| Source::remembered(path, digest)))
+            }
             None => Ok(Source::from(read_regular(path)?)),
         }
     }
 
     /// A file of which the digest is known.
-    pub(crate) fn remembered(file: &Path, digest: Digest) -> Source {
+    fn remembered(file: &Path, digest: Digest) -> Source {
         Source(Arc::new(Inner::Remembered { file: file.to_owned(), digest, content: OnceLock::new() }))
     }
 
@@ -80,7 +86,7 @@ impl Source {
 }
 
 /// Opens a regular file of the site. To open a pipe would wait for a writer, and a device may never end.
-pub(crate) fn open_regular(path: &Path) -> Result<File> {
+fn open_regular(path: &Path) -> Result<File> {
     let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
@@ -89,8 +95,12 @@ pub(crate) fn open_regular(path: &Path) -> Result<File> {
 }
 
 fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    read_whole(&mut open_regular(path)?)
+}
+
+fn read_whole(file: &mut File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path)?.read_to_end(&mut bytes)?;
+    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -118,7 +128,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let pipe = place.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let digests = DigestCache::new(crate::journal::MemoryStore::new());
+        let digests = DigestCache::new(crate::state::MemoryStore::new());
         for path in [pipe.as_path(), Path::new("/dev/null"), place.path()] {
             for digests in [None, Some(&digests)] {
                 let error = Source::read_from(path, digests).unwrap_err();

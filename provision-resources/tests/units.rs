@@ -4,11 +4,12 @@
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
 use provision_core::host::{Fault, Faulty, Host, HostView, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RollbackOptions, RunInfo};
+use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::plan::{PlanOptions, Selector};
 use provision_core::registry::SitePolicy;
 use provision_core::report::Report;
 use provision_core::resource::Resource;
+use provision_core::rollback::RollbackOptions;
 use provision_core::site::Site;
 use provision_resources::{Directory, File, Service, Symlink};
 use serde_json::{Value, json};

@@ -46,10 +46,9 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
             return Ok(Exit::Success);
         }
     }
-    let site = target.site(&verb.site, &facts)?;
+    let (site, kept) = target.site_and_evaluation(&verb.site, &facts)?;
     let lock = lock.map_or_else(|| target.lock(&verb.work), Ok)?;
     render::history::recovered(&target.journal.recover(&lock.journal, host)?, options)?;
-    let kept = site.kept_evaluation();
     let mut graph = context::graph_for(&target, site, &verb.chosen)?;
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);

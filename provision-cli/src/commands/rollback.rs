@@ -3,7 +3,8 @@
 use provision_core::apply::{ApplyOptions, Cancel};
 use provision_core::error::{Error, ErrorKind};
 use provision_core::facts::Facts;
-use provision_core::journal::{Ending, Purpose, Retention, RollbackOptions, RunId, RunInfo};
+use provision_core::journal::{Ending, Purpose, Retention, RunId, RunInfo};
+use provision_core::rollback::RollbackOptions;
 use serde_json::json;
 
 use super::apply::{confirmed_as_shown, exit, stop_on_signals};

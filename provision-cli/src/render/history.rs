@@ -5,9 +5,8 @@ use std::io::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use provision_core::error::Result as CoreResult;
-use provision_core::journal::{
-    EffectRecord, Ending, Left, Purpose, Recovered, Rollback, RunId, RunRecord, RunSummary, SettledState,
-};
+use provision_core::journal::{EffectRecord, Ending, Purpose, Recovered, RunId, RunRecord, RunSummary, SettledState};
+use provision_core::rollback::{Left, Rollback};
 
 use super::plan::list as names;
 use super::{foreign, json, plan, style};

@@ -70,7 +70,7 @@ impl Run<'_> {
             places.dedup();
             let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
             // What the packages' scripts restart is restarted with the new files.
-            let began = self.host.now();
+            let began = self.executor.host.now();
             let result = self.perform(&steps, &Effect::Packages(transaction));
             steps.iter().for_each(|number| drop(self.changed_at[*number].set(began.clone())));
             if let Err(error) = result {
@@ -96,7 +96,7 @@ impl Run<'_> {
             }
             None => {
                 let declared = &self.planned.declared_packages;
-                declared.foresee(transaction, &|transaction| self.host.preview(transaction))
+                declared.foresee(transaction, &|transaction| self.executor.host.preview(transaction))
             }
         }
     }

@@ -5,14 +5,15 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Run;
+use super::{Cancel, Executor, Run};
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::ResourceId;
 use crate::journal::Recorder;
 use crate::observe::Event;
-use crate::registry::OnFailure;
+use crate::policy::OnFailure;
 use crate::report::{Outcome, StepReport};
-use crate::resource::ResourceId;
+use crate::undo;
 
 /// The longest wait before something is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ impl Run<'_> {
         }
         self.tell(&Event::StepRetried { id: &self.step(number).id, error, attempts, after });
         while Instant::now() < until {
-            if self.cancel.is_cancelled() {
+            if self.executor.cancel.is_cancelled() {
                 return false;
             }
             std::thread::sleep(PATIENCE.min(until.saturating_duration_since(Instant::now())));
@@ -105,7 +106,7 @@ impl Run<'_> {
 
     /// Undoes what failures call for. The steps tell afterwards what was undone, and it is told how.
     pub(super) fn undo_because_of_failures(&self, steps: &mut [StepReport]) -> Vec<StepReport> {
-        let Some(recorder) = self.recorder else { return Vec::new() };
+        let Some(recorder) = self.executor.recorder else { return Vec::new() };
         let failed = (0..steps.len()).filter(|number| self.has_failed(*number));
         let mut told = Vec::new();
         for number in failed {
@@ -132,7 +133,7 @@ impl Run<'_> {
         because: &ResourceId,
         steps: &mut [StepReport],
     ) -> Vec<StepReport> {
-        let rollback = match recorder.undo(group, self.host) {
+        let rollback = match undo::of_run_under_way(recorder, group, self.executor.host) {
             Ok(rollback) => rollback,
             Err(error) => {
                 let error = error.of(because, None);
@@ -141,7 +142,10 @@ impl Run<'_> {
         };
         let ids: Vec<ResourceId> = group.iter().cloned().collect();
         self.tell(&Event::RollbackStarted { ids: &ids, because });
-        let told = rollback.carry_out(self.host, Some(recorder), &|event| self.tell(event), &|| false);
+        // What is begun is undone to its end, even if the run was told to stop.
+        let (never, as_it_is) = (Cancel::default(), |error| error);
+        let observer = |event: &Event<'_>| self.tell(event);
+        let told = Executor::new(self.executor.host, Some(recorder), &never, &observer, &as_it_is).undo(&rollback);
         let all_undone = told.iter().all(|step| step.outcome.is_success());
         for step in steps.iter_mut().filter(|step| step.outcome == Outcome::Changed && group.contains(&step.id)) {
             // What could not be undone is still changed.

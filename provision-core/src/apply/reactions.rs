@@ -6,10 +6,10 @@ use super::{Progress, Run, Task};
 use crate::effect::Effect;
 use crate::error::Result;
 use crate::host::Overlay;
+use crate::id::ResourceId;
 use crate::moment::Moment;
 use crate::plan::drop_settled;
 use crate::report::Outcome;
-use crate::resource::ResourceId;
 
 /// A change that calls for a reaction, and when it was made.
 pub(super) type Cause = (ResourceId, Moment);
@@ -24,7 +24,7 @@ impl Run<'_> {
         for (step, _, _) in notified {
             let changed = self.results[step].get().is_some_and(|report| report.outcome == Outcome::Changed);
             if changed {
-                let at = self.changed_at[step].get().cloned().unwrap_or_else(|| self.host.now());
+                let at = self.changed_at[step].get().cloned().unwrap_or_else(|| self.executor.host.now());
                 causes.push((self.step(step).id.clone(), at));
             }
         }
@@ -51,12 +51,12 @@ impl Run<'_> {
         let mut effects: Vec<Effect> = match &step.reaction {
             Some(reaction) if !task.is_new => reaction.effects.clone(),
             _ => {
-                let overlay = Overlay::new(self.host);
+                let overlay = Overlay::new(self.executor.host);
                 node.resource.react(&node.id, &task.before, &overlay)?;
                 overlay.take_recorded()
             }
         };
-        drop_settled(&mut effects, &causes.iter().map(|(_, at)| at).collect::<Vec<_>>(), self.host);
+        drop_settled(&mut effects, &causes.iter().map(|(_, at)| at).collect::<Vec<_>>(), self.executor.host);
         for effect in &effects {
             self.perform(&[number], effect)?;
             progress.effects.push(effect.clone());
@@ -65,7 +65,7 @@ impl Run<'_> {
             progress.reacted_to = causes.into_iter().map(|(id, _)| id).collect();
             self.verify(number, &task.want)?;
         }
-        if let Some(recorder) = self.recorder {
+        if let Some(recorder) = self.executor.recorder {
             recorder.pay(&step.id);
         }
         Ok(())

@@ -9,18 +9,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::files::{this_program, working_directory};
 use super::kept::{self, Kept, KeptInputs};
 use super::{Evaluation, Input, Request, SiteSource, evaluate};
+use crate::bytes::hex;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::format::Format;
-use crate::journal::{Shelf, StateStore, hex};
-use crate::plan::Converged;
 use crate::registry::Registry;
+use crate::state::{Shelf, StateStore};
 
 /// Evaluations, with what they depend on.
 const EVALUATIONS: Shelf = Shelf { format: EVALUATION, directory: "evaluations", most: 64 };
@@ -73,16 +75,16 @@ impl EvaluationCache {
     }
 
     /// What was remembered of a run that had nothing to do, if the site is as it was then.
-    pub fn converged(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<Converged> {
+    pub fn converged<T: DeserializeOwned>(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<T> {
         let facts = serde_json::to_value(facts).ok()?;
         let name = name(&input.request(registry, &facts))?;
         let remembered = CONVERGED.read(&*self.0, &name).ok()??;
-        let (inputs, converged): (KeptInputs, Converged) = rmp_serde::from_slice(&remembered).ok()?;
+        let (inputs, converged): (KeptInputs, T) = rmp_serde::from_slice(&remembered).ok()?;
         inputs.if_same(&facts).is_some().then_some(converged)
     }
 
     /// Remembers what a run found that had nothing to do, for the evaluation of the site that it was for.
-    pub fn keep_converged(&self, of: &KeptEvaluation, converged: &Converged) {
+    pub fn keep_converged(&self, of: &KeptEvaluation, converged: &impl Serialize) {
         if let Err(error) = CONVERGED.write(&*self.0, &of.name, &(&*of.inputs, converged)) {
             tracing::debug!("that the run had nothing to do is not remembered: {error}");
         }
@@ -105,7 +107,7 @@ impl EvaluationCache {
     }
 }
 
-/// An evaluation that is kept; see [`Site::kept_evaluation`](crate::site::Site::kept_evaluation).
+/// An evaluation that is kept.
 #[derive(Clone, Debug)]
 pub struct KeptEvaluation {
     name: String,
@@ -151,7 +153,7 @@ pub(super) mod tests {
     use super::super::Located;
     use super::*;
     use crate::golden;
-    use crate::journal::MemoryStore;
+    use crate::state::MemoryStore;
     use serde_json::json;
 
     /// Whether an evaluation would be answered from the cache.
@@ -198,7 +200,7 @@ pub(super) mod tests {
         for bytes in golden::versions("converged", &written) {
             store.replace("converged/entry", &bytes).unwrap();
             let bytes = CONVERGED.read(&store, "entry").unwrap().unwrap();
-            let (_, read): (KeptInputs, Converged) = rmp_serde::from_slice(&bytes).unwrap();
+            let (_, read): (KeptInputs, crate::plan::Converged) = rmp_serde::from_slice(&bytes).unwrap();
             assert_eq!(format!("{read:?}"), format!("{converged:?}"));
         }
         let newer = golden::of_next_version(&QUIET, &written);

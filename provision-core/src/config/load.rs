@@ -8,13 +8,14 @@ use semver::{Version, VersionReq};
 use serde_json::{Map, Value};
 
 use super::{
-    Branches, Data, Evaluation, EvaluationCache, Field, Located, Request, SiteSource, evaluate, evaluate_noting,
-    tests_of_site,
+    Branches, Data, Evaluation, EvaluationCache, Field, KeptEvaluation, Located, Request, SiteSource, evaluate,
+    evaluate_noting, tests_of_site,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::facts::Facts;
-use crate::registry::{Registry, SitePolicy};
-use crate::resource::ResourceId;
+use crate::id::ResourceId;
+use crate::policy::SitePolicy;
+use crate::registry::Registry;
 use crate::site::{RawDeclaration, Site};
 
 /// What a site is made from.
@@ -45,14 +46,27 @@ impl Input {
 /// # Errors
 /// Everything that is wrong with the site, each mistake with its place.
 pub fn load(registry: &Registry, facts: &Facts, input: Input) -> Result<Site, Diagnostics> {
+    load_kept(registry, facts, input).map(|(site, _)| site)
+}
+
+/// The same, with the evaluation that it is of, if that is kept.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_kept(
+    registry: &Registry,
+    facts: &Facts,
+    input: Input,
+) -> Result<(Site, Option<KeptEvaluation>), Diagnostics> {
     let known = serde_json::to_value(facts).unwrap_or_default();
     let request = input.request(registry, &known);
-    let evaluation = match (&input.branches, &input.cache) {
+    let mut evaluation = match (&input.branches, &input.cache) {
         (Some(branches), _) => evaluate_noting(&request, branches),
         (None, Some(cache)) => cache.evaluate(&request),
         (None, None) => evaluate(&request),
     };
-    site_of(registry, evaluation, facts, &input.sources)
+    let kept = evaluation.kept.take();
+    Ok((site_of(registry, evaluation, facts, &input.sources)?, kept))
 }
 
 /// Builds the resources of a site that was evaluated.
@@ -62,7 +76,7 @@ pub(super) fn site_of(
     facts: &Facts,
     files: &[SiteSource],
 ) -> Result<Site, Diagnostics> {
-    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, kept, inputs, .. } = evaluation;
+    let Evaluation { tree, mut diagnostics, contract_failure, broken, sources, inputs, .. } = evaluation;
     let Some(tree) = tree else {
         return Err(Diagnostics { list: diagnostics, sources });
     };
@@ -73,8 +87,7 @@ pub(super) fn site_of(
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources);
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        let site =
-            site.with_policy(policy).with_tests(tests, test_host).with_kept_evaluation(kept).with_warnings(warnings);
+        let site = site.with_policy(policy).with_tests(tests, test_host).with_warnings(warnings);
         return Ok(match name {
             Some(name) => site.with_name(&name),
             None => site,

@@ -49,7 +49,7 @@ pub use cache::{EvaluationCache, KeptEvaluation};
 pub use contracts::contract_library;
 pub use evaluate::{evaluate, evaluate_noting};
 pub use evaluator::Evaluator;
-pub use load::{Input, load};
+pub use load::{Input, load, load_kept};
 
 pub use crate::located::{Data, Field, Located, Step};
 use crate::registry::{DescribeTypes, TypeDescription};

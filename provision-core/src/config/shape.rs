@@ -4,7 +4,7 @@
 //! `not_exported`. What is exported is checked here.
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::journal::Retention;
+use crate::run::Retention;
 
 use super::tests_of_site as tests;
 use super::{Data, Field, Located};

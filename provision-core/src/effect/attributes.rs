@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::images::FileAttributes;
 use super::{Acl, AclSubject, Capabilities, Content, with_mode};
 use crate::error::Result;
-use crate::host::FileAttributes;
 use crate::path::Mode;
 
 /// The flags of a file that stay as they were set; see `chattr(1)` and `FS_IOC_GETFLAGS(2const)`.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::images::ImageContent;
 use super::{Content, Effect, WriteFile};
-use crate::host::ImageContent;
 
 impl Effect {
     /// Whether it holds something that must not be shown: a secret, or the content of a file that not every user may read.
@@ -86,8 +86,8 @@ impl fmt::Debug for Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::images::{FileAttributes, FileImage};
     use crate::effect::{Access, Sensitive};
-    use crate::host::{FileAttributes, FileImage};
     use crate::path::{HostPath, Mode};
 
     fn access(mode: u32) -> Access {

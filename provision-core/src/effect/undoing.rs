@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::ImageContent;
 use super::{Content, Effect};
-use crate::host::ImageContent;
 
 /// Whether an effect can be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

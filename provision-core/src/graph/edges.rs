@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use foldhash::HashMap;
 
 use super::{Edge, Node, Reason, unknown_reference};
+use crate::claim::{Hold, Target};
 use crate::diagnostic::Diagnostic;
+use crate::id::ResourceId;
 use crate::path::HostPath;
-use crate::resource::{Hold, ResourceId, Target};
 
 /// For each node, what comes before it because the site says so. What is idle is declared, and takes no part.
 pub(super) fn declared(

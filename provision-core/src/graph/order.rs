@@ -5,7 +5,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::{Edge, Node, Ring};
-use crate::resource::{Hold, Stage, Target};
+use crate::claim::{Hold, Target};
+use crate::resource::Stage;
 
 /// One shortest ring from each knot of nodes that wait for one another.
 pub(super) fn rings(count: usize, edges: &[Vec<Edge>]) -> Vec<Ring> {

@@ -46,7 +46,7 @@ impl<H: Host> Faulty<H> {
         Faulty { host, at, fault, performed: AtomicUsize::new(0), dead: Arc::default() }
     }
 
-    /// The switch that a death turns on: for a [`MemoryStore`](crate::journal::MemoryStore) that dies with the host.
+    /// The switch that a death turns on: for a [`MemoryStore`](crate::state::MemoryStore) that dies with the host.
     pub fn death(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.dead)
     }

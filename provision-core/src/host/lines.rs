@@ -1,70 +1,8 @@
 //! Lines of the account files, as they are kept to be put back.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Accounts, Group, HostView, Shadow, User};
+use super::{AccountDatabase, AccountLine, Accounts, Group, HostView, Shadow, User};
 use crate::effect::Sensitive;
 use crate::error::Result;
-
-/// A line of an account file, or that there is none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountLine {
-    /// The file.
-    pub database: AccountDatabase,
-    /// The user or group, which is the first field of the line.
-    pub name: String,
-    /// The whole line without its end, as [`crate::bytes`] has it; `None` if the file has none for this name.
-    pub line: Option<Sensitive>,
-    /// The number of the line in its file, from 0.
-    pub position: usize,
-}
-
-/// A file in which each line is about one user or group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccountDatabase {
-    /// `/etc/passwd`, see `passwd(5)`.
-    Passwd,
-    /// `/etc/shadow`, see `shadow(5)`.
-    Shadow,
-    /// `/etc/group`, see `group(5)`.
-    Group,
-    /// `/etc/gshadow`, see `gshadow(5)`.
-    Gshadow,
-    /// `/etc/subuid`, see `subuid(5)`.
-    Subuid,
-    /// `/etc/subgid`, see `subgid(5)`.
-    Subgid,
-}
-
-impl AccountDatabase {
-    /// All of them.
-    pub const ALL: [AccountDatabase; 6] = [
-        AccountDatabase::Passwd,
-        AccountDatabase::Shadow,
-        AccountDatabase::Group,
-        AccountDatabase::Gshadow,
-        AccountDatabase::Subuid,
-        AccountDatabase::Subgid,
-    ];
-
-    /// Where it lies.
-    pub fn path(self) -> &'static str {
-        match self {
-            AccountDatabase::Passwd => "/etc/passwd",
-            AccountDatabase::Shadow => "/etc/shadow",
-            AccountDatabase::Group => "/etc/group",
-            AccountDatabase::Gshadow => "/etc/gshadow",
-            AccountDatabase::Subuid => "/etc/subuid",
-            AccountDatabase::Subgid => "/etc/subgid",
-        }
-    }
-
-    /// Whether its lines are about groups.
-    pub fn is_about_groups(self) -> bool {
-        matches!(self, AccountDatabase::Group | AccountDatabase::Gshadow)
-    }
-}
 
 /// The lines that a host without account files would have, made from what it says of its accounts.
 pub(super) fn of_model<H: HostView + ?Sized>(host: &H, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bytes;
+use crate::claim::Claim;
 use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{
@@ -30,7 +31,6 @@ use crate::host::{
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
-use crate::resource::Claim;
 
 use confined::Root;
 

@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claim;
 use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::facts;
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::units::ModelledUnits;
 use crate::host::{
@@ -32,7 +32,6 @@ use crate::host::{
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
-use crate::resource::Claim;
 
 use model::Model;
 use node::Node;
@@ -377,7 +376,7 @@ impl<H: HostView> HostView for Overlay<H> {
 
     fn architecture(&self) -> Result<Option<String>> {
         match self.is_simulated() {
-            true => facts::architecture(self),
+            true => super::system::architecture(self),
             false => self.base.architecture(),
         }
     }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::system::{self, FACT_FILES, Os};
 use crate::effect::{Content, Digest, FileFlags};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::facts::{FACT_FILES, Os};
 use crate::format::Format;
 use crate::host::{FileAttributes, FileKind, FileMetadata, Group, HostView, PackageManager, PackageTable, User};
 use crate::path::HostPath;
@@ -118,7 +118,7 @@ impl HostRecord {
     pub fn of(host: &dyn HostView, scope: &Scope) -> Result<HostRecord> {
         let mut record = HostRecord {
             format: HostRecord::FORMAT.to_owned(),
-            os: crate::facts::Facts::gather(host)?.os,
+            os: system::os(host)?,
             is_running: host.is_running(),
             packages: (*host.packages()?).clone(),
             package_manager: host.package_manager()?,
@@ -230,8 +230,7 @@ impl HostRecord {
                 Ok(Some(content)) => content,
                 // Where there is one architecture only, dpkg writes no list of them.
                 _ if path.name() == "arch" => {
-                    let architecture = crate::facts::Facts::gather(host)?.architecture;
-                    let Some(architecture) = architecture else { continue };
+                    let Some(architecture) = host.architecture()? else { continue };
                     format!("{architecture}\n").into()
                 }
                 _ => continue,
@@ -248,10 +247,8 @@ impl HostRecord {
 
     fn add_units(&mut self, host: &dyn HostView) -> Result<()> {
         let names = super::units::names(host)?;
-        let claims: Vec<_> = names
-            .iter()
-            .map(|name| crate::resource::Claim::owns(crate::resource::Target::Unit(name.clone())))
-            .collect();
+        let claims: Vec<_> =
+            names.iter().map(|name| crate::claim::Claim::owns(crate::claim::Target::Unit(name.clone()))).collect();
         host.prefetch(&mut claims.iter());
         for name in names {
             let unit = host.unit(&name)?;

@@ -97,7 +97,7 @@ impl SimHost {
 
     /// The release of Debian, such as `13`.
     pub fn release_number(&self) -> &str {
-        &self.host.base().catalogue.header().release
+        self.host.base().catalogue.release()
     }
 
     /// Starts the host anew: what is enabled runs, from now on.

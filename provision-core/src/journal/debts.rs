@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::log;
-use super::record::{Intent, Owed, RunId};
-use super::store::StateStore;
+use super::record::Intent;
 use crate::effect::Effect;
 use crate::error::{Result, ResultExt};
 use crate::format::Format;
+use crate::id::ResourceId;
 use crate::moment::Moment;
-use crate::resource::ResourceId;
+use crate::run::{Owed, RunId};
+use crate::state::StateStore;
 
 const NAME: &str = "owed";
 

@@ -9,18 +9,20 @@ use serde_json::{Value, json};
 
 use super::debts::NOTIFICATIONS;
 use super::image::{Keeper, PackageChanges, PackageDiff, PackagesImage, There};
-use super::key::KEY;
 use super::ledger::LEDGER;
 use super::log;
 use super::record::{RUN_LOG, Record};
 use super::*;
+use crate::claim::{Claim, Target};
 use crate::effect::{Access, CreateUser, Effect, PackageTransaction, UnitAction, WriteFile};
 use crate::error::{ErrorKind, Result};
 use crate::golden;
 use crate::host::{FileKind, Host, HostRecord, HostView, HostViewExt, PackageEntry, PackageStatus, SimHost};
+use crate::id::ResourceId;
 use crate::path::{HostPath, Mode};
-use crate::report::Counts;
-use crate::resource::{Claim, ResourceId, Target};
+use crate::run::Counts;
+use crate::state::KEY;
+use crate::state::with_fixed_randomness;
 
 const LARGE: &[u8] = b"a content that is taken for a large one\n";
 

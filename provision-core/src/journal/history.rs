@@ -2,36 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::image::BLOBS;
-use super::record::{Ended, Owed, RUN_LOG, Record, RunId, RunInfo, RunRecord};
+use super::record::{Ended, RUN_LOG, Record, RunInfo, RunRecord};
 use super::recorder::{done_name, open_name};
 use super::{Journal, debts, log};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::moment::Moment;
-
-/// How much of the past is kept. The newest run stays, however large it is. Old runs go when there are a tenth more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// How many runs.
-    pub runs: usize,
-    /// How many bytes of logs and contents.
-    pub bytes: u64,
-}
-
-impl Retention {
-    /// All of the past.
-    pub const ALL: Retention = Retention { runs: usize::MAX, bytes: u64::MAX };
-}
-
-impl Default for Retention {
-    /// A hundred runs, in at most 1 GiB.
-    fn default() -> Retention {
-        Retention { runs: 100, bytes: 1 << 30 }
-    }
-}
+use crate::run::{Owed, Retention, RunId};
+use crate::state::BLOBS;
 
 /// A run, in short.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,10 +1,8 @@
 //! How something was before an effect, kept well enough to be put back; and how it was afterwards, to be known again.
 
 mod accounts;
-mod changes;
 mod files;
 mod packages;
-mod relied;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -13,11 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::key::HostKey;
-use super::store::StateStore;
 use crate::effect::{Content, Effect, PathChange, Touched, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{HostView, UnitState};
+use crate::state::{BLOBS, HostKey, StateStore};
 
 pub use accounts::AccountsImage;
 pub use files::{Fingerprint, PathImage, There, Was};
@@ -25,12 +22,8 @@ pub use files::{Fingerprint, PathImage, There, Was};
 use files::Extent;
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
 
-pub(super) use changes::changes;
+pub(crate) use packages::entry as entry_of;
 pub(super) use packages::inverse as inverse_of_packages;
-pub(crate) use relied::relied_on;
-
-/// Where large contents lie.
-pub(super) const BLOBS: &str = "blobs";
 
 /// A content up to this length lies in the log itself, in bytes.
 const INLINE: usize = 64 << 10;
@@ -149,9 +142,9 @@ impl Before {
 
 /// Keeps how things are, and gives it back.
 #[derive(Clone, Copy)]
-pub(super) struct Keeper<'a> {
-    pub(super) key: &'a HostKey,
-    pub(super) store: &'a Arc<dyn StateStore>,
+pub(crate) struct Keeper<'a> {
+    pub(crate) key: &'a HostKey,
+    pub(crate) store: &'a Arc<dyn StateStore>,
 }
 
 impl Keeper<'_> {

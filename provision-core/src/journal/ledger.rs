@@ -10,15 +10,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::image::{After, Before, Keeper, PackageDiff, PathImage, Was};
-use super::record::{EffectRecord, Intent, RunId};
-use super::store::StateStore;
-use super::{HostKey, Journal, Pending, Pruned, hex, log};
+use super::record::{EffectRecord, Intent};
+use super::{Journal, Pending, log};
+use crate::bytes::hex;
+use crate::claim::Target;
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
 use crate::host::{FileKind, HostView, PackageStatus};
+use crate::id::ResourceId;
 use crate::path::HostPath;
-use crate::resource::{ResourceId, Target};
+use crate::run::RunId;
+use crate::state::HostKey;
+use crate::state::StateStore;
 
 const NAME: &str = "ledger";
 
@@ -132,16 +136,6 @@ impl Serialize for Made {
 impl<'de> Deserialize<'de> for Made {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Made, D::Error> {
         Made::parse(&String::deserialize(deserializer)?).map_err(|error| serde::de::Error::custom(error.message()))
-    }
-}
-
-impl Orphan {
-    /// With what of it something else has changed since. What cannot be looked at is not said to be as it was left.
-    ///
-    /// `others` are no strangers in a directory: they were made here as well.
-    pub(crate) fn looked_at(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Orphan {
-        let changed = Pruned::new(self).changed(host, others).unwrap_or_else(|_| self.made.clone());
-        Orphan { changed, ..self.clone() }
     }
 }
 

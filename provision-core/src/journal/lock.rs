@@ -1,13 +1,10 @@
 //! [`JournalLock`]: the right to write a journal, which one run has at a time.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use super::{Journal, StateStore};
+use super::Journal;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-
-/// What holds the lock of a [`StateStore`]; it is free again when this is dropped.
-pub type StoreLock = Box<dyn Any + Send + Sync>;
+use crate::state::{StateStore, StoreLock};
 
 /// The right to write a journal, for as long as this or a clone of it lives: no other run, in this process or another, has it.
 #[derive(Clone)]
@@ -33,9 +30,4 @@ impl Journal {
             false => Err(Error::new(ErrorKind::Refused, "the lock that was given is that of another journal")),
         }
     }
-}
-
-/// The error for a lock that another run holds.
-pub(crate) fn held_by_another() -> Error {
-    Error::new(ErrorKind::Locked, "another run is at work on this host").with_hint("wait until it has ended")
 }

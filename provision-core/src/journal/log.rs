@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::bytes::hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Body, Format};
 
@@ -95,15 +96,6 @@ fn digest(last: &str, json: &[u8]) -> String {
     hash.update(last.as_bytes());
     hash.update(json);
     hex(&hash.finalize()[..DIGITS / 2])
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -10,15 +10,12 @@ use super::log::Log;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
+use crate::id::ResourceId;
 use crate::moment::Moment;
-use crate::report::Counts;
-use crate::resource::ResourceId;
+use crate::run::{Counts, Owed, RunId};
 
 /// The log of a run; see `docs/formats/run-log.md`.
 pub(crate) const RUN_LOG: Format = Format { name: "run", noun: "the log of the run", version: 1 };
-
-/// The number of a run on a host: 1, 2, 3 …
-pub type RunId = u64;
 
 /// What a run is for, and at whose wish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,19 +43,6 @@ pub enum Purpose {
         /// That run.
         of: RunId,
     },
-}
-
-/// A reaction that a change called for and that has not happened yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owed {
-    /// The resource that has to react.
-    pub id: ResourceId,
-    /// The resource that changed.
-    pub because: ResourceId,
-    /// The run in which it changed.
-    pub run: RunId,
-    /// When it changed.
-    pub at: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

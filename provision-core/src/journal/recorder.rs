@@ -8,16 +8,15 @@ use foldhash::HashMap;
 
 use super::debts::Debts;
 use super::image::{After, Before, Keeper};
-use super::key::HostKey;
-use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, Owed, RUN_LOG, Record, RunId, RunInfo};
-use super::rollback::{Rollback, RollbackOptions, Undoing};
-use super::store::StateStore;
+use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, RUN_LOG, Record, RunInfo};
 use super::{Journal, JournalLock, debts, log};
+use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::HostView;
-use crate::report::{Counts, Report};
-use crate::resource::{Claim, Hold, ResourceId, Target};
+use crate::id::ResourceId;
+use crate::run::{Counts, Owed, RunId};
+use crate::state::{HostKey, StateStore};
 
 /// Writes a run down. Nothing is written before its first effect, so a run that finds nothing to do leaves no trace.
 pub struct Recorder {
@@ -143,7 +142,7 @@ impl Recorder {
     /// # Errors
     /// The host cannot be read, or the journal not written: then the effect must not be performed.
     pub fn intend(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn HostView) -> Result<Entry> {
-        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+        let keeper = self.keeper()?;
         let before = keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}"))?;
         let now = host.now();
         let mut state = self.state();
@@ -218,7 +217,7 @@ impl Recorder {
     pub fn conclude(&self, entry: &Entry, effect: &Effect, error: Option<&Error>, host: &dyn HostView) {
         let took = entry.started.elapsed();
         let result = self.outcome(entry, effect, host).and_then(|(before, after)| {
-            let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+            let keeper = self.keeper()?;
             let did = Did {
                 number: entry.number,
                 left_changes: error.is_some()
@@ -242,7 +241,7 @@ impl Recorder {
     }
 
     fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<(Before, After)> {
-        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
+        let keeper = self.keeper()?;
         let before = self.state().effects.get(entry.number - 1).map(|effect| effect.intent.before.clone());
         let before = before.unwrap_or_default();
         let after = keeper.after(effect, &before, effect.content(), host)?;
@@ -273,28 +272,14 @@ impl Recorder {
         }
     }
 
-    /// Finds what would undo what this run has done to some resources so far.
-    pub(crate) fn undo(&self, ids: &BTreeSet<ResourceId>, host: &dyn HostView) -> Result<Rollback> {
-        let effects = self.state().effects.clone();
-        let mine = |effect: &EffectRecord| effect.intent.ids.iter().any(|id| ids.contains(id));
-        let effects = effects.into_iter().filter(mine).collect();
-        let run = self.run().unwrap_or_default();
-        let keeper = Keeper { key: self.key()?, store: &self.journal.store };
-        Undoing::new(keeper, host, RollbackOptions { keep_changed: true }).plan(run, effects)
+    /// What this run has done so far.
+    pub(crate) fn effects(&self) -> Vec<EffectRecord> {
+        self.state().effects.clone()
     }
 
-    /// Ends the run, and tells its report what the journal knows.
-    pub(crate) fn close(&self, report: &mut Report, forgotten: &[Owed], host: &dyn HostView) {
-        forgotten.iter().for_each(|owed| self.pay(&owed.id));
-        let how = match report {
-            _ if report.cancelled => Ending::Stopped,
-            _ if report.is_success() => Ending::Done,
-            _ if report.counts.rolled_back > 0 && report.counts.changed == 0 => Ending::RolledBack,
-            _ => Ending::Failed,
-        };
-        report.run = self.run();
-        report.owed = self.owed();
-        report.journal_error = self.finish(how, report.counts, host).err();
+    /// Gives back what this run keeps.
+    pub(crate) fn keeper(&self) -> Result<Keeper<'_>> {
+        Ok(Keeper { key: self.key()?, store: &self.journal.store })
     }
 
     /// Ends the run: what is still owed is kept, and old runs go.

@@ -4,14 +4,16 @@
 use serde::Serialize;
 
 use super::image::{After, Before, Keeper};
-use super::record::{Did, EffectRecord, Ended, Ending, Owed, Record, RunId, RunRecord};
+use super::record::{Did, EffectRecord, Ended, Ending, Record, RunRecord};
 use super::recorder::{done_name, open_name};
-use super::{HostKey, Journal, JournalLock, debts, log};
+use super::{Journal, JournalLock, debts, log};
 use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{AccountDatabase, FileKind, Host, HostView};
+use crate::id::ResourceId;
 use crate::path::HostPath;
-use crate::resource::ResourceId;
+use crate::run::{Owed, RunId};
+use crate::state::HostKey;
 
 /// A run that never ended, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]

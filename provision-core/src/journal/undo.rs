@@ -10,7 +10,7 @@ use crate::host::{FileKind, HostView, PackageEntry};
 use crate::path::HostPath;
 
 /// What takes an effect back.
-pub(super) enum Undo {
+pub(crate) enum Undo {
     /// Nothing needs to be done: it changed nothing, or is taken back already.
     Nothing,
     /// These effects.
@@ -23,7 +23,7 @@ pub(super) enum Undo {
 
 impl Keeper<'_> {
     /// Finds what takes an effect back, on a host where everything after it is taken back already.
-    pub(super) fn undo(&self, record: &EffectRecord, host: &dyn HostView) -> Result<Undo> {
+    pub(crate) fn undo(&self, record: &EffectRecord, host: &dyn HostView) -> Result<Undo> {
         let effect = &record.intent.effect;
         if let Effect::Run(_) = effect {
             return Ok(Undo::Impossible(effect.point_of_no_return().unwrap_or_default()));
@@ -178,7 +178,7 @@ fn removal(path: &HostPath, made: Removal, host: &dyn HostView) -> Result<std::r
 }
 
 /// Takes away the flags that keep something from being removed.
-pub(super) fn unlocking(path: &HostPath, host: &dyn HostView) -> Result<Option<Effect>> {
+pub(crate) fn unlocking(path: &HostPath, host: &dyn HostView) -> Result<Option<Effect>> {
     let locks = host.attributes(path)?.map_or(FileFlags::none(), |found| found.flags.only(FileFlags::LOCKS));
     let attributes = AttributeChanges { clear_flags: locks, ..AttributeChanges::default() };
     let unlock = Effect::SetMetadata { path: path.clone(), owner: None, group: None, mode: None, attributes };

@@ -1,30 +1,12 @@
 //! The difference between two states, as people see it. Authors of resource types write none of this.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::change::Change;
 use crate::effect::Sensitive;
 use crate::graph::Node;
 use crate::host::HostView;
 use crate::resource::DynState;
-
-/// An attribute that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Change {
-    /// The attribute, with dots between the levels of a nested one; empty for a state that is a single value.
-    pub attribute: String,
-    /// What was found; null for nothing.
-    pub from: Value,
-    /// What is wanted; null for nothing.
-    pub to: Value,
-}
-
-impl Change {
-    /// What people call it: the attribute, or `state` for one that is a single value.
-    pub fn label(&self) -> &str {
-        if self.attribute.is_empty() { "state" } else { &self.attribute }
-    }
-}
 
 /// What differs between two states. A sensitive resource tells the attributes and not the values. An attribute that was found
 /// is hidden if the resource hides it on one of the hosts: how the host is, and how it will be.

@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::ahead;
+use crate::claim::{Claim, Target};
 use crate::effect::{Content, Digest};
 use crate::host::{Accounts, DigestCache, HostView, Shadow};
-use crate::journal::{Digester, Journal};
+use crate::journal::Journal;
 use crate::path::HostPath;
-use crate::resource::{Claim, Source, Target};
+use crate::resource::Source;
+use crate::state::Digester;
 
 /// What a host answered while there was nothing to do, as digests that only the host can make.
 #[derive(Clone, Debug, Serialize, Deserialize)]

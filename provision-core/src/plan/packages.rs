@@ -3,12 +3,13 @@
 use foldhash::HashMap;
 
 use super::{PlannedTransaction, Planner, Verdict, is_transaction};
+use crate::claim::{Hold, Target};
 use crate::effect::{Effect, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::host::{Host, HostView, Overlay, PackageAction, PackageChange, TransactionPreview, native_package_name};
+use crate::id::ResourceId;
 use crate::path::HostPath;
-use crate::resource::{Hold, ResourceId, Target};
 
 /// Puts transactions together, as far as their options allow.
 pub(crate) fn merge<'a, T>(

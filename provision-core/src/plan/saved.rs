@@ -19,11 +19,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::graph::Graph;
 use crate::host::HostView;
-use crate::journal::{HostKey, Journal, Owed};
+use crate::id::ResourceId;
+use crate::journal::Journal;
 use crate::path::HostPath;
-use crate::registry::{Common, Registry, SitePolicy};
-use crate::resource::ResourceId;
+use crate::policy::{Common, SitePolicy};
+use crate::registry::Registry;
+use crate::run::Owed;
 use crate::site::{RawDeclaration, Site};
+use crate::state::HostKey;
 
 /// What a saved plan says that it is.
 const FORMAT: &str = "provision-plan";
@@ -179,7 +182,7 @@ impl SavedPlan {
     /// # Errors
     /// One of them is none.
     pub fn only(&self) -> Result<Vec<Selector>> {
-        self.hidden.only.iter().map(|text| text.parse::<Selector>()).collect()
+        self.hidden.only.iter().map(|text| Ok(text.parse::<Selector>()?)).collect()
     }
 
     /// Steps that are decided only while it is applied.
@@ -332,12 +335,12 @@ fn identity(host: &dyn HostView) -> Result<Value> {
         Ok(content.and_then(|content| content.text().map(|text| text.trim().to_owned())).unwrap_or_default())
     };
     // The id itself is to be kept confidential.
-    let id = crate::journal::hex(&Sha256::digest(read("/etc/machine-id")?));
+    let id = crate::bytes::hex(&Sha256::digest(read("/etc/machine-id")?));
     Ok(json!({ "name": read("/etc/hostname")?, "machine": id, "running": host.is_running() }))
 }
 
 fn digest(bytes: &[u8]) -> String {
-    crate::journal::hex(&Sha256::digest(bytes))
+    crate::bytes::hex(&Sha256::digest(bytes))
 }
 
 fn unwritable(error: &impl std::fmt::Display) -> Error {
@@ -356,8 +359,8 @@ mod tests {
     use super::*;
     use crate::golden;
     use crate::host::{Host, HostExt, HostRecord, HostViewExt, SimHost};
-    use crate::journal::with_fixed_randomness;
     use crate::resource::Resource;
+    use crate::state::with_fixed_randomness;
     use schemars::JsonSchema;
 
     /// A text file.
@@ -406,9 +409,8 @@ mod tests {
         let (key, present) = saved();
         for bytes in golden::versions("plan.json", &present) {
             let saved = SavedPlan::read(&bytes, &key).unwrap();
-            let graph = saved
-                .graph(&Registry::new().with::<Note>(), &Journal::new(crate::journal::MemoryStore::new()))
-                .unwrap();
+            let graph =
+                saved.graph(&Registry::new().with::<Note>(), &Journal::new(crate::state::MemoryStore::new())).unwrap();
             let planned = saved.renew(&graph, &host(), &key, Vec::new()).unwrap();
             assert_eq!(planned.plan().steps.len(), 1);
             assert_eq!(planned.plan().steps[0].effects.len(), 1);

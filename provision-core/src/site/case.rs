@@ -9,8 +9,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::facts::{Addresses, Facts};
+use crate::id::ResourceId;
 use crate::path::{HostPath, Mode};
-use crate::resource::ResourceId;
 
 use super::Spans;
 

@@ -5,13 +5,13 @@ use std::any::Any;
 use serde_json::{Value, json};
 
 use super::{Declaration, Spans};
+use crate::claim::{Claim, Hold, Target};
 use crate::effect::Effect;
 use crate::error::Result;
 use crate::host::{Host, HostView, is_manager_input};
-use crate::registry::Common;
-use crate::resource::{
-    AttributeError, Claim, Companion, DynResource, DynState, Hold, ResourceId, Stage, Surroundings, Target,
-};
+use crate::id::ResourceId;
+use crate::policy::Common;
+use crate::resource::{AttributeError, Companion, DynResource, DynState, Stage, Surroundings};
 use crate::secret::Text;
 
 /// Has the service manager read its unit files again, once per run in which a resource has changed one of them, before any service

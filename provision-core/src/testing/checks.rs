@@ -6,8 +6,10 @@ use crate::apply::ApplyOptions;
 use crate::effect::Effect;
 use crate::graph::Graph;
 use crate::host::SimHost;
-use crate::journal::{Journal, MemoryStore, RollbackOptions};
+use crate::journal::Journal;
 use crate::plan::PlanOptions;
+use crate::rollback::RollbackOptions;
+use crate::state::MemoryStore;
 
 use super::packages_alone::{but_for_packages, packages_alone};
 use super::tried::Fresh;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::config::{Branch, Branches};
 use crate::diagnostic::Span;
 use crate::graph::Graph;
+use crate::id::ResourceId;
 use crate::plan::Verdict;
-use crate::resource::ResourceId;
 
 use super::Run;
 

@@ -1,12 +1,12 @@
 //! Hosts that have drifted: what a site manages, changed as people and programs change it.
 
+use crate::claim::{Hold, Target};
 use crate::effect::{
     Access, AttributeChanges, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
 };
 use crate::graph::Graph;
 use crate::host::{FileKind, Host, HostView, PackageStatus, SimHost};
 use crate::path::{HostPath, Mode};
-use crate::resource::{Hold, Target};
 
 use crate::random::Random;
 

@@ -5,9 +5,9 @@ use std::fmt;
 
 use crate::diagnostic::{Diagnostics, Span};
 use crate::error::Error;
+use crate::id::ResourceId;
 use crate::plan::{Plan, Verdict};
 use crate::report::{Outcome, Report};
-use crate::resource::ResourceId;
 
 /// Why a test of a site fails.
 #[derive(Clone, Default)]

@@ -6,9 +6,10 @@ use crate::apply::ApplyOptions;
 use crate::effect::{Effect, UnitAction};
 use crate::graph::Graph;
 use crate::host::{Fault, Faulty, HostView, SimHost};
-use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::journal::{Journal, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;
+use crate::state::MemoryStore;
 
 use super::packages_alone::{but_for_packages, packages_alone};
 use super::tried::Fresh;

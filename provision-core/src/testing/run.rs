@@ -4,9 +4,10 @@ use crate::apply::ApplyOptions;
 use crate::effect::Effect;
 use crate::graph::Graph;
 use crate::host::{Host, SimHost};
-use crate::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use crate::journal::{Journal, Purpose, RunInfo};
 use crate::plan::{Plan, PlanOptions};
 use crate::report::{Outcome, Report, StepReport};
+use crate::state::MemoryStore;
 
 use super::Failure;
 

@@ -11,10 +11,10 @@ use crate::error::{Error, ResultExt};
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::host::{HostView, SimHost};
-use crate::journal::HostKey;
 #[cfg(feature = "nickel")]
 use crate::registry::Registry;
 use crate::secret::{MemorySecrets, SecretStore};
+use crate::state::HostKey;
 
 use super::{Failure, Run, Survived, checks, faults};
 

@@ -131,8 +131,9 @@ pub(super) fn said(panic: &(dyn Any + Send)) -> String {
 #[cfg(all(test, feature = "nickel"))]
 mod tests {
     use super::*;
+    use crate::id::ResourceId;
     use crate::registry::Registry;
-    use crate::resource::{Resource, ResourceId};
+    use crate::resource::Resource;
 
     #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::super::cache::tests::has;
 use super::{Evaluation, EvaluationCache, Site, evaluate};
-use crate::journal::{MemoryStore, StateStore};
+use crate::state::{MemoryStore, StateStore};
 
 const SITE: &str = r#"
 let role = import "role.ncl" in

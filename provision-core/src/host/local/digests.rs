@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::clock;
 use super::confined::{FileIdentity, kind_of};
-use crate::effect::{Content, Digest};
+use crate::bytes::hex;
+use crate::effect::Digest;
 use crate::error::Result;
 use crate::format::Format;
 use crate::host::FileKind;
-use crate::journal::{Shelf, StateStore, hex};
-use crate::source::Source;
+use crate::state::{Shelf, StateStore};
 
 /// Digests, with what tells that the files are the same.
 const DIGESTS: Shelf = Shelf { format: DIGEST, directory: "digests", most: 4096 };
@@ -79,6 +78,28 @@ impl DigestCache {
         DigestCache { store: Arc::new(store), settled, is_telling }
     }
 
+    /// The digest of an open file of this name, if it is large and the digest is known; otherwise what `read` makes of the
+    /// file, which is remembered if the file is large.
+    pub(crate) fn known_or<T>(
+        &self,
+        name: &str,
+        file: &mut File,
+        read: impl FnOnce(&mut File) -> Result<T>,
+        digest_of: impl FnOnce(&T) -> Digest,
+    ) -> Result<std::result::Result<Digest, T>> {
+        let stat = fstat(&*file)?;
+        let seen = FileIdentity::new(&stat);
+        let is_large = kind_of(&stat) == FileKind::File && seen.size() > LARGE;
+        if is_large && let Some(known) = self.known(name, &seen) {
+            return Ok(Ok(known));
+        }
+        let read = read(file)?;
+        if is_large {
+            self.remember(name, file, &seen, &digest_of(&read));
+        }
+        Ok(Err(read))
+    }
+
     /// The digest of an open file, which is named so.
     pub(super) fn digest(&self, name: &str, file: &mut File) -> Result<Digest> {
         let seen = FileIdentity::new(&fstat(&*file)?);
@@ -91,25 +112,6 @@ impl DigestCache {
         let digest = digest_of(file)?;
         self.remember(name, file, &seen, &digest);
         Ok(digest)
-    }
-
-    /// A file of the site, which is read only if its digest is not known.
-    pub(crate) fn source(&self, path: &Path) -> Result<Source> {
-        let name = path.to_string_lossy();
-        let mut file = crate::source::open_regular(path)?;
-        let stat = fstat(&file)?;
-        let seen = FileIdentity::new(&stat);
-        let is_large = kind_of(&stat) == FileKind::File && seen.size() > LARGE;
-        if is_large && let Some(known) = self.known(&name, &seen) {
-            return Ok(Source::remembered(path, known));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let source = Source::from(Content::owned(bytes.into()));
-        if is_large {
-            self.remember(&name, &file, &seen, source.digest());
-        }
-        Ok(source)
     }
 
     /// What is remembered of a file, if it is the same.

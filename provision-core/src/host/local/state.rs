@@ -18,9 +18,9 @@ use super::confined::Root;
 use super::stage::{FRESH, Staged, is_staged};
 use crate::effect::Removal;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::journal::{StateStore, StoreLock, held_by_another};
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
+use crate::state::{StateStore, StoreLock, held_by_another};
 
 /// Where state lies.
 pub(super) const STATE: &str = "/var/lib/provision";

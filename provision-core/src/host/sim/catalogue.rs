@@ -1,7 +1,7 @@
 //! The packages that a simulated host can install: recorded from Debian, read one by one as they are asked for.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use foldhash::HashMap;
 
@@ -15,8 +15,14 @@ use crate::path::HostPath;
 
 /// Packages with what they bring.
 ///
-/// A file of recorded packages is held as its text; a package is read when it is asked for.
+/// The text of recorded packages is unpacked when the first package is asked for, and each package read when it is asked for.
 pub struct Catalogue {
+    release: String,
+    index: LazyLock<Index, Box<dyn FnOnce() -> Index + Send + Sync>>,
+}
+
+/// Recorded packages, found by name in their text.
+struct Index {
     header: CatalogueHeader,
     lines: BTreeMap<&'static str, &'static str>,
     versions: HashMap<&'static str, &'static str>,
@@ -77,27 +83,8 @@ impl Offer {
     }
 }
 
-impl Catalogue {
-    /// The packages of a release of Debian, by its number.
-    ///
-    /// # Errors
-    /// It is none of those that were recorded.
-    pub fn debian(release: &str) -> Result<Arc<Catalogue>> {
-        static BUILT_IN: Mutex<BTreeMap<String, Arc<Catalogue>>> = Mutex::new(BTreeMap::new());
-        let text = data::packages(release).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, format!("no packages of Debian {release} were recorded"))
-                .with_hint("simulated hosts are Debian 12 and 13")
-        })?;
-        let mut known = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = || Arc::new(Catalogue::read(text).expect("the built-in catalogue is well-formed"));
-        Ok(Arc::clone(known.entry(release.to_owned()).or_insert_with(read)))
-    }
-
-    /// Reads a file of recorded packages.
-    ///
-    /// # Errors
-    /// It is none, or one of another version of the program.
-    pub fn read(text: &'static str) -> Result<Catalogue> {
+impl Index {
+    fn read(text: &'static str) -> Result<Index> {
         let mut lines = text.lines();
         let header: CatalogueHeader = serde_json::from_str(lines.next().unwrap_or_default())
             .map_err(|error| Error::new(ErrorKind::Damaged, error.to_string()))
@@ -115,7 +102,7 @@ impl Catalogue {
             by_name.insert(name, line);
             versions.extend(between(line, "\"version\":\"").map(|version| (name, version)));
         }
-        Ok(Catalogue {
+        Ok(Index {
             header,
             lines: by_name,
             versions,
@@ -125,15 +112,46 @@ impl Catalogue {
             dependents: OnceLock::new(),
         })
     }
+}
 
+impl Catalogue {
+    /// The packages of a release of Debian, by its number.
+    ///
+    /// # Errors
+    /// It is none of those that were recorded.
+    pub fn debian(release: &str) -> Result<Arc<Catalogue>> {
+        static BUILT_IN: Mutex<BTreeMap<String, Arc<Catalogue>>> = Mutex::new(BTreeMap::new());
+        let text = data::packages(release).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, format!("no packages of Debian {release} were recorded"))
+                .with_hint("simulated hosts are Debian 12 and 13")
+        })?;
+        let index = move || Index::read(text()).expect("the built-in catalogue is well-formed");
+        let mut known = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = || Catalogue { release: release.to_owned(), index: LazyLock::new(Box::new(index)) };
+        Ok(Arc::clone(known.entry(release.to_owned()).or_insert_with(|| Arc::new(unread()))))
+    }
+
+    /// Reads a file of recorded packages.
+    ///
+    /// # Errors
+    /// It is none, or one of another version of the program.
+    pub fn read(text: &'static str) -> Result<Catalogue> {
+        let index = Index::read(text)?;
+        Ok(Catalogue { release: index.header.release.clone(), index: LazyLock::new(Box::new(|| index)) })
+    }
+
+    /// The release of Debian, such as `13`.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
     /// The release and its architecture.
     pub fn header(&self) -> &CatalogueHeader {
-        &self.header
+        &self.index.header
     }
 
     /// The names of all packages.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.lines.keys().copied()
+        self.index.lines.keys().copied()
     }
 
     /// A package by its name.
@@ -144,11 +162,11 @@ impl Catalogue {
     /// The same with what it says of others.
     pub(in crate::host) fn offer(&self, name: &str) -> Option<Arc<Offer>> {
         let name = plain(name);
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.index.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(offer) = read.get(name) {
             return Some(Arc::clone(offer));
         }
-        let (name, line) = self.lines.get_key_value(name)?;
+        let (name, line) = self.index.lines.get_key_value(name)?;
         let offer = Arc::new(Offer::of(serde_json::from_str(line).ok()?));
         read.insert(name, Arc::clone(&offer));
         Some(offer)
@@ -156,14 +174,14 @@ impl Catalogue {
 
     /// The version of a package.
     pub fn version(&self, name: &str) -> Option<&str> {
-        self.versions.get(plain(name)).copied()
+        self.index.versions.get(plain(name)).copied()
     }
 
     /// The packages that stand for a name, with the version that they give it; sorted.
     pub fn providers(&self, name: &str) -> &[(&'static str, Option<&'static str>)] {
-        let all = self.providers.get_or_init(|| {
+        let all = self.index.providers.get_or_init(|| {
             let mut all = Providers::default();
-            for (package, line) in &self.lines {
+            for (package, line) in &self.index.lines {
                 let Some(field) = between(line, "\"provides\":\"") else { continue };
                 for (name, version) in relations::provided(field) {
                     all.entry(name).or_default().push((package, version));
@@ -176,19 +194,19 @@ impl Catalogue {
 
     /// The packages that conflict with a name, or break it, in some version; sorted.
     pub(in crate::host) fn opponents(&self, name: &str) -> &[&'static str] {
-        let all = self.opponents.get_or_init(|| self.namers(&["\"conflicts\":\"", "\"breaks\":\""]));
+        let all = self.index.opponents.get_or_init(|| self.namers(&["\"conflicts\":\"", "\"breaks\":\""]));
         all.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The packages that may need a name, in some version; sorted.
     pub(in crate::host) fn dependents(&self, name: &str) -> &[&'static str] {
-        let all = self.dependents.get_or_init(|| self.namers(&["\"depends\":\""]));
+        let all = self.index.dependents.get_or_init(|| self.namers(&["\"depends\":\""]));
         all.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn namers(&self, fields: &[&str]) -> Namers {
         let mut all = Namers::default();
-        for (package, line) in &self.lines {
+        for (package, line) in &self.index.lines {
             let texts = fields.iter().filter_map(|field| between(line, field));
             for relation in texts.flat_map(relations::parse).flatten() {
                 let namers = all.entry(relation.name).or_default();
@@ -214,6 +232,6 @@ fn between<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 
 impl std::fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "<{} packages of Debian {}>", self.lines.len(), self.header.release)
+        write!(f, "<packages of Debian {}>", self.release)
     }
 }

@@ -16,12 +16,12 @@ pub(super) fn host(release: &str) -> Option<&'static str> {
 }
 
 /// The packages of a release, by its number; `None` for one that was not recorded.
-pub(super) fn packages(release: &str) -> Option<&'static str> {
+pub(super) fn packages(release: &str) -> Option<impl FnOnce() -> &'static str + Send + Sync + 'static> {
     static PACKAGES: [Text; 2] = [
         LazyLock::new(|| unpacked(include_bytes!("../../../data/debian-12.packages.zst"))),
         LazyLock::new(|| unpacked(include_bytes!("../../../data/debian-13.packages.zst"))),
     ];
-    place(release).map(|place| PACKAGES[place].as_str())
+    place(release).map(|place| move || PACKAGES[place].as_str())
 }
 
 fn place(release: &str) -> Option<usize> {
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn recorded_packages_are_sorted_and_complete() {
         for release in ["12", "13"] {
-            let mut lines = packages(release).unwrap().lines();
+            let mut lines = packages(release).unwrap()().lines();
             let header: CatalogueHeader = serde_json::from_str(lines.next().unwrap()).unwrap();
             assert_eq!((header.format.as_str(), header.release.as_str()), (CatalogueHeader::FORMAT, release));
             let packages: Vec<RecordedPackage> = lines

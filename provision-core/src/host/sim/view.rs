@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::claim::Claim;
 use crate::effect::{Command, Content, Output, PackageTransaction};
 use crate::error::Result;
 use crate::host::units::ModelledUnits;
@@ -11,7 +12,6 @@ use crate::host::{
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
-use crate::resource::Claim;
 
 use super::{Catalogue, SimHost};
 

@@ -124,7 +124,7 @@ impl Keeper<'_> {
     }
 
     /// The lines that were kept.
-    pub(in crate::journal) fn account_lines(&self, image: &AccountsImage) -> Result<Vec<AccountLine>> {
+    pub(crate) fn account_lines(&self, image: &AccountsImage) -> Result<Vec<AccountLine>> {
         let lines: Vec<OpenLine> = self.json_of(&image.lines)?;
         let hide = |OpenLine { database, name, line, position }| AccountLine {
             database,
@@ -136,7 +136,7 @@ impl Keeper<'_> {
     }
 
     /// Whether lines are as they were kept.
-    pub(in crate::journal) fn has_lines(&self, kept: &[AccountLine], host: &dyn HostView) -> Result<bool> {
+    pub(crate) fn has_lines(&self, kept: &[AccountLine], host: &dyn HostView) -> Result<bool> {
         let about = |groups: bool| -> Vec<&str> {
             kept.iter()
                 .filter(|line| line.database.is_about_groups() == groups)
@@ -150,13 +150,13 @@ impl Keeper<'_> {
     }
 
     /// Digest of all that is known of the users and groups among the things that an effect touches.
-    pub(in crate::journal) fn accounts_digest(&self, touched: &[Touched<'_>], host: &dyn HostView) -> Result<String> {
+    pub(crate) fn accounts_digest(&self, touched: &[Touched<'_>], host: &dyn HostView) -> Result<String> {
         let (users, groups) = touched_names(touched, host)?;
         self.digest_of_accounts(&users, &groups, host)
     }
 
     /// Digest of all that is known of users and groups.
-    pub(in crate::journal) fn digest_of_accounts(
+    pub(crate) fn digest_of_accounts(
         &self,
         users: &[impl AsRef<str>],
         groups: &[impl AsRef<str>],

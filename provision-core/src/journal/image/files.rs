@@ -12,8 +12,8 @@ use crate::canonical;
 use crate::effect::{Access, Content, Effect, FileFlags, PathChange};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, HostViewExt, ImageContent};
-use crate::journal::key::{Digester, HostKey, Sealer};
 use crate::path::HostPath;
+use crate::state::{Digester, HostKey, Sealer};
 
 /// How a path was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub struct Fingerprint {
 }
 
 impl PathImage {
-    pub(in crate::journal) fn content(&self) -> Option<&Kept> {
+    pub(crate) fn content(&self) -> Option<&Kept> {
         match &self.was {
             Was::There(there) => there.content.as_ref(),
             Was::Absent | Was::Special => None,
@@ -171,7 +171,7 @@ impl Keeper<'_> {
     }
 
     /// The effect that puts something back. Content that not every user of the host could read is sensitive.
-    pub(in crate::journal) fn restore(&self, path: &HostPath, there: &There, host: &dyn HostView) -> Result<Effect> {
+    pub(crate) fn restore(&self, path: &HostPath, there: &There, host: &dyn HostView) -> Result<Effect> {
         let is_open = there.access.mode.bits() & 0o004 != 0 && host.is_reachable_by_all(path);
         let content = match (&there.content, there.kind) {
             (_, FileKind::Directory) => ImageContent::Directory,
@@ -236,12 +236,7 @@ impl Keeper<'_> {
     }
 
     /// Notes how something is now, whatever is to be done to it.
-    pub(in crate::journal) fn fingerprint_of(
-        &self,
-        path: &HostPath,
-        deep: bool,
-        host: &dyn HostView,
-    ) -> Result<Fingerprint> {
+    pub(crate) fn fingerprint_of(&self, path: &HostPath, deep: bool, host: &dyn HostView) -> Result<Fingerprint> {
         self.fingerprint(path, Extent { deep, ..Extent::ITSELF }, host)
     }
 
@@ -258,7 +253,7 @@ impl Keeper<'_> {
     }
 
     /// A digest of all that is known of a path.
-    pub(in crate::journal) fn digest_of_path(&self, fingerprint: &Fingerprint) -> Result<String> {
+    pub(crate) fn digest_of_path(&self, fingerprint: &Fingerprint) -> Result<String> {
         self.key.digest_of("path/1", fingerprint)
     }
 
@@ -303,7 +298,7 @@ impl Keeper<'_> {
 
     /// A digest of a home directory with all that lies in it; `None` if it is not there. Who owns what is no part of it: that goes with the
     /// numbers of the user, and with the user itself.
-    pub(in crate::journal) fn digest_of_home(&self, path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
+    pub(crate) fn digest_of_home(&self, path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
         let mut found = self.fingerprint(path, Extent::ITSELF, host)?;
         let Some(kind) = found.kind else { return Ok(None) };
         if kind == FileKind::Directory {
@@ -321,7 +316,7 @@ impl Keeper<'_> {
     }
 
     /// Whether something is as it was noted.
-    pub(in crate::journal) fn matches(&self, noted: &Fingerprint, deep: bool, host: &dyn HostView) -> Result<bool> {
+    pub(crate) fn matches(&self, noted: &Fingerprint, deep: bool, host: &dyn HostView) -> Result<bool> {
         let now =
             self.fingerprint(&noted.path, Extent { reads: noted.content.is_some(), deep, written: None }, host)?;
         let content = noted.content.is_none() || noted.content == now.content;
@@ -330,7 +325,7 @@ impl Keeper<'_> {
     }
 
     /// Whether all of these are as they were before.
-    pub(in crate::journal) fn are_as_before(&self, paths: &[PathImage], host: &dyn HostView) -> Result<bool> {
+    pub(crate) fn are_as_before(&self, paths: &[PathImage], host: &dyn HostView) -> Result<bool> {
         for path in paths {
             if !self.is_as_before(path, host)? {
                 return Ok(false);
@@ -340,7 +335,7 @@ impl Keeper<'_> {
     }
 
     /// Whether something is as it was before.
-    pub(in crate::journal) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
+    pub(crate) fn is_as_before(&self, image: &PathImage, host: &dyn HostView) -> Result<bool> {
         let found = host.metadata(&image.path)?;
         let (Was::There(there), Some(found)) = (&image.was, &found) else {
             let special = found.as_ref().is_some_and(|found| found.kind.is_special());
@@ -391,7 +386,7 @@ impl Write for Digesting<'_> {
 /// A large content in the journal.
 struct Stored {
     key: HostKey,
-    store: Arc<dyn crate::journal::StateStore>,
+    store: Arc<dyn crate::state::StateStore>,
     digest: String,
 }
 

@@ -106,7 +106,7 @@ impl Keeper<'_> {
     }
 
     /// Whether users and groups that came with packages are as they came.
-    pub(in crate::journal) fn has_same_accounts(&self, changes: &PackageChanges, host: &dyn HostView) -> Result<bool> {
+    pub(crate) fn has_same_accounts(&self, changes: &PackageChanges, host: &dyn HostView) -> Result<bool> {
         let now = self.digest_of_accounts(&changes.users, &changes.groups, host)?;
         Ok(changes.accounts.as_ref().is_none_or(|digest| *digest == now))
     }
@@ -157,12 +157,12 @@ fn difference(before: &PackageTable, after: &PackageTable) -> Vec<PackageDiff> {
 }
 
 /// What is known of a package.
-pub(super) fn entry(table: &PackageTable, name: &str) -> PackageEntry {
+pub(crate) fn entry(table: &PackageTable, name: &str) -> PackageEntry {
     table.get(name).cloned().unwrap_or_default()
 }
 
 /// What takes changes back: first the packages, then what they leave.
-pub(in crate::journal) fn inverse(changes: &PackageChanges) -> Vec<Effect> {
+pub(crate) fn inverse(changes: &PackageChanges) -> Vec<Effect> {
     let mut effects = vec![Effect::Packages(inverse_transaction(&changes.packages))];
     for Fingerprint { path, kind, .. } in changes.paths.iter().rev() {
         let what = if *kind == Some(FileKind::Directory) { Removal::IfEmpty } else { Removal::File };

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::{Answer, Converged, OfFile, Other, both, digest, digest_of_accounts, digest_of_content, digest_of_shadow};
+use crate::claim::Claim;
 use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
 use crate::error::Result;
 use crate::graph::Graph;
@@ -14,11 +15,11 @@ use crate::host::{
     Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
     TransactionPreview, UnitState, User,
 };
-use crate::journal::{Digester, HostKey, Journal};
+use crate::journal::Journal;
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::plan::{PlanOptions, Planned};
-use crate::resource::Claim;
+use crate::state::{Digester, HostKey};
 
 impl Graph {
     /// As [`plan`](Graph::plan), and remembers what the host answered if there is nothing to do. Of a site with secrets

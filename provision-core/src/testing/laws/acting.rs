@@ -3,8 +3,9 @@
 use crate::effect::Effect;
 use crate::error::ErrorKind;
 use crate::host::{Fault, Faulty, Host};
-use crate::journal::{Journal, MemoryStore};
+use crate::journal::Journal;
 use crate::plan::PlanOptions;
+use crate::state::MemoryStore;
 use crate::testing::checks::{ORDERS, order_does_not_matter};
 use crate::testing::{Failure, Run, Tried, in_any_order, survives_every_fault};
 

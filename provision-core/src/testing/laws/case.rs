@@ -8,12 +8,13 @@ use crate::effect::{Content, Effect};
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::host::SimHost;
-use crate::journal::HostKey;
+use crate::id::ResourceId;
 use crate::plan::PlanOptions;
-use crate::registry::Common;
-use crate::resource::{DynResource, DynState, Resource, ResourceId};
+use crate::policy::Common;
+use crate::resource::{DynResource, DynState, Resource};
 use crate::secret::MemorySecrets;
 use crate::site::{Declaration, Site, Spans};
+use crate::state::HostKey;
 use crate::testing::Failure;
 
 /// How often a law was tried, or why it is broken.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PackageTransaction, Touched};
 use crate::host::HostView;
 use crate::host::is_manager_input;
 use crate::host::units::pulls;
 use crate::path::HostPath;
-use crate::resource::{Claim, Hold, Target};
 use crate::testing::Observed;
 
 /// Whether anything is claimed that a question fits.

@@ -2,9 +2,10 @@
 
 use crate::effect::Effect;
 use crate::graph::{Graph, Node};
-use crate::journal::{Journal, MemoryStore};
+use crate::journal::Journal;
 use crate::plan::PlanOptions;
 use crate::resource::DynState;
+use crate::state::MemoryStore;
 use crate::testing::checks::{second_run_is_quiet, undo_is_exact};
 use crate::testing::faults::Well;
 use crate::testing::{Failure, Observed, Run, Tried};

@@ -9,9 +9,11 @@ use crate::effect::Effect;
 use crate::error::ErrorKind;
 use crate::graph::Graph;
 use crate::host::{Fault, Faulty};
-use crate::journal::{Journal, MemoryStore, Purpose, Recorder, RollbackOptions, RunInfo};
+use crate::journal::{Journal, Purpose, Recorder, RunInfo};
 use crate::observe::Event;
 use crate::plan::PlanOptions;
+use crate::rollback::RollbackOptions;
+use crate::state::MemoryStore;
 use crate::testing::{Failure, Tried};
 
 use super::case::{ErasedCase, Trial, TypeCases};

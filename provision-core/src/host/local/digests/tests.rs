@@ -1,6 +1,7 @@
 //! A digest is remembered for as long as the file is the same, and no longer.
 #![expect(clippy::disallowed_methods, reason = "the files lie where the test runs")]
 
+use crate::source::Source;
 use std::fs::{self, FileTimes, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::golden;
-use crate::journal::MemoryStore;
+use crate::state::MemoryStore;
 
 const SIZE: usize = 300 * 1024;
 
@@ -43,7 +44,7 @@ impl World {
     }
 
     fn source(&self) -> Source {
-        self.cache.source(&self.path()).unwrap()
+        Source::read_from(&self.path(), Some(&self.cache)).unwrap()
     }
 
     fn truth(&self) -> Digest {

@@ -146,7 +146,7 @@ impl<H: HostView> Overlay<H> {
 
     /// How systemd names the directory of packaged units: Debian 12 and older look through `/lib`.
     pub(super) fn vendor_units(&self) -> Result<String> {
-        let os = crate::facts::Facts::gather(self).map(|facts| facts.os).unwrap_or_default();
+        let os = crate::host::system::os(self).unwrap_or_default();
         let old = os.version.parse::<u32>().is_ok_and(|version| version <= 12);
         Ok(if old { "/lib/systemd/system" } else { "/usr/lib/systemd/system" }.to_owned())
     }

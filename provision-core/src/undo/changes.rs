@@ -2,20 +2,19 @@
 
 use serde_json::Value;
 
+use crate::change::Change;
+use crate::effect::images::{AccountDatabase, AccountLine, FileAttributes, FileImage, ImageContent};
 use crate::effect::{
     Access, Acl, Capabilities, Content, Effect, PathChange, Sensitive, Touched, UnitAction, permissions_text,
 };
-use crate::host::{
-    AccountDatabase, AccountLine, FileAttributes, FileImage, FileKind, HostView, HostViewExt, ImageContent,
-};
+use crate::host::{FileKind, HostView, HostViewExt};
 use crate::path::HostPath;
-use crate::plan::Change;
 
 /// More than this is not shown, in bytes.
 const MOST: usize = 64 << 10;
 
 /// What differs afterwards; nothing for an effect that speaks for itself.
-pub(in crate::journal) fn changes(effect: &Effect, host: &dyn HostView) -> Vec<Change> {
+pub(super) fn changes(effect: &Effect, host: &dyn HostView) -> Vec<Change> {
     if let Effect::Restore(image) = effect {
         return of_image(image, host);
     }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Graph;
 use crate::diagnostic::did_you_mean;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Graph;
-use crate::resource::ResourceId;
+use crate::id::{InvalidId, ResourceId};
 
 /// Which resources take part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub enum Selector {
 }
 
 impl FromStr for Selector {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Selector> {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Selector, InvalidId> {
         match text.parse() {
             Ok(id) => Ok(Selector::Id(id)),
             Err(_) if !text.is_empty() && !text.contains(':') => Ok(Selector::Tag(text.to_owned())),

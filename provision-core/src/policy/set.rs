@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::resource::ResourceId;
+use crate::id::ResourceId;
 
 /// The schema of a set of ids.
 pub(super) struct Ids;
@@ -94,7 +94,7 @@ impl<'de, T: Deserialize<'de> + FromStr<Err: fmt::Display>> Visitor<'de> for Set
 mod tests {
     use serde_json::json;
 
-    use crate::registry::Common;
+    use crate::policy::Common;
 
     /// Arrays of two layers do not merge.
     #[test]

@@ -10,9 +10,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::image::BLOBS;
-use super::log::hex;
-use super::store::StateStore;
+use super::{BLOBS, StateStore};
+use crate::bytes::hex;
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
@@ -268,7 +267,7 @@ fn has_past(store: &dyn StateStore) -> Result<bool> {
 }
 
 /// The error for a journal that was written with a key, and has none.
-pub(super) fn lost() -> Error {
+pub(crate) fn lost() -> Error {
     Error::new(ErrorKind::NotFound, "the key of this host is lost").with_hint(
         "what earlier runs kept is sealed with it: restore the file `key` of the journal from a backup, or move the whole journal away \
          to go on without its past",
@@ -311,7 +310,7 @@ pub(crate) use tests::with_fixed_randomness;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::MemoryStore;
+    use crate::state::MemoryStore;
     use proptest::prelude::*;
 
     thread_local! {

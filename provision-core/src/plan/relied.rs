@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Keeper, packages};
+use super::{Plan, ReliedOn};
 use crate::effect::{PathChange, Touched};
 use crate::error::Result;
 use crate::host::HostView;
-use crate::journal::{HostKey, MemoryStore, StateStore};
-use crate::plan::{Plan, ReliedOn};
+use crate::journal::{Keeper, entry_of};
+use crate::state::{HostKey, MemoryStore, StateStore};
 
 /// Everything that the effects of a plan touch, with digests of how it is.
-pub(crate) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Result<Vec<ReliedOn>> {
+pub(super) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Result<Vec<ReliedOn>> {
     let store: std::sync::Arc<dyn StateStore> = std::sync::Arc::new(MemoryStore::new());
     let keeper = Keeper { key, store: &store };
     let mut found = BTreeMap::new();
@@ -46,7 +46,7 @@ impl Keeper<'_> {
             Touched::Packages(transaction) => {
                 let table = host.packages()?;
                 for name in transaction.names() {
-                    let digest = self.key.digest_of("package/1", &packages::entry(&table, name))?;
+                    let digest = self.key.digest_of("package/1", &entry_of(&table, name))?;
                     found.insert(format!("package {name}"), digest);
                 }
             }

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::image::Keeper;
-use super::ledger::{Made, Orphan};
-use super::undo::unlocking;
-use super::{HostKey, MemoryStore, StateStore};
+use crate::claim::{Claim, Target};
 use crate::effect::{Effect, PackageTransaction, Removal, UnitAction};
 use crate::error::Result;
 use crate::host::{FileKind, Host, HostView, unit_of_file};
+use crate::id::ResourceId;
+use crate::journal::{Keeper, Made, Orphan, unlocking};
 use crate::path::HostPath;
-use crate::resource::{
-    AttributeError, Claim, Companion, DynResource, DynState, ResourceId, Stage, Surroundings, Target,
-};
+use crate::resource::{AttributeError, Companion, DynResource, DynState, Stage, Surroundings};
 use crate::secret::Text;
+use crate::state::{HostKey, MemoryStore, StateStore};
 
 /// Takes away what was made.
 pub(crate) struct Pruned {
@@ -65,7 +63,7 @@ impl Pruned {
     }
 
     /// What something else has changed since it was made.
-    pub(super) fn changed(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Result<Vec<Made>> {
+    fn changed(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Result<Vec<Made>> {
         let found = self.found(host, others)?;
         let changed = self.made.keys().filter(|made| found.get(&made.to_string()) == Some(&Found::Changed));
         Ok(changed.cloned().collect())
@@ -105,6 +103,16 @@ impl Pruned {
             }
             Some(_) => Found::Changed,
         })
+    }
+}
+
+impl Orphan {
+    /// With what of it something else has changed since. What cannot be looked at is not said to be as it was left.
+    ///
+    /// `others` are no strangers in a directory: they were made here as well.
+    pub(crate) fn looked_at(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Orphan {
+        let changed = Pruned::new(self).changed(host, others).unwrap_or_else(|_| self.made.clone());
+        Orphan { changed, ..self.clone() }
     }
 }
 

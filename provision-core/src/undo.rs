@@ -1,23 +1,21 @@
-//! Taking a run back: its effects in reverse, as a plan like any other, carried out as a run of its own.
+//! The plan that takes a run back: its effects in reverse, as a plan like any other.
 
-use std::time::Instant;
+mod changes;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::image::{Before, Keeper};
-use super::key::lost;
-use super::record::{EffectRecord, RunId};
-use super::undo::Undo;
-use super::{HostKey, Journal, Recorder};
-use crate::apply::ApplyOptions;
+use crate::change::Change;
 use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, Overlay, is_manager_input};
-use crate::observe::{Event, Observer};
+use crate::id::ResourceId;
+use crate::journal::{Before, EffectRecord, Journal, Keeper, Recorder, Undo};
 use crate::path::HostPath;
-use crate::plan::{Change, Plan, PlannedTransaction, Reaction, Step, Verdict};
-use crate::report::{Outcome, Report, StepReport};
-use crate::resource::ResourceId;
+use crate::plan::{Plan, PlannedTransaction, Reaction, Step, Verdict};
+use crate::run::RunId;
+use crate::state::lost;
 
 /// How a run is taken back.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,10 +58,21 @@ impl Journal {
         if record.effects.is_empty() {
             return Ok(Rollback::nothing(run));
         }
-        let key = HostKey::read(&*self.store)?.ok_or_else(lost)?;
-        let keeper = Keeper { key: &key, store: &self.store };
-        Undoing::new(keeper, host, options).plan(run, record.effects)
+        let key = self.key()?.ok_or_else(lost)?;
+        Undoing::new(self.keeper(&key), host, options).plan(run, record.effects)
     }
+}
+
+/// Finds what would undo what a run under way has done to some resources so far.
+pub(crate) fn of_run_under_way(
+    recorder: &Recorder,
+    ids: &BTreeSet<ResourceId>,
+    host: &dyn HostView,
+) -> Result<Rollback> {
+    let mine = |effect: &EffectRecord| effect.intent.ids.iter().any(|id| ids.contains(id));
+    let effects = recorder.effects().into_iter().filter(mine).collect();
+    let options = RollbackOptions { keep_changed: true };
+    Undoing::new(recorder.keeper()?, host, options).plan(recorder.run().unwrap_or_default(), effects)
 }
 
 impl Rollback {
@@ -80,7 +89,7 @@ impl Rollback {
 }
 
 /// A plan to undo, in the making.
-pub(crate) struct Undoing<'a> {
+struct Undoing<'a> {
     keeper: Keeper<'a>,
     overlay: Overlay<&'a dyn HostView>,
     options: RollbackOptions,
@@ -93,7 +102,7 @@ pub(crate) struct Undoing<'a> {
 }
 
 impl<'a> Undoing<'a> {
-    pub(super) fn new(keeper: Keeper<'a>, host: &'a dyn HostView, options: RollbackOptions) -> Undoing<'a> {
+    fn new(keeper: Keeper<'a>, host: &'a dyn HostView, options: RollbackOptions) -> Undoing<'a> {
         Undoing {
             keeper,
             overlay: Overlay::new(host),
@@ -106,7 +115,7 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    pub(super) fn plan(mut self, of: RunId, effects: Vec<EffectRecord>) -> Result<Rollback> {
+    fn plan(mut self, of: RunId, effects: Vec<EffectRecord>) -> Result<Rollback> {
         let mut starts = Vec::new();
         for effect in effects.iter().rev() {
             let start = self.take_back(effect).while_doing(|| format!("planning how to undo run {of}"))?;
@@ -214,7 +223,7 @@ impl<'a> Undoing<'a> {
 
     /// What people see of it: texts that all may read, and kinds.
     fn changes(&self, effects: &[Effect]) -> Vec<Change> {
-        effects.iter().flat_map(|effect| super::image::changes(effect, &self.overlay)).collect()
+        effects.iter().flat_map(|effect| changes::changes(effect, &self.overlay)).collect()
     }
 
     fn push(&mut self, record: &EffectRecord, verdict: Verdict, effects: Vec<Effect>, changes: Vec<Change>) {
@@ -314,110 +323,11 @@ fn touches_unit_files(effect: &Effect) -> bool {
     effect.path().is_some_and(is_manager_input)
 }
 
-impl Rollback {
-    /// Carries it out, in order. It ends at the first failure: what comes later was done earlier, and may be needed.
-    pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
-        let started = Instant::now();
-        observer.event(&Event::RunStarted { steps: self.plan.steps.len() });
-        let recorder = options.recorder.as_deref();
-        let cancelled = || options.cancel.is_cancelled();
-        let steps = self.carry_out(host, recorder, &|event| observer.event(event), &cancelled);
-        let mut report = Report::new(steps, cancelled());
-        if let Some(recorder) = recorder {
-            recorder.close(&mut report, &[], host);
-        }
-        report.took = started.elapsed();
-        observer.event(&Event::RunFinished { counts: &report.counts });
-        report
-    }
-
-    /// Carries it out within a run.
-    pub(crate) fn carry_out(
-        &self,
-        host: &dyn Host,
-        recorder: Option<&Recorder>,
-        tell: &dyn Fn(&Event<'_>),
-        cancelled: &dyn Fn() -> bool,
-    ) -> Vec<StepReport> {
-        let mut steps = Vec::new();
-        let mut stopped = false;
-        for step in &self.plan.steps {
-            let began = Instant::now();
-            let mut report = StepReport::of(step.id.clone(), Outcome::NotRun);
-            if !stopped && !cancelled() {
-                tell(&Event::StepStarted { id: &step.id });
-                report.outcome = match self.step(step, &mut report, host, recorder, tell) {
-                    Ok(()) => Outcome::Changed,
-                    Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
-                };
-                stopped = !report.outcome.is_success();
-            }
-            report.took = began.elapsed();
-            tell(&Event::StepFinished { step: &report });
-            steps.push(report);
-        }
-        steps
-    }
-
-    fn step(
-        &self,
-        step: &Step,
-        report: &mut StepReport,
-        host: &dyn Host,
-        recorder: Option<&Recorder>,
-        tell: &dyn Fn(&Event<'_>),
-    ) -> Result<()> {
-        if let Verdict::Failed { error } = &step.verdict {
-            return Err(error.clone());
-        }
-        let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
-        for effect in step.effects.iter().chain(reactions) {
-            // It may have gone with its package.
-            if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
-                && !host.unit(unit)?.exists()
-            {
-                continue;
-            }
-            let ids = [&step.id];
-            tell(&Event::EffectStarted { ids: &ids, effect });
-            let began = Instant::now();
-            let result = self.perform(&ids, effect, host, recorder);
-            let error = result.as_ref().err();
-            tell(&Event::EffectFinished { ids: &ids, effect, error, took: began.elapsed() });
-            result?;
-            report.effects.push(effect.clone());
-        }
-        report.changes.clone_from(&step.changes);
-        if let (Some(reaction), Some(recorder)) = (&step.reaction, recorder) {
-            report.reacted_to.clone_from(&reaction.causes);
-            recorder.pay(&step.id);
-        }
-        Ok(())
-    }
-
-    fn perform(
-        &self,
-        ids: &[&ResourceId],
-        effect: &Effect,
-        host: &dyn Host,
-        recorder: Option<&Recorder>,
-    ) -> Result<()> {
-        let Some(recorder) = recorder else { return host.perform(effect) };
-        for step in self.plan.steps.iter().filter(|step| step.reaction.is_some()) {
-            recorder.owe(&step.id, ids[0]);
-        }
-        let entry = recorder.intend(ids, effect, host)?;
-        let result = host.perform(effect);
-        recorder.conclude(&entry, effect, result.as_ref().err(), host);
-        result.map(drop)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::SimHost;
-    use crate::journal::MemoryStore;
+    use crate::state::{HostKey, MemoryStore, StateStore};
 
     /// Asked about its removal, apt knows nothing of the release that comes before it in the same undo.
     #[test]
@@ -425,7 +335,7 @@ mod tests {
         let names = || vec!["hello".to_owned()];
         let host = SimHost::debian(13).with_package("hello").with_held_package("hello");
         let (key, store) = (HostKey::random()?, MemoryStore::new());
-        let store: std::sync::Arc<dyn crate::journal::StateStore> = std::sync::Arc::new(store);
+        let store: std::sync::Arc<dyn StateStore> = std::sync::Arc::new(store);
         let undoing = Undoing::new(Keeper { key: &key, store: &store }, &host, RollbackOptions::default());
         let purge = PackageTransaction { purge: names(), ..PackageTransaction::default() };
         assert_eq!(undoing.with_releases(&purge)?.unhold, Vec::<String>::new());

@@ -1,0 +1,62 @@
+//! Carrying out what takes effects back, for a rollback and for a run that failed.
+
+use std::time::Instant;
+
+use super::Executor;
+use crate::effect::Effect;
+use crate::error::Result;
+use crate::observe::Event;
+use crate::plan::{Plan, Step, Verdict};
+use crate::report::{Outcome, StepReport};
+use crate::undo::Rollback;
+
+impl Executor<'_> {
+    /// Carries out all steps, in order. It ends at the first failure.
+    pub(crate) fn undo(&self, rollback: &Rollback) -> Vec<StepReport> {
+        let mut steps = Vec::new();
+        let mut stopped = false;
+        for step in &rollback.plan.steps {
+            let began = Instant::now();
+            let mut report = StepReport::of(step.id.clone(), Outcome::NotRun);
+            if !stopped && !self.cancel.is_cancelled() {
+                self.tell(&Event::StepStarted { id: &step.id });
+                report.outcome = match self.take_back(step, &rollback.plan, &mut report) {
+                    Ok(()) => Outcome::Changed,
+                    Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
+                };
+                stopped = !report.outcome.is_success();
+            }
+            report.took = began.elapsed();
+            self.tell(&Event::StepFinished { step: &report });
+            steps.push(report);
+        }
+        steps
+    }
+
+    fn take_back(&self, step: &Step, plan: &Plan, report: &mut StepReport) -> Result<()> {
+        if let Verdict::Failed { error } = &step.verdict {
+            return Err(error.clone());
+        }
+        let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
+        for effect in step.effects.iter().chain(reactions) {
+            // It may have gone with its package.
+            if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
+                && !self.host.unit(unit)?.exists()
+            {
+                continue;
+            }
+            self.perform(&[&step.id], effect, |recorder| {
+                for follower in plan.steps.iter().filter(|step| step.reaction.is_some()) {
+                    recorder.owe(&follower.id, &step.id);
+                }
+            })?;
+            report.effects.push(effect.clone());
+        }
+        report.changes.clone_from(&step.changes);
+        if let (Some(reaction), Some(recorder)) = (&step.reaction, self.recorder) {
+            report.reacted_to.clone_from(&reaction.causes);
+            recorder.pay(&step.id);
+        }
+        Ok(())
+    }
+}
