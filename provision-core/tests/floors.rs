@@ -81,11 +81,9 @@ fn without_tests(text: &str) -> String {
         }
         // One item: to its end, which is a line of the same indent that closes it.
         let indent = &line[..line.len() - line.trim_start().len()];
-        let mut next = lines.next().unwrap_or_default();
-        while !next.ends_with(';') && !next.starts_with(&format!("{indent}}}")) {
-            let Some(line) = lines.next() else { break };
-            next = line;
-        }
+        let is_block = lines.next().is_some_and(|first| first.ends_with('{'));
+        let end = format!("{indent}}}");
+        while is_block && lines.next().is_some_and(|line| !line.starts_with(&end)) {}
     }
     kept
 }
