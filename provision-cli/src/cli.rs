@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use provision_core::path::HostPath;
 use provision_core::plan::Selector;
 use tracing_subscriber::filter::LevelFilter;
@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// Keep Debian hosts in the state that a typed configuration declares.
 #[derive(Parser, Debug)]
 #[command(name = "provision", version, about, max_term_width = 100, subcommand_required = true)]
+#[command(after_help = "Example:\n  provision init site && provision plan --simulate site/site.ncl")]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -19,8 +20,9 @@ pub struct Arguments {
     pub options: Options,
 }
 
-/// Options that mean the same everywhere.
+/// Options that mean the same everywhere; [`command`] hides them where they mean nothing.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Options {
     /// Work on the Debian system in this directory instead of the running host
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "simulate")]
@@ -28,16 +30,16 @@ pub struct Options {
     /// Work on a simulated Debian host, in memory
     #[arg(long, global = true)]
     pub simulate: bool,
-    /// Read large files even where nothing shows that they changed, and go through all resources
+    /// Read every file and check every resource, ignoring caches
     #[arg(long, global = true)]
-    pub paranoid: bool,
+    pub full: bool,
     /// Text for people, or JSON for programs
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// When to use colours.
     #[command(flatten)]
     pub color: Color,
-    /// Say more; twice, and thrice, even more
+    /// Increase verbosity (repeat for more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say less: only changes, failures and the summary
@@ -54,6 +56,36 @@ impl Options {
             _ => LevelFilter::TRACE,
         }
     }
+}
+
+/// The command line, with global options hidden from the help of verbs for which they mean nothing.
+pub fn command() -> clap::Command {
+    /// Verbs that work on no host, show nothing that has a form, or do nothing that could be told in more or fewer words.
+    const MEANINGLESS: [(&str, &[&str]); 8] = [
+        ("test", &["root", "simulate", "full"]),
+        ("rollback", &["simulate", "full"]),
+        ("history", &["simulate", "full", "verbose", "quiet"]),
+        ("show", &["simulate", "full", "quiet"]),
+        ("secret", &["root", "simulate", "full", "format", "verbose", "quiet"]),
+        ("facts", &["full", "verbose", "quiet"]),
+        ("record", &["full", "format", "verbose", "quiet"]),
+        ("graph", &["full", "verbose", "quiet"]),
+    ];
+    let all = ["root", "simulate", "full", "format", "when", "verbose", "quiet"];
+    let no_host = ["schema", "init", "completions"].map(|verb| (verb, &all[..]));
+    let mut command = Arguments::command().mut_subcommand("validate", |verb| hiding(verb, &["full"]));
+    for (verb, options) in MEANINGLESS.into_iter().chain(no_host) {
+        command = command.mut_subcommand(verb, |verb| hiding(verb, options));
+    }
+    command
+}
+
+/// A verb with these global options as hidden ones of its own, which clap then does not pass down to it.
+fn hiding(verb: clap::Command, options: &[&str]) -> clap::Command {
+    let global = Options::augment_args(clap::Command::new("global"));
+    let hidden = global.get_arguments().filter(|option| options.contains(&option.get_id().as_str()));
+    let hidden: Vec<clap::Arg> = hidden.map(|option| option.clone().hide(true)).collect();
+    verb.args(hidden)
 }
 
 /// When to use colours.
@@ -102,34 +134,52 @@ pub enum Format {
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Check a site without a host: evaluates it, builds the graph, reports every mistake at once
+    #[command(after_help = "Example:\n  provision validate --facts web1.json site.ncl")]
     Validate(Validate),
     /// Show what apply would do, and do none of it
+    #[command(
+        after_help = "Examples:\n  provision plan site.ncl\n  provision plan -o site.plan site.ncl && provision apply site.plan"
+    )]
     Plan(Plan),
     /// Bring the host into the declared state
+    #[command(
+        after_help = "A deferred resource is one that the plan cannot decide about, because something else has to happen first, such as the\ninstallation of a package: what to do is decided when its turn comes.\n\nExamples:\n  provision apply --ask site.ncl\n  provision apply --prune --set resources.service.nginx.enabled=true site.ncl"
+    )]
     Apply(Apply),
     /// Try a site on simulated hosts, and run the tests that it brings along
+    #[command(after_help = "Example:\n  provision test --release 13 --junit results.xml site.ncl")]
     Test(Test),
     /// Undo a run
+    #[command(after_help = "Examples:\n  provision rollback --plan\n  provision rollback 12")]
     Rollback(Rollback),
     /// List the runs that changed this host
+    #[command(after_help = "Example:\n  provision history -n 5")]
     History(History),
     /// Show what a run did
+    #[command(after_help = "Example:\n  provision show 12")]
     Show(Show),
     /// Keep secrets beside a site, encrypted to the hosts that need them
     #[command(subcommand)]
+    #[command(after_help = "Example:\n  provision secret keygen -o /etc/provision/identity")]
     Secret(SecretVerb),
     /// Show what comes before what, and why
+    #[command(after_help = "Example:\n  provision graph --as dot site.ncl | dot -Tsvg > site.svg")]
     Graph(GraphArguments),
     /// Show the contracts and attributes of the resource types
+    #[command(after_help = "Examples:\n  provision schema file\n  provision schema --as nickel > provision.ncl")]
     Schema(Schema),
     /// Show what a site may know of the host
+    #[command(after_help = "Example:\n  provision facts --format json > web1.json")]
     Facts(FactsArguments),
     /// Write the state of a host down, as a fixture for tests
     #[command(subcommand)]
+    #[command(after_help = "Example:\n  provision record host -o web1.host")]
     Record(RecordVerb),
     /// Begin a new site in a directory
+    #[command(after_help = "Example:\n  provision init site")]
     Init(Init),
     /// Print a script that completes commands in a shell
+    #[command(after_help = "Example:\n  provision completions bash > /etc/bash_completion.d/provision")]
     Completions(Completions),
 }
 
@@ -180,12 +230,14 @@ pub struct SecretPlace {
 #[derive(Subcommand, Debug)]
 pub enum SecretVerb {
     /// Make an identity, which opens secrets, and show its recipient, to which they are encrypted
+    #[command(after_help = "Example:\n  provision secret keygen -o /etc/provision/identity")]
     Keygen {
         /// Where the identity goes; standard output by default
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
     /// Encrypt standard input, or what is typed, to the recipients in `.recipients`
+    #[command(after_help = "Example:\n  provision secret encrypt db/password < password")]
     Encrypt {
         /// The secret, such as `db/password`
         name: String,
@@ -197,6 +249,7 @@ pub enum SecretVerb {
         place: SecretPlace,
     },
     /// Write a secret to standard output
+    #[command(after_help = "Example:\n  provision secret decrypt db/password | less")]
     Decrypt {
         /// The secret, such as `db/password`
         name: String,
@@ -208,6 +261,7 @@ pub enum SecretVerb {
         place: SecretPlace,
     },
     /// Change a secret in $EDITOR
+    #[command(after_help = "Example:\n  provision secret edit db/password")]
     Edit {
         /// The secret, such as `db/password`
         name: String,
@@ -216,6 +270,7 @@ pub enum SecretVerb {
         place: SecretPlace,
     },
     /// Encrypt secrets anew, to the recipients of now
+    #[command(after_help = "Example:\n  provision secret rekey")]
     Rekey {
         /// The secrets; all by default
         names: Vec<String>,
@@ -270,7 +325,7 @@ pub struct Apply {
     /// The site, or one saved plan.
     #[command(flatten)]
     pub site: SiteArguments,
-    /// Carry out a saved plan although some of its steps are decided only on the way
+    /// Carry out a saved plan although some of its resources are deferred
     #[arg(long)]
     pub allow_deferred: bool,
     /// Which resources take part.
@@ -313,10 +368,10 @@ pub struct Test {
     /// Only on this release of Debian; on all that were recorded by default
     #[arg(long, value_name = "NUMBER")]
     pub release: Vec<u32>,
-    /// Only what has this in its name
+    /// Run only checks whose name contains TEXT
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
-    /// On how many hosts that have drifted at random
+    /// Number of randomly drifted hosts
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub drifted: u64,
     /// How many checks may run at the same time; as many as there are processors by default
@@ -412,6 +467,7 @@ pub struct FactsArguments {}
 #[derive(Subcommand, Debug)]
 pub enum RecordVerb {
     /// The host itself: paths, configuration, packages, accounts and units, without secrets
+    #[command(after_help = "Example:\n  provision record host --without /srv/backup -o web1.host")]
     Host {
         /// Where the record goes; standard output by default
         #[arg(short, long, value_name = "FILE")]

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::cli::{Chosen, Options, SiteArguments, Work};
 use crate::exit::Failure;
+use crate::output;
 use crate::render;
 use crate::saved;
 
@@ -48,7 +49,7 @@ pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, F
     let journal = Journal::new(host.state()?);
     let local = LocalHost::open(root, Debian::new())?;
     // Whoever has no such directory goes without.
-    let digests = if options.paranoid { None } else { local.cache().ok().map(DigestCache::new) };
+    let digests = if options.full { None } else { local.cache().ok().map(DigestCache::new) };
     let host = match progress {
         Some(progress) => host.with_progress(progress),
         None => host,
@@ -153,7 +154,7 @@ impl Target {
         let busy = |other: Option<&LockHolder>| {
             let other =
                 other.map_or_else(|| "another run".to_owned(), |other| format!("{} ({})", other.what, other.who));
-            let _ = writeln!(anstream::stderr(), "waiting for {other} to end");
+            let _ = writeln!(output::stderr(), "waiting for {other} to end");
         };
         match host.lock_run(&holder, Duration::from_secs(work.lock_timeout), &busy) {
             Ok(lock) => Ok(Some(lock)),
@@ -179,7 +180,12 @@ impl Target {
     /// Where evaluations of the site are kept. Whoever has no such directory goes without.
     pub fn cache(&self, arguments: &SiteArguments) -> Option<EvaluationCache> {
         let host = self.local.as_ref().filter(|_| !arguments.no_cache);
-        host.and_then(|host| host.cache().ok()).map(EvaluationCache::new)
+        let cache = host.and_then(|host| host.cache().ok()).map(EvaluationCache::new)?;
+        let key = if arguments.set.is_empty() { None } else { self.journal.key().ok().flatten() };
+        Some(match key {
+            Some(key) => cache.with_key(key),
+            None => cache,
+        })
     }
 
     /// What waits from earlier runs. Who may not read it is told so, and gets nothing.
@@ -187,10 +193,7 @@ impl Target {
         match self.journal.pending() {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let style = render::style::CHANGE;
-                writeln!(
-                    anstream::stderr(),
-                    "{style}warning{style:#}: what earlier runs owe is not known: run as root"
-                )?;
+                writeln!(output::stderr(), "{style}warning{style:#}: what earlier runs owe is not known: run as root")?;
                 Ok(Pending::default())
             }
             pending => Ok(pending?),
@@ -280,14 +283,14 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
 }
 
 /// Whether a plan holds no secret of the site, no password and no key of the host.
-pub fn is_plain(graph: &Graph, plan: &Plan) -> bool {
-    !graph.names_secrets() && plan.is_quiet()
+pub fn holds_no_secrets(graph: &Graph, plan: &Plan) -> bool {
+    graph.holds_no_secrets() && plan.is_quiet()
 }
 
-/// Leaves memory to the kernel, which takes all of it back sooner than this program could give it; what is not plain is
-/// taken apart, and its secrets are wiped.
-pub fn leave<T>(value: T, is_plain: bool) {
-    if is_plain {
+/// Leaves memory to the kernel, which takes all of it back sooner than this program could give it; a value that may hold
+/// secrets is dropped, so that they are wiped.
+pub fn skip_drop<T>(value: T, holds_no_secrets: bool) {
+    if holds_no_secrets {
         std::mem::forget(value);
     }
 }

@@ -45,6 +45,8 @@ pub enum Failure {
     Tests(provision_core::testing::Failure),
     /// Standard output was closed, as by `| head`.
     OutputClosed,
+    /// Standard output cannot be written, as on a full disk. That says nothing about the host.
+    Output(Error),
     /// The arguments make no sense together.
     Usage(String),
 }
@@ -56,7 +58,7 @@ impl Failure {
             Failure::Invalid(_) => Exit::Invalid,
             Failure::Locked(_) => Exit::Locked,
             Failure::Failed(error) if error.kind() == ErrorKind::Stale => Exit::Stale,
-            Failure::Failed(_) | Failure::Secrets(_) => Exit::Failure,
+            Failure::Failed(_) | Failure::Secrets(_) | Failure::Output(_) => Exit::Failure,
             Failure::Tests(_) => Exit::Invalid,
             Failure::OutputClosed => Exit::Success,
             Failure::Usage(_) => Exit::Usage,
@@ -89,7 +91,7 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-            _ => Failure::Failed(Error::io(&error).while_doing("writing to standard output")),
+            _ => Failure::Output(Error::io(&error).while_doing("writing to standard output")),
         }
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod exit;
 mod memory;
+mod output;
 mod render;
 mod saved;
 mod secrets;
@@ -12,7 +13,7 @@ mod secrets;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use cli::{Arguments, Format, Verb};
@@ -20,7 +21,8 @@ use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     quieten_the_evaluator();
-    let arguments = match Arguments::try_parse() {
+    let arguments = cli::command().try_get_matches().and_then(|given| Arguments::from_arg_matches(&given));
+    let arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => {
             // `--help` and `--version` are not mistakes.
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     arguments.options.color.write_global();
     let level = arguments.options.log_level();
     let colored = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let messages = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let messages = tracing_subscriber::fmt().with_max_level(level).with_writer(output::stderr);
     messages.with_ansi(colored).without_time().init();
     let only_plans = arguments.options.format == Format::Markdown && !matches!(arguments.verb, Verb::Plan(_));
     let result = match &arguments.verb {
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
         render::error::show(&failure);
         failure.exit()
     });
-    let _ = std::io::stdout().flush();
+    let _ = output::raw().flush();
     exit.into()
 }
 

@@ -25,7 +25,7 @@ impl Memory<'_> {
         // What is typed can be read only once.
         let is_typed = verb.site.sites.iter().any(|site| site.as_os_str() == "-");
         let cache = match target.cache(&verb.site) {
-            Some(cache) if says_little && is_whole && !is_typed && !options.paranoid => {
+            Some(cache) if says_little && is_whole && !is_typed && !options.full => {
                 Some((cache, context::input(&verb.site)?))
             }
             _ => None,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::AccessFlags;
 use provision_core::graph::Graph;
 use provision_core::journal::HostKey;
-use provision_core::plan::Selector;
+use provision_core::plan::{Converged, Selector};
 use provision_core::secret::Sources;
 use provision_core::secret::age::AgeSecrets;
 
@@ -46,13 +46,26 @@ pub fn resolve(
         // A host without a journal, or one that may not be read: digests are compared in this run only.
         _ => HostKey::random()?,
     };
+    with_sources(place, site, |sources| graph.resolve_secrets(sources, &key, only)).map_err(Failure::Secrets)
+}
+
+/// Whether a host, its past, and the secrets of the site are as they were when there was nothing to do.
+pub fn converged_holds(converged: &Converged, target: &Target, place: &Secrets, site: Option<&Path>) -> bool {
+    if converged.names_secrets() {
+        keep_out_of_core_dumps();
+    }
+    let Target { host, journal, digests, .. } = target;
+    with_sources(place, site, |sources| converged.holds(&**host, journal, digests.as_ref(), sources))
+}
+
+/// Hands over what answers the names of secrets.
+fn with_sources<T>(place: &Secrets, site: Option<&Path>, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
     let store = store(place, site);
     let environment = |name: &str| {
         #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
         std::env::var(name).ok()
     };
-    let sources = Sources { store: &store, environment: &environment };
-    graph.resolve_secrets(&sources, &key, only).map_err(Failure::Secrets)
+    ask(&Sources { store: &store, environment: &environment })
 }
 
 /// From here on, memory holds secrets: it is left out of core dumps, and no other process of the user may read it.

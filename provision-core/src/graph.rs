@@ -46,6 +46,8 @@ pub struct Graph {
     foreign: Vec<Orphan>,
     redactor: Redactor,
     names_secrets: bool,
+    /// The secrets that were asked for, by name, with digests that only the host can make.
+    secrets: Vec<(String, (u64, u64))>,
 }
 
 /// A resource in the graph.
@@ -190,6 +192,7 @@ impl Graph {
                 }
             }
         }
+        self.secrets = store.digests(&key.digester());
         self.redactor = store.redactor();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
@@ -197,6 +200,16 @@ impl Graph {
     /// An error without the secrets of this site.
     pub(crate) fn redacted(&self, error: Error) -> Error {
         self.redactor.error(error)
+    }
+
+    /// Whether it holds no secret of the site and no key of the host.
+    pub fn holds_no_secrets(&self) -> bool {
+        !self.names_secrets && self.released.is_empty() && self.foreign.is_empty()
+    }
+
+    /// The secrets that were asked for, by name, with digests that only the host can make.
+    pub(crate) fn secret_digests(&self) -> &[(String, (u64, u64))] {
+        &self.secrets
     }
 
     /// Whether any resource names a secret.
@@ -362,6 +375,7 @@ impl Graph {
             foreign: Vec::new(),
             redactor: Redactor::default(),
             names_secrets,
+            secrets: Vec::new(),
         })
     }
 }

@@ -140,6 +140,8 @@ pub struct PlanOptions {
     pub only: Vec<Selector>,
     /// Reactions that earlier runs owe.
     pub owed: Vec<Owed>,
+    /// Leaves out of the plan what is no longer declared and stays: applying it does nothing about that.
+    pub without_leftovers: bool,
 }
 
 /// How many steps there are of each verdict.
@@ -296,7 +298,7 @@ impl Graph {
         let mut unpaid = owed_by(&options.owed);
         self.nodes.iter().for_each(|node| drop(unpaid.remove(&node.id)));
         let forgotten = options.owed.iter().filter(|owed| unpaid.contains_key(&owed.id)).cloned().collect();
-        let orphans = if options.only.is_empty() { self.released() } else { &[] };
+        let orphans = if options.only.is_empty() && !options.without_leftovers { self.released() } else { &[] };
         let made = orphans.iter().flat_map(|orphan| &orphan.made);
         let paths = made.filter_map(|made| made.path().cloned()).collect();
         // What is pruned has gone in the model, and what is left there stays.

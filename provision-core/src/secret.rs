@@ -21,7 +21,7 @@ use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::HostKey;
 
-pub(crate) use redact::{Redactor, Remembering};
+pub(crate) use redact::{Redactor, Remembering, digest_of};
 pub use sources::{Sources, is_store_name};
 pub use template::Template;
 

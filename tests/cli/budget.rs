@@ -196,7 +196,7 @@ fn large_files_are_read_again_only_if_they_may_have_changed() {
     } else {
         assert!(Trace::of("apply", &place).bytes_read() >= 2 * SIZE);
     }
-    assert!(Trace::with("plan", &["--paranoid"], &place).bytes_read() >= 2 * SIZE);
+    assert!(Trace::with("plan", &["--full"], &place).bytes_read() >= 2 * SIZE);
 
     let says_changed = || {
         let drifted = place.run("apply --root root site.ncl");

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
+use sha2::Digest;
+
 use crate::Place;
 use crate::root_directory::place;
 
@@ -233,4 +235,91 @@ fn each_of_many_access_control_lists_is_that_of_its_own_file() {
         }
         says(&format!("{count} changed"));
     }
+}
+
+/// What is remembered of runs that had nothing to do.
+fn remembered(place: &Place) -> Vec<Vec<u8>> {
+    let found = fs::read_dir(place.path("root/var/cache/provision/converged"));
+    found.into_iter().flatten().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|part| part == text)
+}
+
+/// Such a site had been evaluated and planned in full each time.
+#[test]
+fn a_quiet_run_with_a_secret_is_remembered_without_it_and_another_secret_is_noticed() {
+    let site = r#"{ resources.file."/etc/token" = { content = { secret = "env:TOKEN" }, mode = "0600" } }"#;
+    let Some(place) = place(site) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    let says = |token: &str, word: &str| {
+        let ran = place.run_with("apply --root root site.ncl", &[("TOKEN", token)], "");
+        assert!(ran.code == 0 && ran.out.contains(word), "{token}: {}", ran.seen());
+    };
+    let canary = "canary-in-the-cache-31415926";
+    says(canary, "1 changed");
+    says(canary, "Nothing to do");
+    let [kept] = &remembered(&place)[..] else { panic!("it is not remembered") };
+    let digest = sha2::Sha256::digest(canary);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in [canary.as_bytes(), &digest[..], hex.as_bytes(), &digest[..8]] {
+        assert!(!holds(kept, secret));
+    }
+    assert!(holds(kept, b"env:TOKEN"), "only its name");
+    says(canary, "Nothing to do");
+    says("another", "1 changed");
+    says("another", "Nothing to do");
+    assert_eq!(fs::read_to_string(place.path("root/etc/token")).unwrap(), "another");
+    // A secret that cannot be had is an error, whatever is remembered.
+    assert_eq!(place.run("apply --root root site.ncl").code, 1);
+}
+
+/// Such a run had been evaluated and planned in full each time.
+#[test]
+fn a_quiet_run_with_overrides_is_remembered_and_another_override_is_noticed() {
+    let Some(place) = place(r#"{ resources.file."/etc/motd".content = "hello\n" }"#) else { return };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    let says = |set: &str, word: &str| {
+        let ran = place.run(&format!("apply --root root {set} site.ncl"));
+        assert!(ran.code == 0 && ran.out.contains(word), "{set}: {}", ran.seen());
+    };
+    let (one, other) = (
+        r#"--set resources.file."/etc/motd".content=canary-2718281828"#,
+        r#"--set resources.file."/etc/motd".content=other"#,
+    );
+    says(one, "1 changed");
+    says(one, "Nothing to do");
+    let [kept] = &remembered(&place)[..] else { panic!("it is not remembered") };
+    assert!(!holds(kept, b"canary-2718281828"));
+    assert!(entries(&place).iter().all(|entry| !holds(&fs::read(entry).unwrap(), b"canary-2718281828")));
+    says(one, "Nothing to do");
+    says(other, "1 changed");
+    says(one, "1 changed");
+    says("", "1 changed");
+    says("", "Nothing to do");
+    assert_eq!(motd(&place), "hello\n");
+}
+
+/// They had kept every run from being remembered.
+#[test]
+fn leftovers_do_not_keep_a_quiet_run_from_being_remembered() {
+    let Some(place) = place(r#"{ resources.file = { "/srv/a".content = "a\n", "/srv/b".content = "b\n" } }"#) else {
+        return;
+    };
+    fs::create_dir_all(place.path("root/var/cache")).unwrap();
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let place = place.file("site.ncl", r#"{ resources.file."/srv/a".content = "a\n" }"#);
+    let says = |options: &str, word: &str| {
+        let ran = place.run(&format!("apply --root root {options} site.ncl"));
+        assert!(ran.code == 0 && ran.out.contains(word), "{options}: {}", ran.seen());
+    };
+    says("", "Nothing to do: 1 in sync");
+    assert_eq!(remembered(&place).len(), 1);
+    says("", "Nothing to do: 1 in sync");
+    fs::write(place.path("root/srv/a"), "drifted").unwrap();
+    says("", "1 changed");
+    says("", "Nothing to do: 1 in sync");
+    says("--prune", "1 changed");
+    assert!(!place.path("root/srv/b").exists());
 }

@@ -125,3 +125,21 @@ fn what_another_site_made_is_named_and_never_pruned() {
     assert_eq!(place.run("apply --root root --prune less.ncl").code, 0);
     assert!(!place.path("root/srv").exists(), "the first site still has what it made");
 }
+
+/// There had been a line for each, a thousand for a plan of three files.
+#[test]
+fn many_leftovers_are_counted_and_listed_only_if_asked_for() {
+    let files: String = (0..20).map(|number| format!("\"/srv/f{number:02}\".content = \"{number}\",")).collect();
+    let Some(place) = place(&format!("{{ resources.file = {{ {files} }} }}")) else { return };
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    for number in 0..6 {
+        fs::write(place.path(&format!("root/srv/f{number:02}")), "changed").unwrap();
+    }
+    let place = place.file("site.ncl", "{ resources = {} }");
+    insta::assert_snapshot!("many_leftovers", place.run("plan --root root site.ncl").seen());
+    let all = place.run("plan -v --root root site.ncl").out;
+    assert_eq!(all.matches("is no longer declared").count(), 20, "{all}");
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run("plan --format json --root root site.ncl").out).unwrap();
+    assert_eq!(json["released"].as_array().unwrap().len(), 20);
+}

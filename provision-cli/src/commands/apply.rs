@@ -18,6 +18,7 @@ use crate::cli::{Apply, Format, Options, Work};
 use crate::context::{self, Target};
 use crate::exit::{Exit, Failure};
 use crate::memory::Memory;
+use crate::output;
 use crate::render;
 use crate::render::events::Watcher;
 use crate::saved;
@@ -38,10 +39,11 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     let host = &*target.host;
     let facts = context::facts(options, &verb.site, host, false)?;
     let memory = Memory::of(options, verb, &target)?;
+    let beside = verb.site.sites.first().map(PathBuf::as_path);
     let mut lock = None;
     if let Some(converged) = memory.converged(&facts) {
         lock = Some(target.lock(&verb.work)?);
-        if converged.holds(host, &target.journal, target.digests.as_ref()) {
+        if secrets::converged_holds(&converged, &target, &verb.secrets, beside) {
             render::events::nothing_to_do(converged.steps(), began.elapsed())?;
             return Ok(Exit::Success);
         }
@@ -53,10 +55,12 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
     if options.format == Format::Text {
         render::diagnostics::warnings(&graph);
     }
-    let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let owed = target.journal.pending()?.owed;
-    let planned = memory.plan(&graph, kept, &PlanOptions { only: verb.chosen.only.clone(), owed })?;
+    // Only a plan that is shown names what is no longer declared.
+    let without_leftovers = !verb.work.ask;
+    let planned =
+        memory.plan(&graph, kept, &PlanOptions { only: verb.chosen.only.clone(), owed, without_leftovers })?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying {
         options,
@@ -68,9 +72,9 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
         verbatim: false,
     };
     let exit = work.out(&planned, &sites.join(" "));
-    let is_plain = context::is_plain(&graph, planned.plan());
-    context::leave(planned, is_plain);
-    context::leave(graph, is_plain);
+    let holds_no_secrets = context::holds_no_secrets(&graph, planned.plan());
+    context::skip_drop(planned, holds_no_secrets);
+    context::skip_drop(graph, holds_no_secrets);
     exit
 }
 
@@ -94,7 +98,8 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
     let (saved, key) = saved?;
     let deferred = saved.deferred();
     if !(deferred.is_empty() || verb.allow_deferred) {
-        let message = format!("{} would be decided only on the way", deferred.join(", "));
+        let be = if deferred.len() == 1 { "is" } else { "are" };
+        let message = format!("{} {be} deferred: what to do is decided only when its turn comes", deferred.join(", "));
         return Err(Error::new(ErrorKind::Refused, message)
             .while_doing(format!("applying {file}"))
             .with_hint("--allow-deferred lets that happen")
@@ -184,7 +189,7 @@ fn confirmed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Usage("--ask needs a terminal to ask on; leave it out, or run `provision plan`".into()));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     write!(out, "\n{question} [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
@@ -203,7 +208,7 @@ pub fn stop_on_signals(cancel: &Cancel) -> Result<(), Error> {
         .while_doing(|| "listening for signals")
         .map_err(|error| Error::new(ErrorKind::Io, error.to_string()))?;
     let cancel = cancel.clone();
-    std::thread::spawn(move || {
+    let listening = move || {
         for _ in signals.forever() {
             let says = match cancel.is_cancelled() {
                 false => "stopping after the effects in progress; they are not interrupted",
@@ -213,8 +218,11 @@ pub fn stop_on_signals(cancel: &Cancel) -> Result<(), Error> {
                 }
             };
             cancel.cancel();
-            let _ = writeln!(anstream::stderr(), "\n{says}");
+            let _ = writeln!(output::stderr(), "\n{says}");
         }
-    });
-    Ok(())
+    };
+    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(listening);
+    started.map(drop).while_doing(|| "starting a thread that listens for signals").map_err(|error| {
+        error.with_hint("nothing was done; allow more processes (`pids.max` of the control group, `ulimit -u`)")
+    })
 }

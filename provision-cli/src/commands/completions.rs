@@ -2,16 +2,15 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
-
-use crate::cli::{Arguments, Completions};
+use crate::cli::{self, Completions};
 use crate::exit::{Exit, Failure};
+use crate::output;
 
 /// Prints the script.
 pub fn run(verb: &Completions) -> Result<Exit, Failure> {
     // The generator panics where it cannot write, as to a pipe that was closed.
     let mut script = Vec::new();
-    clap_complete::generate(verb.shell, &mut Arguments::command(), "provision", &mut script);
-    std::io::stdout().write_all(&script)?;
+    clap_complete::generate(verb.shell, &mut cli::command(), "provision", &mut script);
+    output::raw().write_all(&script)?;
     Ok(Exit::Success)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::cli::{Format, GraphArguments, GraphForm, Options};
 use crate::context;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::render;
 use crate::render::foreign;
 
@@ -31,7 +32,7 @@ pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
 }
 
 fn text(graph: &Graph) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let style = render::style::ID;
     for vertex in graph.vertices() {
         writeln!(out, "{style}{}{style:#}", foreign::line(vertex.id))?;
@@ -53,7 +54,7 @@ fn because(reason: &provision_core::graph::Reason) -> String {
 }
 
 fn dot(graph: &Graph) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     writeln!(out, "digraph site {{\n  rankdir = LR;\n  node [shape = box];")?;
     for vertex in graph.vertices() {
         writeln!(out, "  {:?};", vertex.id.to_string())?;
@@ -67,7 +68,7 @@ fn dot(graph: &Graph) -> Result<(), Failure> {
 }
 
 fn mermaid(graph: &Graph) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let ids: Vec<_> = graph.vertices().map(|vertex| vertex.id.clone()).collect();
     let number = |id| ids.iter().position(|other| other == id).unwrap_or_default();
     writeln!(out, "flowchart LR")?;

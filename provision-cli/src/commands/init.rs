@@ -15,6 +15,7 @@ use provision_resources::registry;
 
 use crate::cli::Init;
 use crate::exit::{Exit, Failure};
+use crate::output;
 
 /// What every library begins with that this program has written.
 const LIBRARY_BEGINS: &str = "# The contracts of provision";
@@ -25,7 +26,7 @@ const SITE: &str = include_str!("init/site.ncl");
 pub fn run(verb: &Init) -> Result<Exit, Failure> {
     let directory = &verb.directory;
     fs::create_dir_all(directory).while_doing(|| format!("creating {}", directory.display()))?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let library = contract_library(&registry().descriptions());
     if verb.update {
         let path = directory.join("provision.ncl");

@@ -26,7 +26,8 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let pending = target.pending()?;
-    let planned = graph.plan(&**host, &PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed })?;
+    let plan_options = PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed, ..PlanOptions::default() };
+    let planned = graph.plan(&**host, &plan_options)?;
     let plan = planned.plan();
     if let Some(file) = &verb.output {
         saved::write(&planned, &target, &verb.site, file)?;
@@ -55,8 +56,8 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
         _ if verb.detailed_exitcode && !plan.is_empty() => Exit::Changes,
         _ => Exit::Success,
     };
-    let is_plain = context::is_plain(&graph, plan);
-    context::leave(planned, is_plain);
-    context::leave(graph, is_plain);
+    let holds_no_secrets = context::holds_no_secrets(&graph, plan);
+    context::skip_drop(planned, holds_no_secrets);
+    context::skip_drop(graph, holds_no_secrets);
     Ok(exit)
 }

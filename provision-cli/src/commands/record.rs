@@ -8,6 +8,7 @@ use provision_core::host::{HostRecord, Scope};
 use crate::cli::{Options, RecordVerb};
 use crate::context;
 use crate::exit::{Exit, Failure};
+use crate::output;
 
 /// Records a host. Files that not everybody may read are left without their contents, and passwords without their hashes.
 pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
@@ -22,7 +23,7 @@ pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
     }
     let json = record.to_json();
     match output {
-        None => anstream::stdout().lock().write_all(json.as_bytes())?,
+        None => output::stdout().write_all(json.as_bytes())?,
         #[expect(clippy::disallowed_methods, reason = "the record lies on the machine that the program runs on")]
         Some(file) => std::fs::write(file, json)
             .map_err(|error| Error::io(&error))

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::{Schema, SchemaForm};
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::render;
 
 /// Shows the types.
@@ -25,7 +26,7 @@ pub fn run(verb: &Schema) -> Result<Exit, Failure> {
     if !verb.types.is_empty() {
         types.retain(|known| verb.types.contains(&known.name));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match verb.form {
         SchemaForm::Nickel => write!(out, "{}", contract_library(&types))?,
         SchemaForm::JsonSchema => {

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::{SecretPlace, SecretVerb};
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::secrets;
 
 /// Works on secrets.
@@ -30,7 +31,7 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
         }
         SecretVerb::Decrypt { name, show, place } => {
             let secret = store_of(place).read(name)?;
-            let mut out = std::io::stdout().lock();
+            let mut out = output::raw();
             if out.is_terminal() && !show {
                 return Err(Failure::Usage("a secret is not written to a terminal unless --show is given".into()));
             }
@@ -45,13 +46,13 @@ pub fn run(verb: &SecretVerb) -> Result<Exit, Failure> {
             };
             let after = edit(name, &before)?;
             if after == before {
-                writeln!(std::io::stdout(), "{name} is unchanged.")?;
+                writeln!(output::stdout(), "{name} is unchanged.")?;
             } else {
                 store.write(name, &not_empty(name, after)?)?;
             }
         }
         SecretVerb::Rekey { names, place } => {
-            let mut out = std::io::stdout().lock();
+            let mut out = output::raw();
             for name in store_of(place).rekey(names)? {
                 writeln!(out, "{name}")?;
             }
@@ -72,7 +73,7 @@ fn names_file(error: &Error) -> bool {
 fn keygen(output: Option<&Path>) -> Result<(), Failure> {
     let pair = KeyPair::generate();
     let Some(path) = output else {
-        std::io::stdout().write_all(pair.identity.reveal().as_bytes())?;
+        output::raw().write_all(pair.identity.reveal().as_bytes())?;
         return Ok(());
     };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -95,7 +96,7 @@ fn keygen(output: Option<&Path>) -> Result<(), Failure> {
         }
         written => drop(written.while_doing(|| format!("writing {}", path.display()))?),
     }
-    writeln!(std::io::stdout(), "{}", pair.recipient)?;
+    writeln!(output::raw(), "{}", pair.recipient)?;
     Ok(())
 }
 

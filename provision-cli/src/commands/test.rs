@@ -64,19 +64,24 @@ fn try_all(suite: &Suite, jobs: Option<u16>, shown: &render::tests::Progress) ->
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while let Some((number, check)) =
-                    suite.checks().iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    let started = Instant::now();
-                    let result = check.run();
-                    shown.step(check.name(), result.is_ok());
-                    let outcome = Outcome { name: check.name().to_owned(), result, took: started.elapsed() };
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((number, outcome));
-                }
-            });
+        let work = || {
+            while let Some((number, check)) =
+                suite.checks().iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed))
+            {
+                let started = Instant::now();
+                let result = check.run();
+                shown.step(check.name(), result.is_ok());
+                let outcome = Outcome { name: check.name().to_owned(), result, took: started.elapsed() };
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((number, outcome));
+            }
+        };
+        // This thread works too, and where no more can be had it does with fewer.
+        for _ in 1..jobs {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
+        work();
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by_key(|(number, _)| *number);

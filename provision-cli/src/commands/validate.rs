@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::{Format, Options, Validate};
 use crate::context;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::render;
 
 /// Checks a site. No host is touched; facts are read, because a site may use them.
@@ -23,7 +24,7 @@ pub fn run(options: &Options, verb: &Validate) -> Result<Exit, Failure> {
         }
         graph => graph?,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     match options.format {
         Format::Json => render::json::print(&json!({
             "schema": "provision/validate/1",

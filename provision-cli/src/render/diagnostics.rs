@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use anstream::stderr;
 use codespan_reporting::diagnostic as codespan;
 use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term;
@@ -11,6 +10,7 @@ use provision_core::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
 use provision_core::graph::Graph;
 
 use super::{foreign, style};
+use crate::output;
 
 /// Shows what is odd about a site.
 pub fn warnings(graph: &Graph) {
@@ -23,7 +23,8 @@ pub fn all(diagnostics: &Diagnostics) {
     let errors = diagnostics.list.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     let style = style::FAIL;
     let s = if errors == 1 { "" } else { "s" };
-    let _ = writeln!(stderr(), "{style}{errors} error{s}{style:#}: the site is invalid, and no host was touched");
+    let _ =
+        writeln!(output::stderr(), "{style}{errors} error{s}{style:#}: the site is invalid, and no host was touched");
 }
 
 fn show(list: &[Diagnostic], sources: &Sources) {
@@ -31,7 +32,7 @@ fn show(list: &[Diagnostic], sources: &Sources) {
     let numbers: BTreeMap<&str, usize> =
         sources.iter().map(|(name, text)| (&**name, files.add(foreign::line(name), foreign::in_place(text)))).collect();
     let config = term::Config { end_context_lines: 2, start_context_lines: 2, ..term::Config::default() };
-    let mut out = stderr().lock();
+    let mut out = output::stderr();
     for diagnostic in list {
         let mut rendered = Vec::new();
         let prepared = prepare(diagnostic, &numbers);

@@ -6,17 +6,18 @@ use provision_core::error::Error;
 
 use super::{foreign, style};
 use crate::exit::Failure;
+use crate::output;
 
 /// Shows why a command could not do its work.
 pub fn show(failure: &Failure) {
-    let mut out = anstream::stderr().lock();
+    let mut out = output::stderr();
     let style = style::FAIL;
     let _ = match failure {
         Failure::Invalid(diagnostics) => {
             drop(out);
             return super::diagnostics::all(diagnostics);
         }
-        Failure::Failed(error) | Failure::Locked(error) => {
+        Failure::Failed(error) | Failure::Locked(error) | Failure::Output(error) => {
             writeln!(out, "{style}error{style:#}: {}", foreign::line(error))
                 .and_then(|()| details(&mut out, "  ", error))
         }

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::foreign;
 use crate::exit::Failure;
+use crate::output;
 
 /// Shows facts, one a line.
 pub fn show(facts: &Value) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let mut lines = Vec::new();
     flatten("facts", facts, &mut lines);
     let width = lines.iter().map(|(path, _)| path.len()).max().unwrap_or_default();

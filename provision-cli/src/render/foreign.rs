@@ -11,21 +11,24 @@ use provision_core::bytes::escaped_byte;
 /// direction of text or is a line break of Unicode, `\xNN` for a byte that is not UTF-8.
 pub fn line(text: impl Display) -> String {
     let mut shown = String::new();
-    for character in text.to_string().chars() {
-        // Writing to a string does not fail.
-        let _ = match character {
-            '\n' => shown.write_str("\\n"),
-            '\r' => shown.write_str("\\r"),
-            '\t' => shown.write_str("\\t"),
-            '\0'..='\u{1f}' | '\u{7f}' => write!(shown, "\\x{:02x}", u32::from(character)),
-            _ if changes_the_display(character) => write!(shown, "\\u{{{:x}}}", u32::from(character)),
-            _ => match escaped_byte(character) {
-                Some(byte) => write!(shown, "\\x{byte:02X}"),
-                None => shown.write_char(character),
-            },
-        };
-    }
+    text.to_string().chars().for_each(|character| push(&mut shown, character));
     shown
+}
+
+/// Adds a foreign character in visible form.
+pub fn push(shown: &mut String, character: char) {
+    // Writing to a string does not fail.
+    let _ = match character {
+        '\n' => shown.write_str("\\n"),
+        '\r' => shown.write_str("\\r"),
+        '\t' => shown.write_str("\\t"),
+        '\0'..='\u{1f}' | '\u{7f}' => write!(shown, "\\x{:02x}", u32::from(character)),
+        _ if changes_the_display(character) => write!(shown, "\\u{{{:x}}}", u32::from(character)),
+        _ => match escaped_byte(character) {
+            Some(byte) => write!(shown, "\\x{byte:02X}"),
+            None => shown.write_char(character),
+        },
+    };
 }
 
 /// A line of a content: as [`line()`], with tabs as they are.
@@ -48,7 +51,7 @@ pub fn in_place(text: &str) -> String {
 }
 
 /// Control characters of the second set, marks of direction (UAX #9), separators of lines and paragraphs, and tags.
-fn changes_the_display(character: char) -> bool {
+pub fn changes_the_display(character: char) -> bool {
     matches!(
         character,
         '\u{80}'..='\u{9f}'

@@ -12,6 +12,7 @@ use super::plan::list as names;
 use super::{foreign, json, plan, style};
 use crate::cli::{Format, Options};
 use crate::exit::Failure;
+use crate::output;
 
 /// A time, in the zone of this machine.
 fn when(micros: i64) -> String {
@@ -42,7 +43,7 @@ fn ending(how: Option<Ending>) -> (&'static str, anstyle::Style) {
 
 /// Lists runs, a line each.
 pub fn list(runs: &[(RunId, CoreResult<RunSummary>)]) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     if runs.is_empty() {
         writeln!(out, "No run has changed this host yet.")?;
     }
@@ -72,7 +73,7 @@ pub fn list(runs: &[(RunId, CoreResult<RunSummary>)]) -> Result<(), Failure> {
 
 /// Shows a run with each of its effects.
 pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let (how, color) = ending(record.ended.as_ref().map(|ended| ended.how));
     writeln!(
         out,
@@ -137,7 +138,7 @@ pub fn unfinished(runs: &[RunId]) -> Result<(), Failure> {
     for run in runs {
         let color = style::CHANGE;
         writeln!(
-            anstream::stderr(),
+            output::stderr(),
             "{color}note{color:#}: run {run} has not ended: it is under way, or died; apply finds out and goes on"
         )?;
     }
@@ -151,7 +152,7 @@ pub fn recovered(runs: &[Recovered], options: &Options) -> Result<(), Failure> {
             json::line(&serde_json::json!({ "event": "recovered", "recovered": run }))?;
             continue;
         }
-        let mut out = anstream::stdout().lock();
+        let mut out = output::stdout();
         let color = style::CHANGE;
         writeln!(out, "{color}Run {} died{color:#}: it began {} and never ended.", run.run, when(run.began_micros))?;
         for settled in &run.settled {
@@ -178,7 +179,7 @@ pub fn recovered(runs: &[Recovered], options: &Options) -> Result<(), Failure> {
 /// Shows what would be undone, and what not.
 pub fn rollback(rollback: &Rollback, host: &str, options: &Options) -> Result<(), Failure> {
     {
-        let mut out = anstream::stdout().lock();
+        let mut out = output::stdout();
         writeln!(out, "Undo of run {} on {}\n", rollback.of, foreign::line(host))?;
     }
     plan::show_steps(&rollback.plan, options)?;
@@ -190,7 +191,7 @@ pub fn left(rollback: &Rollback, options: &Options) -> Result<(), Failure> {
     if options.format == Format::Json {
         return Ok(());
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     let mut show = |heading: &str, lefts: &[Left]| -> Result<(), Failure> {
         if !lefts.is_empty() {
             writeln!(out, "{heading}")?;

@@ -5,10 +5,11 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::exit::Failure;
+use crate::output;
 
 /// Prints one document, indented.
 pub fn print(document: &impl Serialize) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::json();
     serde_json::to_writer_pretty(&mut out, document)?;
     writeln!(out)?;
     Ok(())
@@ -16,7 +17,7 @@ pub fn print(document: &impl Serialize) -> Result<(), Failure> {
 
 /// Prints one line of a stream of events.
 pub fn line(document: &impl Serialize) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::json();
     serde_json::to_writer(&mut out, document)?;
     writeln!(out)?;
     out.flush()?;

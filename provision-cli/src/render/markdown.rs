@@ -9,10 +9,11 @@ use similar::TextDiff;
 use super::foreign;
 use super::plan::{counted, effects_of, sign};
 use crate::exit::Failure;
+use crate::output;
 
 /// Shows a plan as Markdown: a table of what happens, and the differences of texts folded away.
 pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout();
     writeln!(out, "### Plan for {}\n", code(host))?;
     let busy: Vec<&Step> =
         plan.steps.iter().filter(|step| step.verdict != Verdict::InSync || step.reaction.is_some()).collect();

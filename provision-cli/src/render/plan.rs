@@ -15,12 +15,13 @@ use serde_json::Value;
 use super::{error, foreign, style};
 use crate::cli::Options;
 use crate::exit::Failure;
+use crate::output;
 
 pub use changes::show as show_changes;
 
 /// Shows what would be done, and a summary.
 pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     if !options.quiet {
         writeln!(out, "Plan for {}\n", foreign::line(host))?;
     }
@@ -30,7 +31,7 @@ pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
 
 /// Shows the steps of a plan, and a summary.
 pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     for step in &plan.steps {
         if step.verdict != Verdict::InSync || step.reaction.is_some() || options.verbose > 0 {
             show_step(&mut out, step, options)?;
@@ -44,9 +45,7 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
         let more = if count > 3 { " and others" } else { "" };
         writeln!(out, "  {faint}what the site `{site}` made stays: {}{more}{faint:#}", ids.join(", "))?;
     }
-    for orphan in &plan.released {
-        released(&mut out, orphan, options)?;
-    }
+    leftovers(&mut out, &plan.released, options)?;
     for owed in &plan.forgotten {
         let faint = style::FAINT;
         writeln!(
@@ -156,18 +155,46 @@ pub fn show_failure(
     error::details(out, "    ", error)
 }
 
-/// Names what is no longer declared and stays.
-fn released(out: &mut impl Write, orphan: &Orphan, options: &Options) -> Result<(), Failure> {
+/// More resources that are no longer declared are counted, unless more is asked for.
+const MOST_LEFTOVERS: usize = 5;
+
+/// Names what is no longer declared and stays: each of a few, or how many there are of a kind, with the first ones.
+fn leftovers(out: &mut impl Write, all: &[Orphan], options: &Options) -> Result<(), Failure> {
+    let kinds: [(fn(&Orphan) -> bool, &str, &str); 3] = [
+        (|orphan| !orphan.changed.is_empty(), ", and stay: something else has changed them since", ""),
+        (|orphan| !orphan.needed.is_empty(), ", and stay: something that is declared needs them", ""),
+        (|_| true, ", and stay as they were left", "--prune removes them; "),
+    ];
+    let mut rest: Vec<&Orphan> = all.iter().filter(|orphan| options.verbose > 0 || !orphan.made.is_empty()).collect();
+    for (is_one, says, helps) in kinds {
+        let (found, others): (Vec<&Orphan>, Vec<&Orphan>) = rest.into_iter().partition(|orphan| is_one(orphan));
+        rest = others;
+        if found.len() <= MOST_LEFTOVERS || options.verbose > 0 {
+            found.iter().try_for_each(|orphan| leftover(out, orphan))?;
+            continue;
+        }
+        let faint = style::FAINT;
+        let first: Vec<String> = found.iter().take(MOST_LEFTOVERS).map(|orphan| foreign::line(&orphan.id)).collect();
+        writeln!(
+            out,
+            "  {faint}{} resources are no longer declared{says}: {} and {} more ({helps}-v lists all){faint:#}",
+            found.len(),
+            first.join(", "),
+            found.len() - MOST_LEFTOVERS
+        )?;
+    }
+    Ok(())
+}
+
+fn leftover(out: &mut impl Write, orphan: &Orphan) -> Result<(), Failure> {
     let faint = style::FAINT;
     let made: Vec<String> = orphan.made.iter().map(foreign::line).collect();
     if made.is_empty() {
-        if options.verbose > 0 {
-            writeln!(
-                out,
-                "  {faint}{} is no longer declared; what it is about was there before{faint:#}",
-                foreign::line(&orphan.id)
-            )?;
-        }
+        writeln!(
+            out,
+            "  {faint}{} is no longer declared; what it is about was there before{faint:#}",
+            foreign::line(&orphan.id)
+        )?;
         return Ok(());
     }
     let (id, run) = (foreign::line(&orphan.id), orphan.run);
@@ -249,10 +276,10 @@ fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
         let faint = style::FAINT;
         writeln!(
             out,
-            "\n{faint}{} what packages of this plan may bring along, and {} at again before anything is done \
-             (-v says what){faint:#}",
-            if assuming == 1 { "1 of these could find".to_owned() } else { format!("{assuming} of these could find") },
-            if assuming == 1 { "is looked" } else { "are looked" },
+            "\n{faint}{} may depend on what packages of this plan install, and {} checked again before anything is done \
+             (-v shows the assumptions){faint:#}",
+            resources(assuming),
+            if assuming == 1 { "is" } else { "are" },
         )?;
     }
     writeln!(out, "\nPlan: {}.", counted(&counts))?;
@@ -263,7 +290,7 @@ fn summary(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
 pub fn counted(counts: &PlanCounts) -> String {
     count_list(&[
         (counts.change, "to change"),
-        (counts.deferred, "to be decided later"),
+        (counts.deferred, "deferred"),
         (counts.in_sync, "in sync"),
         (counts.failed, "impossible"),
         (counts.skipped, "to be skipped"),

@@ -13,6 +13,7 @@ use super::style;
 use crate::cli::{Format, Options};
 use crate::commands::test::Outcome;
 use crate::exit::Failure;
+use crate::output;
 
 /// The line that moves while checks run: only for people, at a terminal.
 pub struct Progress(Option<ProgressBar>);
@@ -52,7 +53,7 @@ pub fn show(outcomes: &[Outcome], coverage: &Coverage, took: Duration, options: 
     if options.format == Format::Json {
         return super::json::print(&document(outcomes, coverage));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     for outcome in outcomes {
         match &outcome.result {
             Ok(says) if !options.quiet => {

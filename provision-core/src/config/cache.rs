@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::files::{this_program, working_directory};
 use super::kept::{self, Kept, KeptInputs};
@@ -22,7 +23,7 @@ use crate::error::Result;
 use crate::facts::Facts;
 use crate::format::Format;
 use crate::registry::Registry;
-use crate::state::{Shelf, StateStore};
+use crate::state::{HostKey, Shelf, StateStore};
 
 /// Evaluations, with what they depend on.
 const EVALUATIONS: Shelf = Shelf { format: EVALUATION, directory: "evaluations", most: 64 };
@@ -41,7 +42,10 @@ pub(crate) const QUIET: Format = Format { name: "converged", noun: "a remembered
 /// An entry holds what the files of the site say, and no secret: a site has only the names of secrets. One with sensitive
 /// resources, with overrides, or with a text that is in no file, is not kept.
 #[derive(Clone)]
-pub struct EvaluationCache(Arc<dyn StateStore>);
+pub struct EvaluationCache {
+    store: Arc<dyn StateStore>,
+    key: Option<HostKey>,
+}
 
 impl fmt::Debug for EvaluationCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,21 +57,28 @@ impl EvaluationCache {
     /// Keeps evaluations in a store that nobody else can write to, such as
     /// [`LocalHost::cache`](crate::host::LocalHost::cache).
     pub fn new(store: impl StateStore + 'static) -> EvaluationCache {
-        EvaluationCache(Arc::new(store))
+        EvaluationCache { store: Arc::new(store), key: None }
+    }
+
+    /// Also remembers quiet runs of sites with overrides, which may hold anybody's secrets: their entries are named by a
+    /// digest that only this key makes, and hold no tree.
+    #[must_use]
+    pub fn with_key(self, key: HostKey) -> EvaluationCache {
+        EvaluationCache { key: Some(key), ..self }
     }
 
     /// The evaluation that is asked for: a kept one that still holds, or a new one, which is kept if it is sound.
     ///
     /// That it cannot be kept is no failure of the evaluation.
     pub fn evaluate(&self, request: &Request<'_>) -> Evaluation {
-        let Some(name) = name(request) else { return evaluate(request) };
+        let Some(name) = self.name(request) else { return evaluate(request) };
         match self.find(&name, request) {
             Ok(Some(evaluation)) => return evaluation,
             Ok(None) => tracing::debug!("there is no kept evaluation that holds"),
             Err(error) => tracing::debug!("a kept evaluation is ignored: {error}"),
         }
         let mut evaluation = evaluate(request);
-        match self.keep(name, &evaluation, request.facts) {
+        match self.keep(name, &evaluation, request) {
             Ok(kept) => evaluation.kept = kept,
             Err(error) => tracing::debug!("the evaluation is not kept: {error}"),
         }
@@ -77,22 +88,22 @@ impl EvaluationCache {
     /// What was remembered of a run that had nothing to do, if the site is as it was then.
     pub fn converged<T: DeserializeOwned>(&self, registry: &Registry, facts: &Facts, input: &Input) -> Option<T> {
         let facts = serde_json::to_value(facts).ok()?;
-        let name = name(&input.request(registry, &facts))?;
-        let remembered = CONVERGED.read(&*self.0, &name).ok()??;
+        let name = self.name(&input.request(registry, &facts))?;
+        let remembered = CONVERGED.read(&*self.store, &name).ok()??;
         let (inputs, converged): (KeptInputs, T) = rmp_serde::from_slice(&remembered).ok()?;
         inputs.if_same(&facts).is_some().then_some(converged)
     }
 
     /// Remembers what a run found that had nothing to do, for the evaluation of the site that it was for.
     pub fn keep_converged(&self, of: &KeptEvaluation, converged: &impl Serialize) {
-        if let Err(error) = CONVERGED.write(&*self.0, &of.name, &(&*of.inputs, converged)) {
+        if let Err(error) = CONVERGED.write(&*self.store, &of.name, &(&*of.inputs, converged)) {
             tracing::debug!("that the run had nothing to do is not remembered: {error}");
         }
     }
 
     /// A kept evaluation, if it still holds.
     fn find(&self, name: &str, request: &Request<'_>) -> Result<Option<Evaluation>> {
-        let Some(bytes) = EVALUATIONS.read(&*self.0, name)? else { return Ok(None) };
+        let Some(bytes) = EVALUATIONS.read(&*self.store, name)? else { return Ok(None) };
         let (inputs, kept): (KeptInputs, Kept<'_>) = rmp_serde::from_slice(&bytes).map_err(|_| Shelf::damaged())?;
         let Some(read) = inputs.if_same(request.facts) else { return Ok(None) };
         let evaluation = kept.evaluation(&inputs, &read).ok_or_else(Shelf::damaged)?;
@@ -100,10 +111,26 @@ impl EvaluationCache {
         Ok(Some(Evaluation { kept, ..evaluation }))
     }
 
-    fn keep(&self, name: String, evaluation: &Evaluation, facts: &Value) -> Result<Option<KeptEvaluation>> {
-        let Some((inputs, kept)) = kept::of(evaluation, facts) else { return Ok(None) };
-        EVALUATIONS.write(&*self.0, &name, &(&inputs, &kept))?;
+    /// Keeps an evaluation, or only what it depends on if the tree holds overrides.
+    fn keep(&self, name: String, evaluation: &Evaluation, request: &Request<'_>) -> Result<Option<KeptEvaluation>> {
+        let Some((inputs, tree)) = kept::inputs_of(evaluation, request.facts) else { return Ok(None) };
+        if request.overrides.is_empty() {
+            let Some(kept) = kept::of(evaluation, tree) else { return Ok(None) };
+            EVALUATIONS.write(&*self.store, &name, &(&inputs, &kept))?;
+        }
         Ok(Some(KeptEvaluation { name, inputs: Arc::new(inputs) }))
+    }
+
+    /// What was asked for, as the name of an entry. `None` for what is not kept: typed texts, and overrides without a key,
+    /// may be anybody's secrets. A path that is no text has no name either.
+    fn name(&self, request: &Request<'_>) -> Option<String> {
+        let asked = asked(request)?;
+        if request.overrides.is_empty() {
+            return Some(hex(&Sha256::digest(asked)));
+        }
+        let key = self.key.as_ref()?;
+        let asked = Zeroizing::new(rmp_serde::to_vec(&("overridden", asked, &request.overrides)).ok()?);
+        Some(key.digest(&asked))
     }
 }
 
@@ -114,14 +141,13 @@ pub struct KeptEvaluation {
     inputs: Arc<KeptInputs>,
 }
 
-/// What was asked for, as the name of an entry. `None` for what is not kept: overrides and typed texts may be anybody's
-/// secrets. A path that is no text has no name either.
-fn name(request: &Request<'_>) -> Option<String> {
+/// What was asked for, apart from overrides; `None` if a text was typed.
+fn asked(request: &Request<'_>) -> Option<Vec<u8>> {
     let sources = request.sources.iter().map(|source| match source {
         SiteSource::File(path) => Some(path.as_path()),
         SiteSource::Text { .. } => None,
     });
-    let sources = sources.collect::<Option<Vec<&Path>>>().filter(|_| request.overrides.is_empty())?;
+    let sources = sources.collect::<Option<Vec<&Path>>>()?;
     let asked = (
         (env!("CARGO_PKG_VERSION"), this_program()?),
         // The contract library is made from these, and what they are is a part of the program.
@@ -132,8 +158,7 @@ fn name(request: &Request<'_>) -> Option<String> {
         // Which facts there are, a site can ask without using one.
         names_of(request.facts),
     );
-    let asked = rmp_serde::to_vec(&asked).ok()?;
-    Some(hex(&Sha256::digest(asked)))
+    rmp_serde::to_vec(&asked).ok()
 }
 
 /// The names in records, and in records within them, in order.
@@ -158,7 +183,7 @@ pub(super) mod tests {
 
     /// Whether an evaluation would be answered from the cache.
     pub(in crate::config) fn has(cache: &EvaluationCache, request: &Request<'_>) -> bool {
-        name(request).is_some_and(|name| cache.find(&name, request).is_ok_and(|kept| kept.is_some()))
+        cache.name(request).is_some_and(|name| cache.find(&name, request).is_ok_and(|kept| kept.is_some()))
     }
 
     /// What is kept of an evaluation, with a value of each kind in its tree.

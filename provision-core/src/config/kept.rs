@@ -71,27 +71,32 @@ fn is_sensitive(tree: &Located) -> bool {
         .any(|said| said.is_some_and(|said| said.value == Data::Bool(true)))
 }
 
-/// What is to be kept of an evaluation; `None` if it is not sound, cannot be known to be true later, or holds what the site
-/// wants hidden.
-pub(super) fn of<'a>(evaluation: &'a Evaluation, facts: &Value) -> Option<(KeptInputs, Kept<'a>)> {
+/// What an evaluation depends on, and its tree; `None` if it is not sound, cannot be known to be true later, or holds what
+/// the site wants hidden.
+pub(super) fn inputs_of<'a>(evaluation: &'a Evaluation, facts: &Value) -> Option<(KeptInputs, &'a Located)> {
     let tree = evaluation.tree.as_ref().filter(|tree| evaluation.is_sound() && !is_sensitive(tree))?;
     let Inputs { files, shadows, preferred, facts: used } = &evaluation.inputs;
     if preferred.iter().any(|path| files::is_readable(path)) || !files.keys().all(|path| files::is_file(path)) {
         return None;
     }
-    let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
-    let texts = evaluation.sources.iter().map(|(name, text)| {
-        let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text)?;
-        Some((name.to_string(), file))
-    });
-    let kept = Kept { texts: texts.collect::<Option<_>>()?, tree: Node::of(tree, &names) };
     let inputs = KeptInputs {
         files: files.iter().map(|(path, text)| (path.clone(), digest(text))).collect(),
         shadows: shadows.iter().cloned().collect(),
         preferred: preferred.iter().cloned().collect(),
         facts: used.iter().filter_map(|path| Some((path.clone(), fact(facts, path)?.clone()))).collect(),
     };
-    Some((inputs, kept))
+    Some((inputs, tree))
+}
+
+/// The evaluation itself; `None` if a text that its places point into is in no file.
+pub(super) fn of<'a>(evaluation: &'a Evaluation, tree: &'a Located) -> Option<Kept<'a>> {
+    let files = &evaluation.inputs.files;
+    let names: Vec<&str> = evaluation.sources.iter().map(|(name, _)| &**name).collect();
+    let texts = evaluation.sources.iter().map(|(name, text)| {
+        let file = files.values().position(|other| Arc::ptr_eq(other, text) || other == text)?;
+        Some((name.to_string(), file))
+    });
+    Some(Kept { texts: texts.collect::<Option<_>>()?, tree: Node::of(tree, &names) })
 }
 
 impl KeptInputs {

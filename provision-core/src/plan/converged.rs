@@ -18,6 +18,7 @@ use crate::host::{Accounts, DigestCache, HostView, Shadow};
 use crate::journal::Journal;
 use crate::path::HostPath;
 use crate::resource::Source;
+use crate::secret::{SecretStore, digest_of};
 use crate::state::Digester;
 
 /// What a host answered while there was nothing to do, as digests that only the host can make.
@@ -31,6 +32,8 @@ pub struct Converged {
     others: Vec<(Other, Answer)>,
     /// Files that resources copy to the host.
     sources: Vec<(String, Digest)>,
+    /// The names of secrets that the site names, each with a digest of what it stood for.
+    secrets: Vec<(String, Answer)>,
 }
 
 /// What is asked of a path.
@@ -66,9 +69,20 @@ impl Converged {
         self.steps
     }
 
-    /// Whether a host still answers the same, and its journal and source files are the same; `digests` remembers large
-    /// files.
-    pub fn holds(&self, host: &dyn HostView, journal: &Journal, digests: Option<&DigestCache>) -> bool {
+    /// Whether the site names secrets, which [`holds`](Converged::holds) asks for.
+    pub fn names_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Whether a host still answers the same, and its journal, source files and secrets are the same; `digests` remembers
+    /// large files. Secrets are asked for last, and only if all else is the same.
+    pub fn holds(
+        &self,
+        host: &dyn HostView,
+        journal: &Journal,
+        digests: Option<&DigestCache>,
+        secrets: &dyn SecretStore,
+    ) -> bool {
         let Ok(Some(key)) = journal.key() else { return false };
         let digester = key.digester();
         let differs = AtomicBool::new(false);
@@ -88,7 +102,10 @@ impl Converged {
                 differs.store(true, Ordering::Relaxed);
             }
         });
-        !differs.into_inner()
+        let is_same = |(name, known): &(String, Answer)| {
+            secrets.read(name).is_ok_and(|secret| digest_of(&secret, &digester) == *known)
+        };
+        !differs.into_inner() && self.secrets.iter().all(is_same)
     }
 
     /// Whether a file of the host is as it was.
@@ -215,6 +232,7 @@ pub(crate) mod tests {
             .map(|other| (other, (3, 4)))
             .collect(),
             sources: vec![("/site/motd".into(), Digest::of(b"abc"))],
+            secrets: vec![("db/password".into(), (5, 6))],
         }
     }
 }

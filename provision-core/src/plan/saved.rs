@@ -242,7 +242,7 @@ impl SavedPlan {
             let message = format!("it was made for {made}, and this is {}", here["name"].as_str().unwrap_or_default());
             return Err(Error::new(ErrorKind::Stale, message).with_hint("make a plan on this host"));
         }
-        let planned = graph.plan(host, &PlanOptions { only: self.only()?, owed })?;
+        let planned = graph.plan(host, &PlanOptions { only: self.only()?, owed, ..PlanOptions::default() })?;
         let now = comparable(&planned.plan)?;
         let mut moved = self.moved_things(&planned.plan.relied_on(host, key)?);
         moved.extend(different_steps(&self.visible["plan"], &now));

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::SecretStore;
 use crate::effect::Sensitive;
 use crate::error::{Error, Result};
+use crate::state::Digester;
 
 /// Takes secrets out of what others have said.
 #[derive(Default)]
@@ -49,6 +50,13 @@ impl Redactor {
     }
 }
 
+/// A digest of a secret that only a host can make.
+pub(crate) fn digest_of(secret: &Sensitive, digester: &Digester) -> (u64, u64) {
+    let mut digester = digester.clone();
+    digester.update(b"secret");
+    digester.finish_short(secret.reveal().as_bytes())
+}
+
 /// Asks a store for each secret once, and remembers them all.
 pub(crate) struct Remembering<'s> {
     store: &'s dyn SecretStore,
@@ -58,6 +66,12 @@ pub(crate) struct Remembering<'s> {
 impl<'s> Remembering<'s> {
     pub(crate) fn new(store: &'s dyn SecretStore) -> Remembering<'s> {
         Remembering { store, known: Mutex::default() }
+    }
+
+    /// The names of all, with digests that only a host can make.
+    pub(crate) fn digests(&self, digester: &Digester) -> Vec<(String, (u64, u64))> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, secret)| (name.clone(), digest_of(secret, digester))).collect()
     }
 
     pub(crate) fn redactor(self) -> Redactor {

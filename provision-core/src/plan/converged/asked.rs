@@ -22,9 +22,9 @@ use crate::plan::{PlanOptions, Planned};
 use crate::state::{Digester, HostKey};
 
 impl Graph {
-    /// As [`plan`](Graph::plan), and remembers what the host answered if there is nothing to do. Of a site with secrets
-    /// nothing is remembered, for they may change where they come from; nor of a host whose journal has no key yet, nor where
-    /// answers are others each time: the clock, the age of package lists, a command.
+    /// As [`plan`](Graph::plan), and remembers what the host answered if there is nothing to do. Of secrets only their names
+    /// are remembered, with digests that only the host can make. Nothing is remembered of a host whose journal has no key
+    /// yet, nor where answers are others each time: the clock, the age of package lists, a command.
     ///
     /// # Errors
     /// A selector names nothing.
@@ -34,8 +34,7 @@ impl Graph {
         options: &PlanOptions,
         journal: &Journal,
     ) -> Result<(Planned<'_>, Option<Converged>)> {
-        let key = if self.names_secrets() { None } else { journal.key().ok().flatten() };
-        let Some(key) = key else { return Ok((self.plan(host, options)?, None)) };
+        let Some(key) = journal.key().ok().flatten() else { return Ok((self.plan(host, options)?, None)) };
         let answers = Answers::new(&key);
         let planned = self.plan(&Asked { host, answers: &answers }, options)?;
         let converged = answers.converged(&planned, journal);
@@ -63,7 +62,8 @@ impl Answers {
     fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
         let Planned { plan, graph, only, .. } = planned;
         let is_whole = only.is_empty() && graph.warnings().is_empty();
-        if !is_whole || !plan.is_quiet() || self.is_fleeting.into_inner() {
+        let is_quiet = plan.is_empty() && plan.forgotten.is_empty();
+        if !is_whole || !is_quiet || self.is_fleeting.into_inner() {
             return None;
         }
         let past = journal.digest_of_what_matters().ok()??;
@@ -91,6 +91,7 @@ impl Answers {
             files: files.collect(),
             others: others.into_iter().collect(),
             sources: sources.map(|(path, source)| (path.clone(), source.digest().clone())).collect(),
+            secrets: graph.secret_digests().to_vec(),
         })
     }
 }
