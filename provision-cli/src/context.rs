@@ -8,7 +8,9 @@ use provision_core::config::{EvaluationCache, Input, KeptEvaluation, SiteSource,
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::host::{DigestCache, Host, HostView, LocalHost, LockHolder, Progress, RunLock, SimHost};
+use provision_core::host::{
+    DigestCache, Host, HostView, HostViewExt, LocalHost, LockHolder, Progress, RunLock, SimHost,
+};
 use provision_core::journal::{Journal, JournalLock, MemoryStore, Pending};
 use provision_core::path::HostPath;
 use provision_core::plan::Plan;

@@ -11,6 +11,7 @@ mod local;
 mod overlay;
 mod packages;
 mod public;
+mod questions;
 mod record;
 mod sim;
 pub(crate) mod system;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
-use crate::effect::{Access, Command, Content, Digest, Effect, Output, PackageTransaction, WriteFile};
+use crate::effect::{Access, Command, Content, Digest, Effect, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
@@ -42,6 +43,7 @@ pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
     TransactionPreview, native_package_name,
 };
+pub use questions::{Answer, HostViewExt, Question};
 pub use record::{
     HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,
 };
@@ -104,108 +106,17 @@ pub trait HostView: Send + Sync {
     /// It is not a directory, or may not be read.
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>>;
 
-    /// The state of a package, by `name` or `name:architecture`.
+    /// Answers a question. The methods of [`HostViewExt`] ask them.
     ///
     /// # Errors
-    /// The package database cannot be read.
-    fn package(&self, name: &str) -> Result<PackageState>;
-
-    /// The versions of a package that could be installed: the preferred one first, then the others, highest first.
-    /// Empty if no source offers the package.
-    ///
-    /// # Errors
-    /// The package lists cannot be read, or are about to change ([`ErrorKind::Unknown`]).
-    fn available_versions(&self, name: &str) -> Result<Vec<String>>;
-
-    /// Packages whose installation was interrupted.
-    ///
-    /// # Errors
-    /// The package database cannot be read.
-    fn interrupted_packages(&self) -> Result<Vec<String>> {
-        Ok(self.package_manager()?.interrupted)
-    }
-
-    /// How the package manager itself is doing.
-    ///
-    /// # Errors
-    /// Its state cannot be read.
-    fn package_manager(&self) -> Result<PackageManager>;
-
-    /// Every package that the package manager knows something of, by `name` or `name:architecture`.
-    ///
-    /// # Errors
-    /// The package database cannot be read.
-    fn packages(&self) -> Result<Arc<PackageTable>>;
-
-    /// What a transaction would do beyond what it says: dependencies, removals, sizes.
-    ///
-    /// # Errors
-    /// The package manager finds no solution, or its lists are about to change ([`ErrorKind::Unknown`]).
-    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview>;
-
-    /// The installed package that ships a path.
-    ///
-    /// # Errors
-    /// The package database cannot be read.
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>>;
-
-    /// The state of a unit, by its full name.
-    ///
-    /// # Errors
-    /// The service manager does not answer.
-    fn unit(&self, name: &str) -> Result<UnitState>;
-
-    /// A user of the account files. Users of a directory service (LDAP) are not seen.
-    ///
-    /// # Errors
-    /// The account files cannot be read.
-    fn user(&self, name: &str) -> Result<Option<User>>;
-
-    /// A group of the account files.
-    ///
-    /// # Errors
-    /// The account files cannot be read.
-    fn group(&self, name: &str) -> Result<Option<Group>>;
-
-    /// All users and groups of the account files.
-    ///
-    /// # Errors
-    /// The account files cannot be read.
-    fn accounts(&self) -> Result<Arc<Accounts>>;
-
-    /// Password and expiry of a user. `None` for a user without an entry.
-    ///
-    /// # Errors
-    /// Only root may read them.
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>>;
-
-    /// The lines of the account files that a set of users and groups has.
-    ///
-    /// # Errors
-    /// Only root may read them all.
-    fn account_lines(&self, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
-        lines::of_model(self, users, groups)
-    }
-
-    /// The answer of a command that changes nothing.
-    ///
-    /// # Errors
-    /// It cannot be started, or takes too long. An exit code other than 0 is an answer.
-    fn query(&self, command: &Command) -> Result<Output>;
+    /// See there; or this host cannot be asked that.
+    fn ask(&self, question: &Question<'_>) -> Result<Answer>;
 
     /// Whether units can run here: not so in a root directory, or where no service manager runs.
     fn is_running(&self) -> bool;
 
     /// What time it is on the host.
     fn now(&self) -> Moment;
-
-    /// Debian's name of the architecture, such as `amd64`. `None` where dpkg is not.
-    ///
-    /// # Errors
-    /// The package database cannot be read.
-    fn architecture(&self) -> Result<Option<String>> {
-        system::architecture(self)
-    }
 
     /// What a package would bring, where that is known beforehand: only simulated hosts know it.
     fn catalogue(&self) -> Option<Arc<Catalogue>> {
@@ -253,35 +164,6 @@ pub trait Host: HostView {
     }
 }
 
-/// The words that `check` is written in: readings with more convenience.
-pub trait HostViewExt: HostView {
-    /// The text of a file. `None` if nothing is there.
-    ///
-    /// # Errors
-    /// As [`HostView::read`]; or it is not UTF-8.
-    fn read_text(&self, path: &str) -> Result<Option<String>> {
-        let path = HostPath::new(path)?;
-        let Some(content) = self.read(&path)? else { return Ok(None) };
-        match content.text() {
-            Some(text) => Ok(Some(text.to_owned())),
-            None => Err(Error::new(ErrorKind::Invalid, "it is not UTF-8 text").while_doing(format!("reading {path}"))),
-        }
-    }
-
-    /// Whether every user of the host may read a file: its mode and the directories above it let them, links followed. A file
-    /// that cannot be inspected counts as one that they may not read.
-    fn is_readable_by_all(&self, path: &HostPath) -> bool {
-        public::is_readable(self, path).unwrap_or(false)
-    }
-
-    /// Whether every user of the host may search the directories above a path, links followed.
-    fn is_reachable_by_all(&self, path: &HostPath) -> bool {
-        public::is_reachable(self, path).unwrap_or(false)
-    }
-}
-
-impl<H: HostView + ?Sized> HostViewExt for H {}
-
 /// The words that `apply` is written in.
 pub trait HostExt: Host {
     /// Writes a text file that belongs to root and that all may read (`0644`).
@@ -295,7 +177,7 @@ pub trait HostExt: Host {
     }
 
     /// Runs a command, and fails if it does. Its output is nothing to plan with: while planning no command runs. Ask with
-    /// [`HostView::query`] for what a program says.
+    /// [`HostViewExt::query`] for what a program says.
     ///
     /// # Errors
     /// It cannot be started, takes too long, or ends with an error.
@@ -310,32 +192,16 @@ impl<H: Host + ?Sized> HostExt for H {}
 ///
 /// A platform sees the host through [`LocalSystem`] and nothing else, so it works in a root directory as well.
 pub trait Platform: Send + Sync {
-    /// See [`HostView::package`].
-    fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState>;
-    /// See [`HostView::available_versions`].
-    fn available_versions(&self, system: &LocalSystem, name: &str) -> Result<Vec<String>>;
-    /// See [`HostView::package_manager`].
-    fn package_manager(&self, system: &LocalSystem) -> Result<PackageManager>;
-    /// See [`HostView::packages`].
-    fn packages(&self, system: &LocalSystem) -> Result<Arc<PackageTable>>;
-    /// See [`HostView::account_lines`].
-    fn account_lines(&self, system: &LocalSystem, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>>;
-    /// See [`HostView::preview`].
-    fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview>;
-    /// See [`HostView::package_of`].
-    fn package_of(&self, system: &LocalSystem, path: &HostPath) -> Result<Option<String>>;
-    /// See [`HostView::unit`].
-    fn unit(&self, system: &LocalSystem, name: &str) -> Result<UnitState>;
+    /// Answers a question. The host itself answers [`Question::User`], [`Question::Group`] and
+    /// [`Question::InterruptedPackages`] from other answers, and [`Question::Query`].
+    ///
+    /// # Errors
+    /// See [`HostView::ask`].
+    fn ask(&self, system: &LocalSystem, question: &Question<'_>) -> Result<Answer>;
     /// See [`HostView::is_running`].
     fn runs_units(&self, system: &LocalSystem) -> bool {
         system.is_running()
     }
-    /// See [`HostView::architecture`].
-    fn architecture(&self, system: &LocalSystem) -> Result<Option<String>>;
-    /// See [`HostView::accounts`].
-    fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>>;
-    /// See [`HostView::shadow`].
-    fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>>;
     /// Carries out an effect on packages, accounts or units.
     fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()>;
     /// See [`Host::come_to_rest`].
@@ -474,17 +340,15 @@ fn missing_account(what: &str, name: &str) -> Error {
 }
 
 impl<H: HostView + ?Sized> HostView for &H {
-    crate::forward_view!(self => **self);
-    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
-        (**self).at_a_glance()
-    }
+    crate::forward_view!(at a glance: self => **self);
+    crate::forward_view!(files: self => **self);
+    crate::forward_view!(rest: self => **self);
 }
 
 impl<H: HostView + ?Sized> HostView for Box<H> {
-    crate::forward_view!(self => **self);
-    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
-        (**self).at_a_glance()
-    }
+    crate::forward_view!(at a glance: self => **self);
+    crate::forward_view!(files: self => **self);
+    crate::forward_view!(rest: self => **self);
 }
 
 impl<H: Host + ?Sized> Host for &H {

@@ -21,7 +21,7 @@ use crate::diagnostic::Span;
 use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node};
-use crate::host::{Doubt, Host, HostView, Overlay, TransactionPreview, UnitState};
+use crate::host::{Doubt, Host, HostView, HostViewExt, Overlay, TransactionPreview, UnitState};
 use crate::id::ResourceId;
 use crate::journal::Orphan;
 use crate::moment::Moment;

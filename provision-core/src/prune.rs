@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::claim::{Claim, Target};
 use crate::effect::{Effect, PackageTransaction, Removal, UnitAction};
 use crate::error::Result;
-use crate::host::{FileKind, Host, HostView, unit_of_file};
+use crate::host::{FileKind, Host, HostView, HostViewExt, unit_of_file};
 use crate::id::ResourceId;
 use crate::journal::{Keeper, Made, Orphan, unlocking};
 use crate::path::HostPath;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::change::Change;
 use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Host, HostView, Overlay, is_manager_input};
+use crate::host::{Host, HostView, HostViewExt, Overlay, is_manager_input};
 use crate::id::ResourceId;
 use crate::journal::{Before, EffectRecord, Journal, Keeper, Recorder, Undo};
 use crate::path::HostPath;

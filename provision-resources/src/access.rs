@@ -3,7 +3,7 @@
 
 use provision_core::effect::{Access, AttributeChanges, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, FileKind, Host, HostView};
+use provision_core::host::{Accounts, FileKind, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 

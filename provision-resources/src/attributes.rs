@@ -7,7 +7,7 @@ use provision_core::effect::{
     Acl, AclSubject, AttributeChanges, Capabilities, Effect, FileFlags, permissions_from_text, permissions_text,
 };
 use provision_core::error::{Error, Result};
-use provision_core::host::{Accounts, FileAttributes, Host, HostView};
+use provision_core::host::{Accounts, FileAttributes, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Target};
 use serde::{Deserialize, Serialize};

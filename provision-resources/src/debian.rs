@@ -17,8 +17,8 @@ use provision_core::effect::{Effect, PackageTransaction, Touched};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
-    AccountLine, Accounts, FileIdentity, LocalSystem, PackageManager, PackageState, PackageStatus, PackageTable,
-    Platform, Shadow, TransactionPreview, UnitState, is_manager_input,
+    Accounts, Answer, FileIdentity, LocalSystem, PackageManager, PackageState, PackageStatus, PackageTable, Platform,
+    Question, TransactionPreview, UnitState, is_manager_input,
 };
 use provision_core::path::HostPath;
 use provision_core::resource::{Claim, Target};
@@ -108,7 +108,8 @@ impl Debian {
     }
 }
 
-impl Platform for Debian {
+/// What is remembered, or else read.
+impl Debian {
     fn package(&self, system: &LocalSystem, name: &str) -> Result<PackageState> {
         let mut state = self.status(system)?.package(name);
         if state.status == PackageStatus::Installed {
@@ -161,10 +162,6 @@ impl Platform for Debian {
         Ok(Arc::new(status.table(&*self.automatic(system)?)))
     }
 
-    fn account_lines(&self, system: &LocalSystem, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
-        lines::read(system, users, groups)
-    }
-
     fn preview(&self, system: &LocalSystem, transaction: &PackageTransaction) -> Result<TransactionPreview> {
         apt::preview(system, self.architecture(system)?.as_deref(), transaction)
     }
@@ -203,10 +200,6 @@ impl Platform for Debian {
         })
     }
 
-    fn runs_units(&self, system: &LocalSystem) -> bool {
-        systemd::is_running(system).unwrap_or(false)
-    }
-
     fn accounts(&self, system: &LocalSystem) -> Result<Arc<Accounts>> {
         let mut memory = self.memory();
         if let Some(accounts) = &memory.accounts {
@@ -216,9 +209,31 @@ impl Platform for Debian {
         memory.accounts = Some(Arc::clone(&accounts));
         Ok(accounts)
     }
+}
 
-    fn shadow(&self, system: &LocalSystem, user: &str) -> Result<Option<Shadow>> {
-        accounts::shadow(system, user)
+impl Platform for Debian {
+    fn ask(&self, system: &LocalSystem, question: &Question<'_>) -> Result<Answer> {
+        Ok(match question {
+            Question::Package(name) => Answer::Package(self.package(system, name)?),
+            Question::AvailableVersions(name) => Answer::AvailableVersions(self.available_versions(system, name)?),
+            Question::PackageManager => Answer::PackageManager(self.package_manager(system)?),
+            Question::Packages => Answer::Packages(self.packages(system)?),
+            Question::Preview(transaction) => Answer::Preview(self.preview(system, transaction)?),
+            Question::PackageOf(path) => Answer::PackageOf(self.package_of(system, path)?),
+            Question::Unit(name) => Answer::Unit(self.unit(system, name)?),
+            Question::Accounts => Answer::Accounts(self.accounts(system)?),
+            Question::Shadow(user) => Answer::Shadow(accounts::shadow(system, user)?),
+            Question::AccountLines(users, groups) => Answer::AccountLines(lines::read(system, users, groups)?),
+            Question::Architecture => Answer::Architecture(self.architecture(system)?),
+            Question::InterruptedPackages | Question::User(_) | Question::Group(_) | Question::Query(_) => {
+                return Err(question.unsupported());
+            }
+            _ => return Err(question.unsupported()),
+        })
+    }
+
+    fn runs_units(&self, system: &LocalSystem) -> bool {
+        systemd::is_running(system).unwrap_or(false)
     }
 
     fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use provision_core::effect::Effect;
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView};
+use provision_core::host::{Host, HostView, HostViewExt};
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ fn sorted(names: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::converging::{converge, fails, mistakes};
-    use provision_core::host::{HostView, SimHost};
+    use provision_core::host::SimHost;
     use serde_json::json;
 
     #[test]

@@ -6,7 +6,7 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, PackageStatus, native_package_name};
+use provision_core::host::{Host, HostView, HostViewExt, PackageStatus, native_package_name};
 use provision_core::resource::{AttributeError, Claim, Companion, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

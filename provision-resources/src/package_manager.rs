@@ -6,7 +6,7 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::Effect;
 use provision_core::error::Result;
-use provision_core::host::{Host, HostView, native_package_name};
+use provision_core::host::{Host, HostView, HostViewExt, native_package_name};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;

@@ -7,7 +7,7 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, UnitState};
+use provision_core::host::{Host, HostView, HostViewExt, UnitState};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::effect::{CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, Host, HostView, User as Found, effects_of_new_home};
+use provision_core::host::{Accounts, Host, HostView, HostViewExt, User as Found, effects_of_new_home};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, Contradiction, Declared, Resource, ResourceId, Stage, Target};
 use provision_core::secret::Text;

@@ -6,7 +6,7 @@ use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Command, Effect};
 use provision_core::error::Result;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, HostView, SimHost};
+use provision_core::host::{Host, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::path::HostPath;
 use provision_core::plan::{Converged, PlanOptions, Planned};

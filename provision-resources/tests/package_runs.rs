@@ -8,7 +8,7 @@ use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, PackageRequest, PackageTransaction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostView, PackageStatus, SimHost};
+use provision_core::host::{Host, HostViewExt, PackageStatus, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::observe::Event;
 use provision_core::plan::{PlanOptions, Verdict};

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::observe::Event;
 use provision_core::path::Mode;

@@ -3,7 +3,7 @@
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
-use provision_core::host::{Fault, Faulty, Host, HostView, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::plan::{PlanOptions, Selector};
 use provision_core::registry::SitePolicy;
@@ -154,11 +154,11 @@ fn a_unit_whose_file_is_pruned_is_stopped_and_disabled_and_all_of_that_can_be_un
     let expected = [unit("stop"), unit("disable"), unit("reset-failed"), format!("remove {file}")];
     assert_eq!(effects[..4], expected);
     assert_eq!(effects[4..], ["systemctl daemon-reload".to_owned()]);
-    let gone = HostView::unit(&host, "app.service").unwrap();
+    let gone = HostViewExt::unit(&host, "app.service").unwrap();
     assert!(!gone.exists() && !gone.is_active(), "{gone:?}");
     let undo = journal.rollback(2, &host, RollbackOptions::default()).unwrap();
     assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
-    let back = HostView::unit(&host, "app.service").unwrap();
+    let back = HostViewExt::unit(&host, "app.service").unwrap();
     assert!(back.is_active() && back.file_state == "enabled" && !back.needs_reload, "{back:?}");
 }
 
@@ -189,5 +189,5 @@ fn a_unit_that_a_package_ships_goes_on_when_the_file_in_its_place_is_pruned() {
     run(site(), &host, &journal);
     let effects = run(Site::new(), &host, &journal);
     assert_eq!(effects, ["remove /etc/systemd/system/cron.service", "systemctl daemon-reload"]);
-    assert!(HostView::unit(&host, "cron.service").unwrap().is_active());
+    assert!(HostViewExt::unit(&host, "cron.service").unwrap().is_active());
 }

@@ -1,5 +1,6 @@
 //! The packages of a wave: one transaction for all of them.
 
+use crate::host::HostViewExt;
 use std::time::Instant;
 
 use super::{Progress, Run, Task};

@@ -1,5 +1,6 @@
 //! Carrying out what takes effects back, for a rollback and for a run that failed.
 
+use crate::host::HostViewExt;
 use std::time::Instant;
 
 use super::Executor;

@@ -85,6 +85,7 @@ impl<H: Host> Host for Faulty<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: Host> HostView for Faulty<H> {
     crate::forward_view!(self => self.host);
 }

@@ -2,18 +2,34 @@
 
 /// Asks another host everything, for a host that wraps it: `forward_view!(self => self.host)` is the body of its
 /// `impl HostView`. `forward_view!(but files: self => self.host)` leaves `metadata` and `read` to the host itself.
+///
+/// Only [`at_a_glance`](crate::host::HostView::at_a_glance) is not asked: what it gives would pass the wrapping host by.
 #[macro_export]
 macro_rules! forward_view {
     ($me:ident => $other:expr) => {
+        $crate::forward_view!(files: $me => $other);
+        $crate::forward_view!(but files: $me => $other);
+    };
+    (but files: $me:ident => $other:expr) => {
+        $crate::forward_view!(rest: $me => $other);
+        fn at_a_glance(&$me) -> Option<Box<dyn $crate::host::HostView + '_>> {
+            None
+        }
+    };
+    (at a glance: $me:ident => $other:expr) => {
+        fn at_a_glance(&$me) -> Option<Box<dyn $crate::host::HostView + '_>> {
+            ($other).at_a_glance()
+        }
+    };
+    (files: $me:ident => $other:expr) => {
         fn metadata(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileMetadata>> {
             ($other).metadata(path)
         }
         fn read(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::effect::Content>> {
             ($other).read(path)
         }
-        $crate::forward_view!(but files: $me => $other);
     };
-    (but files: $me:ident => $other:expr) => {
+    (rest: $me:ident => $other:expr) => {
         fn attributes(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<$crate::host::FileAttributes>> {
             ($other).attributes(path)
         }
@@ -29,53 +45,11 @@ macro_rules! forward_view {
         fn list(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<Vec<String>>> {
             ($other).list(path)
         }
-        fn package(&$me, name: &str) -> $crate::error::Result<$crate::host::PackageState> {
-            ($other).package(name)
-        }
-        fn available_versions(&$me, name: &str) -> $crate::error::Result<Vec<String>> {
-            ($other).available_versions(name)
-        }
-        fn interrupted_packages(&$me) -> $crate::error::Result<Vec<String>> {
-            ($other).interrupted_packages()
-        }
-        fn package_manager(&$me) -> $crate::error::Result<$crate::host::PackageManager> {
-            ($other).package_manager()
-        }
-        fn packages(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::PackageTable>> {
-            ($other).packages()
-        }
-        fn account_lines(&$me, users: &[&str], groups: &[&str]) -> $crate::error::Result<Vec<$crate::host::AccountLine>> {
-            ($other).account_lines(users, groups)
+        fn ask(&$me, question: &$crate::host::Question<'_>) -> $crate::error::Result<$crate::host::Answer> {
+            ($other).ask(question)
         }
         fn now(&$me) -> $crate::moment::Moment {
             ($other).now()
-        }
-        fn preview(&$me, transaction: &$crate::effect::PackageTransaction) -> $crate::error::Result<$crate::host::TransactionPreview> {
-            ($other).preview(transaction)
-        }
-        fn package_of(&$me, path: &$crate::path::HostPath) -> $crate::error::Result<Option<String>> {
-            ($other).package_of(path)
-        }
-        fn unit(&$me, name: &str) -> $crate::error::Result<$crate::host::UnitState> {
-            $crate::host::HostView::unit(&$other, name)
-        }
-        fn user(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::User>> {
-            ($other).user(name)
-        }
-        fn group(&$me, name: &str) -> $crate::error::Result<Option<$crate::host::Group>> {
-            ($other).group(name)
-        }
-        fn accounts(&$me) -> $crate::error::Result<::std::sync::Arc<$crate::host::Accounts>> {
-            ($other).accounts()
-        }
-        fn shadow(&$me, user: &str) -> $crate::error::Result<Option<$crate::host::Shadow>> {
-            ($other).shadow(user)
-        }
-        fn query(&$me, command: &$crate::effect::Command) -> $crate::error::Result<$crate::effect::Output> {
-            ($other).query(command)
-        }
-        fn architecture(&$me) -> $crate::error::Result<Option<String>> {
-            ($other).architecture()
         }
         fn is_running(&$me) -> bool {
             ($other).is_running()

@@ -3,6 +3,7 @@
 use super::{AccountDatabase, AccountLine, Accounts, Group, HostView, Shadow, User};
 use crate::effect::Sensitive;
 use crate::error::Result;
+use crate::host::HostViewExt;
 
 /// The lines that a host without account files would have, made from what it says of its accounts.
 pub(super) fn of_model<H: HostView + ?Sized>(host: &H, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {

@@ -23,12 +23,9 @@ use std::sync::Arc;
 
 use crate::bytes;
 use crate::claim::Claim;
-use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
+use crate::effect::{Command, Content, Digest, Effect, Output};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{
-    AccountLine, Accounts, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
-    PackageTable, Platform, Shadow, TransactionPreview, UnitState, User,
-};
+use crate::host::{Answer, FileAttributes, FileKind, FileMetadata, Host, HostView, HostViewExt, Platform, Question};
 use crate::moment::Moment;
 use crate::path::HostPath;
 
@@ -345,47 +342,24 @@ impl HostView for LocalHost {
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         self.system.list(path)
     }
-    fn package(&self, name: &str) -> Result<PackageState> {
-        self.platform.package(&self.system, name)
-    }
-    fn architecture(&self) -> Result<Option<String>> {
-        self.platform.architecture(&self.system)
-    }
-    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        self.platform.available_versions(&self.system, name)
-    }
-    fn package_manager(&self) -> Result<PackageManager> {
-        self.platform.package_manager(&self.system)
-    }
-    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        self.platform.preview(&self.system, transaction)
-    }
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        self.platform.package_of(&self.system, path)
-    }
-    fn unit(&self, name: &str) -> Result<UnitState> {
-        self.platform.unit(&self.system, name)
-    }
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        Ok(self.accounts()?.users.get(name).cloned())
-    }
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        Ok(self.accounts()?.groups.get(name).cloned())
-    }
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        self.platform.accounts(&self.system)
-    }
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        self.platform.shadow(&self.system, user)
-    }
-    fn query(&self, command: &Command) -> Result<Output> {
-        self.system.run(command)
-    }
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        self.platform.packages(&self.system)
-    }
-    fn account_lines(&self, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
-        self.platform.account_lines(&self.system, users, groups)
+    fn ask(&self, question: &Question<'_>) -> Result<Answer> {
+        Ok(match question {
+            Question::User(name) => Answer::User(self.accounts()?.users.get(*name).cloned()),
+            Question::Group(name) => Answer::Group(self.accounts()?.groups.get(*name).cloned()),
+            Question::InterruptedPackages => Answer::InterruptedPackages(self.package_manager()?.interrupted),
+            Question::Query(command) => Answer::Query(self.system.run(command)?),
+            Question::Package(_)
+            | Question::AvailableVersions(_)
+            | Question::PackageManager
+            | Question::Packages
+            | Question::Preview(_)
+            | Question::PackageOf(_)
+            | Question::Unit(_)
+            | Question::Accounts
+            | Question::Shadow(_)
+            | Question::AccountLines(..)
+            | Question::Architecture => self.platform.ask(&self.system, question)?,
+        })
     }
     fn is_running(&self) -> bool {
         self.platform.runs_units(&self.system)

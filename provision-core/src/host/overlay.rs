@@ -5,6 +5,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod accounts;
+mod answers;
 mod attributes;
 mod commands;
 mod conffiles;
@@ -22,13 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
-use crate::effect::{Command, Content, Digest, Effect, Output, PackageTransaction};
+use crate::effect::{Content, Digest, Effect};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::record::{is_unrecorded, not_held, unrecorded};
 use crate::host::units::ModelledUnits;
 use crate::host::{
-    Accounts, Catalogue, FileAttributes, FileKind, FileMetadata, Group, Host, HostView, PackageManager, PackageState,
-    PackageStatus, PackageTable, Shadow, TransactionPreview, UnitState, User,
+    Accounts, Answer, Catalogue, FileAttributes, FileKind, FileMetadata, Host, HostView, HostViewExt, Question, lines,
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
@@ -164,6 +164,7 @@ impl<H: HostView> Overlay<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: HostView> HostView for Overlay<H> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         let path = &self.real(path)?;
@@ -250,135 +251,27 @@ impl<H: HostView> HostView for Overlay<H> {
         }
     }
 
-    fn package(&self, name: &str) -> Result<PackageState> {
-        let modelled = self.model().packages.get(name).cloned();
-        let mut state = match modelled {
-            Some(state) => state,
-            None => {
-                let mut state = self.base.package(name)?;
-                let model = self.model();
-                if state.status == PackageStatus::Interrupted && model.repaired {
-                    state.status = PackageStatus::Installed;
-                }
-                // New lists may have a package of that name.
-                if model.lists_refreshed && !state.provided_by.is_empty() && !self.is_simulated() {
-                    return Err(Error::unknown("the package lists are refreshed first"));
-                }
-                state
+    fn ask(&self, question: &Question<'_>) -> Result<Answer> {
+        Ok(match question {
+            Question::Package(name) => Answer::Package(self.package(name)?),
+            Question::AvailableVersions(name) => Answer::AvailableVersions(self.available_versions(name)?),
+            Question::InterruptedPackages => Answer::InterruptedPackages(self.interrupted_packages()?),
+            Question::PackageManager => Answer::PackageManager(self.package_manager()?),
+            Question::Packages => Answer::Packages(self.packages()?),
+            Question::Preview(_) => {
+                self.require_settled_lists()?;
+                self.base.ask(question)?
             }
-        };
-        if let Some(automatic) = self.model().automatic.get(name) {
-            state.automatic = *automatic;
-        }
-        Ok(state)
-    }
-
-    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        self.require_settled_lists()?;
-        let offered = self.model().available.get(name).cloned();
-        self.pinned(name, offered.map_or_else(|| self.base.available_versions(name), Ok)?)
-    }
-
-    fn interrupted_packages(&self) -> Result<Vec<String>> {
-        let repaired = self.model().repaired;
-        match self.is_simulated() {
-            true => Ok(self.package_manager()?.interrupted),
-            false if repaired => Ok(Vec::new()),
-            false => self.base.interrupted_packages(),
-        }
-    }
-
-    fn package_manager(&self) -> Result<PackageManager> {
-        let mut state = self.base.package_manager()?;
-        let table = if self.is_simulated() { Some(self.packages()?) } else { None };
-        let model = self.model();
-        state.lists_age = if model.lists_refreshed { Some(0) } else { model.lists_age.unwrap_or(state.lists_age) };
-        state.are_lists_outdated = model.sources_changed || (state.are_lists_outdated && !model.lists_refreshed);
-        state.were_lists_fetched = !model.sources_changed && (model.lists_fetched || state.were_lists_fetched);
-        match table {
-            Some(table) => {
-                let interrupted = table.iter().filter(|(_, entry)| entry.status == PackageStatus::Interrupted);
-                state.interrupted = interrupted.map(|(name, _)| name.clone()).collect();
-            }
-            None if model.repaired => state.interrupted.clear(),
-            None => {}
-        }
-        Ok(state)
-    }
-
-    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        self.require_settled_lists()?;
-        self.base.preview(transaction)
-    }
-
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        if let Some(table) = &self.model().package_table {
-            return Ok(Arc::clone(table));
-        }
-        let mut table = self.base.packages()?;
-        let mut model = self.model();
-        if model.packages.is_empty() && model.automatic.is_empty() {
-            return Ok(table);
-        }
-        let all = Arc::make_mut(&mut table);
-        for name in model.packages.keys().chain(model.automatic.keys()) {
-            model.enter_package(all, name);
-        }
-        model.package_table = Some(Arc::clone(&table));
-        Ok(table)
-    }
-
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        self.base.package_of(path)
-    }
-
-    fn unit(&self, name: &str) -> Result<UnitState> {
-        let state = self.unit_state(name)?;
-        if !state.exists() {
-            self.doubt(|| format!("unit {name}"));
-        }
-        Ok(state)
-    }
-
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        let user = self.accounts()?.users.get(name).cloned();
-        if user.is_none() {
-            self.doubt(|| format!("user {name}"));
-        }
-        Ok(user)
-    }
-
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        let group = self.accounts()?.groups.get(name).cloned();
-        if group.is_none() {
-            self.doubt(|| format!("group {name}"));
-        }
-        Ok(group)
-    }
-
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        match &self.model().accounts {
-            Some(accounts) => Ok(Arc::clone(accounts)),
-            None => self.base.accounts(),
-        }
-    }
-
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        if let Some(shadow) = self.model().shadows.get(user) {
-            return Ok(shadow.clone());
-        }
-        self.base.shadow(user)
-    }
-
-    fn query(&self, command: &Command) -> Result<Output> {
-        self.answer(command)
-    }
-
-    fn architecture(&self) -> Result<Option<String>> {
-        match self.is_simulated() {
-            true => super::system::architecture(self),
-            false => self.base.architecture(),
-        }
+            Question::PackageOf(_) => self.base.ask(question)?,
+            Question::Unit(name) => Answer::Unit(self.unit(name)?),
+            Question::User(name) => Answer::User(self.user(name)?),
+            Question::Group(name) => Answer::Group(self.group(name)?),
+            Question::Accounts => Answer::Accounts(self.accounts()?),
+            Question::Shadow(user) => Answer::Shadow(self.shadow(user)?),
+            Question::AccountLines(users, groups) => Answer::AccountLines(lines::of_model(self, users, groups)?),
+            Question::Query(command) => Answer::Query(self.answer(command)?),
+            Question::Architecture => Answer::Architecture(self.architecture()?),
+        })
     }
 
     fn is_running(&self) -> bool {
@@ -401,6 +294,10 @@ impl<H: HostView> HostView for Overlay<H> {
         // A run begins.
         self.model().lists_fetched = false;
         self.base.prefetch(claims);
+    }
+
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        None
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a host knows of its packages, and what a transaction would do to them.
 
+use crate::host::HostViewExt;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

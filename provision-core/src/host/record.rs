@@ -12,7 +12,9 @@ use super::system::{self, FACT_FILES, Os};
 use crate::effect::{Content, Digest, FileFlags};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
-use crate::host::{FileAttributes, FileKind, FileMetadata, Group, HostView, PackageManager, PackageTable, User};
+use crate::host::{
+    FileAttributes, FileKind, FileMetadata, Group, HostView, HostViewExt, PackageManager, PackageTable, User,
+};
 use crate::path::HostPath;
 
 pub(super) use base::{RecordedHost, is_unrecorded, not_held, unrecorded};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Content, Effect, PathChange, Touched, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{HostView, UnitState};
+use crate::host::{HostView, HostViewExt, UnitState};
 use crate::state::{BLOBS, HostKey, StateStore};
 
 pub use accounts::AccountsImage;

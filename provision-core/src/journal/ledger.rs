@@ -17,7 +17,7 @@ use crate::claim::Target;
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
-use crate::host::{FileKind, HostView, PackageStatus};
+use crate::host::{FileKind, HostView, HostViewExt, PackageStatus};
 use crate::id::ResourceId;
 use crate::path::HostPath;
 use crate::run::RunId;

@@ -9,7 +9,7 @@ use super::recorder::{done_name, open_name};
 use super::{Journal, JournalLock, debts, log};
 use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{AccountDatabase, FileKind, Host, HostView};
+use crate::host::{AccountDatabase, FileKind, Host, HostView, HostViewExt};
 use crate::id::ResourceId;
 use crate::path::HostPath;
 use crate::run::{Owed, RunId};

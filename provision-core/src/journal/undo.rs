@@ -6,7 +6,7 @@ use super::image::{
 use super::record::EffectRecord;
 use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, PackageEntry};
+use crate::host::{FileKind, HostView, HostViewExt, PackageEntry};
 use crate::path::HostPath;
 
 /// What takes an effect back.

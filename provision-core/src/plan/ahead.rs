@@ -6,13 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
+use crate::claim::Claim;
+use crate::effect::{Content, Digest};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::host::{
-    Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
-    TransactionPreview, UnitState, User,
-};
+use crate::host::{Answer, Catalogue, FileAttributes, FileMetadata, HostView, ModelledUnits, Question};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::DynState;
@@ -118,6 +116,7 @@ impl Noted<'_> {
 }
 
 /// What costs more than a look, or may be the wrong question yet, is not asked ahead.
+#[deny(clippy::missing_trait_methods)]
 impl HostView for Noted<'_> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         self.at(path).metadata(path)
@@ -137,49 +136,31 @@ impl HostView for Noted<'_> {
     fn list(&self, _: &HostPath) -> Result<Option<Vec<String>>> {
         Err(self.not_yet())
     }
-    fn package(&self, _: &str) -> Result<PackageState> {
-        Err(self.not_yet())
-    }
-    fn available_versions(&self, _: &str) -> Result<Vec<String>> {
-        Err(self.not_yet())
-    }
-    fn interrupted_packages(&self) -> Result<Vec<String>> {
-        Err(self.not_yet())
-    }
-    fn package_manager(&self) -> Result<PackageManager> {
-        Err(self.not_yet())
-    }
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        Err(self.not_yet())
-    }
-    fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
-        Err(self.not_yet())
-    }
-    fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
-        Err(self.not_yet())
-    }
-    fn unit(&self, _: &str) -> Result<UnitState> {
-        Err(self.not_yet())
-    }
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        self.host.user(name)
-    }
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        self.host.group(name)
-    }
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        self.host.accounts()
-    }
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        self.host.shadow(user)
-    }
-    fn query(&self, _: &Command) -> Result<Output> {
-        Err(self.not_yet())
+    fn ask(&self, question: &Question<'_>) -> Result<Answer> {
+        match question {
+            Question::User(_) | Question::Group(_) | Question::Accounts | Question::Shadow(_) => {
+                self.host.ask(question)
+            }
+            _ => Err(self.not_yet()),
+        }
     }
     fn is_running(&self) -> bool {
         self.host.is_running()
     }
     fn now(&self) -> Moment {
         self.host.now()
+    }
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        self.at(path).copy_out(path, to)
+    }
+    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        None
+    }
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        None
+    }
+    fn prefetch(&self, _: &mut dyn Iterator<Item = &Claim>) {}
+    fn at_a_glance(&self) -> Option<Box<dyn HostView + '_>> {
+        None
     }
 }

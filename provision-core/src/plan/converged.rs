@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ahead;
 use crate::claim::{Claim, Target};
 use crate::effect::{Content, Digest};
-use crate::host::{Accounts, DigestCache, HostView, Shadow};
+use crate::host::{self, Accounts, DigestCache, HostView, Question, Shadow};
 use crate::journal::Journal;
 use crate::path::HostPath;
 use crate::resource::Source;
@@ -154,17 +154,43 @@ impl OfFile {
 }
 
 impl Other {
-    fn of(&self, host: &dyn HostView, digester: &Digester) -> Option<Answer> {
-        match self {
-            Other::Package(name) => digest(digester, &host.package(name).ok()?),
-            Other::Interrupted => digest(digester, &host.interrupted_packages().ok()?),
-            Other::Unit(name) => digest(digester, &host.unit(name).ok()?),
-            Other::User(name) => digest(digester, &host.user(name).ok()?),
-            Other::Group(name) => digest(digester, &host.group(name).ok()?),
-            Other::Accounts => digest_of_accounts(digester, &*host.accounts().ok()?),
-            Other::Shadow(name) => digest_of_shadow(digester, host.shadow(name).ok()?.as_ref()),
-            Other::Architecture => digest(digester, &host.architecture().ok()?),
+    /// What is remembered of a question; `None` for one that is answered differently each time.
+    fn asked_by(question: &Question<'_>) -> Option<Other> {
+        match question {
+            Question::Package(name) => Some(Other::Package((*name).to_owned())),
+            Question::InterruptedPackages => Some(Other::Interrupted),
+            Question::Unit(name) => Some(Other::Unit((*name).to_owned())),
+            Question::User(name) => Some(Other::User((*name).to_owned())),
+            Question::Group(name) => Some(Other::Group((*name).to_owned())),
+            Question::Accounts => Some(Other::Accounts),
+            Question::Shadow(name) => Some(Other::Shadow((*name).to_owned())),
+            Question::Architecture => Some(Other::Architecture),
+            Question::AvailableVersions(_)
+            | Question::PackageManager
+            | Question::Packages
+            | Question::Preview(_)
+            | Question::PackageOf(_)
+            | Question::AccountLines(..)
+            | Question::Query(_) => None,
         }
+    }
+
+    fn question(&self) -> Question<'_> {
+        match self {
+            Other::Package(name) => Question::Package(name),
+            Other::Interrupted => Question::InterruptedPackages,
+            Other::Unit(name) => Question::Unit(name),
+            Other::User(name) => Question::User(name),
+            Other::Group(name) => Question::Group(name),
+            Other::Accounts => Question::Accounts,
+            Other::Shadow(name) => Question::Shadow(name),
+            Other::Architecture => Question::Architecture,
+        }
+    }
+
+    /// What a host answers now.
+    fn of(&self, host: &dyn HostView, digester: &Digester) -> Option<Answer> {
+        digest_of_answer(digester, &host.ask(&self.question()).ok()?)
     }
 
     /// What a host is told beforehand that it will be asked.
@@ -174,6 +200,21 @@ impl Other {
             Other::Unit(name) => Some(Claim::owns(Target::Unit(name.clone()))),
             _ => None,
         }
+    }
+}
+
+/// The digest of an answer to a question of which something is remembered.
+fn digest_of_answer(digester: &Digester, answer: &host::Answer) -> Option<Answer> {
+    match answer {
+        host::Answer::Package(answer) => digest(digester, answer),
+        host::Answer::InterruptedPackages(answer) => digest(digester, answer),
+        host::Answer::Unit(answer) => digest(digester, answer),
+        host::Answer::User(answer) => digest(digester, answer),
+        host::Answer::Group(answer) => digest(digester, answer),
+        host::Answer::Accounts(answer) => digest_of_accounts(digester, answer),
+        host::Answer::Shadow(answer) => digest_of_shadow(digester, answer.as_ref()),
+        host::Answer::Architecture(answer) => digest(digester, answer),
+        _ => None,
     }
 }
 

@@ -7,7 +7,9 @@ use crate::claim::{Hold, Target};
 use crate::effect::{Effect, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
-use crate::host::{Host, HostView, Overlay, PackageAction, PackageChange, TransactionPreview, native_package_name};
+use crate::host::{
+    Host, HostView, HostViewExt, Overlay, PackageAction, PackageChange, TransactionPreview, native_package_name,
+};
 use crate::id::ResourceId;
 use crate::path::HostPath;
 
@@ -197,6 +199,7 @@ pub(super) struct Ruled<'a, H> {
     pub(super) declared: &'a DeclaredPackages,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: HostView> HostView for Ruled<'_, H> {
     crate::forward_view!(self => self.overlay);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Plan, ReliedOn};
 use crate::effect::{PathChange, Touched};
 use crate::error::Result;
-use crate::host::HostView;
+use crate::host::{HostView, HostViewExt};
 use crate::journal::{Keeper, entry_of};
 use crate::state::{HostKey, MemoryStore, StateStore};
 

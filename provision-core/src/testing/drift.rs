@@ -5,7 +5,7 @@ use crate::effect::{
     Access, AttributeChanges, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
 };
 use crate::graph::Graph;
-use crate::host::{FileKind, Host, HostView, PackageStatus, SimHost};
+use crate::host::{FileKind, Host, HostView, HostViewExt, PackageStatus, SimHost};
 use crate::path::{HostPath, Mode};
 
 use crate::random::Random;

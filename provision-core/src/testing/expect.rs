@@ -1,7 +1,7 @@
 //! What a test of a site expects, compared with what became of the host.
 
 use crate::diagnostic::{Span, did_you_mean};
-use crate::host::{FileKind, HostView, SimHost};
+use crate::host::{FileKind, HostView, HostViewExt, SimHost};
 use crate::path::HostPath;
 use crate::plan::Verdict;
 use crate::report::{Outcome, StepReport};

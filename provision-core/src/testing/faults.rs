@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::apply::ApplyOptions;
 use crate::effect::{Effect, UnitAction};
 use crate::graph::Graph;
-use crate::host::{Fault, Faulty, HostView, SimHost};
+use crate::host::{Fault, Faulty, HostViewExt, SimHost};
 use crate::journal::{Journal, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;

@@ -3,7 +3,7 @@
 use crate::diagnostic::did_you_mean;
 use crate::effect::{AttributeChanges, CreateUser, Effect, Output, PackageRequest, PackageTransaction, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, Host, HostView, SimHost};
+use crate::host::{FileKind, Host, HostView, HostViewExt, SimHost};
 use crate::path::{HostPath, Mode};
 use crate::site::{StartingFile, StartingState};
 

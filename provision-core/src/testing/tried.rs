@@ -122,6 +122,7 @@ impl<H: Host> Host for Watched<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: Host> HostView for Watched<H> {
     crate::forward_view!(self => self.host);
 }

@@ -1,7 +1,7 @@
 //! Users and groups, and the numbers of both.
 
 use provision_core::effect::{CreateUser, Effect, UserChanges};
-use provision_core::host::{Host, HostView, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 
 fn system_user(name: &str) -> Effect {
     let attributes = UserChanges::default();

@@ -3,7 +3,7 @@
 
 use provision_core::effect::{Effect, PackageTransaction, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostView, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 use provision_core::path::HostPath;
 
 mod accounts;
@@ -43,5 +43,5 @@ fn try_to(host: &SimHost, unit: &str, action: UnitAction) -> Result<(), ErrorKin
 }
 
 fn sub(host: &SimHost, unit: &str) -> String {
-    HostView::unit(host, unit).unwrap().sub.unwrap_or_default()
+    HostViewExt::unit(host, unit).unwrap().sub.unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use provision_core::effect::{Effect, Removal, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostView, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 
 use super::{act, path, sub, try_to, with_units};
 
@@ -50,9 +50,9 @@ fn sockets_timers_and_paths_need_something_to_start() {
     let host = with_units(&[("never.service", "")], &files);
     for unit in ["y.socket", "y.timer", "y.path"] {
         assert_eq!(try_to(&host, unit, UnitAction::Start), Err(ErrorKind::CommandFailed), "{unit}");
-        assert_eq!(HostView::unit(&host, unit).unwrap().active.as_deref(), Some("inactive"), "{unit}");
+        assert_eq!(HostViewExt::unit(&host, unit).unwrap().active.as_deref(), Some("inactive"), "{unit}");
     }
-    assert_eq!(HostView::unit(&host, "never.timer").unwrap().load, "bad-setting");
+    assert_eq!(HostViewExt::unit(&host, "never.timer").unwrap().load, "bad-setting");
     assert_eq!(try_to(&host, "never.timer", UnitAction::Start), Err(ErrorKind::Invalid));
 }
 
@@ -163,7 +163,7 @@ fn a_timer_that_elapses_at_once_takes_no_endless_time() {
 fn a_timer_fails_when_it_is_masked_or_its_file_goes_while_it_waits() {
     let host = SimHost::debian(12);
     act(&host, "apt-daily.timer", UnitAction::Mask);
-    let timer = || HostView::unit(&host, "apt-daily.timer").unwrap();
+    let timer = || HostViewExt::unit(&host, "apt-daily.timer").unwrap();
     assert_eq!((timer().load.as_str(), timer().active.as_deref()), ("masked", Some("failed")));
     act(&host, "apt-daily.timer", UnitAction::Unmask);
     assert_eq!((timer().load.as_str(), timer().active.as_deref()), ("loaded", Some("failed")));
@@ -178,7 +178,7 @@ fn a_timer_fails_when_it_is_masked_or_its_file_goes_while_it_waits() {
         host.perform(&Effect::Remove { path: file, what: Removal::File }).unwrap();
         assert!(host.unit(unit).is_active(), "{unit} is not read yet");
         host.perform(&Effect::ReloadUnits).unwrap();
-        let found = HostView::unit(&host, unit).unwrap();
+        let found = HostViewExt::unit(&host, unit).unwrap();
         assert_eq!((found.load.as_str(), found.active.as_deref()), ("not-found", Some(active)), "{unit}");
     }
 }

@@ -2,7 +2,7 @@
 
 use provision_core::effect::{Command, Effect, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostView, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 
 use super::{act, packages, try_to, with_units};
 
@@ -208,12 +208,12 @@ fn in_a_root_directory_a_unit_that_is_not_there_is_disabled_already() {
 fn a_wanted_unit_whose_file_is_gone_is_known_until_the_service_manager_reads() {
     let host = SimHost::debian(12).with_package("at");
     packages(&host, |transaction| transaction.remove = vec!["at".into()]);
-    let unit = || HostView::unit(&host, "atd.service").unwrap();
+    let unit = || HostViewExt::unit(&host, "atd.service").unwrap();
     assert_eq!((unit().load.as_str(), unit().file_state.as_str(), unit().is_active()), ("loaded", "enabled", false));
     let again = SimHost::from_record(host.record().unwrap()).unwrap();
     for host in [&host, &again] {
         host.perform(&Effect::ReloadUnits).unwrap();
-        assert_eq!(HostView::unit(host, "atd.service").unwrap().load, "not-found");
+        assert_eq!(HostViewExt::unit(host, "atd.service").unwrap().load, "not-found");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, FileMetadata, HostView};
+use provision_core::host::{FileKind, FileMetadata, HostView, HostViewExt};
 use provision_core::path::HostPath;
 
 use super::{Difference, Directory};

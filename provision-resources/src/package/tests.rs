@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use provision_core::host::{PackageState, SimHost};
+use provision_core::host::{HostViewExt, PackageState, SimHost};
 use serde_json::{Value, json};
 
 use super::*;

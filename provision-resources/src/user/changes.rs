@@ -2,7 +2,7 @@
 
 use provision_core::effect::UserChanges;
 use provision_core::error::Result;
-use provision_core::host::HostView;
+use provision_core::host::{HostView, HostViewExt};
 
 use super::{State, User, primary_group_of};
 use crate::accounts::{Day, PasswordHash};

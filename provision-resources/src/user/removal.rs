@@ -1,7 +1,7 @@
 //! What keeps a user, or its home directory, from being removed.
 
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, HostView, User as Found};
+use provision_core::host::{FileKind, HostView, HostViewExt, User as Found};
 use provision_core::path::HostPath;
 
 /// Directories of the system, in and below which no user is at home; see hier(7).

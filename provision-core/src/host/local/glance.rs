@@ -14,7 +14,7 @@ use super::LocalHost;
 use super::confined::{RawMetadata, Root, name_of};
 use crate::effect::Content;
 use crate::error::Result;
-use crate::host::{Accounts, FileMetadata, HostView};
+use crate::host::{Accounts, FileMetadata, HostView, HostViewExt};
 use crate::path::HostPath;
 
 /// Files no longer than this are read in one call, in bytes.
@@ -93,6 +93,7 @@ impl Last {
 }
 
 /// What is not plain, is asked of the host, which says what is wrong.
+#[deny(clippy::missing_trait_methods)]
 impl HostView for Glance<'_> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         match self.last().metadata(&self.host.system.root, path, &self.accounts) {

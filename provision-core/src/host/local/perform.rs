@@ -8,7 +8,7 @@ use super::write::{Belongings, Others};
 use super::{LocalHost, last_words};
 use crate::effect::{AclSubject, Command, Effect};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{HostView, missing_account};
+use crate::host::{HostViewExt, missing_account};
 use crate::path::HostPath;
 
 impl LocalHost {

@@ -2,7 +2,7 @@
 
 use crate::effect::{Command, Effect, Output, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{HostView, Overlay};
+use crate::host::{HostView, HostViewExt, Overlay};
 use crate::path::HostPath;
 
 /// What a command of a simulated host says and does.

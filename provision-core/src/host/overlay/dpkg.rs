@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::PathKind;
 use crate::host::sim::{Catalogue, Offer, RecordedPackage, ScriptChanges, Shipped};
 use crate::host::units::mask_of;
-use crate::host::{FileKind, HostView, Overlay, PackageEntry, PackageState, PackageStatus};
+use crate::host::{FileKind, HostView, HostViewExt, Overlay, PackageEntry, PackageState, PackageStatus};
 use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {

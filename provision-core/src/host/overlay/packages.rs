@@ -6,7 +6,7 @@ use crate::effect::PackageTransaction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::sim::Catalogue;
 use crate::host::sim::resolver::{Offers, resolve};
-use crate::host::{HostView, Overlay, PackageState, PackageStatus, TransactionPreview};
+use crate::host::{HostView, HostViewExt, Overlay, PackageState, PackageStatus, TransactionPreview};
 
 impl<H: HostView> Overlay<H> {
     pub(super) fn change_packages(&self, transaction: &PackageTransaction) -> Result<()> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::effect::{Command, Content, Output, PackageTransaction};
+use crate::effect::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::RecordedHost;
 use crate::host::units::{Definition, ModelledUnits};
 use crate::host::{
-    Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
-    TransactionPreview, UnitState, User,
+    Answer, FileAttributes, FileMetadata, HostView, PackageManager, PackageState, Question, TransactionPreview,
+    UnitState, lines, system,
 };
 use crate::moment::Moment;
 use crate::path::HostPath;
@@ -41,6 +41,31 @@ impl Clone for Base {
 }
 
 impl Base {
+    fn package(&self, name: &str) -> PackageState {
+        let packages = self.recorded.packages();
+        let Some(entry) = packages.get(name) else { return PackageState::default() };
+        let (status, version, hold) = (entry.status, entry.version.clone(), entry.hold);
+        PackageState { status, version, hold, automatic: entry.automatic, provided_by: Vec::new() }
+    }
+
+    fn package_manager(&self) -> PackageManager {
+        let recorded = self.recorded.record().package_manager.clone();
+        let age = recorded.lists_age.map(|age| age + self.clock.load(Ordering::Relaxed) / 1_000_000);
+        PackageManager { lists_age: age, ..recorded }
+    }
+
+    fn unit(&self, name: &str) -> UnitState {
+        let recorded = self.recorded.record().units.get(name);
+        let inactive = UnitState { active: Some("inactive".into()), ..UnitState::not_found() };
+        recorded.map_or(inactive, |unit| UnitState {
+            load: unit.load.clone(),
+            active: unit.active.clone(),
+            sub: unit.sub.clone(),
+            file_state: unit.file.clone(),
+            ..UnitState::not_found()
+        })
+    }
+
     pub(super) fn pass(&self, micros: u64) {
         self.clock.fetch_add(micros, Ordering::Relaxed);
     }
@@ -62,54 +87,30 @@ impl HostView for Base {
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         self.recorded.list(path)
     }
-    fn package(&self, name: &str) -> Result<PackageState> {
-        let packages = self.recorded.packages();
-        let Some(entry) = packages.get(name) else { return Ok(PackageState::default()) };
-        let (status, version, hold) = (entry.status, entry.version.clone(), entry.hold);
-        Ok(PackageState { status, version, hold, automatic: entry.automatic, provided_by: Vec::new() })
-    }
-    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        Ok(self.catalogue.version(name).map(str::to_owned).into_iter().collect())
-    }
-    fn package_manager(&self) -> Result<PackageManager> {
-        let recorded = self.recorded.record().package_manager.clone();
-        let age = recorded.lists_age.map(|age| age + self.clock.load(Ordering::Relaxed) / 1_000_000);
-        Ok(PackageManager { lists_age: age, ..recorded })
-    }
-    fn preview(&self, _: &PackageTransaction) -> Result<TransactionPreview> {
-        Ok(TransactionPreview::default())
-    }
-    fn package_of(&self, _: &HostPath) -> Result<Option<String>> {
-        Ok(None)
-    }
-    fn unit(&self, name: &str) -> Result<UnitState> {
-        let recorded = self.recorded.record().units.get(name);
-        let inactive = UnitState { active: Some("inactive".into()), ..UnitState::not_found() };
-        Ok(recorded.map_or(inactive, |unit| UnitState {
-            load: unit.load.clone(),
-            active: unit.active.clone(),
-            sub: unit.sub.clone(),
-            file_state: unit.file.clone(),
-            ..UnitState::not_found()
-        }))
-    }
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        Ok(self.recorded.accounts().users.get(name).cloned())
-    }
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        Ok(self.recorded.accounts().groups.get(name).cloned())
-    }
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        Ok(self.recorded.accounts())
-    }
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        Ok(self.recorded.shadow(user))
-    }
-    fn query(&self, command: &Command) -> Result<Output> {
-        Err(Error::new(ErrorKind::Unsupported, format!("nobody has recorded what `{command}` says")))
-    }
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        Ok(self.recorded.packages())
+    fn ask(&self, question: &Question<'_>) -> Result<Answer> {
+        let accounts = || self.recorded.accounts();
+        Ok(match question {
+            Question::Package(name) => Answer::Package(self.package(name)),
+            Question::AvailableVersions(name) => {
+                Answer::AvailableVersions(self.catalogue.version(name).map(str::to_owned).into_iter().collect())
+            }
+            Question::InterruptedPackages => Answer::InterruptedPackages(self.package_manager().interrupted),
+            Question::PackageManager => Answer::PackageManager(self.package_manager()),
+            Question::Packages => Answer::Packages(self.recorded.packages()),
+            Question::Preview(_) => Answer::Preview(TransactionPreview::default()),
+            Question::PackageOf(_) => Answer::PackageOf(None),
+            Question::Unit(name) => Answer::Unit(self.unit(name)),
+            Question::User(name) => Answer::User(accounts().users.get(*name).cloned()),
+            Question::Group(name) => Answer::Group(accounts().groups.get(*name).cloned()),
+            Question::Accounts => Answer::Accounts(accounts()),
+            Question::Shadow(user) => Answer::Shadow(self.recorded.shadow(user)),
+            Question::AccountLines(users, groups) => Answer::AccountLines(lines::of_model(self, users, groups)?),
+            Question::Query(command) => {
+                let message = format!("nobody has recorded what `{command}` says");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            Question::Architecture => Answer::Architecture(system::architecture(self)?),
+        })
     }
     fn is_running(&self) -> bool {
         self.recorded.record().is_running

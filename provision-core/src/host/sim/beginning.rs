@@ -3,7 +3,7 @@
 use super::SimHost;
 use crate::effect::{Command, Effect, PackageOptions, PackageTransaction, Removal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileAttributes, FileImage, FileKind, Host, HostView, ImageContent, is_manager_input};
+use crate::host::{FileAttributes, FileImage, FileKind, Host, HostView, HostViewExt, ImageContent, is_manager_input};
 use crate::path::HostPath;
 
 /// One thing that a simulated host was made to begin with.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SimHost;
 use crate::error::Result;
 use crate::host::overlay::Runtime;
-use crate::host::{FileKind, FileMetadata, HostRecord, HostView, PackageStatus, Scope, UnitState};
+use crate::host::{FileKind, FileMetadata, HostRecord, HostView, HostViewExt, PackageStatus, Scope, UnitState};
 use crate::path::HostPath;
 
 /// What is at a path of a simulated host.
@@ -49,7 +49,7 @@ impl SimHost {
     /// Its files contradict one another.
     pub fn unit(&self, name: &str) -> SimUnit {
         let name = unit_name(name);
-        let state = HostView::unit(self, &name).expect("the unit can be looked at");
+        let state = HostViewExt::unit(self, &name).expect("the unit can be looked at");
         SimUnit { state, runtime: self.host.runtime(&name) }
     }
 
@@ -113,7 +113,7 @@ impl SimHost {
                 state.exists().then_some(shown)
             };
             let before = base.unit(&name).ok().and_then(line);
-            add(format!("unit {name}"), HostView::unit(self, &name).ok().and_then(line), before);
+            add(format!("unit {name}"), HostViewExt::unit(self, &name).ok().and_then(line), before);
         }
         lines
     }

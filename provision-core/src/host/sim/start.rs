@@ -10,7 +10,7 @@ use crate::effect::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::record::RecordedHost;
-use crate::host::{CommandScript, FileKind, Host, HostRecord, HostView, PackageState, UnitState};
+use crate::host::{CommandScript, FileKind, Host, HostRecord, HostView, HostViewExt, PackageState, UnitState};
 use crate::path::{HostPath, Mode};
 
 /// The minimal installation of a release.

@@ -7,7 +7,7 @@ use super::{Keeper, Kept};
 use crate::canonical;
 use crate::effect::{Sensitive, Touched};
 use crate::error::Result;
-use crate::host::{AccountDatabase, AccountLine, Group, HostView, User};
+use crate::host::{AccountDatabase, AccountLine, Group, HostView, HostViewExt, User};
 use crate::path::HostPath;
 
 /// How users and groups were.

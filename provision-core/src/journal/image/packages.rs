@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{Fingerprint, Keeper, Kept};
 use crate::effect::{Effect, PackageOptions, PackageRequest, PackageTransaction, Removal};
 use crate::error::Result;
-use crate::host::{AccountDatabase, AccountLine, FileKind, HostView, PackageEntry, PackageStatus, PackageTable};
+use crate::host::{
+    AccountDatabase, AccountLine, FileKind, HostView, HostViewExt, PackageEntry, PackageStatus, PackageTable,
+};
 use crate::path::HostPath;
 
 /// Where maintainer scripts leave things, and how deep beneath is looked. Large data lies deeper.

@@ -6,15 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::{Answer, Converged, OfFile, Other, both, digest, digest_of_accounts, digest_of_content, digest_of_shadow};
+use super::{Answer, Converged, OfFile, Other, both, digest_of_answer, digest_of_content};
 use crate::claim::Claim;
-use crate::effect::{Command, Content, Digest, Output, PackageTransaction};
+use crate::effect::{Content, Digest};
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::host::{
-    Accounts, FileAttributes, FileMetadata, Group, HostView, PackageManager, PackageState, PackageTable, Shadow,
-    TransactionPreview, UnitState, User,
-};
+use crate::host::{self, Catalogue, FileAttributes, FileMetadata, HostView, ModelledUnits, Question};
 use crate::journal::Journal;
 use crate::moment::Moment;
 use crate::path::HostPath;
@@ -114,11 +111,6 @@ impl<H: HostView> Asked<'_, H> {
         files.push((path.clone(), asked, digest));
     }
 
-    fn other<T: Serialize>(&self, asked: Other, answer: Result<T>) -> Result<T> {
-        self.note_other(asked, answer.as_ref().ok().and_then(|answer| digest(self.digester(), answer)));
-        answer
-    }
-
     fn note_other(&self, asked: Other, digest: Option<Answer>) {
         let Some(digest) = digest else { return self.spoil() };
         self.answers.others.lock().unwrap_or_else(PoisonError::into_inner).push((asked, digest));
@@ -134,6 +126,7 @@ impl<H: HostView> Asked<'_, H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: HostView> HostView for Asked<'_, H> {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
         self.file(path, OfFile::Metadata, self.host.metadata(path))
@@ -156,59 +149,16 @@ impl<H: HostView> HostView for Asked<'_, H> {
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         self.file(path, OfFile::Names, self.host.list(path))
     }
-    fn package(&self, name: &str) -> Result<PackageState> {
-        self.other(Other::Package(name.to_owned()), self.host.package(name))
-    }
-    fn interrupted_packages(&self) -> Result<Vec<String>> {
-        self.other(Other::Interrupted, self.host.interrupted_packages())
-    }
-    fn unit(&self, name: &str) -> Result<UnitState> {
-        self.other(Other::Unit(name.to_owned()), self.host.unit(name))
-    }
-    fn user(&self, name: &str) -> Result<Option<User>> {
-        self.other(Other::User(name.to_owned()), self.host.user(name))
-    }
-    fn group(&self, name: &str) -> Result<Option<Group>> {
-        self.other(Other::Group(name.to_owned()), self.host.group(name))
-    }
-    fn accounts(&self) -> Result<Arc<Accounts>> {
-        let answer = self.host.accounts();
-        let digest = answer.as_ref().ok().and_then(|accounts| digest_of_accounts(self.digester(), accounts));
-        self.note_other(Other::Accounts, digest);
+    fn ask(&self, question: &Question<'_>) -> Result<host::Answer> {
+        let answer = self.host.ask(question);
+        match Other::asked_by(question) {
+            Some(asked) => {
+                let digest = answer.as_ref().ok().and_then(|answer| digest_of_answer(self.digester(), answer));
+                self.note_other(asked, digest);
+            }
+            None => self.spoil(),
+        }
         answer
-    }
-    fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
-        let answer = self.host.shadow(user);
-        let digest = answer.as_ref().ok().and_then(|shadow| digest_of_shadow(self.digester(), shadow.as_ref()));
-        self.note_other(Other::Shadow(user.to_owned()), digest);
-        answer
-    }
-    fn architecture(&self) -> Result<Option<String>> {
-        self.other(Other::Architecture, self.host.architecture())
-    }
-    fn available_versions(&self, name: &str) -> Result<Vec<String>> {
-        self.spoil();
-        self.host.available_versions(name)
-    }
-    fn package_manager(&self) -> Result<PackageManager> {
-        self.spoil();
-        self.host.package_manager()
-    }
-    fn packages(&self) -> Result<Arc<PackageTable>> {
-        self.spoil();
-        self.host.packages()
-    }
-    fn preview(&self, transaction: &PackageTransaction) -> Result<TransactionPreview> {
-        self.spoil();
-        self.host.preview(transaction)
-    }
-    fn package_of(&self, path: &HostPath) -> Result<Option<String>> {
-        self.spoil();
-        self.host.package_of(path)
-    }
-    fn query(&self, command: &Command) -> Result<Output> {
-        self.spoil();
-        self.host.query(command)
     }
     fn is_running(&self) -> bool {
         self.host.is_running()
@@ -223,5 +173,17 @@ impl<H: HostView> HostView for Asked<'_, H> {
     }
     fn prefetch(&self, claims: &mut dyn Iterator<Item = &Claim>) {
         self.host.prefetch(claims);
+    }
+    /// As it reads, so that note is taken.
+    fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
+        let Some(content) = self.read(path)? else { return Ok(None) };
+        to.write_all(content.bytes())?;
+        Ok(Some(content.bytes().len() as u64))
+    }
+    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        None
+    }
+    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+        None
     }
 }

@@ -1,7 +1,7 @@
 //! Starting the host anew.
 
 use crate::error::Result;
-use crate::host::{HostView, Overlay};
+use crate::host::{HostView, HostViewExt, Overlay};
 
 impl<H: HostView> Overlay<H> {
     /// Starts the host anew: what is enabled runs, and what ran at the recording and has no say in it.

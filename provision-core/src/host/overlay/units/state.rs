@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Runtime;
 use crate::error::Result;
 use crate::host::units::{self, Definition, drop_in_directories, template_of};
-use crate::host::{HostView, Overlay, UnitState};
+use crate::host::{HostView, HostViewExt, Overlay, UnitState};
 use crate::path::HostPath;
 
 impl<H: HostView> Overlay<H> {
