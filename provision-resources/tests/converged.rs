@@ -11,6 +11,7 @@ use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::path::HostPath;
 use provision_core::plan::{Converged, PlanOptions, Planned};
 use provision_core::resource::{Resource, ResourceId};
+use provision_core::secret::MemorySecrets;
 use provision_core::site::Site;
 use provision_core::testing::drift;
 use provision_resources::{Directory, File, Group, Package, PackageManager, Service, Symlink, User};
@@ -70,10 +71,10 @@ fn has_nothing_to_do(graph: &Graph, host: &SimHost) -> bool {
 fn a_host_that_nobody_touched_is_known_again() {
     let (graph, host, journal) = converged();
     let remembered = remembered(&graph, &host, &journal).unwrap();
-    assert!(remembered.holds(&host, &journal, None));
+    assert!(remembered.holds(&host, &journal, None, &MemorySecrets::default()));
     assert_eq!(remembered.steps(), graph.len());
     host.pass_time(3600);
-    assert!(remembered.holds(&host, &journal, None));
+    assert!(remembered.holds(&host, &journal, None, &MemorySecrets::default()));
 }
 
 proptest! {
@@ -86,7 +87,7 @@ proptest! {
         for seed in seeds {
             let changed = drift(&graph, &host, seed);
             prop_assert!(
-                !remembered.holds(&host, &journal, None) || has_nothing_to_do(&graph, &host),
+                !remembered.holds(&host, &journal, None, &MemorySecrets::default()) || has_nothing_to_do(&graph, &host),
                 "{:?}", changed
             );
         }
@@ -102,7 +103,7 @@ fn each_drift_of_its_own_is_noticed() {
         let host = host.clone();
         drift(&graph, &host, seed);
         if !has_nothing_to_do(&graph, &host) {
-            assert!(!remembered.holds(&host, &journal, None), "seed {seed}");
+            assert!(!remembered.holds(&host, &journal, None, &MemorySecrets::default()), "seed {seed}");
             noticed += 1;
         }
     }
@@ -128,8 +129,11 @@ fn what_earlier_runs_left_is_a_part_of_it() {
     declare::<File>(&mut other, "/srv/other", json!({ "content": "b\n" }));
     let other = other.into_graph().unwrap();
     run(&other.plan(&host, &PlanOptions::default()).unwrap(), &host, &journal);
-    assert!(!known.holds(&host, &journal, None), "something else was made on this host");
-    assert!(!known.holds(&host, &Journal::new(MemoryStore::new()), None), "the key is another one");
+    assert!(!known.holds(&host, &journal, None, &MemorySecrets::default()), "something else was made on this host");
+    assert!(
+        !known.holds(&host, &Journal::new(MemoryStore::new()), None, &MemorySecrets::default()),
+        "the key is another one"
+    );
 }
 
 /// A resource that looks at what differs each time.
