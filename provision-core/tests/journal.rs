@@ -15,6 +15,7 @@ use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::report::Report;
 use provision_core::resource::ResourceId;
 use provision_core::rollback::RollbackOptions;
+use provision_core::secret::MemorySecrets;
 use provision_core::site::Site;
 
 use common::{Daemon, Note};
@@ -139,9 +140,9 @@ fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
             assert!(run(site("new"), &host, &journal).is_success());
             let graph = site("new").into_graph().unwrap();
             let remembered = graph.plan_and_remember(&host, &PlanOptions::default(), &journal).unwrap().1.unwrap();
-            assert!(remembered.holds(&host, &journal, None));
+            assert!(remembered.holds(&host, &journal, None, &MemorySecrets::default()));
             assert!(run(site("other"), &host, &journal).is_success());
-            assert!(!remembered.holds(&host, &journal, None));
+            assert!(!remembered.holds(&host, &journal, None, &MemorySecrets::default()));
 
             // Files may be as they were, and the restart that they call for has not come.
             let faulty = Faulty::new(&host, at, fault);
@@ -152,13 +153,16 @@ fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
             let journal = Journal::new(store);
             if !journal.pending().unwrap().unfinished.is_empty() {
                 died += 1;
-                assert!(!remembered.holds(&host, &journal, None), "{fault:?} at {at}");
+                assert!(!remembered.holds(&host, &journal, None, &MemorySecrets::default()), "{fault:?} at {at}");
             }
             journal.recover(&journal.lock().unwrap(), &host).unwrap();
             let owed = journal.pending().unwrap().owed;
             in_debt += usize::from(!owed.is_empty());
             let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
-            assert!(!remembered.holds(&host, &journal, None) || planned.plan().is_empty(), "{fault:?} at {at}");
+            assert!(
+                !remembered.holds(&host, &journal, None, &MemorySecrets::default()) || planned.plan().is_empty(),
+                "{fault:?} at {at}"
+            );
         }
     }
     assert!(died > 0 && in_debt > 0, "{died} {in_debt}");
