@@ -6,7 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Place;
-use crate::root_directory::{Mount, place};
+use crate::requirements::{Missing, given, programs};
+use crate::root_directory::{self, Mount};
+
+/// A root directory, and the programs that look at what is special about files.
+fn place(site: &str) -> Result<Place, Missing> {
+    programs(&["getfacl", "setfacl", "getcap", "setcap", "lsattr", "chattr"])?;
+    root_directory::place(site)
+}
 
 /// What a program says.
 fn says(program: &str, arguments: &[&str], path: &Path) -> String {
@@ -55,7 +62,7 @@ const SITE: &str = r#"{ resources = {
 
 #[test]
 fn lists_and_capabilities_are_those_that_other_programs_see() {
-    let Some(place) = place(SITE) else { return };
+    let place = given!(place(SITE));
     let (directory, file) = (place.path("root/srv/drop"), place.path("root/srv/drop/app.conf"));
     applied(&place);
     let of_directory = "user::rwx user:65534:rwx group::rwx mask::rwx other::--- \
@@ -82,7 +89,7 @@ fn lists_and_capabilities_are_those_that_other_programs_see() {
 #[test]
 fn new_content_keeps_what_is_not_declared() {
     let site = r#"{ resources.file."/srv/a" = { content = "new\n", mode = "0640" } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let place = place.file("root/srv/a", "old\n");
     let file = place.path("root/srv/a");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
@@ -106,7 +113,7 @@ fn new_content_keeps_what_is_not_declared() {
 
 #[test]
 fn an_immutable_file_changes_only_if_that_is_declared() {
-    let Some(place) = place(r#"{ resources.file."/srv/a".content = "new\n" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/srv/a".content = "new\n" }"#));
     let place = place.file("root/srv/a", "old\n");
     let file = place.path("root/srv/a");
     let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&file).status().unwrap().success());
@@ -134,7 +141,7 @@ fn an_immutable_file_changes_only_if_that_is_declared() {
 #[test]
 fn an_immutable_file_that_was_made_here_can_be_undone_and_removed() {
     let site = r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let file = place.path("root/srv/a");
     applied(&place);
     assert_eq!(flags(&file), "i");
@@ -150,9 +157,7 @@ fn an_immutable_file_that_was_made_here_can_be_undone_and_removed() {
 
 #[test]
 fn other_names_of_a_file_keep_the_old_content_or_forbid_the_new() {
-    let Some(place) = place(r#"{ resources.file."/srv/a" = { content = "new", hard_links = 'refuse } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.file."/srv/a" = { content = "new", hard_links = 'refuse } }"#));
     let place = place.file("root/srv/a", "old");
     fs::hard_link(place.path("root/srv/a"), place.path("root/srv/b")).unwrap();
     let refused = place.run("apply --root root site.ncl");
@@ -166,7 +171,7 @@ fn other_names_of_a_file_keep_the_old_content_or_forbid_the_new() {
 
 #[test]
 fn what_is_mounted_on_a_file_is_left_whole() {
-    let Some(place) = place(r#"{ resources.file."/srv/a".content = "new" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/srv/a".content = "new" }"#));
     let place = place.file("root/srv/a", "beneath").file("root/srv/b", "mounted");
     let mount = Mount::bind(&place.path("root/srv/b"), &place.path("root/srv/a"));
     let refused = place.run("apply --root root site.ncl");
@@ -185,7 +190,7 @@ fn a_link_in_the_place_is_refused_followed_or_replaced() {
             r#"{{ resources.file."/srv/app/current/a" = {{ content = "new", owner = "nobody", links = '{links} }} }}"#
         )
     };
-    let Some(place) = place(&site("refuse")) else { return };
+    let place = given!(place(&site("refuse")));
     let place = place.file("root/srv/app/1/real", "old");
     symlink("1", place.path("root/srv/app/current")).unwrap();
     symlink("real", place.path("root/srv/app/1/a")).unwrap();
@@ -231,7 +236,7 @@ fn mistakes_in_attributes_are_told_all_at_once() {
 #[test]
 fn a_file_system_without_flags_or_lists_is_told_of() {
     let site = r#"{ resources.file."/small/a" = { content = "new", flags.immutable = true } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     // ramfs has neither.
     fs::create_dir_all(place.path("root/small")).unwrap();
     let mounted = Command::new("mount").args(["-t", "ramfs", "ramfs"]).arg(place.path("root/small")).status().unwrap();
@@ -248,7 +253,7 @@ fn a_file_system_without_flags_or_lists_is_told_of() {
 #[test]
 fn a_program_of_a_user_does_not_become_a_program_of_root() {
     let site = r#"{ resources.directory."/srv/www" = { recurse = true } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let place = place.file("root/srv/www/prog", "#");
     let program = place.path("root/srv/www/prog");
     std::os::unix::fs::chown(&program, Some(4711), Some(4711)).unwrap();
@@ -261,7 +266,7 @@ fn a_program_of_a_user_does_not_become_a_program_of_root() {
 #[test]
 fn a_declared_set_user_id_survives_a_change_of_owner() {
     let site = |owner: &str| format!(r#"{{ resources.file."/srv/a" = {{ owner = "{owner}", mode = "4755" }} }}"#);
-    let Some(place) = place(&site("root")) else { return };
+    let place = given!(place(&site("root")));
     applied(&place);
     fs::write(place.path("site.ncl"), site("nobody")).unwrap();
     applied(&place);
@@ -276,7 +281,7 @@ fn a_list_that_a_user_planted_lets_nobody_in() {
       "/srv/drop/b" = { content = { secret = "env:TOKEN" }, mode = "0640" },
       "/srv/drop/c" = { content = "c", mode = "0640" },
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let place = place.file("root/srv/drop/a", "").file("root/srv/drop/c", "");
     let setfacl = |arguments: &[&str], path: &str| {
         let path = place.path(path);
@@ -304,7 +309,7 @@ fn a_copy_gives_nobody_more_than_its_original() {
             }} }}"#
         )
     };
-    let Some(place) = place(&site("old")) else { return };
+    let place = given!(place(&site("old")));
     applied(&place);
     fs::write(place.path("site.ncl"), site("new")).unwrap();
     applied(&place);
@@ -320,7 +325,7 @@ fn a_mode_changes_beside_a_declared_list() {
     let site = |mode: &str| {
         format!(r#"{{ resources.file."/srv/a" = {{ content = "a", mode = "{mode}", acl."user:nobody" = "r--" }} }}"#)
     };
-    let Some(place) = place(&site("0640")) else { return };
+    let place = given!(place(&site("0640")));
     for mode in ["0640", "0660", "0644"] {
         fs::write(place.path("site.ncl"), site(mode)).unwrap();
         applied(&place);
@@ -329,9 +334,7 @@ fn a_mode_changes_beside_a_declared_list() {
 
 #[test]
 fn what_is_mounted_in_a_tree_keeps_all_of_it() {
-    let Some(place) = place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#));
     let place = place.file("root/srv/old/a/1", "1").file("root/srv/old/z/2", "2").file("root/srv/data/3", "3");
     let mounted = |place: &Place| {
         let refused = place.run("apply --root root site.ncl");
@@ -360,7 +363,7 @@ fn what_is_mounted_in_a_tree_keeps_all_of_it() {
 
 #[test]
 fn what_is_mounted_in_a_purged_directory_keeps_all_of_it() {
-    let Some(place) = place(r#"{ resources.directory."/srv/d".purge = true }"#) else { return };
+    let place = given!(place(r#"{ resources.directory."/srv/d".purge = true }"#));
     let place = place.file("root/srv/d/a/1", "1").file("root/srv/d/z/2", "2").file("root/srv/data/3", "3");
     {
         let _mount = Mount::bind(&place.path("root/srv/data"), &place.path("root/srv/d/z"));
@@ -376,7 +379,7 @@ fn what_is_mounted_in_a_purged_directory_keeps_all_of_it() {
 #[test]
 fn names_that_are_not_utf_8_are_purged_and_come_back() {
     use std::os::unix::ffi::OsStrExt;
-    let Some(place) = place(r#"{ resources.directory."/srv/d" = { purge = true } }"#) else { return };
+    let place = given!(place(r#"{ resources.directory."/srv/d" = { purge = true } }"#));
     let directory = place.path("root/srv/d/in");
     fs::create_dir_all(&directory).unwrap();
     let name = |bytes: &'static [u8]| directory.join(std::ffi::OsStr::from_bytes(bytes));
@@ -392,7 +395,7 @@ fn names_that_are_not_utf_8_are_purged_and_come_back() {
 
 #[test]
 fn a_chain_of_directories_longer_than_a_path_is_purged_and_removed() {
-    let Some(place) = place(r#"{ resources.directory."/srv/d".purge = true }"#) else { return };
+    let place = given!(place(r#"{ resources.directory."/srv/d".purge = true }"#));
     // Longer than a path may be.
     let make = || {
         use nix::fcntl::{OFlag, openat};
@@ -416,7 +419,7 @@ fn a_chain_of_directories_longer_than_a_path_is_purged_and_removed() {
 
 #[test]
 fn a_pipe_as_source_is_refused_at_once() {
-    let Some(place) = place(r#"{ resources.file."/srv/a".source = "pipe" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/srv/a".source = "pipe" }"#));
     nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     for verb in ["validate site.ncl", "plan --root root site.ncl"] {
         let refused = place.run(verb);
@@ -427,9 +430,7 @@ fn a_pipe_as_source_is_refused_at_once() {
 
 #[test]
 fn an_immutable_file_is_pruned_and_a_locked_directory_stays_tidy() {
-    let Some(place) = place(r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.file."/srv/a" = { content = "a", flags.immutable = true } }"#));
     applied(&place);
     fs::write(place.path("site.ncl"), "{ prune = true }").unwrap();
     applied(&place);
@@ -454,7 +455,7 @@ fn an_immutable_file_is_pruned_and_a_locked_directory_stays_tidy() {
 
 #[test]
 fn a_huge_sparse_file_costs_nothing() {
-    let Some(place) = place(r#"{ resources.file."/srv/a".content = "a" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/srv/a".content = "a" }"#));
     let place = place.file("root/srv/a", "");
     fs::File::options().write(true).open(place.path("root/srv/a")).unwrap().set_len(1 << 40).unwrap();
     let planned = place.run("plan --root root --detailed-exitcode site.ncl");
@@ -465,7 +466,7 @@ fn a_huge_sparse_file_costs_nothing() {
 #[test]
 fn one_account_is_named_once_in_a_list() {
     let site = r#"{ resources.file."/srv/a" = { acl = { "user:nobody" = "r--", "user:65534" = "---" } } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let refused = place.run("apply --root root site.ncl");
     assert_eq!(refused.code, 1);
     assert!(refused.out.contains("two entries of the list are of the same account, 65534"), "{}", refused.seen());
@@ -473,9 +474,7 @@ fn one_account_is_named_once_in_a_list() {
 
 #[test]
 fn an_undo_gives_nobodys_rights_to_what_a_user_wrote_meanwhile() {
-    let Some(place) = place(r#"{ resources.directory."/srv/t" = { owner = "nobody", recurse = true } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.directory."/srv/t" = { owner = "nobody", recurse = true } }"#));
     let place = place.file("root/srv/t/su", "root's");
     let program = place.path("root/srv/t/su");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
@@ -493,7 +492,7 @@ fn a_list_goes_with_the_owner_who_made_it() {
       file."/srv/d/a" = { content = "same", mode = "0660" },
       file."/srv/d/new/b" = { content = "b", mode = "0660" },
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let place = place.file("root/srv/d/a", "same");
     for (path, list) in [("root/srv/d/a", "u:4711:rw"), ("root/srv/d", "u:4711:rwx,d:u:4711:rwx")] {
         let path = place.path(path);
@@ -508,9 +507,7 @@ fn a_list_goes_with_the_owner_who_made_it() {
 
 #[test]
 fn a_tree_with_an_immutable_file_stays_whole() {
-    let Some(place) = place(r#"{ resources.directory."/srv/t" = { ensure = 'absent, recurse = true } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.directory."/srv/t" = { ensure = 'absent, recurse = true } }"#));
     let place = place.file("root/srv/t/a/1", "1").file("root/srv/t/b/2", "2").file("root/srv/t/c/3", "3");
     let chattr = |flag: &str| {
         assert!(Command::new("chattr").arg(flag).arg(place.path("root/srv/t/b/2")).status().unwrap().success());

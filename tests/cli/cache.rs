@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use sha2::Digest;
 
 use crate::Place;
+use crate::requirements::{Missing, given, programs};
 use crate::root_directory::place;
 
 const SITE: &str = "{ resources.file.\"/etc/motd\".content = (import \"text.ncl\") ++ facts.os.codename }";
 
-fn started() -> Option<Place> {
+fn started() -> Result<Place, Missing> {
     let place = place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "VERSION_CODENAME=trixie\n");
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
-    Some(place)
+    Ok(place)
 }
 
 /// The entries that are kept.
@@ -29,7 +30,7 @@ fn motd(place: &Place) -> String {
 
 #[test]
 fn an_evaluation_is_kept_below_the_root_for_root_alone() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     let first = place.run("plan --root root site.ncl");
     let [entry] = &entries(&place)[..] else { panic!("{:?}", entries(&place)) };
     let inode = fs::metadata(entry).unwrap().ino();
@@ -45,7 +46,7 @@ fn an_evaluation_is_kept_below_the_root_for_root_alone() {
 
 #[test]
 fn a_change_of_an_import_or_a_fact_is_never_missed() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let place = place.file("text.ncl", "\"goodbye \"");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
@@ -59,7 +60,7 @@ fn a_change_of_an_import_or_a_fact_is_never_missed() {
 
 #[test]
 fn without_the_cache_nothing_is_kept_or_believed() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("apply --no-cache --root root site.ncl").code, 0);
     assert!(!place.path("root/var/cache/provision").exists());
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
@@ -71,7 +72,7 @@ fn without_the_cache_nothing_is_kept_or_believed() {
 
 #[test]
 fn a_cache_that_is_not_roots_alone_is_ignored() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     let cache = place.path("root/var/cache/provision");
     fs::create_dir_all(&cache).unwrap();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
@@ -96,7 +97,7 @@ fn a_cache_that_is_not_roots_alone_is_ignored() {
 
 #[test]
 fn a_pipe_is_read_once() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     for text in ["one", "two"] {
         let site = format!("{{ resources.file.\"/etc/motd\".content = \"{text}\" }}");
         let ran = place.run_with("apply --root root /dev/stdin", &[], &site);
@@ -108,7 +109,7 @@ fn a_pipe_is_read_once() {
 
 #[test]
 fn a_plan_does_not_make_the_directory_that_it_looks_for() {
-    let Some(place) = place("{ resources.directory.\"/var/cache\" = {} }") else { return };
+    let place = given!(place("{ resources.directory.\"/var/cache\" = {} }"));
     fs::create_dir(place.path("root/var")).unwrap();
     let plan = place.run("plan --root root site.ncl");
     assert!(plan.out.contains("directory:/var/cache"), "{}", plan.seen());
@@ -166,7 +167,7 @@ const DRIFTS: [Drift; 13] = [
 
 #[test]
 fn no_drift_is_missed_after_runs_that_had_nothing_to_do() {
-    let Some(place) = place(MANAGED).map(|place| place.file("copied", "old\n")) else { return };
+    let place = given!(place(MANAGED).map(|place| place.file("copied", "old\n")));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     let says = |word: &str, after: &str| {
         let ran = place.run("apply --root root site.ncl");
@@ -184,7 +185,7 @@ fn no_drift_is_missed_after_runs_that_had_nothing_to_do() {
 
 #[test]
 fn a_run_that_is_remembered_still_says_what_is_asked_for() {
-    let Some(place) = place(MANAGED).map(|place| place.file("copied", "old\n")) else { return };
+    let place = given!(place(MANAGED).map(|place| place.file("copied", "old\n")));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     for _ in 0..3 {
         assert_eq!(place.run("apply --root root site.ncl").code, 0);
@@ -215,7 +216,8 @@ fn each_of_many_access_control_lists_is_that_of_its_own_file() {
         )
     };
     let files: String = (0..FILES).map(file).collect();
-    let Some(place) = place(&format!("{{ resources.file = {{ {files} }} }}")) else { return };
+    given!(programs(&["setfacl"]));
+    let place = given!(place(&format!("{{ resources.file = {{ {files} }} }}")));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     let says = |word: &str| {
         let ran = place.run("apply --root root site.ncl");
@@ -251,7 +253,7 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
 #[test]
 fn a_quiet_run_with_a_secret_is_remembered_without_it_and_another_secret_is_noticed() {
     let site = r#"{ resources.file."/etc/token" = { content = { secret = "env:TOKEN" }, mode = "0600" } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     let says = |token: &str, word: &str| {
         let ran = place.run_with("apply --root root site.ncl", &[("TOKEN", token)], "");
@@ -278,7 +280,7 @@ fn a_quiet_run_with_a_secret_is_remembered_without_it_and_another_secret_is_noti
 /// Such a run had been evaluated and planned in full each time.
 #[test]
 fn a_quiet_run_with_overrides_is_remembered_and_another_override_is_noticed() {
-    let Some(place) = place(r#"{ resources.file."/etc/motd".content = "hello\n" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/etc/motd".content = "hello\n" }"#));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     let says = |set: &str, word: &str| {
         let ran = place.run(&format!("apply --root root {set} site.ncl"));
@@ -304,9 +306,7 @@ fn a_quiet_run_with_overrides_is_remembered_and_another_override_is_noticed() {
 /// They had kept every run from being remembered.
 #[test]
 fn leftovers_do_not_keep_a_quiet_run_from_being_remembered() {
-    let Some(place) = place(r#"{ resources.file = { "/srv/a".content = "a\n", "/srv/b".content = "b\n" } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.file = { "/srv/a".content = "a\n", "/srv/b".content = "b\n" } }"#));
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let place = place.file("site.ncl", r#"{ resources.file."/srv/a".content = "a\n" }"#);

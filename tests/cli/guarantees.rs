@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::Place;
+use crate::requirements::{Missing, given};
 use crate::root_directory::place;
 
 const SITE: &str = r#"{ resources = {
@@ -12,8 +13,8 @@ const SITE: &str = r#"{ resources = {
   file."/srv/data/private" = { content = "quiet", mode = "0600" },
 } }"#;
 
-fn started() -> Option<Place> {
-    Some(place(SITE)?.file("root/etc/motd", "old\n"))
+fn started() -> Result<Place, Missing> {
+    Ok(place(SITE)?.file("root/etc/motd", "old\n"))
 }
 
 /// Every file below the root directory with its content.
@@ -59,7 +60,7 @@ fn without_times(text: &str) -> String {
 
 #[test]
 fn a_run_is_listed_shown_and_undone() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert!(place.run("history --root root").out.contains("No run has changed this host yet"));
     let before = everything(&place);
     assert_eq!(place.run("apply --jobs 1 --root root site.ncl").code, 0);
@@ -87,7 +88,7 @@ fn a_run_is_listed_shown_and_undone() {
 
 #[test]
 fn what_changed_since_is_not_undone_by_accident() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     place.run("apply --jobs 1 --root root site.ncl");
     fs::write(place.path("root/etc/motd"), "by hand\n").unwrap();
     let refused = place.run("rollback --root root");
@@ -102,7 +103,7 @@ fn what_changed_since_is_not_undone_by_accident() {
 
 #[test]
 fn a_saved_plan_is_carried_out_once_or_refused_as_stale() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
     assert_eq!(fs::metadata(place.path("site.plan")).unwrap().permissions().mode() & 0o777, 0o600);
     // One byte of a file that it is about to replace.
@@ -125,7 +126,7 @@ fn a_saved_plan_is_carried_out_once_or_refused_as_stale() {
 fn a_saved_plan_brings_its_source_files_along() {
     let site =
         r#"{ resources.file = { "/etc/a".source = "a.txt", "/etc/b" = { source = "a.txt", ensure = 'present } } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     fs::write(place.path("a.txt"), "from a file\n").unwrap();
     assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
     fs::remove_file(place.path("a.txt")).unwrap();
@@ -136,7 +137,7 @@ fn a_saved_plan_brings_its_source_files_along() {
 
 #[test]
 fn a_file_that_goes_is_relied_on_byte_by_byte() {
-    let Some(place) = place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#));
     let place = place.file("root/etc/motd", "one\n");
     assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
     fs::write(place.path("root/etc/motd"), "two\n").unwrap();
@@ -147,7 +148,7 @@ fn a_file_that_goes_is_relied_on_byte_by_byte() {
 
 #[test]
 fn a_damaged_or_foreign_plan_is_refused() {
-    let Some(place) = place(r#"{ resources.file."/etc/a".content = "a" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/etc/a".content = "a" }"#));
     assert_eq!(place.run("plan --root root -o site.plan site.ncl").code, 0);
     let whole = fs::read(place.path("site.plan")).unwrap();
     // Every byte in turn is tried on the library, quickly; here a few in each part.
@@ -171,14 +172,14 @@ fn a_damaged_or_foreign_plan_is_refused() {
 
 #[test]
 fn a_plan_for_a_review() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     insta::assert_snapshot!("markdown", place.run("plan --root root --format markdown site.ncl").seen());
     assert_eq!(place.run("apply --root root --format markdown site.ncl").code, 64);
 }
 
 #[test]
 fn another_run_is_named_and_waited_for() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     fs::create_dir_all(place.path("root/run/provision")).unwrap();
     let holder = r#"{"who":"alice (as root)","what":"provision apply web.ncl","process":4711,
         "since":{"unix_micros":0,"boot":"x","monotonic_micros":0}}"#;
@@ -203,7 +204,7 @@ fn another_run_is_named_and_waited_for() {
 
 #[test]
 fn a_run_that_died_is_found_and_told() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     place.run("apply --jobs 1 --root root site.ncl");
     let runs = place.path("root/var/lib/provision/runs");
     // As if it had been killed while it wrote the last file: its end was never written down.
@@ -224,7 +225,7 @@ fn a_run_that_died_is_found_and_told() {
 
 #[test]
 fn a_damaged_journal_stops_the_run_before_anything_is_done() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     place.run("apply --jobs 1 --root root site.ncl");
     let runs = place.path("root/var/lib/provision/runs");
     let mut log = fs::read(runs.join("00000001.done")).unwrap();
@@ -243,7 +244,7 @@ fn a_damaged_journal_stops_the_run_before_anything_is_done() {
 
 #[test]
 fn state_that_others_may_write_to_is_not_trusted() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     place.run("apply --root root site.ncl");
     fs::set_permissions(place.path("root/var/lib/provision"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::write(place.path("root/etc/motd"), "drift\n").unwrap();
@@ -256,7 +257,7 @@ fn state_that_others_may_write_to_is_not_trusted() {
 #[test]
 fn a_site_says_how_much_of_the_past_is_kept() {
     let site = |text: &str| format!(r#"{{ journal.runs = 2, resources.file."/etc/motd".content = "{text}" }}"#);
-    let Some(place) = place(&site("0")) else { return };
+    let place = given!(place(&site("0")));
     for text in ["1", "2", "3", "4"] {
         fs::write(place.path("site.ncl"), site(text)).unwrap();
         assert_eq!(place.run("apply --root root site.ncl").code, 0);
@@ -273,7 +274,7 @@ fn a_site_says_how_much_of_the_past_is_kept() {
 
 #[test]
 fn the_lock_tells_no_values_and_says_nothing_when_nobody_is_at_work() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     let mut command = std::process::Command::new(crate::provision());
     command.args(["apply", "--root", "root", "--set", "resources.file.\"/etc/a\".content=\"hunter2\"", "site.ncl"]);
     assert_eq!(place.start(&mut command, "").code, 0);
@@ -286,7 +287,7 @@ fn the_lock_tells_no_values_and_says_nothing_when_nobody_is_at_work() {
 
 #[test]
 fn what_was_there_before_is_never_pruned_even_if_an_undo_put_it_back() {
-    let Some(place) = place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/etc/motd".ensure = 'absent }"#));
     let place = place.file("root/etc/motd", "the administrator's own\n");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     assert_eq!(place.run("rollback --root root").code, 0);
@@ -298,9 +299,7 @@ fn what_was_there_before_is_never_pruned_even_if_an_undo_put_it_back() {
 
 #[test]
 fn recovery_removes_nothing_that_came_after_the_death() {
-    let Some(place) = place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#) else {
-        return;
-    };
+    let place = given!(place(r#"{ resources.directory."/srv/old" = { ensure = 'absent, recurse = true } }"#));
     let place = place.file("root/srv/old/a", "a");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     // As if the run had died while it removed the directory.
@@ -323,7 +322,7 @@ fn the_run_that_is_undone_by_default_is_one_that_did_something() {
       "/etc/a".content = "a",
       "/etc/bad" = { content = "b", validate = "/no/such/program %" },
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     for _ in 0..2 {
         assert_eq!(place.run("apply --root root site.ncl").code, 1);
     }
@@ -341,7 +340,7 @@ fn the_run_that_is_undone_by_default_is_one_that_did_something() {
 
 #[test]
 fn a_directory_that_an_undo_brought_back_can_go_again() {
-    let Some(place) = place(r#"{ resources.directory."/srv/www" = {} }"#) else { return };
+    let place = given!(place(r#"{ resources.directory."/srv/www" = {} }"#));
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     for (run, there) in [("1", false), ("2", true), ("3", false)] {
         let undone = place.run(&format!("rollback --root root {run}"));
@@ -352,7 +351,7 @@ fn a_directory_that_an_undo_brought_back_can_go_again() {
 
 #[test]
 fn an_undo_says_what_of_a_file_comes_back() {
-    let Some(place) = place(r#"{ resources.file."/etc/motd" = { content = "old\n", mode = "0644" } }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/etc/motd" = { content = "old\n", mode = "0644" } }"#));
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let mut seen = Vec::new();
     for attributes in [
@@ -369,7 +368,7 @@ fn an_undo_says_what_of_a_file_comes_back() {
 
 #[test]
 fn a_log_that_holds_nothing_is_no_damage_and_one_that_was_moved_is_none() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     fs::write(place.path("root/var/lib/provision/runs/00000002.open"), "").unwrap();
     fs::write(place.path("root/var/lib/provision/runs/00000007.done.bak"), "moved out of the way").unwrap();
@@ -385,7 +384,7 @@ fn a_log_that_holds_nothing_is_no_damage_and_one_that_was_moved_is_none() {
 
 #[test]
 fn a_saved_plan_takes_up_a_run_that_died() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let runs = place.path("root/var/lib/provision/runs");
     let log = fs::read_to_string(runs.join("00000001.done")).unwrap();
@@ -402,7 +401,7 @@ fn a_saved_plan_takes_up_a_run_that_died() {
 
 #[test]
 fn a_plan_is_saved_over_another_plan_and_over_nothing_else() {
-    let Some(place) = started() else { return };
+    let place = given!(started());
     let refused = place.run("plan --root root -o site.ncl site.ncl");
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("it holds something that is no saved plan"), "{}", refused.seen());
@@ -419,7 +418,7 @@ fn a_plan_is_saved_over_another_plan_and_over_nothing_else() {
 
 #[test]
 fn an_undo_that_failed_is_tried_again_before_an_older_run_is_undone() {
-    let Some(place) = place(r#"{ resources.file."/srv/old".content = "old" }"#) else { return };
+    let place = given!(place(r#"{ resources.file."/srv/old".content = "old" }"#));
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let more = r#"{ resources.file = { "/srv/old".content = "old", "/srv/new/x".content = "x" } }"#;
     fs::write(place.path("site.ncl"), more).unwrap();
@@ -445,7 +444,7 @@ fn a_run_of_which_one_group_was_undone_can_be_undone_as_a_whole() {
         content = "a", tags = ["a"], on_failure = 'rollback, requires = ["file:/srv/one"], validate = "/no/such/program %",
       },
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     assert_eq!(place.run("apply --jobs 1 --root root site.ncl").code, 1);
     assert!(place.path("root/srv/other").exists() && !place.path("root/srv/one").exists());
     let undone = place.run("rollback --root root");
@@ -456,7 +455,7 @@ fn a_run_of_which_one_group_was_undone_can_be_undone_as_a_whole() {
 #[test]
 fn a_file_below_home_is_pruned_like_any_other() {
     let site = |text: &str| format!(r#"{{ prune = true, resources = {{ {text} }} }}"#);
-    let Some(place) = place(&site(r#"file."/home/deploy/x".content = "1""#)) else { return };
+    let place = given!(place(&site(r#"file."/home/deploy/x".content = "1""#)));
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     for next in [r#"file."/home/deploy/x".content = "2""#, ""] {
         fs::write(place.path("site.ncl"), site(next)).unwrap();
@@ -470,7 +469,7 @@ fn a_file_below_home_is_pruned_like_any_other() {
 #[test]
 fn the_lock_is_its_owners_alone_and_the_journal_has_one_of_its_own() {
     use std::os::unix::fs::PermissionsExt;
-    let Some(place) = started() else { return };
+    let place = given!(started());
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("root/run/provision"), mode("root/run/provision/lock")), (0o700, 0o600));

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::Place;
+use crate::requirements::{Missing, given};
 use crate::root_directory::place;
 
 const MORE: &str = r#"{ name = "web", resources = {
@@ -16,16 +17,16 @@ const MORE: &str = r#"{ name = "web", resources = {
 const LESS: &str = r#"{ name = "web", resources.file."/etc/motd".content = "hello\n" }"#;
 
 /// A host on which more was declared, and the site that says less now.
-fn applied() -> Option<Place> {
+fn applied() -> Result<Place, Missing> {
     let place = place(MORE)?.file("root/etc/motd", "old\n").file("less.ncl", LESS);
     let ran = place.run("apply --jobs 1 --root root site.ncl");
     assert_eq!(ran.code, 0, "{}", ran.seen());
-    Some(place)
+    Ok(place)
 }
 
 #[test]
 fn what_is_no_longer_declared_is_named_and_stays() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let planned = place.run("plan --root root less.ncl");
     insta::assert_snapshot!("released", planned.seen());
     assert!(place.run("apply --root root less.ncl").out.contains("Nothing to do"));
@@ -35,7 +36,7 @@ fn what_is_no_longer_declared_is_named_and_stays() {
 
 #[test]
 fn what_was_made_goes_and_what_was_there_stays() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let planned = place.run("plan --root root --prune less.ncl");
     insta::assert_snapshot!("pruned", planned.seen());
     let ran = place.run("apply --root root --prune less.ncl");
@@ -52,7 +53,7 @@ fn what_was_made_goes_and_what_was_there_stays() {
 
 #[test]
 fn what_something_else_has_changed_since_stays() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     fs::write(place.path("root/srv/data/a"), "mine now\n").unwrap();
     let ran = place.run("apply --root root --prune less.ncl");
     assert_eq!(ran.code, 0, "{}", ran.seen());
@@ -65,7 +66,7 @@ fn what_something_else_has_changed_since_stays() {
 
 #[test]
 fn a_site_can_ask_to_prune() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let place = place.file("prune.ncl", &LESS.replacen('{', "{ prune = true,", 1));
     assert_eq!(place.run("apply --root root prune.ncl").code, 0);
     assert!(!place.path("root/srv").exists());
@@ -74,7 +75,7 @@ fn a_site_can_ask_to_prune() {
 
 #[test]
 fn what_another_resource_owns_now_is_left_to_it() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let moved = r#"{ name = "web", prune = true, resources = {
       file."/etc/motd".content = "hello\n",
       directory."/srv/data" = {},
@@ -92,7 +93,7 @@ fn what_another_resource_owns_now_is_left_to_it() {
 
 #[test]
 fn a_damaged_ledger_is_an_error() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let ledger = place.path("root/var/lib/provision/ledger");
     let whole = fs::read(&ledger).unwrap();
     for at in (0..whole.len()).step_by(61) {
@@ -111,7 +112,7 @@ fn a_damaged_ledger_is_an_error() {
 /// Pruning with another site took all that the first one had made.
 #[test]
 fn what_another_site_made_is_named_and_never_pruned() {
-    let Some(place) = applied() else { return };
+    let place = given!(applied());
     let other = r#"{ resources = { file."/etc/motd".content = "hello\n", file."/srv/other".content = "mine\n" } }"#;
     let place = place.file("other.ncl", other).file("none.ncl", r#"{ name = "other" }"#);
     let ran = place.run("apply --root root --prune other.ncl");
@@ -130,7 +131,7 @@ fn what_another_site_made_is_named_and_never_pruned() {
 #[test]
 fn many_leftovers_are_counted_and_listed_only_if_asked_for() {
     let files: String = (0..20).map(|number| format!("\"/srv/f{number:02}\".content = \"{number}\",")).collect();
-    let Some(place) = place(&format!("{{ resources.file = {{ {files} }} }}")) else { return };
+    let place = given!(place(&format!("{{ resources.file = {{ {files} }} }}")));
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     for number in 0..6 {
         fs::write(place.path(&format!("root/srv/f{number:02}")), "changed").unwrap();

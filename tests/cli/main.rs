@@ -13,6 +13,8 @@ mod budget;
 mod cache;
 mod guarantees;
 mod ledger;
+#[path = "../requirements.rs"]
+mod requirements;
 mod root_directory;
 mod secrets;
 mod site_inputs;

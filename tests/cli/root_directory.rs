@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::requirements::{self, Missing, given};
 use crate::{Place, provision};
 
 const SITE: &str = r#"{ resources = {
@@ -13,15 +14,11 @@ const SITE: &str = r#"{ resources = {
   symlink."/srv/current".target = "data",
 } }"#;
 
-/// A root directory with account files and nothing else. `None` without root's rights.
-pub fn place(site: &str) -> Option<Place> {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "this test needs root");
-        return None;
-    }
+/// A root directory with account files and nothing else. It takes root's rights.
+pub fn place(site: &str) -> Result<Place, Missing> {
+    requirements::root()?;
     let accounts = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n";
-    Some(Place::with(site).file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
+    Ok(Place::with(site).file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
 }
 
 /// Puts programs and the libraries that they need into the root directory.
@@ -42,7 +39,7 @@ pub fn copy_programs(place: &Place, programs: &[&str]) {
 
 #[test]
 fn a_unit_that_is_not_behind_its_mask_cannot_be_enabled() {
-    let Some(place) = place("{ resources.service.app = { running = false, enabled = true } }") else { return };
+    let place = given!(place("{ resources.service.app = { running = false, enabled = true } }"));
     let units = place.path("root/etc/systemd/system");
     fs::create_dir_all(&units).unwrap();
     symlink("/dev/null", units.join("app.service")).unwrap();
@@ -64,7 +61,7 @@ fn in_a_root_directory_units_are_enabled_as_their_files_and_links_say() {
         service.only-alias = {}, service.nick = {}, service.upheld = {}, service.oldie = {}, service.dropped = {},
         service.gone = { running = false, enabled = false },
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let units = place.path("root/etc/systemd/system");
     let service = |install: &str| format!("[Service]\nExecStart=/bin/true\n{install}");
     for (name, install) in [
@@ -108,7 +105,7 @@ fn in_a_root_directory_units_are_enabled_as_their_files_and_links_say() {
 
 #[test]
 fn files_converge_drift_and_are_mended() {
-    let Some(place) = place(SITE) else { return };
+    let place = given!(place(SITE));
     let first = place.run("apply --root root site.ncl");
     assert_eq!(first.code, 0, "{}", first.seen());
     let file = fs::metadata(place.path("root/srv/data/a.conf")).unwrap();
@@ -142,7 +139,7 @@ fn a_tree_is_owned_and_purged_and_links_in_it_are_not_followed() {
       directory."/srv/app" = { owner = "nobody", group = "nogroup", mode = "0750", recurse = true, purge = true },
       file."/srv/app/etc/kept.conf".content = "kept\n",
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     for directory in ["root/srv/app/etc", "root/srv/app/old/deep", "root/outside"] {
         fs::create_dir_all(place.path(directory)).unwrap();
     }
@@ -166,7 +163,7 @@ fn a_tree_is_owned_and_purged_and_links_in_it_are_not_followed() {
 
 #[test]
 fn a_file_is_written_once_validated_and_backed_up() {
-    let Some(place) = place("{ resources.file.\"/etc/a\" = { content = \"new\\n\", backup = true } }") else { return };
+    let place = given!(place("{ resources.file.\"/etc/a\" = { content = \"new\\n\", backup = true } }"));
     let place = place.file("once.ncl", "{ resources.file.\"/etc/a\" = { content = \"other\\n\", replace = 'once } }");
     fs::write(place.path("root/etc/a"), "old\n").unwrap();
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
@@ -177,7 +174,7 @@ fn a_file_is_written_once_validated_and_backed_up() {
 
 #[test]
 fn no_link_leads_out_of_the_root() {
-    let Some(place) = place("{ resources.file.\"/etc/out/x\".content = \"inside\" }") else { return };
+    let place = given!(place("{ resources.file.\"/etc/out/x\".content = \"inside\" }"));
     let outside = tempfile::tempdir().unwrap();
     symlink(outside.path(), place.path("root/etc/out")).unwrap();
     let ran = place.run("apply --root root site.ncl");
@@ -189,7 +186,7 @@ fn no_link_leads_out_of_the_root() {
 
 #[test]
 fn a_link_that_somebody_else_made_is_not_followed() {
-    let Some(place) = place("{ resources.file.\"/home/eve/link/x\".content = \"secret\" }") else { return };
+    let place = given!(place("{ resources.file.\"/home/eve/link/x\".content = \"secret\" }"));
     fs::create_dir_all(place.path("root/home/eve")).unwrap();
     fs::create_dir_all(place.path("root/etc/target")).unwrap();
     symlink("/etc/target", place.path("root/home/eve/link")).unwrap();
@@ -204,7 +201,7 @@ fn a_link_that_somebody_else_made_is_not_followed() {
 
 #[test]
 fn without_rights_nothing_happens() {
-    let Some(place) = place("{ resources.file.\"/etc/a\".content = \"a\" }") else { return };
+    let place = given!(place("{ resources.file.\"/etc/a\".content = \"a\" }"));
     fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = place.path("provision");
     fs::copy(provision(), &program).unwrap();
@@ -233,6 +230,15 @@ impl Mount {
         assert!(done.success(), "a bind mount can be made");
         Mount(at.to_owned())
     }
+
+    /// Shows a directory in the place of another, where nothing of it can be changed.
+    pub fn bind_read_only(from: &Path, at: &Path) -> Mount {
+        let mount = Mount::bind(from, at);
+        let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(at).status().unwrap();
+        let is_read_only = fs::write(at.join("written"), "").is_err();
+        assert!(done.success() && is_read_only, "a bind mount can be made read-only");
+        mount
+    }
 }
 
 impl Drop for Mount {
@@ -244,7 +250,7 @@ impl Drop for Mount {
 #[test]
 fn a_full_disk_leaves_the_old_file_whole() {
     let big = "x".repeat(200_000);
-    let Some(place) = place(&format!("{{ resources.file.\"/small/a\".content = \"{big}\" }}")) else { return };
+    let place = given!(place(&format!("{{ resources.file.\"/small/a\".content = \"{big}\" }}")));
     let _mount = Mount::tmpfs(&place.path("root/small"), "size=64k");
     fs::write(place.path("root/small/a"), "old\n").unwrap();
     let ran = place.run("apply --root root site.ncl");
@@ -256,7 +262,7 @@ fn a_full_disk_leaves_the_old_file_whole() {
 
 #[test]
 fn a_read_only_file_system_is_named() {
-    let Some(place) = place("{ resources.file.\"/ro/a\".content = \"a\" }") else { return };
+    let place = given!(place("{ resources.file.\"/ro/a\".content = \"a\" }"));
     let _mount = Mount::tmpfs(&place.path("root/ro"), "ro");
     let ran = place.run("apply --root root site.ncl");
     assert_eq!(ran.code, 1, "{}", ran.seen());
@@ -275,7 +281,7 @@ fn a_root_that_is_none() {
 fn commands_run_in_a_root_directory_that_is_named_from_here() {
     let site =
         r#"{ resources.file."/etc/a" = { content = "a", validate = "sh -c 'read line <$0; test $line = a' %" } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     copy_programs(&place, &["sh"]);
     let ran = place.run("apply --root root site.ncl");
     assert_eq!(ran.code, 0, "{}", ran.seen());
@@ -288,7 +294,7 @@ fn a_file_beneath_a_link_that_moves_in_the_same_run_is_put_where_it_then_leads()
         symlink."/srv/current".target = "v2",
         file."/srv/current/app.conf".content = "the same\n",
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     let place = place.file("root/srv/v1/app.conf", "the same\n").file("root/srv/v2/other", "");
     symlink("v1", place.path("root/srv/current")).unwrap();
     let ran = place.run("apply --root root site.ncl");
@@ -304,7 +310,7 @@ fn a_name_of_a_file_cannot_erase_or_forge_lines_of_a_plan() {
       directory."/srv/app" = { recurse = true, purge = true },
       file."/etc/motd".content = "new\n",
     } }"#;
-    let Some(place) = place(site) else { return };
+    let place = given!(place(site));
     fs::create_dir_all(place.path("root/srv/app")).unwrap();
     for name in
         ["zz\u{1b}[10F\u{1b}[JNothing to do", "a\n+ file:/etc/forged", "\u{202e}cba", "@all **x** [l](http://x)"]

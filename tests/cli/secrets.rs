@@ -8,13 +8,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::requirements::{Missing, given, programs};
 use crate::root_directory::{copy_programs, place};
 use crate::{Place, Ran, provision};
 
 const CANARY: &str = "canary-7Zq4-in-the-coal-mine";
 
 /// A root directory with a site, and secrets beside it that this machine may read.
-fn with_secrets(site: &str, secrets: &[(&str, &str)]) -> Option<Place> {
+fn with_secrets(site: &str, secrets: &[(&str, &str)]) -> Result<Place, Missing> {
     let place = place(site)?;
     let made = secret(&place, "keygen --output identity", "");
     assert_eq!(made.code, 0, "{}", made.seen());
@@ -23,7 +24,7 @@ fn with_secrets(site: &str, secrets: &[(&str, &str)]) -> Option<Place> {
         let encrypted = secret(&place, &format!("encrypt {name}"), text);
         assert_eq!(encrypted.code, 0, "{}", encrypted.seen());
     }
-    Some(place)
+    Ok(place)
 }
 
 /// Runs a verb on secrets.
@@ -46,7 +47,7 @@ const SITE: &str = r#"{ resources.file = {
 
 #[test]
 fn a_secret_reaches_its_file_and_no_screen() {
-    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(SITE, &[("db/password", CANARY)]));
     let mut seen = Vec::new();
     let mut step = |arguments: &str, token: &str| {
         let ran = place.run_with(arguments, &[("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", token)], "");
@@ -76,7 +77,7 @@ fn a_secret_that_cannot_be_read_stops_everything_before_any_change() {
       "/etc/c" = { content = { secret = "file:/no/such/file" }, mode = "0600" },
       "/etc/d" = { content = { secret = "command:false" }, mode = "0600" },
     } }"#;
-    let Some(place) = with_secrets(site, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(site, &[("db/password", CANARY)]));
     let ran = run(&place, "apply --root root site.ncl");
     assert_eq!(ran.code, 1);
     insta::assert_snapshot!("missing_secrets", ran.seen());
@@ -135,7 +136,7 @@ fn a_canary_is_heard_nowhere_even_if_the_run_fails_half_way() {
         validate = "sh -c 'cat $0; cat $0 >&2; sleep 0.2; exit 1' %",
       },
     } }"#;
-    let Some(place) = with_secrets(site, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(site, &[("db/password", CANARY)]));
     let place = place.file("root/etc/bad.conf", "as it was\n");
     copy_programs(&place, &["sh", "cat", "sleep"]);
     let (stop, watcher) = watch_processes(CANARY);
@@ -187,7 +188,7 @@ fn no_verb_shows_in_any_format_what_not_everyone_may_read() {
         validate = "sh -c 'exit 1' %",
         after = ["file:/etc/old.conf", "file:/etc/closed/a.conf", "file:/etc/app.conf", "file:/etc/gone.conf"],
     },"#;
-    let Some(place) = with_secrets(&site(""), &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(&site(""), &[("db/password", CANARY)]));
     let place = place.file("root/etc/old.conf", OLD).file("root/etc/gone.conf", OLD);
     let place = place.file("root/etc/closed/a.conf", BELOW).file("fails.ncl", &site(fails));
     let place = place.file("without.ncl", r#"{ resources.file."/etc/app.conf".ensure = 'absent }"#);
@@ -221,7 +222,7 @@ fn no_verb_shows_in_any_format_what_not_everyone_may_read() {
 
 #[test]
 fn a_secret_that_goes_is_sealed_in_the_journal_and_comes_back() {
-    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(SITE, &[("db/password", CANARY)]));
     let apply = "apply --root root site.ncl";
     let environment = [("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", "token")];
     assert_eq!(place.run_with(apply, &environment, "").code, 0);
@@ -238,7 +239,7 @@ fn a_secret_that_goes_is_sealed_in_the_journal_and_comes_back() {
 
 #[test]
 fn a_saved_plan_does_not_outlive_its_secret() {
-    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(SITE, &[("db/password", CANARY)]));
     let environment = |token| [("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", token)];
     assert_eq!(place.run_with("plan --root root -o site.plan site.ncl", &environment("one"), "").code, 0);
     let other = place.run_with("apply --root root site.plan", &environment("two"), "");
@@ -251,7 +252,7 @@ fn a_saved_plan_does_not_outlive_its_secret() {
 
 #[test]
 fn hosts_join_by_their_recipients() {
-    let Some(place) = with_secrets("{}", &[("db/password", CANARY), ("api", "key")]) else { return };
+    let place = given!(with_secrets("{}", &[("db/password", CANARY), ("api", "key")]));
     let other = secret(&place, "keygen --output other", "").out;
     let theirs = |arguments: &str| place.run_with(&format!("secret {arguments} --identity other"), &[], "");
     let refused = theirs("decrypt api");
@@ -270,7 +271,7 @@ fn hosts_join_by_their_recipients() {
 
 #[test]
 fn a_secret_is_edited_in_the_editor_of_the_user() {
-    let Some(place) = with_secrets("{}", &[("api", "old\n")]) else { return };
+    let place = given!(with_secrets("{}", &[("api", "old\n")]));
     let edit = |editor: &str, name: &str| {
         place.run_with(&format!("secret edit {name}"), &[("PROVISION_IDENTITY", "identity"), ("EDITOR", editor)], "")
     };
@@ -285,42 +286,38 @@ fn a_secret_is_edited_in_the_editor_of_the_user() {
 }
 
 /// Runs the program `age` or `age-keygen` of the system.
-fn age(place: &Place, program: &str, arguments: &[&str], stdin: &[u8]) -> Option<Vec<u8>> {
-    let started = Command::new(program)
+fn age(place: &Place, program: &str, arguments: &[&str], stdin: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
         .args(arguments)
         .current_dir(place.directory.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = started else {
-        assert!(std::env::var("PROVISION_REAL_TESTS").is_err(), "this test needs the program `age`");
-        return None;
-    };
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(stdin).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}");
-    Some(output.stdout)
+    output.stdout
 }
 
 #[test]
 fn files_are_those_of_the_age_program_and_the_reverse() {
-    let Some(place) = with_secrets("{}", &[("db/password", CANARY)]) else { return };
-    let Some(opened) = age(&place, "age", &["--decrypt", "-i", "identity", "secrets/db/password.age"], b"") else {
-        return;
-    };
+    given!(programs(&["age", "age-keygen"]));
+    let place = given!(with_secrets("{}", &[("db/password", CANARY)]));
+    let opened = age(&place, "age", &["--decrypt", "-i", "identity", "secrets/db/password.age"], b"");
     assert_eq!(opened, CANARY.as_bytes());
     // Their identity, their recipient file, their encryption, in both of age's forms.
-    age(&place, "age-keygen", &["-o", "theirs"], b"").unwrap();
-    let recipient = String::from_utf8(age(&place, "age-keygen", &["-y", "theirs"], b"").unwrap()).unwrap();
+    age(&place, "age-keygen", &["-o", "theirs"], b"");
+    let recipient = String::from_utf8(age(&place, "age-keygen", &["-y", "theirs"], b"")).unwrap();
     fs::write(place.path("secrets/.recipients"), recipient).unwrap();
     for form in [&["-e"][..], &["-e", "--armor"]] {
         let arguments = [form, &["-R", "secrets/.recipients", "-o", "secrets/api.age"]].concat();
-        age(&place, "age", &arguments, b"from age\n").unwrap();
+        age(&place, "age", &arguments, b"from age\n");
         let read = place.run("secret decrypt api --identity theirs");
         assert_eq!(read.out, "from age\n", "{form:?}: {}", read.seen());
     }
     assert_eq!(place.run_with("secret encrypt back", &[], "and back").code, 0);
-    let back = age(&place, "age", &["-d", "-i", "theirs", "secrets/back.age"], b"").unwrap();
+    let back = age(&place, "age", &["-d", "-i", "theirs", "secrets/back.age"], b"");
     assert_eq!(back, b"and back");
 }
 
@@ -330,7 +327,7 @@ fn memory_that_holds_secrets_is_in_no_core_dump() {
     let site = r#"{ resources.file."/etc/a" = {
       content = { secret_template = "{{a}}{{command:sleep 30}}" }, mode = "0600",
     } }"#;
-    let Some(place) = with_secrets(site, &[("a", CANARY)]) else { return };
+    let place = given!(with_secrets(site, &[("a", CANARY)]));
     let mut child = Command::new("bash")
         .args(["-c", "ulimit -c unlimited; exec \"$0\" apply --root root --identity identity site.ncl"])
         .arg(provision())
@@ -357,7 +354,7 @@ fn memory_that_holds_secrets_is_in_no_core_dump() {
 
 #[test]
 fn a_file_that_is_no_secret_any_more_does_not_show_the_old_one() {
-    let Some(place) = with_secrets(SITE, &[("db/password", CANARY)]) else { return };
+    let place = given!(with_secrets(SITE, &[("db/password", CANARY)]));
     let environment = [("PROVISION_IDENTITY", "identity"), ("APP_TOKEN", "token")];
     assert_eq!(place.run_with("apply --root root site.ncl", &environment, "").code, 0);
     fs::write(place.path("site.ncl"), r#"{ resources.file."/etc/app.conf" = { content = "plain\n", mode = "0600" } }"#)
@@ -371,7 +368,7 @@ fn a_file_that_is_no_secret_any_more_does_not_show_the_old_one() {
 
 #[test]
 fn an_interrupt_is_for_the_editor_and_leaves_nothing_behind() {
-    let Some(place) = with_secrets("{}", &[("api", CANARY)]) else { return };
+    let place = given!(with_secrets("{}", &[("api", CANARY)]));
     let place = place.file("editor", "#!/bin/sh\ntrap : INT\nkill -INT $PPID\nsleep 0.3\necho new > \"$1\"\n");
     fs::set_permissions(place.path("editor"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(place.path("memory")).unwrap();
@@ -389,7 +386,7 @@ fn an_interrupt_is_for_the_editor_and_leaves_nothing_behind() {
 
 #[test]
 fn nothing_is_no_secret_and_other_directories_are_none() {
-    let Some(place) = with_secrets("{}", &[("api", "key")]) else { return };
+    let place = given!(with_secrets("{}", &[("api", "key")]));
     let refused = secret(&place, "encrypt empty", "");
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("nothing was given for the secret `empty`"), "{}", refused.seen());

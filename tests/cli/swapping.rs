@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::Place;
+use crate::requirements::{are_required, given};
 use crate::root_directory::place;
 
 const EVE: u32 = 65534;
@@ -102,9 +103,8 @@ fn site(round: u64) -> String {
 
 #[test]
 fn links_that_are_swapped_all_the_time_lead_nowhere() {
-    let Some(place) = place("{}") else { return };
-    let long = std::env::var("PROVISION_REAL_TESTS").is_ok_and(|value| value == "required");
-    let time = Duration::from_secs(if long { 60 } else { 3 });
+    let place = given!(place("{}"));
+    let time = Duration::from_secs(if are_required() { 60 } else { 3 });
     precious(&place.path("root/precious"));
     precious(&place.path("outside"));
     let pairs = playground(&place);

@@ -23,6 +23,9 @@ mod fresh;
 mod host;
 #[path = "../real/inside.rs"]
 mod inside;
+#[path = "../requirements.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "it serves other tests as well")]
+mod requirements;
 mod root_directory;
 mod table;
 

@@ -25,6 +25,9 @@ mod ground;
 mod host;
 #[path = "../real/inside.rs"]
 mod inside;
+#[path = "../requirements.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "it serves other tests as well")]
+mod requirements;
 mod scenario;
 
 use std::process::ExitCode;

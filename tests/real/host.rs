@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::requirements;
+
 pub type Result<T = ()> = std::result::Result<T, String>;
 
 /// What a program said.
@@ -41,7 +43,7 @@ pub fn run(argv: &[&str]) -> Result<Said> {
 /// Whether real hosts can be had here; a failure if they cannot and `PROVISION_REAL_TESTS=required`.
 pub fn can_be_had() -> std::result::Result<bool, ExitCode> {
     let missing = missing_tools();
-    if !missing.is_empty() && std::env::var("PROVISION_REAL_TESTS").is_ok_and(|value| value == "required") {
+    if !missing.is_empty() && requirements::are_required() {
         eprintln!("real hosts are required, but there is no {}", missing.join(", no "));
         return Err(ExitCode::FAILURE);
     }

@@ -16,6 +16,9 @@ mod guarantees;
 mod host;
 mod listing;
 mod packages;
+#[path = "../requirements.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "it serves other tests as well")]
+mod requirements;
 mod scenarios;
 mod secrets;
 
