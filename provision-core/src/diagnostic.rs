@@ -242,10 +242,15 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// Names of more bytes are near to none: to compare two takes time for each pair of their characters.
+const LONGEST_NAME: usize = 256;
+
 /// The candidate that `name` was most likely meant to be, if one is near enough.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let can_be_compared = |candidate: &&str| name.len().max(candidate.len()) <= LONGEST_NAME;
     candidates
         .into_iter()
+        .filter(can_be_compared)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 4)
         .min()
@@ -263,6 +268,13 @@ mod tests {
         assert_eq!((span.line, span.column), (2, 5));
         assert_eq!(span.end, text.len());
         assert_eq!(span.to_string(), "site.ncl:2:5");
+    }
+
+    #[test]
+    fn a_name_of_many_kilobytes_is_compared_with_nothing() {
+        let (long, other) = ("1e308".repeat(20_000), "1e309".repeat(20_000));
+        assert_eq!(did_you_mean(&long, [other.as_str(), "nginx"]), None);
+        assert_eq!(did_you_mean("ngnix", [other.as_str(), "nginx"]), Some("nginx"));
     }
 
     #[test]
