@@ -57,6 +57,9 @@
 //! assert_eq!(host.read_text("/etc/motd")?.as_deref(), Some("hello\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The feature `nickel`, which is on by default, links code under LGPL-3.0-only: `malachite`, through `nickel-lang-core`.
+//! Without it all that is linked is under permissive licences.
 
 pub mod apply;
 pub mod bytes;

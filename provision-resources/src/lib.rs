@@ -22,6 +22,9 @@
 //! assert!(report.is_success());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The feature `nickel`, which is on by default, links code under LGPL-3.0-only: `malachite`, through `nickel-lang-core`.
+//! Without it all that is linked is under permissive licences.
 
 mod access;
 mod accounts;
