@@ -23,7 +23,7 @@ use crate::id::ResourceId;
 use crate::journal::Recorder;
 use crate::moment::Moment;
 use crate::observe::{Event, Observer};
-use crate::plan::{Planned, PlannedStep, Step, Verdict, changes_between, decide_now};
+use crate::plan::{Planned, PlannedStep, Step, Verdict, changes_between, decide_now, made_on_the_way};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::DynState;
 
@@ -310,7 +310,8 @@ impl<'a> Run<'a> {
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
         let ((before, want), effects) = decide_now(node, self.executor.host, &self.planned.declared_packages)?;
-        let changes = changes_between(node, &before, &want, &[self.executor.host]);
+        let mut changes = made_on_the_way(node, &effects, self.executor.host);
+        changes.extend(changes_between(node, &before, &want, &[self.executor.host]));
         Ok(Task { before, want, changes, effects, is_new: true })
     }
 

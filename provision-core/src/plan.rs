@@ -385,8 +385,9 @@ impl Planner<'_> {
                     if !decision.effects.is_empty() || decision.states.0 != decision.states.1 {
                         step.verdict = Verdict::Change;
                     }
-                    step.changes =
-                        change::between(node, &decision.states.0, &decision.states.1, &[self.base, &self.overlay]);
+                    let (before, want) = &decision.states;
+                    step.changes = made_on_the_way(node, &decision.effects, self.base);
+                    step.changes.extend(change::between(node, before, want, &[self.base, &self.overlay]));
                     step.effects = decision.effects;
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);
@@ -502,6 +503,6 @@ pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
     !effects.is_empty() && effects.iter().all(|effect| matches!(effect, Effect::Packages(_)))
 }
 
-pub(crate) use change::between as changes_between;
+pub(crate) use change::{between as changes_between, made_on_the_way};
 use packages::Ruled;
 pub(crate) use packages::{DeclaredPackages, Foreseen, settle as settle_transactions};

@@ -3,11 +3,69 @@
 
 use provision_core::effect::{Access, AttributeChanges, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, FileKind, Host, HostView, HostViewExt};
+use provision_core::host::{Accounts, FileKind, FileMetadata, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 
 use crate::attributes::{Attributes, Declared};
+use crate::links;
+
+/// What is managed of owner, group and mode; what is unset is left as it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Managed<'a> {
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) group: Option<&'a str>,
+    pub(crate) mode: Option<Mode>,
+}
+
+impl Managed<'_> {
+    /// Owner, group and mode of what was found like this, once what is managed has its value.
+    ///
+    /// A file that gets another owner or group without a mode loses the set-user-id and set-group-id bits, as with chown(2):
+    /// they were set for another account.
+    pub(crate) fn of_found(&self, found: &Access, kind: FileKind) -> Access {
+        let owner = self.owner.unwrap_or(&found.owner).to_owned();
+        let group = self.group.unwrap_or(&found.group).to_owned();
+        let is_given_away = kind == FileKind::File && (owner != found.owner || group != found.group);
+        let kept = Mode::new(found.mode.bits() & if is_given_away { 0o1777 } else { 0o7777 });
+        Access { owner, group, mode: self.mode.unwrap_or(kept) }
+    }
+
+    /// Owner, group and mode of something new.
+    pub(crate) fn of_new(&self, group: &NewGroup, mode: u32) -> Access {
+        Access {
+            owner: self.owner.unwrap_or("root").to_owned(),
+            group: self.group.or(group.0.as_deref()).unwrap_or("root").to_owned(),
+            mode: self.mode.unwrap_or(Mode::new(mode)),
+        }
+    }
+}
+
+/// The group that something new gets if none is declared: that of the directory if that is set-group-id, otherwise root's.
+///
+/// It says nothing of what was found in the place, so it is neither shown nor compared.
+#[derive(Clone, Debug, Default)]
+pub struct NewGroup(Option<String>);
+
+impl NewGroup {
+    /// The group of something new at a path.
+    pub(crate) fn at(path: &HostPath, host: &dyn HostView) -> Result<NewGroup> {
+        let Some(parent) = path.parent() else { return Ok(NewGroup::default()) };
+        let mut found = host.metadata(&parent)?;
+        if found.as_ref().is_some_and(|found| found.kind == FileKind::Symlink) {
+            // A link that must not be followed is refused when something is written behind it.
+            found = links::real_path(&parent, host).map_or(Ok(None), |real| host.metadata(&real))?;
+        }
+        let gives = |found: &FileMetadata| found.kind == FileKind::Directory && found.access.mode.bits() & 0o2000 != 0;
+        Ok(NewGroup(found.filter(gives).map(|found| found.access.group)))
+    }
+}
+
+impl PartialEq for NewGroup {
+    fn eq(&self, _: &NewGroup) -> bool {
+        true
+    }
+}
 
 /// The path that a resource is named by.
 pub(crate) fn path_of(id: &ResourceId) -> Result<HostPath> {
@@ -15,7 +73,7 @@ pub(crate) fn path_of(id: &ResourceId) -> Result<HostPath> {
 }
 
 /// What is wrong with the name and the accounts of a resource that is named by its path.
-pub(crate) fn mistakes(id: &ResourceId, owner: &str, group: &str) -> Vec<AttributeError> {
+pub(crate) fn mistakes(id: &ResourceId, owner: Option<&str>, group: Option<&str>) -> Vec<AttributeError> {
     let mut mistakes = Vec::new();
     if let Err(error) = path_of(id) {
         let message = format!("a {} is named by its absolute path, and {}", id.kind(), error.message());
@@ -23,6 +81,7 @@ pub(crate) fn mistakes(id: &ResourceId, owner: &str, group: &str) -> Vec<Attribu
         mistakes.push(AttributeError::new("", message).help(help));
     }
     for (attribute, what, name) in [("owner", "user", owner), ("group", "group", group)] {
+        let Some(name) = name else { continue };
         // chown(2) takes the highest number for "leave it as it is".
         let number = name.bytes().all(|digit| digit.is_ascii_digit());
         let usable = match number {
@@ -42,20 +101,23 @@ pub(crate) fn mistakes(id: &ResourceId, owner: &str, group: &str) -> Vec<Attribu
 /// What such a resource claims: the path, and the accounts that it names.
 ///
 /// The directories above are not claimed: the engine knows by itself that a path comes after them.
-pub(crate) fn claims(id: &ResourceId, accounts: Option<(&str, &str)>) -> Vec<Claim> {
+pub(crate) fn claims(id: &ResourceId, owner: Option<&str>, group: Option<&str>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = path_of(id).map(|path| Claim::owns(Target::Path(path))).into_iter().collect();
     // A number needs no name, and root is always there.
     let named = |name: &&str| *name != "root" && !name.bytes().all(|digit| digit.is_ascii_digit());
-    if let Some((owner, group)) = accounts {
-        claims.extend(Some(owner).filter(named).map(|owner| Claim::needs(Target::User(owner.to_owned()))));
-        claims.extend(Some(group).filter(named).map(|group| Claim::needs(Target::Group(group.to_owned()))));
-    }
+    claims.extend(owner.filter(named).map(|owner| Claim::needs(Target::User(owner.to_owned()))));
+    claims.extend(group.filter(named).map(|group| Claim::needs(Target::Group(group.to_owned()))));
     claims
 }
 
 /// Says owner and group as the declaration does, where they are the same: `1000` and `deploy` may be one user.
-pub(crate) fn in_words_of(host: &dyn HostView, owner: &str, group: &str, found: Access) -> Result<Access> {
-    if found.owner == owner && found.group == group {
+pub(crate) fn in_words_of(
+    host: &dyn HostView,
+    owner: Option<&str>,
+    group: Option<&str>,
+    found: Access,
+) -> Result<Access> {
+    if owner.is_none_or(|owner| found.owner == owner) && group.is_none_or(|group| found.group == group) {
         return Ok(found);
     }
     let accounts = host.accounts()?;
@@ -66,7 +128,8 @@ pub(crate) fn in_words_of(host: &dyn HostView, owner: &str, group: &str, found: 
     })
 }
 
-fn same_or(declared: &str, found: String, number: impl Fn(&str) -> Option<u32>) -> String {
+fn same_or(declared: Option<&str>, found: String, number: impl Fn(&str) -> Option<u32>) -> String {
+    let Some(declared) = declared else { return found };
     let same = declared == found || number(declared).is_some_and(|declared| number(&found) == Some(declared));
     if same { declared.to_owned() } else { found }
 }
@@ -158,7 +221,7 @@ mod tests {
         let host = SimHost::debian(12).with_user("deploy");
         let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
         let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
-        let said = |declared: (&str, &str), found| in_words_of(&host, declared.0, declared.1, found).unwrap();
+        let said = |declared: (&str, &str), found| in_words_of(&host, Some(declared.0), Some(declared.1), found).unwrap();
         assert_eq!(said((&uid, "0"), access("deploy", "root")), access(&uid, "0"));
         assert_eq!(said(("deploy", "root"), access(&uid, "0")), access("deploy", "root"));
         assert_eq!(said(("ghost", "77777"), access("root", "77777")), access("root", "77777"));
@@ -167,7 +230,7 @@ mod tests {
     #[test]
     fn names_that_cannot_be_are_found() {
         let id = ResourceId::new("file", "etc/motd");
-        let found = mistakes(&id, "", "a:b");
+        let found = mistakes(&id, Some(""), Some("a:b"));
         let messages: Vec<&str> = found.iter().map(|mistake| mistake.message.as_str()).collect();
         insta::assert_debug_snapshot!(messages, @r#"
         [
@@ -177,15 +240,15 @@ mod tests {
         ]
         "#);
         let file = ResourceId::new("file", "/etc/motd");
-        assert!(mistakes(&file, "_apt", "1000").is_empty());
-        assert_eq!(mistakes(&file, "4294967295", "99999999999").len(), 2);
+        assert!(mistakes(&file, Some("_apt"), Some("1000")).is_empty());
+        assert_eq!(mistakes(&file, Some("4294967295"), Some("99999999999")).len(), 2);
     }
 
     #[test]
     fn only_names_are_claimed() {
         let id = ResourceId::new("file", "/etc/motd");
         let targets = |owner: &str, group: &str| {
-            claims(&id, Some((owner, group))).iter().map(|claim| claim.target.to_string()).collect::<Vec<_>>()
+            claims(&id, Some(owner), Some(group)).iter().map(|claim| claim.target.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(targets("root", "1000"), ["path /etc/motd"]);
         assert_eq!(targets("deploy", "www-data"), ["path /etc/motd", "user deploy", "group www-data"]);

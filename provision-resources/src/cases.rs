@@ -29,6 +29,8 @@ fn files(release: u32) -> Vec<Case<File>> {
     let bare = || SimHost::debian(release);
     let old = || bare().with_file("/srv/app.conf", "old\nlines\n");
     let conf = "/srv/app.conf";
+    let of_www_data = || old().with_access(conf, "www-data", "www-data", 0o640);
+    let shared = || bare().with_directory("/srv/shared").with_access("/srv/shared", "root", "staff", 0o2775);
     vec![
         case("absent", bare(), conf, json!({ "content": "new\n" })),
         case("drifted", old(), conf, json!({ "content": "new\n" })),
@@ -36,6 +38,12 @@ fn files(release: u32) -> Vec<Case<File>> {
         case("access", old().with_user("anna"), conf, json!({ "owner": "anna", "group": "anna", "mode": "0640" })),
         case("deeper", bare(), "/srv/a/b/c.conf", json!({ "content": "x" })),
         case("gone", old(), conf, json!({ "ensure": "absent" })),
+        case("of another user", of_www_data(), conf, json!({ "content": "new\n" })),
+        case("of another user in sync", of_www_data(), conf, json!({ "content": "old\nlines\n" })),
+        case("given away", of_www_data(), conf, json!({ "owner": "root" })),
+        case("in a shared directory", shared(), "/srv/shared/new", json!({ "content": "new\n" })),
+        case("an unfinished line", old(), conf, json!({ "content": "new" })),
+        case("as it is", old(), conf, json!({ "content": "new", "final_newline": false })),
         case("once", bare(), "/srv/once", json!({ "content": "first", "replace": "once" })),
         case("backup", old(), conf, json!({ "content": "new\n", "backup": true })),
         case("a link in its place", bare().with_link(conf, "/etc/issue"), conf, json!({ "content": "own" })),
@@ -65,12 +73,16 @@ fn directories(release: u32) -> Vec<Case<Directory>> {
             .with_file("/srv/www/old/page.html", "old")
             .with_link("/srv/www/link", "/etc")
     };
+    let of_www_data = || tree().with_access("/srv/www", "www-data", "www-data", 0o2750);
     vec![
         case("absent", bare(), "/srv/data", json!({ "mode": "0750" })),
         case("deeper", bare(), "/srv/a/b/c", json!({})),
         case("in sync", tree(), "/srv/www", json!({})),
         case("access", tree(), "/srv/www", json!({ "owner": "anna", "mode": "2775" })),
         case("recurse", tree(), "/srv/www", json!({ "owner": "anna", "group": "anna", "recurse": true })),
+        case("recurse with a group", of_www_data(), "/srv/www", json!({ "group": "adm", "recurse": true })),
+        case("of another user", of_www_data(), "/srv/www", json!({})),
+        case("in a shared directory", of_www_data(), "/srv/www/new", json!({})),
         case("purge", tree(), "/srv/www", json!({ "purge": true })),
         case("gone", bare().with_directory("/srv/empty"), "/srv/empty", json!({ "ensure": "absent" })),
         case("gone with all", tree(), "/srv/www", json!({ "ensure": "absent", "recurse": true })),

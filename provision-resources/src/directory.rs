@@ -13,16 +13,22 @@ use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surr
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access;
+use crate::access::{self, Managed, NewGroup};
 use crate::attributes::{Attributes, Declared};
 use crate::ensure::Ensure;
 use crate::links::{self, Links};
 use survey::Survey;
 
+/// The mode of a new directory.
+const NEW: u32 = 0o755;
+
 /// A directory, named by its absolute path.
 ///
 /// Anything else in its place is an error, and so is a symbolic link that leads to a directory, unless `links` says
 /// otherwise.
+///
+/// Owner, group and mode that are unset are kept from the directory that is there. A new one gets `root`, the group of a
+/// set-group-id directory around it or else `root`, and 0755. See `docs/unset-attributes.md`.
 ///
 /// `recurse` and `purge` look at everything beneath it. What other resources of the site declare is left to them, with
 /// all that lies beneath it; so is a directory that was only made on the way to such a path. Links are never followed,
@@ -37,10 +43,12 @@ pub struct Directory {
     /// Whether the directory is there. Only an empty one is removed, unless `recurse` is set.
     pub ensure: Ensure,
     /// User that owns it: a name, or a number in quotes.
-    pub owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Group that owns it: a name, or a number in quotes.
-    pub group: String,
-    /// Permission bits; 0755 if they are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Permission bits; 0755 if they are unset and `acl` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The access control list, beyond what the mode says: who may do what, as `{ "user:deploy" = "rw-" }`; also
@@ -59,7 +67,7 @@ pub struct Directory {
     pub flags: Option<BTreeMap<String, bool>>,
     /// What is done if a symbolic link is in the place: it is an error, what it leads to is meant, or it is replaced.
     pub links: Links,
-    /// Whether owner and group, and the mode if one is written, apply to everything beneath it. Files get the mode
+    /// Whether those of owner, group and mode that are declared apply to everything beneath it. Files get the mode
     /// without its execute bits unless they have such a bit already, and never its set-user-id, set-group-id and sticky
     /// bits. What is mounted beneath is not entered. With `ensure = 'absent` the directory is
     /// removed with all that is in it.
@@ -80,11 +88,18 @@ pub struct Directory {
 #[serde(tag = "ensure", rename_all = "snake_case")]
 pub enum DirectoryState {
     /// Nothing is there.
-    Absent,
+    Absent {
+        /// The group of a new directory.
+        #[serde(skip)]
+        new: NewGroup,
+    },
     /// A symbolic link is in its place.
     Symlink {
         /// Where it leads.
         target: String,
+        /// The group of a new directory.
+        #[serde(skip)]
+        new: NewGroup,
     },
     /// It is there.
     Present {
@@ -123,8 +138,8 @@ impl Default for Directory {
     fn default() -> Directory {
         Directory {
             ensure: Ensure::Present,
-            owner: "root".into(),
-            group: "root".into(),
+            owner: None,
+            group: None,
             mode: None,
             acl: None,
             default_acl: None,
@@ -141,7 +156,7 @@ impl Default for Directory {
 impl Directory {
     /// A directory of a user and a group, which otherwise has the defaults.
     pub fn owned_by(owner: impl Into<String>, group: impl Into<String>) -> Directory {
-        Directory { owner: owner.into(), group: group.into(), ..Directory::default() }
+        Directory { owner: Some(owner.into()), group: Some(group.into()), ..Directory::default() }
     }
 
     /// A directory that is not there.
@@ -156,10 +171,18 @@ impl Directory {
         Declared { acl, default_acl, flags, ..Declared::default() }
     }
 
-    /// Owner, group and mode of the directory itself.
-    fn access(&self) -> Access {
-        let mode = self.mode.unwrap_or(Mode::new(0o755));
-        Access { owner: self.owner.clone(), group: self.group.clone(), mode }
+    /// What is managed of owner, group and mode of the directory itself. A list means something beside a mode only.
+    fn managed(&self) -> Managed<'_> {
+        let mode = self.mode.or(self.acl.as_ref().map(|_| Mode::new(NEW)));
+        Managed { owner: self.owner.as_deref(), group: self.group.as_deref(), mode }
+    }
+
+    /// The group of a new directory at a path, if there will be one and it is unset.
+    fn new_group(&self, path: &HostPath, host: &dyn HostView) -> Result<NewGroup> {
+        match self.ensure {
+            Ensure::Present if self.group.is_none() => NewGroup::at(path, host),
+            _ => Ok(NewGroup::default()),
+        }
     }
 
     /// The mode of something beneath: execute bits only where there are some, as with `X` of chmod(1).
@@ -178,8 +201,9 @@ impl Resource for Directory {
     type State = DirectoryState;
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = access::mistakes(id, &self.owner, &self.group);
-        mistakes.extend(self.declared_attributes().mistakes(self.access().mode));
+        let Managed { owner, group, mode } = self.managed();
+        let mut mistakes = access::mistakes(id, owner, group);
+        mistakes.extend(self.declared_attributes().mistakes(mode.unwrap_or(Mode::new(NEW))));
         for (attribute, set) in [("recurse", self.recurse), ("purge", self.purge)] {
             if set && self.links == Links::Follow {
                 let message = format!("`{attribute}` would not know what else is declared behind a link");
@@ -191,6 +215,12 @@ impl Resource for Directory {
             mistakes.push(
                 AttributeError::new("purge", "a directory that is absent has nothing to purge")
                     .help("set `recurse = true` to remove a directory with all that is in it"),
+            );
+        }
+        if self.ensure == Ensure::Present && self.recurse && owner.is_none() && group.is_none() && self.mode.is_none() {
+            mistakes.push(
+                AttributeError::new("recurse", "without an owner, a group or a mode there is nothing to recurse with")
+                    .help("declare those of `owner`, `group` and `mode` that everything beneath shall have"),
             );
         }
         let Ok(path) = access::path_of(id) else { return mistakes };
@@ -213,7 +243,8 @@ impl Resource for Directory {
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let present = self.ensure == Ensure::Present;
-        let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
+        let Managed { owner, group, .. } = self.managed();
+        let mut claims = access::claims(id, owner.filter(|_| present), group.filter(|_| present));
         claims.extend(self.declared_attributes().claims().into_iter().filter(|_| present));
         claims
     }
@@ -244,11 +275,14 @@ impl Resource for Directory {
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DirectoryState> {
         let path = self.links.place(id, host)?;
-        let Some(found) = host.metadata(&path)? else { return Ok(DirectoryState::Absent) };
+        let Some(found) = host.metadata(&path)? else {
+            return Ok(DirectoryState::Absent { new: self.new_group(&path, host)? });
+        };
         match found.kind {
             FileKind::Directory => {}
             FileKind::Symlink if self.links == Links::Replace => {
-                return Ok(DirectoryState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
+                let target = host.read_link(&path)?.unwrap_or_default();
+                return Ok(DirectoryState::Symlink { target, new: self.new_group(&path, host)? });
             }
             FileKind::Symlink => {
                 return Err(links::refused(&path, host)?);
@@ -267,20 +301,21 @@ impl Resource for Directory {
                 .with_hint("set `recurse = true` to remove it with all that is in it"));
         }
         let attributes = self.declared_attributes().look(host, &path, found.access.mode)?;
-        let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
+        let Managed { owner, group, .. } = self.managed();
+        let access = access::in_words_of(host, owner, group, found.access)?;
         Ok(DirectoryState::Present { access, attributes, differing, unwanted })
     }
 
-    fn plan(&self, _: &ResourceId, _: &DirectoryState) -> Result<DirectoryState> {
-        Ok(match self.ensure {
-            Ensure::Absent => DirectoryState::Absent,
-            Ensure::Present => DirectoryState::Present {
-                access: self.access(),
-                attributes: self.declared_attributes().wanted(self.access().mode)?,
-                differing: BTreeMap::new(),
-                unwanted: BTreeMap::new(),
-            },
-        })
+    fn plan(&self, _: &ResourceId, now: &DirectoryState) -> Result<DirectoryState> {
+        if self.ensure == Ensure::Absent {
+            return Ok(DirectoryState::Absent { new: NewGroup::default() });
+        }
+        let access = match now {
+            DirectoryState::Present { access, .. } => self.managed().of_found(access, FileKind::Directory),
+            DirectoryState::Absent { new } | DirectoryState::Symlink { new, .. } => self.managed().of_new(new, NEW),
+        };
+        let attributes = self.declared_attributes().wanted(access.mode)?;
+        Ok(DirectoryState::Present { access, attributes, differing: BTreeMap::new(), unwanted: BTreeMap::new() })
     }
 
     fn apply(&self, id: &ResourceId, now: &DirectoryState, want: &DirectoryState, host: &dyn Host) -> Result<()> {
@@ -321,8 +356,8 @@ impl Resource for Directory {
         for (path, found) in differing {
             host.perform(&Effect::SetMetadata {
                 path: path.clone(),
-                owner: found.owner.as_ref().map(|_| self.owner.clone()),
-                group: found.group.as_ref().map(|_| self.group.clone()),
+                owner: found.owner.as_ref().and_then(|_| self.owner.clone()),
+                group: found.group.as_ref().and_then(|_| self.group.clone()),
                 mode: found.mode.map(|mode| self.mode_beneath(found.kind, mode)),
                 attributes: AttributeChanges::default(),
             })?;

@@ -12,13 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::access;
+use crate::access::{self, Managed, NewGroup};
 use crate::attributes::{Attributes, Declared};
 use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
 use crate::held::{Held, LONGEST_TEXT};
 use crate::links::{self, Links};
+
+/// The mode of a new file.
+const NEW: u32 = 0o644;
 
 /// A regular file, named by its absolute path.
 ///
@@ -30,17 +33,24 @@ use crate::links::{self, Links};
 /// by the file, and what it leads to is left alone; a directory in its place is an error, and so is a named pipe, a socket or a
 /// device unless `force` is set.
 ///
-/// Content is not converted: line endings, byte order marks and a missing final newline are written as declared. An
-/// immutable file (`chattr +i`) and one that something is mounted on cannot be replaced, which is an error.
+/// Owner, group and mode that are unset are kept from the file that is there. A new file gets `root`, the group of a
+/// set-group-id directory around it or else `root`, and 0644; one that holds a secret has `root`, `root` and 0600 unless
+/// others are declared, also where it was there before. See `docs/unset-attributes.md`.
+///
+/// Content is not converted: line endings and byte order marks are written as declared. An immutable file (`chattr +i`) and
+/// one that something is mounted on cannot be replaced, which is an error.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     /// Whether the file is there.
     pub ensure: Ensure,
     /// What it holds: a text, or a secret, `{ secret = "db/password" }`, or a text with secrets in it,
-    /// `{ secret_template = "password={{db/password}}\n" }`. A file with a secret needs a `mode` that keeps others out.
+    /// `{ secret_template = "password={{db/password}}\n" }`. The mode of a file with a secret keeps others out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Text>,
+    /// Whether the last line of a text in `content` gets an end if it has none: cron ignores such a line, and others do. A
+    /// secret and a text with NUL bytes are written as they are, and so is a `source`.
+    pub final_newline: bool,
     /// What it holds: a copy of this file, whose path starts at the directory of the site file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -59,11 +69,14 @@ pub struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ini: Option<formats::Record>,
     /// User that owns it: a name, or a number in quotes.
-    pub owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Group that owns it: a name, or a number in quotes.
-    pub group: String,
-    /// Permission bits.
-    pub mode: Mode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Permission bits; 0644 if they are unset and `acl` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// The access control list, beyond what the mode says: who may do what, as `{ "user:deploy" = "rw-" }`; also
     /// `"group:adm"`, and `"group:"` for the file's own group where it gets less than the mode shows. The group bits of
     /// the mode are the most that anybody named gets. `{}` for no list; what is there is kept if this is not said, but for a file that
@@ -112,7 +125,7 @@ pub enum Replace {
     /// It always holds what is declared.
     #[default]
     Always,
-    /// The content is for a file that is not there yet; from then on only owner, group and mode are kept.
+    /// The content is for a file that is not there yet; from then on only owner, group and mode are managed.
     Once,
 }
 
@@ -121,16 +134,26 @@ pub enum Replace {
 #[serde(tag = "ensure", rename_all = "snake_case")]
 pub enum FileState {
     /// Nothing is there.
-    Absent,
+    Absent {
+        /// The group of a new file.
+        #[serde(skip)]
+        new: NewGroup,
+    },
     /// A symbolic link is in its place.
     Symlink {
         /// Where it leads.
         target: String,
+        /// The group of a new file.
+        #[serde(skip)]
+        new: NewGroup,
     },
     /// A pipe, a socket or a device is in its place, and may be removed.
     Special {
         /// Which.
         kind: FileKind,
+        /// The group of a new file.
+        #[serde(skip)]
+        new: NewGroup,
     },
     /// It is there.
     Present {
@@ -151,14 +174,15 @@ impl Default for File {
         File {
             ensure: Ensure::Present,
             content: None,
+            final_newline: true,
             source: None,
             json: None,
             toml: None,
             yaml: None,
             ini: None,
-            owner: "root".into(),
-            group: "root".into(),
-            mode: Mode::new(0o644),
+            owner: None,
+            group: None,
+            mode: None,
             acl: None,
             capabilities: None,
             flags: None,
@@ -183,6 +207,27 @@ impl File {
     /// A file that is not there.
     pub fn absent() -> File {
         File { ensure: Ensure::Absent, ..File::default() }
+    }
+
+    /// What is managed of owner, group and mode. A secret is kept from others also where a file was open to them, and a list
+    /// means something beside a mode only.
+    fn managed(&self) -> Managed<'_> {
+        let root = self.secret().map(|_| "root");
+        let private = self.secret().map(|_| Mode::new(0o600));
+        let beside_list = self.acl.as_ref().map(|_| Mode::new(NEW));
+        Managed {
+            owner: self.owner.as_deref().or(root),
+            group: self.group.as_deref().or(root),
+            mode: self.mode.or(private).or(beside_list),
+        }
+    }
+
+    /// The group of a new file at a path, if there will be one and it is unset.
+    fn new_group(&self, path: &HostPath, host: &dyn HostView) -> Result<NewGroup> {
+        match self.ensure {
+            Ensure::Present if self.managed().group.is_none() => NewGroup::at(path, host),
+            _ => Ok(NewGroup::default()),
+        }
     }
 
     /// What it has beside content, owner, group and mode.
@@ -212,7 +257,7 @@ impl File {
     fn written(&self) -> Result<Option<Content>, Vec<AttributeError>> {
         let text = match self {
             // What a secret stands for is known when a host is looked at.
-            File { content: Some(text), .. } => return Ok(text.content().ok()),
+            File { content: Some(text), .. } => return Ok(text.content().ok().map(|content| self.ended(content))),
             File { json: Some(value), .. } => formats::json(value)?,
             File { toml: Some(record), .. } => formats::toml(record)?,
             File { yaml: Some(value), .. } => formats::yaml(value)?,
@@ -226,6 +271,15 @@ impl File {
     fn written_or_mistake(&self) -> Result<Option<Content>, AttributeError> {
         let first = |mistakes: Vec<AttributeError>| mistakes.into_iter().next();
         self.written().map_err(|mistakes| first(mistakes).unwrap_or_else(|| AttributeError::new("", "no content")))
+    }
+
+    /// A text with an end of its last line.
+    fn ended(&self, content: Content) -> Content {
+        let is_text = |text: &&str| !text.is_empty() && !text.contains('\0');
+        match content.text().filter(|_| self.final_newline && self.secret().is_none()).filter(is_text) {
+            Some(text) if !text.ends_with('\n') => format!("{text}\n").into(),
+            _ => content,
+        }
     }
 
     /// The content that it shall have, if any is declared.
@@ -299,7 +353,7 @@ impl Resource for File {
     type State = FileState;
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = access::mistakes(id, &self.owner, &self.group);
+        let mut mistakes = access::mistakes(id, self.owner.as_deref(), self.group.as_deref());
         let path = access::path_of(id).ok();
         if path.as_ref().is_some_and(|path| path.parent().is_none()) {
             mistakes.push(AttributeError::new("", "the root directory is not a file"));
@@ -315,9 +369,15 @@ impl Resource for File {
             };
             mistakes.extend(others.iter().copied().map(refuse));
         }
-        if self.secret().is_some() && self.mode.bits() & 0o007 != 0 && self.ensure == Ensure::Present {
-            let message = format!("with the mode {}, everyone may use a file that holds a secret", self.mode);
+        if let Some(mode) = self.mode.filter(|mode| mode.bits() & 0o007 != 0)
+            && self.secret().is_some()
+            && self.ensure == Ensure::Present
+        {
+            let message = format!("with the mode {mode}, everyone may use a file that holds a secret");
             mistakes.push(AttributeError::new("mode", message).help("such as \"0600\", or \"0640\" for its group"));
+        }
+        if !self.final_newline && self.content.is_none() {
+            mistakes.push(AttributeError::new("final_newline", "only a text in `content` gets a final newline"));
         }
         // A text is what it is.
         if self.content.is_none() {
@@ -327,7 +387,7 @@ impl Resource for File {
             mistakes.push(AttributeError::new("source", "the path is empty"));
         }
         mistakes.extend(self.check_command().err());
-        mistakes.extend(self.declared().mistakes(self.mode));
+        mistakes.extend(self.declared().mistakes(self.managed().mode.unwrap_or(Mode::new(NEW))));
         if self.flags.as_ref().is_some_and(|flags| flags.contains_key("sync_directory")) {
             let path = vec!["flags".to_owned(), "sync_directory".to_owned()];
             mistakes.push(AttributeError::at(path, "only a directory has this flag").help("a file has `sync`"));
@@ -341,7 +401,8 @@ impl Resource for File {
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let present = self.ensure == Ensure::Present;
-        let mut claims = access::claims(id, present.then_some((&self.owner, &self.group)));
+        let Managed { owner, group, .. } = self.managed();
+        let mut claims = access::claims(id, owner.filter(|_| present), group.filter(|_| present));
         claims.extend(self.declared().claims().into_iter().filter(|_| present));
         if self.backup
             && let Ok(copy) = access::path_of(id).and_then(|path| copy_of(&path))
@@ -380,20 +441,23 @@ impl Resource for File {
 
     fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<FileState> {
         let path = self.links.place(id, host)?;
-        let Some(found) = host.metadata(&path)? else { return Ok(FileState::Absent) };
+        let Some(found) = host.metadata(&path)? else {
+            return Ok(FileState::Absent { new: self.new_group(&path, host)? });
+        };
         match found.kind {
             FileKind::File => {}
             FileKind::Symlink if self.links == Links::Refuse => {
                 return Err(links::refused(&path, host)?);
             }
             FileKind::Symlink => {
-                return Ok(FileState::Symlink { target: host.read_link(&path)?.unwrap_or_default() });
+                let target = host.read_link(&path)?.unwrap_or_default();
+                return Ok(FileState::Symlink { target, new: self.new_group(&path, host)? });
             }
             FileKind::Directory => {
                 let hint = format!("declare `directory.\"{path}\"`, or remove the directory");
                 return Err(access::in_the_way(&path, "a directory", hint));
             }
-            kind if self.force => return Ok(FileState::Special { kind }),
+            kind if self.force => return Ok(FileState::Special { kind, new: self.new_group(&path, host)? }),
             kind => {
                 let hint = "set `force = true` to remove it, or choose another path";
                 return Err(access::in_the_way(&path, kind.noun(), hint));
@@ -404,20 +468,27 @@ impl Resource for File {
             false => self.held(&path, found.size, host)?,
         };
         let attributes = self.declared().look(host, &path, found.access.mode)?;
-        let access = access::in_words_of(host, &self.owner, &self.group, found.access)?;
+        let Managed { owner, group, .. } = self.managed();
+        let access = access::in_words_of(host, owner, group, found.access)?;
         Ok(FileState::Present { content, access, attributes })
     }
 
     fn plan(&self, _: &ResourceId, now: &FileState) -> Result<FileState> {
         if self.ensure == Ensure::Absent {
-            return Ok(FileState::Absent);
+            return Ok(FileState::Absent { new: NewGroup::default() });
         }
         let content = match (self.replace, now) {
             (Replace::Once, FileState::Present { content, .. }) => content.clone(),
             _ => self.wanted()?.map(|source| Held::of(self.secret(), &source)).transpose()?,
         };
-        let access = Access { owner: self.owner.clone(), group: self.group.clone(), mode: self.mode };
-        Ok(FileState::Present { content, access, attributes: self.declared().wanted(self.mode)? })
+        let access = match now {
+            FileState::Present { access, .. } => self.managed().of_found(access, FileKind::File),
+            FileState::Absent { new } | FileState::Symlink { new, .. } | FileState::Special { new, .. } => {
+                self.managed().of_new(new, NEW)
+            }
+        };
+        let attributes = self.declared().wanted(access.mode)?;
+        Ok(FileState::Present { content, access, attributes })
     }
 
     fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
@@ -439,7 +510,7 @@ impl Resource for File {
             FileState::Present { content: before, access: found, attributes: had } if before == content => {
                 return access::change(host, &path, (found, had), (access, attributes), self.declared());
             }
-            FileState::Absent => access::make_parents(host, &path, self.parents)?,
+            FileState::Absent { .. } => access::make_parents(host, &path, self.parents)?,
             _ => self.keep_copy(&path, now, host)?,
         }
         let content = self.wanted()?.map_or_else(|| Ok("".into()), |source| source.content())?;

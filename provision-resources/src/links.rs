@@ -45,7 +45,7 @@ const MOST_LINKS: u32 = 40;
 /// Where a path leads if all links are followed: a path without any. What is not there yet stays as it is written.
 ///
 /// A link says no more than its owner may: as with `fs.protected_symlinks` of the kernel, it leads to what is theirs.
-fn real_path(path: &HostPath, host: &dyn HostView) -> Result<HostPath> {
+pub(crate) fn real_path(path: &HostPath, host: &dyn HostView) -> Result<HostPath> {
     let mut foreign = Vec::new();
     let mut real = HostPath::root();
     let mut todo: Vec<String> = parts(path.as_str());

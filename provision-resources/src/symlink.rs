@@ -107,7 +107,7 @@ impl Resource for Symlink {
     type State = SymlinkState;
 
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = access::mistakes(id, &self.owner, &self.group);
+        let mut mistakes = access::mistakes(id, Some(&self.owner), Some(&self.group));
         let path = access::path_of(id).ok();
         if path.as_ref().is_some_and(|path| path.parent().is_none()) {
             mistakes.push(AttributeError::new("", "the root directory cannot be a link"));
@@ -133,9 +133,9 @@ impl Resource for Symlink {
 
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         if self.ensure == Ensure::Absent {
-            return access::claims(id, None);
+            return access::claims(id, None, None);
         }
-        let mut claims = access::claims(id, Some((&self.owner, &self.group)));
+        let mut claims = access::claims(id, Some(&self.owner), Some(&self.group));
         claims.extend(self.destination(id).map(|path| Claim::needs(Target::Path(path))));
         claims
     }
@@ -147,7 +147,7 @@ impl Resource for Symlink {
         match found.kind {
             FileKind::Symlink => {
                 let target = host.read_link(&path)?.unwrap_or_default();
-                let Access { owner, group, .. } = access::in_words_of(host, &self.owner, &self.group, found.access)?;
+                let Access { owner, group, .. } = access::in_words_of(host, Some(&self.owner), Some(&self.group), found.access)?;
                 Ok(SymlinkState::Present { target, owner, group })
             }
             FileKind::File if self.force => Ok(SymlinkState::File),

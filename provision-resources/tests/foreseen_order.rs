@@ -78,3 +78,17 @@ fn a_group_goes_when_its_users_have_gone() {
     assert!(report.is_success(), "{report:#?}");
     assert_eq!(host.group("ops").unwrap(), None);
 }
+
+#[test]
+fn a_plan_shows_the_directories_that_are_made_on_the_way_and_what_new_things_get() {
+    let mut site = Site::new();
+    site.declare("/srv/new/deeper/a", File::with_content("a"));
+    site.declare("/srv/new/b", File::with_content("b"));
+    let graph = site.into_graph().unwrap();
+    let host = SimHost::debian(12);
+    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+    insta::assert_snapshot!(planned.plan(), @"");
+    let json = serde_json::to_value(planned.plan()).unwrap();
+    let made = json.pointer("/steps/0/changes/0").unwrap();
+    assert_eq!(made["from"], serde_json::Value::Null, "{made}");
+}

@@ -7,7 +7,6 @@ use provision_core::apply::ApplyOptions;
 use provision_core::host::{Host, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::observe::Event;
-use provision_core::path::Mode;
 use provision_core::plan::PlanOptions;
 use provision_core::secret::{MemorySecrets, Text};
 use provision_core::site::Site;
@@ -20,7 +19,7 @@ const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3JkaGFzaG9mYXBhc3N3b3JkaGF"
 fn site() -> Site {
     let mut site = Site::new();
     let content = Text::template("password={{db/password}}\n");
-    site.declare("/etc/app.conf", File { mode: Mode::new(0o600), ..File::with_content(content) });
+    site.declare("/etc/app.conf", File::with_content(content));
     let user: User = serde_json::from_value(json!({ "password": { "secret": "deploy/hash" } })).unwrap();
     site.declare("deploy", user);
     site
@@ -69,6 +68,16 @@ fn a_secret_is_declared_compared_and_changed_and_shown_by_nobody() {
         assert!(!said.contains(secret), "{secret} in {said}");
     }
     assert!(said.contains("<sensitive"));
+}
+
+#[test]
+fn a_file_with_a_secret_is_roots_alone_unless_others_are_declared_also_where_it_was_open() {
+    let conf = "/etc/app.conf";
+    let host = SimHost::debian(12).with_file(conf, "old\n").with_access(conf, "www-data", "www-data", 0o644);
+    run(&host, &Journal::new(MemoryStore::new()), PASSWORD, HASH);
+    let file = host.file(conf);
+    assert_eq!((file.owner().as_str(), file.group().as_str(), file.mode()), ("root", "root", 0o600));
+    assert_eq!(file.text(), format!("password={PASSWORD}\n"), "a secret is written as it is");
 }
 
 #[test]

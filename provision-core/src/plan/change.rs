@@ -3,9 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::change::Change;
-use crate::effect::Sensitive;
+use crate::claim::{Claim, Hold, Target};
+use crate::effect::{Effect, Sensitive};
 use crate::graph::Node;
 use crate::host::HostView;
+use crate::path::HostPath;
 use crate::resource::DynState;
 
 /// What differs between two states. A sensitive resource tells the attributes and not the values. An attribute that was found
@@ -27,6 +29,25 @@ pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dy
         }
     }
     changes
+}
+
+/// The directories that effects make on the way to what a resource owns; its states do not tell of them.
+pub(crate) fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<Change> {
+    let owned: Vec<&HostPath> = node.claims.iter().filter(|claim| claim.hold == Hold::Owns).filter_map(path).collect();
+    let leads_there = |directory: &HostPath| owned.iter().any(|path| *path != directory && path.is_within(directory));
+    let made = effects.iter().filter_map(|effect| match effect {
+        Effect::CreateDirectory { path, access, .. } if leads_there(path) && !owned.contains(&path) => {
+            // One that is there gets other permissions only.
+            let is_new = host.metadata(path).is_ok_and(|found| found.is_none());
+            is_new.then(|| (path, format!("directory {}:{} {}", access.owner, access.group, access.mode)))
+        }
+        _ => None,
+    });
+    made.map(|(path, to)| Change { attribute: format!("parents.{path}"), from: Value::Null, to: to.into() }).collect()
+}
+
+fn path(claim: &Claim) -> Option<&HostPath> {
+    if let Target::Path(path) = &claim.target { Some(path) } else { None }
 }
 
 fn compare(attribute: &str, from: &Value, to: &Value, changes: &mut Vec<Change>) {

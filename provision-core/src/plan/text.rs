@@ -84,10 +84,18 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// The lines of two texts without those at the beginning and the end that are the same.
+/// The lines of two texts without those at the beginning and the end that are the same. A last line without an end differs
+/// from one with it.
 fn differing_lines(from: &str, to: &str) -> Vec<String> {
-    let (from, to): (Vec<&str>, Vec<&str>) = (from.lines().collect(), to.lines().collect());
-    let same = |mut pairs: Box<dyn Iterator<Item = (&&str, &&str)> + '_>| {
+    let lines = |text: &'_ str| -> Vec<String> {
+        let mark = |line: &str| match line.strip_suffix('\n') {
+            Some(line) => line.to_owned(),
+            None => format!("{line} (no newline at the end)"),
+        };
+        text.split_inclusive('\n').map(mark).collect()
+    };
+    let (from, to) = (lines(from), lines(to));
+    let same = |mut pairs: Box<dyn Iterator<Item = (&String, &String)> + '_>| {
         let mut count = 0;
         while pairs.next().is_some_and(|(a, b)| a == b) {
             count += 1;

@@ -31,7 +31,7 @@ fn a_directory_is_made_changed_and_removed() {
     assert!(effects(Directory::default()).is_empty());
     let shared = Directory { mode: Some(Mode::new(0o2775)), ..Directory::owned_by("deploy", "www-data") };
     assert_eq!(effects(shared.clone()), ["set owner deploy group www-data mode 2775 of /srv/www"]);
-    let by_number = Directory { group: "33".into(), ..shared };
+    let by_number = Directory { group: Some("33".into()), ..shared };
     assert!(effects(by_number).is_empty());
     assert_eq!(effects(Directory::absent()), ["remove /srv/www"]);
     assert!(effects(Directory::absent()).is_empty());
@@ -242,9 +242,9 @@ fn directories_of_the_system_are_guarded() {
     {
         assert!(mistakes(name, &Directory { purge: true, ..Directory::default() }).is_empty(), "{name}");
     }
-    assert_eq!(mistakes("/etc", &Directory { recurse: true, ..Directory::default() }).len(), 1);
-    assert!(mistakes("/srv", &Directory { recurse: true, ..Directory::default() }).is_empty());
-    let contradiction = Directory { purge: true, owner: "a:b".into(), ..Directory::absent() };
+    assert_eq!(mistakes("/etc", &Directory { recurse: true, ..Directory::owned_by("root", "root") }).len(), 1);
+    assert!(mistakes("/srv", &Directory { recurse: true, ..Directory::owned_by("root", "root") }).is_empty());
+    let contradiction = Directory { purge: true, owner: Some("a:b".into()), ..Directory::absent() };
     insta::assert_debug_snapshot!(mistakes("srv", &contradiction), @r#"
     [
         ": a directory is named by its absolute path, and \"srv\" is not an absolute path",
@@ -260,8 +260,6 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
     insta::assert_json_snapshot!(directory, @r#"
     {
       "ensure": "present",
-      "owner": "root",
-      "group": "root",
       "links": "refuse",
       "recurse": false,
       "purge": false,
@@ -271,4 +269,29 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
     assert!(serde_json::from_str::<Directory>(r#"{ "declared": [] }"#).is_err());
     let schema = schemars::schema_for!(Directory);
     assert!(schema.pointer("/properties/declared").is_none());
+}
+
+#[test]
+fn what_is_unset_of_a_directory_is_kept_and_recursion_gives_only_what_is_declared() {
+    let host = SimHost::debian(12).with_file("/srv/www/page", "").with_access(WWW, "www-data", "www-data", 0o2750);
+    assert_eq!(converge(&host, WWW, Directory::default()).unwrap(), []);
+    let group = Directory { group: Some("adm".into()), recurse: true, ..Directory::default() };
+    let effects = in_words(&converge(&host, WWW, group).unwrap());
+    assert_eq!(effects, ["set group adm mode 2750 of /srv/www", "set group adm of /srv/www/page"]);
+    let new = "/srv/www/new";
+    converge(&host, new, Directory::default()).unwrap();
+    let Access { owner, group, mode } = host.metadata(&path(new)).unwrap().unwrap().access;
+    assert_eq!((owner.as_str(), group.as_str(), mode.bits()), ("root", "adm", 0o755));
+}
+
+#[test]
+fn recursion_without_anything_to_give_is_a_mistake() {
+    let nothing = Directory { recurse: true, ..Directory::default() };
+    assert_eq!(
+        mistakes(WWW, &nothing),
+        ["recurse: without an owner, a group or a mode there is nothing to recurse with"]
+    );
+    let mode = Directory { mode: Some(Mode::new(0o750)), ..nothing };
+    assert!(mistakes(WWW, &mode).is_empty());
+    assert!(mistakes(WWW, &Directory { recurse: true, ..Directory::absent() }).is_empty());
 }

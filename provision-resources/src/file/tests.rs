@@ -30,20 +30,20 @@ fn a_missing_file_is_written() {
 #[test]
 fn other_content_is_replaced_and_other_access_is_set() {
     let host = SimHost::debian(12).with_file(MOTD, "old").with_user("deploy");
-    assert_eq!(in_words(&converge(&host, MOTD, File::with_content("new")).unwrap()), ["write /etc/motd"]);
-    let owned = File { owner: "deploy".into(), mode: Mode::new(0o600), ..File::with_content("new") };
+    assert_eq!(in_words(&converge(&host, MOTD, File::with_content("new\n")).unwrap()), ["write /etc/motd"]);
+    let owned = File { owner: Some("deploy".into()), mode: Some(Mode::new(0o600)), ..File::with_content("new\n") };
     let effects = in_words(&converge(&host, MOTD, owned.clone()).unwrap());
     assert_eq!(effects, ["set owner deploy mode 0600 of /etc/motd"]);
     // The same user by number is the same.
     let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
-    assert_eq!(converge(&host, MOTD, File { owner: uid, ..owned }).unwrap(), []);
+    assert_eq!(converge(&host, MOTD, File { owner: Some(uid), ..owned }).unwrap(), []);
 }
 
 #[test]
 fn without_content_a_file_keeps_its_own() {
     let host = SimHost::debian(12).with_file(MOTD, "old");
     assert_eq!(converge(&host, MOTD, File::default()).unwrap(), []);
-    let strict = File { mode: Mode::new(0o640), ..File::default() };
+    let strict = File { mode: Some(Mode::new(0o640)), ..File::default() };
     assert_eq!(in_words(&converge(&host, MOTD, strict).unwrap()), ["set mode 0640 of /etc/motd"]);
     converge(&host, "/etc/empty", File::default()).unwrap();
     assert_eq!(host.read_text("/etc/empty").unwrap().as_deref(), Some(""));
@@ -56,7 +56,7 @@ fn content_that_is_written_once_is_left_alone() {
     converge(&host, MOTD, once.clone()).unwrap();
     let host = host.with_file(MOTD, "changed by hand");
     assert_eq!(converge(&host, MOTD, once.clone()).unwrap(), []);
-    let strict = File { mode: Mode::new(0o600), ..once };
+    let strict = File { mode: Some(Mode::new(0o600)), ..once };
     assert_eq!(in_words(&converge(&host, MOTD, strict).unwrap()), ["set mode 0600 of /etc/motd"]);
     assert_eq!(host.read_text(MOTD).unwrap().as_deref(), Some("changed by hand"));
 }
@@ -88,7 +88,7 @@ fn a_file_can_be_removed() {
 fn a_link_is_replaced_and_its_target_left_alone() {
     let host = SimHost::debian(12).with_file("/run/motd", "linked");
     link(&host, MOTD, "/run/motd");
-    let effects = converge(&host, MOTD, File { backup: true, ..File::with_content("own") }).unwrap();
+    let effects = converge(&host, MOTD, File { backup: true, ..File::with_content("own\n") }).unwrap();
     assert_eq!(in_words(&effects), ["write /etc/motd"]);
     assert_eq!(host.read_text("/run/motd").unwrap().as_deref(), Some("linked"));
 }
@@ -108,7 +108,7 @@ fn a_directory_is_never_replaced() {
 #[test]
 fn the_old_file_is_kept_if_asked_for() {
     let host = SimHost::debian(12).with_file("/etc/sudoers.d/ops", "old");
-    let kept = File { backup: true, ..File::with_content("new") };
+    let kept = File { backup: true, ..File::with_content("new\n") };
     let effects = converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap();
     insta::assert_debug_snapshot!(in_words(&effects), @r#"
     [
@@ -120,7 +120,7 @@ fn the_old_file_is_kept_if_asked_for() {
     assert_eq!(converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap(), []);
     let gone = File { backup: true, ..File::absent() };
     assert_eq!(converge(&host, "/etc/sudoers.d/ops", gone).unwrap().len(), 2);
-    assert_eq!(host.read_text("/etc/sudoers.d/.ops.provision.bak").unwrap().as_deref(), Some("new"));
+    assert_eq!(host.read_text("/etc/sudoers.d/.ops.provision.bak").unwrap().as_deref(), Some("new\n"));
     let id = ResourceId::new("file", "/etc/sudoers.d/ops");
     let claims: Vec<String> = kept.claims(&id).iter().map(|claim| claim.target.to_string()).collect();
     assert_eq!(claims, ["path /etc/sudoers.d/ops", "path /etc/sudoers.d/.ops.provision.bak"]);
@@ -147,7 +147,7 @@ fn a_source_is_read_when_the_site_is_known() {
     assert_eq!(host.read(&path("/srv/logo")).unwrap().unwrap().bytes(), b"\x89PNG\xff");
     let error = converge(&host, "/srv/logo", logo.clone()).unwrap_err();
     assert_eq!(error.message(), "there is no files/logo");
-    let error = logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent).unwrap_err();
+    let error = logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent { new: NewGroup::default() }).unwrap_err();
     assert_eq!(error.message(), "the source \"files/logo\" has not been read");
 }
 
@@ -180,7 +180,7 @@ fn mistakes_are_found_all_at_once() {
     let file = File {
         content: Some("a".into()),
         json: Some(json!(1)),
-        owner: "a b".into(),
+        owner: Some("a b".into()),
         validate: Some("true | false".into()),
         ..File::default()
     };
@@ -214,7 +214,7 @@ fn mistakes_are_found_all_at_once() {
 
 #[test]
 fn a_missing_owner_is_named() {
-    let error = converge(&SimHost::debian(12), MOTD, File { owner: "ghost".into(), ..File::default() }).unwrap_err();
+    let error = converge(&SimHost::debian(12), MOTD, File { owner: Some("ghost".into()), ..File::default() }).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no user ghost"));
 }
 
@@ -224,9 +224,7 @@ fn what_is_left_out_has_a_default_and_nothing_may_be_added() {
     insta::assert_json_snapshot!(file, @r#"
     {
       "ensure": "present",
-      "owner": "root",
-      "group": "root",
-      "mode": "0644",
+      "final_newline": true,
       "links": "replace",
       "hard_links": "break",
       "force": false,
@@ -245,7 +243,7 @@ fn a_schema_tells_every_attribute() {
     let properties = schema.get("properties").unwrap().as_object().unwrap();
     let undocumented: Vec<_> = properties.iter().filter(|(_, it)| it.get("description").is_none()).collect();
     assert_eq!(undocumented, []);
-    assert_eq!(properties.len(), 20);
+    assert_eq!(properties.len(), 21);
     assert_eq!(schema.get("additionalProperties"), Some(&json!(false)));
 }
 
@@ -303,4 +301,77 @@ fn a_pipe_in_the_place_makes_way_if_it_may_and_is_named_otherwise() {
         assert_eq!(in_words(&converge(&host, "/srv/a", gone.clone()).unwrap()), ["remove /srv/a"]);
         assert_eq!(converge(&host, "/srv/a", gone).unwrap(), []);
     }
+}
+
+fn access(host: &SimHost, at: &str) -> String {
+    let Access { owner, group, mode } = host.metadata(&path(at)).unwrap().unwrap().access;
+    format!("{owner}:{group} {mode}")
+}
+
+#[test]
+fn what_is_unset_of_a_file_is_kept_also_when_its_content_is_replaced() {
+    let conf = "/srv/app.conf";
+    let host = SimHost::debian(12).with_file(conf, "old\n").with_access(conf, "www-data", "www-data", 0o640);
+    let kept = converge(&host, conf, File::with_content("new\n")).unwrap();
+    assert_eq!(in_words(&kept), ["write /srv/app.conf"]);
+    assert_eq!(access(&host, conf), "www-data:www-data 0640");
+    assert_eq!(converge(&host, conf, File::default()).unwrap(), []);
+    let group = File { group: Some("adm".into()), ..File::default() };
+    assert_eq!(in_words(&converge(&host, conf, group).unwrap()), ["set group adm of /srv/app.conf"]);
+    assert_eq!(access(&host, conf), "www-data:adm 0640");
+    // A link is not the file that it leads to.
+    let host = host.with_link("/srv/link", conf);
+    converge(&host, "/srv/link", File::with_content("own\n")).unwrap();
+    assert_eq!(access(&host, "/srv/link"), "root:root 0644");
+}
+
+#[test]
+fn what_is_new_is_roots_or_has_the_group_of_a_set_group_id_directory() {
+    let host = SimHost::debian(12).with_directory("/srv/shared").with_access("/srv/shared", "root", "staff", 0o2775);
+    let host = host.with_link("/srv/other", "/srv/shared");
+    for (at, expected) in [
+        ("/srv/app.conf", "root:root 0644"),
+        ("/srv/shared/app.conf", "root:staff 0644"),
+        ("/srv/other/a.conf", "root:staff 0644"),
+        ("/srv/shared/deeper/app.conf", "root:root 0644"),
+    ] {
+        converge(&host, at, File::with_content("new\n")).unwrap();
+        assert_eq!(access(&host, at), expected, "{at}");
+    }
+}
+
+#[test]
+fn a_file_that_is_given_away_runs_no_longer_as_somebody_else() {
+    let host = SimHost::debian(12).with_file("/srv/run", "old\n").with_access("/srv/run", "www-data", "root", 0o4755);
+    converge(&host, "/srv/run", File::with_content("new\n")).unwrap();
+    assert_eq!(access(&host, "/srv/run"), "www-data:root 4755");
+    converge(&host, "/srv/run", File { owner: Some("root".into()), ..File::default() }).unwrap();
+    assert_eq!(access(&host, "/srv/run"), "root:root 0755");
+}
+
+#[test]
+fn a_list_without_a_mode_has_the_mode_of_a_new_file() {
+    let host = SimHost::debian(12).with_file(MOTD, "old\n").with_access(MOTD, "root", "root", 0o600);
+    let listed = declared(&json!({ "acl": { "user:www-data": "r--" } }));
+    converge(&host, MOTD, listed).unwrap();
+    assert_eq!(access(&host, MOTD), "root:root 0644");
+}
+
+#[test]
+fn the_last_line_of_a_text_gets_an_end_unless_that_is_declined() {
+    let host = SimHost::debian(12).with_file(MOTD, "hello");
+    let text = |at: &str, attributes: Value| {
+        converge(&host, at, declared(&attributes)).unwrap();
+        host.read_text(at).unwrap().unwrap()
+    };
+    assert_eq!(text(MOTD, json!({ "content": "hello" })), "hello\n");
+    assert_eq!(text(MOTD, json!({ "content": "hello\n" })), "hello\n");
+    assert_eq!(text(MOTD, json!({ "content": "hello", "final_newline": false })), "hello");
+    assert_eq!(text("/etc/empty", json!({ "content": "" })), "");
+    assert_eq!(text("/etc/binary", json!({ "content": "a\u{0}b" })), "a\u{0}b");
+    let site = Site { sources: [("files/a", Content::from("a"))].into(), ..Site::default() };
+    converge_in(&host, "/etc/copy", declared(&json!({ "source": "files/a" })), &site).unwrap();
+    assert_eq!(host.read_text("/etc/copy").unwrap().as_deref(), Some("a"));
+    let pointless = declared(&json!({ "json": {}, "final_newline": false }));
+    assert_eq!(mistakes(MOTD, &pointless), ["final_newline: only a text in `content` gets a final newline"]);
 }
