@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provision_core::effect::{Access, Command, Content, Effect, HardLinks, Removal, WriteFile};
+use provision_core::effect::{Access, Command, Content, Digest, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
@@ -17,7 +17,7 @@ use crate::attributes::{Attributes, Declared};
 use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
-use crate::held::{Held, LONGEST_TEXT};
+use crate::held::Held;
 use crate::links::{self, Links};
 
 /// The mode of a new file.
@@ -299,7 +299,7 @@ impl File {
     /// What a file of so many bytes holds. What is long need not be read: the number may say enough, and a host may
     /// remember its digest.
     fn held(&self, path: &HostPath, size: u64, host: &dyn HostView) -> Result<Option<Held>> {
-        if size > LONGEST_TEXT as u64 {
+        if size > Digest::LONGEST_TEXT as u64 {
             // A user can give a file any size.
             if self.wanted()?.is_none_or(|wanted| wanted.size() != size) {
                 return Ok(Some(Held::unread(size)));

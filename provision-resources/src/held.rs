@@ -25,9 +25,6 @@ pub enum Held {
 /// What stands before the digest of bytes that must not be shown.
 const HIDDEN: &str = "<sensitive ";
 
-/// Longer text is not shown to people.
-pub(crate) const LONGEST_TEXT: usize = 256 * 1024;
-
 impl Held {
     /// What a file holds, compared with a declared text: hidden if that is secret.
     pub(crate) fn beside(declared: Option<&Text>, content: Content) -> Held {
@@ -39,7 +36,7 @@ impl Held {
 
     /// What a source holds, compared with a declared text.
     pub(crate) fn of(declared: Option<&Text>, source: &Source) -> Result<Held> {
-        Ok(match source.size() > LONGEST_TEXT as u64 && declared.is_none() {
+        Ok(match source.size() > Digest::LONGEST_TEXT as u64 && declared.is_none() {
             true => Held::Digest(source.digest().clone()),
             false => Held::beside(declared, source.content()?),
         })
@@ -80,7 +77,7 @@ impl Serialize for Held {
             return serializer.serialize_str(&format!("{HIDDEN}{digest}>"));
         }
         let text = match self {
-            Held::Bytes(content) if content.bytes().len() <= LONGEST_TEXT => content.text(),
+            Held::Bytes(content) if content.bytes().len() <= Digest::LONGEST_TEXT => content.text(),
             _ => None,
         };
         match text {
@@ -122,13 +119,13 @@ mod tests {
           "size": 1
         }
         "#);
-        assert_eq!(written(&vec![b'a'; LONGEST_TEXT]).as_str().map(str::len), Some(LONGEST_TEXT));
-        assert_eq!(written(&vec![b'a'; LONGEST_TEXT + 1])["size"], LONGEST_TEXT + 1);
+        assert_eq!(written(&vec![b'a'; Digest::LONGEST_TEXT]).as_str().map(str::len), Some(Digest::LONGEST_TEXT));
+        assert_eq!(written(&vec![b'a'; Digest::LONGEST_TEXT + 1])["size"], Digest::LONGEST_TEXT + 1);
     }
 
     #[test]
     fn a_state_that_was_read_back_is_equal() {
-        for bytes in [&b"text"[..], &b"\xff\xfe"[..], &vec![b'a'; LONGEST_TEXT + 1][..]] {
+        for bytes in [&b"text"[..], &b"\xff\xfe"[..], &vec![b'a'; Digest::LONGEST_TEXT + 1][..]] {
             let held = Held::from(Content::from(bytes));
             let again: Held = serde_json::from_value(serde_json::to_value(&held).unwrap()).unwrap();
             assert_eq!(again, held);

@@ -147,7 +147,8 @@ impl Resource for Symlink {
         match found.kind {
             FileKind::Symlink => {
                 let target = host.read_link(&path)?.unwrap_or_default();
-                let Access { owner, group, .. } = access::in_words_of(host, Some(&self.owner), Some(&self.group), found.access)?;
+                let Access { owner, group, .. } =
+                    access::in_words_of(host, Some(&self.owner), Some(&self.group), found.access)?;
                 Ok(SymlinkState::Present { target, owner, group })
             }
             FileKind::File if self.force => Ok(SymlinkState::File),

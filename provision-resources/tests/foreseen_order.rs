@@ -47,7 +47,7 @@ fn a_directory_that_another_resource_makes_is_waited_for() {
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let report = planned.apply(&host, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
     assert!(report.is_success(), "{report:#?}");
-    assert_eq!(host.read_text("/srv/new/d").unwrap().as_deref(), Some("d"));
+    assert_eq!(host.read_text("/srv/new/d").unwrap().as_deref(), Some("d\n"));
 }
 
 #[test]
@@ -87,8 +87,26 @@ fn a_plan_shows_the_directories_that_are_made_on_the_way_and_what_new_things_get
     let graph = site.into_graph().unwrap();
     let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-    insta::assert_snapshot!(planned.plan(), @"");
+    insta::assert_snapshot!(planned.plan(), @"
+    ~ file:/srv/new/b
+        parents./srv/new: directory root:root 0755
+        ensure: absent → present
+        content:
+          +b
+        owner: root
+        group: root
+        mode: 0644
+    ~ file:/srv/new/deeper/a
+        parents./srv/new/deeper: directory root:root 0755
+        ensure: absent → present
+        content:
+          +a
+        owner: root
+        group: root
+        mode: 0644
+    ");
     let json = serde_json::to_value(planned.plan()).unwrap();
-    let made = json.pointer("/steps/0/changes/0").unwrap();
-    assert_eq!(made["from"], serde_json::Value::Null, "{made}");
+    let expected =
+        serde_json::json!({ "attribute": "parents./srv/new", "from": null, "to": "directory root:root 0755" });
+    assert_eq!(json.pointer("/steps/0/changes/0"), Some(&expected));
 }

@@ -165,7 +165,7 @@ fn other_names_of_a_file_keep_the_old_content_or_forbid_the_new() {
     insta::assert_snapshot!("hard_links", refused.seen());
     fs::write(place.path("site.ncl"), r#"{ resources.file."/srv/a".content = "new" }"#).unwrap();
     applied(&place);
-    assert_eq!(fs::read_to_string(place.path("root/srv/a")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(place.path("root/srv/a")).unwrap(), "new\n");
     assert_eq!(fs::read_to_string(place.path("root/srv/b")).unwrap(), "old");
 }
 
@@ -207,7 +207,7 @@ fn a_link_in_the_place_is_refused_followed_or_replaced() {
     let planned = place.run("-v plan --root root site.ncl");
     assert!(planned.out.contains("write /srv/app/1/real"), "{}", planned.seen());
     applied(&place);
-    assert!(link() && real() == "new");
+    assert!(link() && real() == "new\n");
     // Root's own link on the way: then only the one in the place itself matters.
     for path in ["root/srv/app", "root/srv/app/current"] {
         std::os::unix::fs::lchown(place.path(path), Some(0), Some(0)).unwrap();
@@ -217,7 +217,7 @@ fn a_link_in_the_place_is_refused_followed_or_replaced() {
     assert!(refused.out.contains("a symbolic link to real is in the place"), "{}", refused.seen());
     fs::write(place.path("site.ncl"), site("replace")).unwrap();
     applied(&place);
-    assert!(!link() && real() == "new");
+    assert!(!link() && real() == "new\n");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_file_system_without_flags_or_lists_is_told_of() {
 
 #[test]
 fn a_program_of_a_user_does_not_become_a_program_of_root() {
-    let site = r#"{ resources.directory."/srv/www" = { recurse = true } }"#;
+    let site = r#"{ resources.directory."/srv/www" = { owner = "root", group = "root", recurse = true } }"#;
     let place = given!(place(site));
     let place = place.file("root/srv/www/prog", "#");
     let program = place.path("root/srv/www/prog");
@@ -279,7 +279,7 @@ fn a_list_that_a_user_planted_lets_nobody_in() {
     let site = r#"{ resources.file = {
       "/srv/drop/a" = { content = { secret = "env:TOKEN" }, mode = "0640" },
       "/srv/drop/b" = { content = { secret = "env:TOKEN" }, mode = "0640" },
-      "/srv/drop/c" = { content = "c", mode = "0640" },
+      "/srv/drop/c" = { content = "c", owner = "root", group = "root", mode = "0640" },
     } }"#;
     let place = given!(place(site));
     let place = place.file("root/srv/drop/a", "").file("root/srv/drop/c", "");
@@ -314,7 +314,7 @@ fn a_copy_gives_nobody_more_than_its_original() {
     fs::write(place.path("site.ncl"), site("new")).unwrap();
     applied(&place);
     let copy = place.path("root/srv/.a.provision.bak");
-    assert_eq!(fs::read_to_string(&copy).unwrap(), "old");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "old\n");
     assert_eq!(acl(&copy), "user::rwx user:65534:r-- group::--- mask::r-x other::---");
     assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7000, 0);
     assert!(says("getcap", &[], &copy).is_empty());
@@ -488,12 +488,12 @@ fn an_undo_gives_nobodys_rights_to_what_a_user_wrote_meanwhile() {
 #[test]
 fn a_list_goes_with_the_owner_who_made_it() {
     let site = r#"{ resources = {
-      directory."/srv/d" = {},
-      file."/srv/d/a" = { content = "same", mode = "0660" },
+      directory."/srv/d".owner = "root",
+      file."/srv/d/a" = { content = "same\n", owner = "root", mode = "0660" },
       file."/srv/d/new/b" = { content = "b", mode = "0660" },
     } }"#;
     let place = given!(place(site));
-    let place = place.file("root/srv/d/a", "same");
+    let place = place.file("root/srv/d/a", "same\n");
     for (path, list) in [("root/srv/d/a", "u:4711:rw"), ("root/srv/d", "u:4711:rwx,d:u:4711:rwx")] {
         let path = place.path(path);
         std::os::unix::fs::chown(&path, Some(4711), None).unwrap();

@@ -41,7 +41,7 @@ fn an_evaluation_is_kept_below_the_root_for_root_alone() {
     assert_eq!(place.run("plan --root root site.ncl").seen(), first.seen());
     assert_eq!(fs::metadata(entry).unwrap().ino(), inode, "it was not written again");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
-    assert_eq!(motd(&place), "hello trixie");
+    assert_eq!(motd(&place), "hello trixie\n");
 }
 
 #[test]
@@ -50,10 +50,10 @@ fn a_change_of_an_import_or_a_fact_is_never_missed() {
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     let place = place.file("text.ncl", "\"goodbye \"");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
-    assert_eq!(motd(&place), "goodbye trixie");
+    assert_eq!(motd(&place), "goodbye trixie\n");
     let place = place.file("root/etc/os-release", "VERSION_CODENAME=forky\n");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
-    assert_eq!(motd(&place), "goodbye forky");
+    assert_eq!(motd(&place), "goodbye forky\n");
     let broken = place.file("text.ncl", "3");
     assert_eq!(broken.run("apply --root root site.ncl").code, 3);
 }
@@ -102,7 +102,7 @@ fn a_pipe_is_read_once() {
         let site = format!("{{ resources.file.\"/etc/motd\".content = \"{text}\" }}");
         let ran = place.run_with("apply --root root /dev/stdin", &[], &site);
         assert_eq!(ran.code, 0, "{}", ran.seen());
-        assert_eq!(motd(&place), text);
+        assert_eq!(motd(&place), format!("{text}\n"));
     }
     assert!(entries(&place).is_empty());
 }
@@ -121,7 +121,7 @@ const MANAGED: &str = r#"{
   resources.file."/srv/app/conf" = { content = "text\n", mode = "0640", group = "nogroup" },
   resources.file."/srv/app/copy" = { source = "copied", owner = "nobody" },
   resources.file."/etc/gone".ensure = 'absent,
-  resources.directory."/srv/app".purge = true,
+  resources.directory."/srv/app" = { mode = "0755", purge = true },
   resources.symlink."/srv/link".target = "app/conf",
 }"#;
 

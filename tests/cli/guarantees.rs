@@ -118,7 +118,7 @@ fn a_saved_plan_is_carried_out_once_or_refused_as_stale() {
     fs::write(place.path("site.ncl"), "{ this is no site").unwrap();
     let applied = place.run("apply --root root site.plan");
     assert_eq!(applied.code, 0, "{}", applied.seen());
-    assert_eq!(fs::read_to_string(place.path("root/srv/data/private")).unwrap(), "quiet");
+    assert_eq!(fs::read_to_string(place.path("root/srv/data/private")).unwrap(), "quiet\n");
     assert_eq!(place.run("apply --root root site.plan").code, 4, "it is done already");
 }
 

@@ -307,7 +307,7 @@ fn a_file_beneath_a_link_that_moves_in_the_same_run_is_put_where_it_then_leads()
 #[test]
 fn a_name_of_a_file_cannot_erase_or_forge_lines_of_a_plan() {
     let site = r#"{ resources = {
-      directory."/srv/app" = { recurse = true, purge = true },
+      directory."/srv/app" = { owner = "root", recurse = true, purge = true },
       file."/etc/motd".content = "new\n",
     } }"#;
     let place = given!(place(site));
@@ -356,4 +356,24 @@ fn completions_end_quietly_on_a_closed_pipe() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+/// The text was shown with its line breaks as `\\n`, and the other side as a record.
+#[test]
+fn a_content_that_is_no_text_is_told_by_its_size_beside_a_text() {
+    let site = r#"{ resources.file = {
+      "/etc/a".content = "one\ntwo\n",
+      "/etc/b".source = "binary",
+    } }"#;
+    let place = given!(place(site));
+    fs::write(place.path("binary"), b"\xff\xfe\0").unwrap();
+    fs::write(place.path("root/etc/a"), b"\xff\xfe twelve by").unwrap();
+    fs::write(place.path("root/etc/b"), "old\ntext").unwrap();
+    let seen = ["plan", "plan --format markdown"].map(|plan| place.run(&format!("{plan} --root root site.ncl")).seen());
+    insta::assert_snapshot!("no_text", seen.join("\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run("plan --format json --root root site.ncl").out).unwrap();
+    let steps = json.pointer("/steps").or_else(|| json.pointer("/plan/steps")).unwrap();
+    assert_eq!(steps[0]["changes"][0]["from"], "<binary, 12 bytes>", "{json:#}");
+    assert_eq!(steps[1]["changes"][0]["to"], "<binary, 3 bytes>", "{json:#}");
 }

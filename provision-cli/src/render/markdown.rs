@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use provision_core::effect::Content;
 use provision_core::plan::{Change, Plan, Step, Verdict};
 use serde_json::Value;
 use similar::TextDiff;
@@ -78,7 +79,10 @@ fn is_text(value: &Value) -> bool {
 
 fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failure> {
     let (from, to) = (change.from.as_str().unwrap_or_default(), change.to.as_str().unwrap_or_default());
+    // What is not shown has no lines.
+    let ((from, gone), (to, new)) = (shown(from, '-'), shown(to, '+'));
     let diff = TextDiff::from_lines(from, to).unified_diff().context_radius(3).to_string();
+    let diff = format!("{gone}{diff}{new}");
     let diff: Vec<String> = diff.trim_end().split('\n').map(foreign::content).collect();
     let diff = diff.join("\n");
     // A fence must be longer than any within.
@@ -92,6 +96,11 @@ fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failur
     )?;
     writeln!(out, "{fence}diff\n{diff}\n{fence}\n\n</details>")?;
     Ok(())
+}
+
+/// The text of a side to be compared, and the line for one that is not shown.
+fn shown(side: &str, sign: char) -> (&str, String) {
+    if Content::is_placeholder(side) { ("", format!("{sign}{side}\n")) } else { (side, String::new()) }
 }
 
 /// Foreign text in a code span, in which no link, no mention and no emphasis is recognised; see CommonMark 6.1. A bar would

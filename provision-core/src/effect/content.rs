@@ -32,6 +32,16 @@ impl Drop for Bytes {
 }
 
 impl Content {
+    /// Whether people see a text in the place of a content that is not shown, because it is sensitive, binary or long.
+    pub fn is_placeholder(text: &str) -> bool {
+        let is_number = |word: &str| !word.is_empty() && word.bytes().all(|digit| digit.is_ascii_digit());
+        let is_size = |inner: &str| {
+            let words: Vec<&str> = inner.strip_prefix("binary, ").unwrap_or(inner).split(' ').collect();
+            matches!(words.as_slice(), [number, "bytes"] | [number, "bytes,", "sha256", _] if is_number(number))
+        };
+        text == Sensitive::HIDDEN || text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).is_some_and(is_size)
+    }
+
     /// Bytes that must not be shown.
     pub fn sensitive(bytes: impl AsRef<[u8]>) -> Content {
         Content(Arc::new(Bytes { bytes: bytes.as_ref().into(), sensitive: true }))
@@ -74,6 +84,19 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// Longer texts are not shown to people.
+    pub const LONGEST_TEXT: usize = 256 * 1024;
+
+    /// What people see in the place of a content that is no text, or too long. One of which only the size was read has no
+    /// digest.
+    pub fn in_words(&self, with_digest: bool) -> String {
+        let Digest { sha256, size } = self;
+        let kind = if *size <= Digest::LONGEST_TEXT as u64 { "binary, " } else { "" };
+        match sha256.get(..16).filter(|_| with_digest) {
+            Some(sha256) => format!("<{kind}{size} bytes, sha256 {sha256}>"),
+            None => format!("<{kind}{size} bytes>"),
+        }
+    }
     /// The digest of bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest { sha256: hex(&sha2::Sha256::digest(bytes)), size: bytes.len() as u64 }
@@ -193,5 +216,20 @@ impl<'de> Deserialize<'de> for Sensitive {
             return Err(serde::de::Error::custom("a sensitive value is not written down, so it cannot be read back"));
         }
         Ok(Sensitive::new(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_content_is_told_from_a_text() {
+        for value in ["<sensitive>", "<binary, 12 bytes>", "<300000 bytes>", "<binary, 12 bytes, sha256 abab>"] {
+            assert!(Content::is_placeholder(value), "{value}");
+        }
+        for text in ["", "binary, 12 bytes", "<binary, 12 bytes>\n", "<html>", "< bytes>"] {
+            assert!(!Content::is_placeholder(text), "{text:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::change::Change;
 use crate::claim::{Claim, Hold, Target};
-use crate::effect::{Effect, Sensitive};
+use crate::effect::{Digest, Effect, Sensitive};
 use crate::graph::Node;
 use crate::host::HostView;
 use crate::path::HostPath;
@@ -54,10 +54,26 @@ fn compare(attribute: &str, from: &Value, to: &Value, changes: &mut Vec<Change>)
     if from == to {
         return;
     }
+    let (of_from, of_to) = (digest(from), digest(to));
+    // Contents of one size are told apart by their digests.
+    let same_size = of_from.as_ref().zip(of_to.as_ref()).is_some_and(|(from, to)| from.size == to.size);
+    let shown = |value: &Value, digest: Option<Digest>| match digest {
+        Some(digest) => Value::String(digest.in_words(same_size)),
+        None => value.clone(),
+    };
     match (from, to) {
-        (Value::Object(from), Value::Object(to)) => compare_fields(attribute, from, to, changes),
-        _ => changes.push(Change { attribute: attribute.to_owned(), from: from.clone(), to: to.clone() }),
+        (Value::Object(from), Value::Object(to)) if of_from.is_none() && of_to.is_none() => {
+            compare_fields(attribute, from, to, changes);
+        }
+        _ => changes.push(Change { attribute: attribute.to_owned(), from: shown(from, of_from), to: shown(to, of_to) }),
     }
+}
+
+/// The digest that stands for a content in a state.
+fn digest(value: &Value) -> Option<Digest> {
+    let fields = value.as_object().filter(|fields| fields.len() == 2)?;
+    let sha256 = fields.get("sha256")?.as_str()?.to_owned();
+    Some(Digest { sha256, size: fields.get("size")?.as_u64()? })
 }
 
 fn compare_fields(attribute: &str, from: &Map<String, Value>, to: &Map<String, Value>, changes: &mut Vec<Change>) {
@@ -66,5 +82,51 @@ fn compare_fields(attribute: &str, from: &Map<String, Value>, to: &Map<String, V
         let name = if attribute.is_empty() { key.clone() } else { format!("{attribute}.{key}") };
         let field = |fields: &Map<String, Value>| fields.get(key).cloned().unwrap_or_default();
         compare(&name, &field(from), &field(to), changes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn differences(from: Value, to: Value) -> Vec<String> {
+        let mut changes = Vec::new();
+        compare("", &json!({ "content": from }), &json!({ "content": to }), &mut changes);
+        changes.iter().map(|change| format!("{change}")).collect()
+    }
+
+    #[test]
+    fn a_content_that_is_no_text_is_told_by_its_size_beside_a_text_and_beside_another() {
+        let binary = |sha256: &str, size: u64| json!({ "sha256": sha256.repeat(16), "size": size });
+        insta::assert_debug_snapshot!([
+            differences(binary("ab", 12), json!("one\ntwo\n")),
+            differences(json!("one\ntwo"), binary("ab", 12)),
+            differences(Value::Null, binary("ab", 12)),
+            differences(binary("ab", 12), binary("ab", 13)),
+            differences(binary("ab", 12), binary("cd", 12)),
+            differences(binary("", 300_000), binary("ab", 300_000)),
+        ], @r#"
+        [
+            [
+                "    content:\n      -<binary, 12 bytes>\n      +one\n      +two\n",
+            ],
+            [
+                "    content:\n      -one\n      -two (no newline at the end)\n      +<binary, 12 bytes>\n",
+            ],
+            [
+                "    content: <binary, 12 bytes>\n",
+            ],
+            [
+                "    content: <binary, 12 bytes> → <binary, 13 bytes>\n",
+            ],
+            [
+                "    content: <binary, 12 bytes, sha256 abababababababab> → <binary, 12 bytes, sha256 cdcdcdcdcdcdcdcd>\n",
+            ],
+            [
+                "    content: <300000 bytes> → <300000 bytes, sha256 abababababababab>\n",
+            ],
+        ]
+        "#);
     }
 }

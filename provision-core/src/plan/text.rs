@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Change, Plan, Step, Verdict};
-use crate::effect::Effect;
+use crate::effect::{Content, Effect};
 
 /// What is to happen, a paragraph a resource; what is in sync is left out.
 impl fmt::Display for Plan {
@@ -90,6 +90,7 @@ fn differing_lines(from: &str, to: &str) -> Vec<String> {
     let lines = |text: &'_ str| -> Vec<String> {
         let mark = |line: &str| match line.strip_suffix('\n') {
             Some(line) => line.to_owned(),
+            None if Content::is_placeholder(line) => line.to_owned(),
             None => format!("{line} (no newline at the end)"),
         };
         text.split_inclusive('\n').map(mark).collect()

@@ -140,7 +140,8 @@ impl<'a> Survey<'a> {
         let Directory { owner, group, .. } = self.directory;
         let (owner, group) = (owner.as_deref(), group.as_deref());
         let access = in_words_of(self.host, owner, group, found.access)?;
-        let differs = |found: String, wanted: Option<&str>| Some(found).filter(|found| wanted.is_some_and(|it| it != found));
+        let differs =
+            |found: String, wanted: Option<&str>| Some(found).filter(|found| wanted.is_some_and(|it| it != found));
         let mode = self.directory.mode_beneath(found.kind, access.mode);
         let difference = Difference {
             kind: found.kind,

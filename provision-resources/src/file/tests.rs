@@ -147,7 +147,8 @@ fn a_source_is_read_when_the_site_is_known() {
     assert_eq!(host.read(&path("/srv/logo")).unwrap().unwrap().bytes(), b"\x89PNG\xff");
     let error = converge(&host, "/srv/logo", logo.clone()).unwrap_err();
     assert_eq!(error.message(), "there is no files/logo");
-    let error = logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent { new: NewGroup::default() }).unwrap_err();
+    let error =
+        logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent { new: NewGroup::default() }).unwrap_err();
     assert_eq!(error.message(), "the source \"files/logo\" has not been read");
 }
 
@@ -214,7 +215,8 @@ fn mistakes_are_found_all_at_once() {
 
 #[test]
 fn a_missing_owner_is_named() {
-    let error = converge(&SimHost::debian(12), MOTD, File { owner: Some("ghost".into()), ..File::default() }).unwrap_err();
+    let error =
+        converge(&SimHost::debian(12), MOTD, File { owner: Some("ghost".into()), ..File::default() }).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no user ghost"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use provision_core::effect::Sensitive;
+use provision_core::effect::Content;
 use provision_core::plan::Change;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
@@ -76,12 +76,14 @@ fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &O
     if !attribute.is_empty() {
         writeln!(out, "    {}:", foreign::line(attribute))?;
     }
-    // What is not to be shown has no lines.
-    let hidden = from == Sensitive::HIDDEN;
-    let from = if hidden { "" } else { from };
+    // What is not shown has no lines.
+    let unshown = |side: &str| Content::is_placeholder(side).then(|| side.to_owned());
+    let (unshown_from, unshown_to) = (unshown(from), unshown(to));
+    let from = if unshown_from.is_some() { "" } else { from };
+    let to = if unshown_to.is_some() { "" } else { to };
     let diff = TextDiff::from_lines(from, to);
     let mut lines = Vec::new();
-    lines.extend(hidden.then(|| (style::REMOVE, format!("-{}", Sensitive::HIDDEN), false)));
+    lines.extend(unshown_from.map(|it| (style::REMOVE, format!("-{it}"), false)));
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         if !from.is_empty() && !to.is_empty() {
             lines.push((faint, hunk.header().to_string(), false));
@@ -96,6 +98,7 @@ fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &O
             lines.push((style, format!("{sign}{text}"), change.missing_newline()));
         }
     }
+    lines.extend(unshown_to.map(|it| (style::ADD, format!("+{it}"), false)));
     let most = if options.verbose > 0 { lines.len() } else { MOST_LINES };
     for (style, line, unfinished) in lines.iter().take(most) {
         writeln!(out, "      {style}{}{style:#}", foreign::content(line.trim_end_matches([' ', '\t'])))?;
