@@ -259,14 +259,15 @@ impl<'a> Run<'a> {
         }
         for effect in &task.effects {
             let effect = self.within_timeout(number, started, effect)?;
-            self.perform(&[number], &effect)?;
+            let result = self.perform(&[number], &effect);
+            result.map_err(|error| self.naming_its_timeout(number, started, error))?;
             progress.effects.push(effect);
         }
         if progress.changes.is_empty() {
             progress.changes.clone_from(&task.changes);
         }
         if task.before != task.want {
-            self.verify(number, &task.want)?;
+            self.verify(number, &task.want, &task.effects)?;
         }
         let _ = self.changed_at[number].set(self.executor.host.now());
         self.react(number, &task, causes, progress)
@@ -337,8 +338,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// A resource type is never trusted: what it promised must be there.
-    fn verify(&self, number: usize, want: &DynState) -> Result<()> {
+    /// A resource type is never trusted: what it promised must be there once its effects are performed.
+    fn verify(&self, number: usize, want: &DynState, performed: &[Effect]) -> Result<()> {
         let node = self.node(number);
         let found = node.resource.check(&node.id, self.executor.host)?;
         if found == *want {
@@ -347,14 +348,23 @@ impl<'a> Run<'a> {
         let left = changes_between(node, &found, want, &[self.executor.host]);
         let left: Vec<String> = left
             .iter()
-            .map(|change| format!("{} is {}, not {}", change.label(), shown(&change.from), shown(&change.to)))
+            .map(|change| format!("{} is {}, expected {}", change.label(), shown(&change.from), shown(&change.to)))
             .collect();
-        Err(Error::new(
-            ErrorKind::BrokenPromise,
-            format!("the resource type `{}` did its work, but the state it promised is not there", node.id.kind()),
-        )
-        .with_cause(left.join("\n"))
-        .with_hint("something else changes it at the same time, or the type has a bug"))
+        let mut message = format!("{} did not reach its declared state", node.id);
+        if let [first, ..] = left.as_slice() {
+            message.push_str(&format!(": {first}"));
+        }
+        let error =
+            Error::new(ErrorKind::VerificationFailed, message).with_cause(left.get(1..).unwrap_or_default().join("\n"));
+        // Where the same would be planned again, what was done had no result that lasted.
+        let again = decide_now(node, self.executor.host, &self.planned.declared_packages);
+        Err(match again.is_ok_and(|(_, effects)| effects == performed) {
+            true => error.with_hint(format!(
+                "what was done would be done again in the same way: something else undoes it, or the resource type `{}` has a bug",
+                node.id.kind()
+            )),
+            false => error.with_hint("something changed it, or it changed by itself, after its effects were performed"),
+        })
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
-use crate::effect::{Access, Command, Content, Digest, Effect, WriteFile};
+use crate::effect::{Access, Command, Content, Digest, Effect, Output, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
@@ -331,6 +331,15 @@ impl UnitState {
     pub fn is_active(&self) -> bool {
         matches!(self.active.as_deref(), Some("active" | "reloading"))
     }
+}
+
+/// The error for a new content that the command which checks it refuses.
+fn failed_validation(command: &Command, output: &Output, is_confidential: bool) -> Error {
+    // What it says may be a part of the content, in whatever quotes.
+    let said = if is_confidential { String::new() } else { output.excerpt() };
+    let said = if said.is_empty() { format!("exit code {}", output.code) } else { said };
+    Error::new(ErrorKind::CommandFailed, "the new content did not pass its validation, so it was not put in place")
+        .with_cause(format!("{command}\n{said}"))
 }
 
 /// The error for a user or group that something names and nobody has.

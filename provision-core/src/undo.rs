@@ -249,11 +249,11 @@ impl<'a> Undoing<'a> {
     }
 
     /// What has read the new state reads the old one again: once, after everything else.
-    fn react(&mut self, effects: &[EffectRecord]) -> Result<()> {
+    fn react(&mut self, records: &[EffectRecord]) -> Result<()> {
         let mut causes: Vec<ResourceId> = self.steps.iter().map(|step| step.id.clone()).collect();
         causes.dedup();
         let mut done: Vec<Effect> = Vec::new();
-        for effect in effects {
+        for effect in records {
             let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = &effect.intent.effect else {
                 continue;
             };
@@ -267,8 +267,14 @@ impl<'a> Undoing<'a> {
             if found.is_masked() {
                 continue;
             }
-            // One that failed with the new state ran with the old one.
-            let wanted = runs || (ran && failed);
+            // One that failed with the new state, at once or later, ran with the old one.
+            let is_broken = failed || matches!(found.active.as_deref(), Some("failed" | "activating"));
+            let wanted = runs || (ran && is_broken);
+            // What does not run cannot read anything again.
+            let again = match (runs, again) {
+                (false, Effect::Unit { unit, .. }) => Effect::Unit { unit, action: UnitAction::Restart },
+                (_, again) => again,
+            };
             if done.contains(&again) || !wanted || self.goes_with_its_package(unit)? {
                 continue;
             }
@@ -279,6 +285,10 @@ impl<'a> Undoing<'a> {
             if std::mem::take(&mut self.stale_units) {
                 effects.insert(0, Effect::ReloadUnits);
             }
+            // It is watched for as long as it was.
+            let watched = |record: &&EffectRecord| matches!(&record.intent.effect, Effect::WatchUnit { unit: other, .. } if other == unit);
+            let watch = records.iter().find(watched).map(|record| record.intent.effect.clone());
+            effects.extend(watch);
             done.push(again);
             self.push_reaction(id.clone(), causes.clone(), effects);
         }

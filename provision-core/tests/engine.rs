@@ -212,8 +212,12 @@ fn a_type_that_does_not_keep_its_promise_fails_and_is_named() {
     site.declare("/etc/liar", Text { lies: true, ..text("the truth") });
     let report = converge(site, &host, 1);
     let Outcome::Failed { error } = outcome(&report, "text:/etc/liar") else { panic!("{report:#?}") };
-    assert_eq!(error.kind(), ErrorKind::BrokenPromise);
-    assert!(error.message().contains("`text`"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::VerificationFailed);
+    assert!(error.message().starts_with("text:/etc/liar did not reach its declared state: "), "{error}");
+    assert!(
+        error.hint().unwrap().contains("the resource type `text` has a bug"),
+        "it would do the same again: {error:?}"
+    );
     assert!(error.declared_at().unwrap().file.ends_with("engine.rs"));
 }
 

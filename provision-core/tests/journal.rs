@@ -4,7 +4,8 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
@@ -166,6 +167,25 @@ fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
         }
     }
     assert!(died > 0 && in_debt > 0, "{died} {in_debt}");
+}
+
+/// A daemon had been told to owe a reaction to a file that was never changed.
+#[test]
+fn nothing_is_owed_for_a_change_that_never_happened() {
+    for fault in [Fault::Fails(ErrorKind::CommandFailed), Fault::DiesBefore] {
+        let (host, store) = (host(), MemoryStore::new());
+        let faulty = Faulty::new(&host, 0, fault);
+        let mut site = Site::new();
+        site.declare("/etc/a", Note { text: "new".into() }).notifies(ResourceId::new("daemon", UNIT));
+        site.declare(UNIT, Daemon {});
+        let report = run(site, &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+        assert!(!report.is_success());
+        let journal = Journal::new(store);
+        let recovered = journal.recover(&journal.lock().unwrap(), &host).unwrap();
+        assert!(recovered.iter().all(|run| run.owed.is_empty()), "{fault:?}: {recovered:?}");
+        assert_eq!(journal.pending().unwrap().owed, [], "{fault:?}");
+        assert!(fault == Fault::DiesBefore || report.owed.is_empty(), "{report:?}");
+    }
 }
 
 #[test]
@@ -425,7 +445,9 @@ impl StateStore for Full {
         self.store.replace(name, bytes)
     }
     fn append(&self, name: &str, bytes: &[u8], durably: bool) -> Result<()> {
-        if self.appends.fetch_add(1, Ordering::Relaxed) != self.fails_at {
+        // Without a mark of how much is on the disk a run goes on.
+        let is_log = name.ends_with(".open");
+        if !is_log || self.appends.fetch_add(1, Ordering::Relaxed) != self.fails_at {
             return self.store.append(name, bytes, durably);
         }
         self.store.append(name, &bytes[..bytes.len() / 2], durably)?;
@@ -637,4 +659,67 @@ fn contents_stay_while_the_log_of_a_run_cannot_be_read() {
     let files = store.files();
     assert_eq!(files.keys().filter(|name| name.starts_with("blobs/")).count(), 1);
     assert_eq!(files.keys().filter(|name| name.starts_with("runs/")).count(), 2, "readable ones go");
+}
+
+/// Each line is bound to all before it, and nothing had told that lines are missing at the end.
+#[test]
+fn a_log_of_a_dead_run_that_was_cut_between_two_lines_is_noticed() {
+    let (host, store) = (host(), MemoryStore::new());
+    lost_after_one_effect(&host, &store);
+    let journal = Journal::new(store.clone());
+    let name = "runs/00000001.open";
+    let whole = store.files()[name].clone();
+    let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1);
+    let cuts: Vec<usize> = ends.filter(|end| *end < whole.len()).collect();
+    assert!(cuts.len() > 3, "{cuts:?}");
+    for cut in cuts {
+        store.replace(name, &whole[..cut]).unwrap();
+        let error = journal.recover(&journal.lock().unwrap(), &host).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{cut}: {error}");
+        assert!(journal.pending().is_err());
+    }
+    store.replace(name, &whole).unwrap();
+    assert_eq!(journal.recover(&journal.lock().unwrap(), &host).unwrap().len(), 1);
+    assert!(store.files().keys().all(|name| !name.ends_with(".mark")), "{:?}", store.files().keys());
+}
+
+/// A host whose service does not run with the new content, once that is so.
+fn host_of_a_fragile_service(is_fragile: &Arc<AtomicBool>) -> SimHost {
+    let is_fragile = Arc::clone(is_fragile);
+    host().with_unit_script(UNIT, move |host, _| {
+        let is_new = host.read_text("/etc/a")?.as_deref() == Some("new");
+        match is_new && is_fragile.load(Ordering::Relaxed) {
+            true => Err(Error::new(ErrorKind::CommandFailed, "it does not like the new content")),
+            false => Ok(()),
+        }
+    })
+}
+
+/// It had been left dead, and the rollback was called done.
+#[test]
+fn a_rollback_brings_a_service_back_that_died_after_the_run() {
+    let is_fragile = Arc::new(AtomicBool::new(false));
+    let host = host_of_a_fragile_service(&is_fragile);
+    let journal = Journal::new(MemoryStore::new());
+    assert!(run(site("new"), &host, &journal).is_success());
+    is_fragile.store(true, Ordering::Relaxed);
+    host.perform(&Effect::Unit { unit: UNIT.into(), action: UnitAction::Restart }).unwrap_err();
+    assert!(!HostViewExt::unit(&host, UNIT).unwrap().is_active());
+    let rollback = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    let report = rollback.apply(&host, &ApplyOptions::default(), &());
+    assert!(report.is_success(), "{report:#?}");
+    assert!(HostViewExt::unit(&host, UNIT).unwrap().is_active());
+    assert_eq!(host.read_text("/etc/a").unwrap().as_deref(), Some("old"));
+}
+
+#[test]
+fn a_rollback_after_which_a_service_does_not_run_has_failed() {
+    let is_fragile = Arc::new(AtomicBool::new(true));
+    let host = host_of_a_fragile_service(&is_fragile);
+    let journal = Journal::new(MemoryStore::new());
+    assert!(!run(site("new"), &host, &journal).is_success());
+    let host = host.with_failing_unit(UNIT);
+    let rollback = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+    let report = rollback.apply(&host, &ApplyOptions::default(), &());
+    assert!(!report.is_success(), "{report:#?}");
 }

@@ -377,3 +377,27 @@ fn a_content_that_is_no_text_is_told_by_its_size_beside_a_text() {
     assert_eq!(steps[0]["changes"][0]["from"], "<binary, 12 bytes>", "{json:#}");
     assert_eq!(steps[1]["changes"][0]["to"], "<binary, 3 bytes>", "{json:#}");
 }
+
+/// It had said nothing at all, and of a long text only the end.
+#[test]
+fn a_check_that_refuses_a_content_is_told_with_all_that_it_says() {
+    let site = r#"{ resources.file = {
+      "/etc/silent" = { content = "a\n", validate = "sh -c 'exit 7' %" },
+      "/etc/talking" = { content = "a\n", validate = "sh -c 'for n in 1 2 3 4 5 6 7 8 9; do echo $n a; echo $n b; echo $n c; done; exit 1' %" },
+      "/etc/slow" = { content = "a\n", validate = "sh -c 'sleep 9' %", timeout = "1s" },
+    } }"#;
+    let place = given!(place(site));
+    copy_programs(&place, &["sh", "sleep"]);
+    let ran = place.run("apply --jobs 1 --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert!(ran.out.contains("| exit code 7\n"), "{}", ran.seen());
+    assert!(
+        ran.out.contains("| 1 a\n") && ran.out.contains("9 more lines") && ran.out.contains("| 9 c\n"),
+        "{}",
+        ran.seen()
+    );
+    assert!(ran.out.contains("it took longer than its timeout of 1s"), "{}", ran.seen());
+    for name in ["silent", "talking", "slow"] {
+        assert!(!place.path(&format!("root/etc/{name}")).exists());
+    }
+}

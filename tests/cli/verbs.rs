@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::requirements::given;
 use crate::{Place, Ran, example};
 
 fn json(ran: &Ran) -> Value {
@@ -141,4 +142,58 @@ fn colours_only_where_they_are_wanted() {
     assert!(place.run("plan --simulate --color always site.ncl").out.contains('\u{1b}'));
     let never = place.run_with("plan --simulate --color never site.ncl", &[("CLICOLOR_FORCE", "1")], "");
     assert!(!never.out.contains('\u{1b}'));
+}
+
+const VERBS: [&str; 19] = [
+    "validate",
+    "plan",
+    "apply",
+    "test",
+    "rollback",
+    "history",
+    "show",
+    "secret",
+    "secret keygen",
+    "secret encrypt",
+    "secret decrypt",
+    "secret edit",
+    "secret rekey",
+    "graph",
+    "schema",
+    "facts",
+    "record host",
+    "init",
+    "completions",
+];
+
+/// Seven options of others had filled the help of verbs for which they mean nothing.
+#[test]
+fn the_help_of_every_verb_is_about_that_verb_and_ends_with_an_example() {
+    let place = Place::new();
+    let mut all = String::new();
+    for verb in VERBS {
+        let short = place.run(&format!("{verb} -h"));
+        all += &format!("$ provision {verb} -h\n{}\n", short.out);
+        let long = place.run(&format!("{verb} --help"));
+        assert_eq!((short.code, long.code), (0, 0));
+        let last = long.out.trim_end().lines().last().unwrap_or_default().to_owned();
+        assert!(last.contains("provision ") && last.starts_with("  "), "{verb}: {}", long.out);
+    }
+    insta::assert_snapshot!("help", all);
+    assert!(place.run("completions --help").out.lines().count() < 15);
+    // Where such an option means something it is still known, before the verb and after it.
+    let place = Place::with("{ resources = {} }");
+    assert_eq!(place.run("--simulate validate site.ncl").code, 0);
+    assert_eq!(place.run("validate --simulate site.ncl").code, 0);
+}
+
+/// The hint of a full disk had said that what was there before is unchanged, of a run that had changed it.
+#[test]
+fn a_run_whose_output_cannot_be_written_goes_on_and_says_so() {
+    let place = given!(crate::root_directory::place("{ resources.file.\"/etc/motd\".content = \"new\\n\" }"));
+    let line = "exec \"$0\" apply --root root site.ncl > /dev/full";
+    let ran = place.start(std::process::Command::new("sh").args(["-c", line]).arg(crate::provision()), "");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    insta::assert_snapshot!("full_output", ran.seen());
+    assert_eq!(std::fs::read_to_string(place.path("root/etc/motd")).unwrap(), "new\n");
 }

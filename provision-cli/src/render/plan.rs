@@ -160,15 +160,14 @@ const MOST_LEFTOVERS: usize = 5;
 
 /// Names what is no longer declared and stays: each of a few, or how many there are of a kind, with the first ones.
 fn leftovers(out: &mut impl Write, all: &[Orphan], options: &Options) -> Result<(), Failure> {
-    let kinds: [(fn(&Orphan) -> bool, &str, &str); 3] = [
-        (|orphan| !orphan.changed.is_empty(), ", and stay: something else has changed them since", ""),
-        (|orphan| !orphan.needed.is_empty(), ", and stay: something that is declared needs them", ""),
-        (|_| true, ", and stay as they were left", "--prune removes them; "),
-    ];
-    let mut rest: Vec<&Orphan> = all.iter().filter(|orphan| options.verbose > 0 || !orphan.made.is_empty()).collect();
-    for (is_one, says, helps) in kinds {
-        let (found, others): (Vec<&Orphan>, Vec<&Orphan>) = rest.into_iter().partition(|orphan| is_one(orphan));
-        rest = others;
+    let asked_for = |orphan: &&Orphan| options.verbose > 0 || !orphan.made.is_empty();
+    let (changed, rest): (Vec<_>, Vec<_>) = all.iter().filter(asked_for).partition(|orphan| !orphan.changed.is_empty());
+    let (needed, left): (Vec<_>, Vec<_>) = rest.into_iter().partition(|orphan| !orphan.needed.is_empty());
+    for (found, says, helps) in [
+        (changed, "something else has changed them since", ""),
+        (needed, "something that is declared needs them", ""),
+        (left, "they are as they were left", "--prune removes them; "),
+    ] {
         if found.len() <= MOST_LEFTOVERS || options.verbose > 0 {
             found.iter().try_for_each(|orphan| leftover(out, orphan))?;
             continue;
@@ -177,7 +176,7 @@ fn leftovers(out: &mut impl Write, all: &[Orphan], options: &Options) -> Result<
         let first: Vec<String> = found.iter().take(MOST_LEFTOVERS).map(|orphan| foreign::line(&orphan.id)).collect();
         writeln!(
             out,
-            "  {faint}{} resources are no longer declared{says}: {} and {} more ({helps}-v lists all){faint:#}",
+            "  {faint}{} resources are no longer declared, and stay: {says} ({} and {} more; {helps}-v lists all){faint:#}",
             found.len(),
             first.join(", "),
             found.len() - MOST_LEFTOVERS

@@ -132,7 +132,7 @@ impl Run<'_> {
     /// Even if the transaction failed, some of its packages may be as wanted; that is looked at, not guessed.
     fn conclude(&self, number: usize, task: Task, started: Instant, failure: Option<Error>) {
         let mut progress = Progress { deferred: task.is_new, ..Progress::default() };
-        let verified = self.verify(number, &task.want);
+        let verified = self.verify(number, &task.want, &task.effects);
         let outcome = match (verified, failure) {
             (Ok(()), _) => {
                 progress.changes.clone_from(&task.changes);

@@ -63,15 +63,29 @@ impl Run<'_> {
         let Some(deadline) = self.deadline(number, started) else { return Ok(effect.clone()) };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let timeout = self.node(number).common.timeout.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Err(Error::new(ErrorKind::TimedOut, format!("it took longer than its timeout of {timeout}"))
-                .while_doing(effect.to_string()));
+            return Err(self.too_late(number).while_doing(effect.to_string()));
         }
         let mut effect = effect.clone();
         if let Some(command) = effect.command_mut() {
-            command.timeout_seconds = command.timeout_seconds.min(left.as_secs().max(1));
+            let left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            command.timeout_seconds = command.timeout_seconds.min(left);
         }
         Ok(effect)
+    }
+
+    /// A command that was ended because the time of its resource was up is told by that time, not by what was left of it.
+    pub(super) fn naming_its_timeout(&self, number: usize, started: Instant, error: Error) -> Error {
+        let is_over = self.deadline(number, started).is_some_and(|deadline| deadline <= Instant::now());
+        if error.kind() != ErrorKind::TimedOut || !is_over {
+            return error;
+        }
+        let operation = error.operation().unwrap_or_default().to_owned();
+        self.too_late(number).while_doing(operation).with_cause(error.cause().unwrap_or_default())
+    }
+
+    fn too_late(&self, number: usize) -> Error {
+        let timeout = self.node(number).common.timeout.as_ref().map(ToString::to_string).unwrap_or_default();
+        Error::new(ErrorKind::TimedOut, format!("it took longer than its timeout of {timeout}"))
     }
 
     /// A resource that failed and takes this one along, because they share a tag.
@@ -164,6 +178,6 @@ impl Run<'_> {
 
 /// Whether a failure may go by itself.
 fn is_passing(kind: ErrorKind) -> bool {
-    use ErrorKind::{BrokenPromise, CommandFailed, Incomplete, Io, Locked, NotFound, TimedOut};
-    matches!(kind, BrokenPromise | CommandFailed | Incomplete | Io | Locked | NotFound | TimedOut)
+    use ErrorKind::{CommandFailed, Incomplete, Io, Locked, NotFound, TimedOut, VerificationFailed};
+    matches!(kind, CommandFailed | Incomplete | Io | Locked | NotFound | TimedOut | VerificationFailed)
 }

@@ -63,7 +63,7 @@ impl Run<'_> {
         }
         if !effects.is_empty() {
             progress.reacted_to = causes.into_iter().map(|(id, _)| id).collect();
-            self.verify(number, &task.want)?;
+            self.verify(number, &task.want, &effects)?;
         }
         if let Some(recorder) = self.executor.recorder {
             recorder.pay(&step.id);

@@ -4,8 +4,8 @@ use crate::host::HostViewExt;
 use std::time::Instant;
 
 use super::Executor;
-use crate::effect::Effect;
-use crate::error::Result;
+use crate::effect::{Effect, UnitAction};
+use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Event;
 use crate::plan::{Plan, Step, Verdict};
 use crate::report::{Outcome, StepReport};
@@ -34,6 +34,22 @@ impl Executor<'_> {
         steps
     }
 
+    /// A unit that was started or told to read its old state runs afterwards, as it did before.
+    fn require_running(&self, effect: &Effect) -> Result<()> {
+        let Effect::Unit { unit, action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload } = effect else {
+            return Ok(());
+        };
+        let found = self.host.unit(unit)?;
+        let ran = found.ends_by_itself && found.active.as_deref() != Some("failed");
+        if found.is_active() || ran || !found.exists() {
+            return Ok(());
+        }
+        let state = found.active.as_deref().unwrap_or("unknown");
+        Err(Error::new(ErrorKind::VerificationFailed, format!("{unit} does not run with its old state: it is {state}"))
+            .while_doing(effect.to_string())
+            .with_hint(format!("`systemctl status {unit}` and `journalctl -u {unit}` tell why")))
+    }
+
     fn take_back(&self, step: &Step, plan: &Plan, report: &mut StepReport) -> Result<()> {
         if let Verdict::Failed { error } = &step.verdict {
             return Err(error.clone());
@@ -53,6 +69,8 @@ impl Executor<'_> {
             })?;
             report.effects.push(effect.clone());
         }
+        let effects = || step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects));
+        effects().try_for_each(|effect| self.require_running(effect))?;
         report.changes.clone_from(&step.changes);
         if let (Some(reaction), Some(recorder)) = (&step.reaction, self.recorder) {
             report.reacted_to.clone_from(&reaction.causes);

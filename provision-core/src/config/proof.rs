@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::opened::Types;
 use super::schema::{MAX_DEPTH, Writer, limits_of};
 use super::{Data, Located};
+use crate::duration::Duration;
 
 /// Whether the `Site` contract accepts a site of these types.
 pub(super) fn holds(site: &Located, types: &Types<'_>) -> bool {
@@ -151,9 +152,7 @@ fn is_named(name: &str, value: &Located) -> bool {
         "Text" => true,
         "AbsolutePath" => text.starts_with('/') && text.split('/').all(|component| component != ".."),
         "Mode" => matches!(text.len(), 3 | 4) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7')),
-        "Duration" => text
-            .strip_suffix(['s', 'm', 'h', 'd'])
-            .is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())),
+        "Duration" => text.parse::<Duration>().is_ok(),
         "ResourceId" => text.split_once(':').is_some_and(|(kind, name)| {
             let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             kind.starts_with(|first: char| first.is_ascii_lowercase()) && kind.bytes().all(is_plain) && !name.is_empty()

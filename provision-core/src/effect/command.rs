@@ -73,6 +73,10 @@ impl fmt::Display for Command {
     }
 }
 
+/// Lines at the beginning and at the end of a long output that are shown.
+const HEAD: usize = 6;
+const TAIL: usize = 12;
+
 /// What a command said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -88,5 +92,35 @@ impl Output {
     /// Whether the command ended with exit code 0.
     pub fn success(&self) -> bool {
         self.code == 0
+    }
+
+    /// What it said to explain itself: its messages, or else its output. Of a long text, its beginning and its end: the first
+    /// message often names the cause, and the last one the result.
+    pub fn excerpt(&self) -> String {
+        let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let lines: Vec<&str> = said.trim_end().lines().collect();
+        let Some(left_out) = lines.len().checked_sub(HEAD + TAIL + 1).filter(|more| *more > 0) else {
+            return lines.join("\n");
+        };
+        let (head, tail) = (&lines[..HEAD], &lines[lines.len() - TAIL..]);
+        format!("{}\n… {} more lines …\n{}", head.join("\n"), left_out + 1, tail.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only the last lines had been kept, and the first error was not among them.
+    #[test]
+    fn of_a_long_output_the_beginning_and_the_end_are_kept() {
+        let output = |lines: usize| Output {
+            stderr: (1..=lines).fold(String::new(), |text, line| format!("{text}line {line}\n")),
+            ..Output::default()
+        };
+        assert_eq!(output(19).excerpt().lines().count(), 19);
+        let excerpt = output(100).excerpt();
+        assert!(excerpt.starts_with("line 1\n") && excerpt.ends_with("\nline 100"), "{excerpt}");
+        assert!(excerpt.contains("line 6\n… 82 more lines …\nline 89\n"), "{excerpt}");
     }
 }

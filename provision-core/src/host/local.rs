@@ -133,13 +133,6 @@ impl LocalHost {
     }
 }
 
-/// The end of what a failed command said, for people.
-pub(crate) fn last_words(output: &Output) -> String {
-    let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-    let lines: Vec<&str> = said.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(12)..].join("\n")
-}
-
 impl LocalSystem {
     /// Whether this is the running host, not a root directory.
     pub fn is_running(&self) -> bool {
@@ -306,7 +299,7 @@ impl LocalSystem {
         }
         Err(Error::new(ErrorKind::CommandFailed, format!("exit code {}", output.code))
             .while_doing(format!("running {command}"))
-            .with_cause(last_words(&output)))
+            .with_cause(output.excerpt()))
     }
 }
 

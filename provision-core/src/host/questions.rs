@@ -182,5 +182,5 @@ impl Question<'_> {
 
 /// A host is never trusted to answer what it was asked.
 fn mistaken(question: &Question<'_>, answer: &Answer) -> Error {
-    Error::new(ErrorKind::BrokenPromise, format!("the host was asked {question:?}, and answered {answer:?}"))
+    Error::new(ErrorKind::Invalid, format!("the host was asked {question:?}, and answered {answer:?}"))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::record::{Ended, RUN_LOG, Record, RunInfo, RunRecord};
-use super::recorder::{done_name, open_name};
+use super::record::{Ended, MARK, RUN_LOG, Record, RunInfo, RunRecord};
+use super::recorder::{done_name, mark_name, open_name};
 use super::{Journal, debts, log};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::format::Body;
 use crate::moment::Moment;
 use crate::run::{Owed, Retention, RunId};
 use crate::state::BLOBS;
@@ -120,11 +121,24 @@ impl Journal {
         read.map_err(|error| damaged(run, ended, error))
     }
 
+    /// How much of the log of a run under way was on the disk, at least: each line of a log is bound to all before it, and only
+    /// this tells that lines are missing at its end. It may be less, for it is not waited for; what is no number is none.
+    fn mark(&self, run: RunId) -> Result<usize> {
+        let bytes = self.store.read(&mark_name(run))?.unwrap_or_default();
+        let Ok(Body::Whole(body)) = MARK.body(&bytes) else { return Ok(0) };
+        let number = |line: &[u8]| str::from_utf8(line.strip_suffix(b"\n")?).ok()?.parse().ok();
+        Ok(body.split_inclusive(|byte| *byte == b'\n').map_while(number).last().unwrap_or_default())
+    }
+
     /// The log of a run, and whether the run has ended.
     pub(super) fn log(&self, run: RunId) -> Result<(log::Log<Record>, bool)> {
         for (name, ended) in [(open_name(run), false), (done_name(run), true)] {
             if let Some(bytes) = self.store.read(&name).while_doing(|| format!("reading the journal of run {run}"))? {
-                let log = log::read(&RUN_LOG, &bytes).map_err(|error| damaged(run, ended, error))?;
+                let log: log::Log<Record> = log::read(&RUN_LOG, &bytes).map_err(|error| damaged(run, ended, error))?;
+                if !ended && log.whole < self.mark(run)? {
+                    let error = Error::new(ErrorKind::Damaged, "it was cut: more of it had been written to the disk");
+                    return Err(damaged(run, ended, error));
+                }
                 return Ok((log, ended));
             }
         }

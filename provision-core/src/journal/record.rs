@@ -14,6 +14,9 @@ use crate::id::ResourceId;
 use crate::moment::Moment;
 use crate::run::{Counts, Owed, RunId};
 
+/// How much of the log of a run under way is on the disk; see `docs/formats/run-log.md`.
+pub(super) const MARK: Format = Format { name: "mark", noun: "the mark of a run", version: 1 };
+
 /// The log of a run; see `docs/formats/run-log.md`.
 pub(crate) const RUN_LOG: Format = Format { name: "run", noun: "the log of the run", version: 1 };
 
@@ -159,9 +162,28 @@ pub struct EffectRecord {
 }
 
 impl EffectRecord {
+    /// Whether something may be as it was not before.
+    fn may_have_changed(&self) -> bool {
+        let changed = |did: &Did| did.error.is_none() || did.left_changes || self.intent.before == Before::Nothing;
+        self.outcome.as_ref().is_none_or(changed)
+    }
+
     /// Whether it was done, wholly or in part, as far as is known.
     pub fn is_done(&self) -> bool {
         self.outcome.as_ref().is_some_and(|did| did.error.is_none() || did.left_changes)
+    }
+}
+
+/// Takes away what is owed because of an effect that failed and has changed nothing: there is nothing to react to, unless
+/// another effect of the run has changed something for the same resource.
+pub(super) fn drop_groundless(debts: &mut Debts, effects: &[EffectRecord], place: usize, run: RunId) {
+    if effects[place].may_have_changed() {
+        return;
+    }
+    for id in &effects[place].intent.ids {
+        if !effects.iter().any(|effect| effect.intent.ids.contains(id) && effect.may_have_changed()) {
+            debts.forgive(id, run);
+        }
     }
 }
 
@@ -223,6 +245,9 @@ impl RunRecord {
                 let effect = place.map(|place| &mut self.effects[place]).ok_or_else(|| misplaced("an outcome"))?;
                 debts.changed(&effect.intent, &did.at);
                 effect.outcome = Some(*did);
+                if let Some(place) = place {
+                    drop_groundless(debts, &self.effects, place, self.run);
+                }
             }
             Record::Paid { id } => {
                 debts.pay(&id);

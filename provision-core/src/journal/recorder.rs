@@ -8,7 +8,7 @@ use foldhash::HashMap;
 
 use super::debts::Debts;
 use super::image::{After, Before, Keeper};
-use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, RUN_LOG, Record, RunInfo};
+use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, MARK, RUN_LOG, Record, RunInfo, drop_groundless};
 use super::{Journal, JournalLock, debts, log};
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PathChange, Touched};
@@ -35,6 +35,10 @@ struct State {
     run: Option<RunId>,
     /// The digest of the last line.
     last: String,
+    /// The length of the log in bytes.
+    length: usize,
+    /// Whether how much of it is on the disk cannot be noted: then nothing can follow what was noted by half.
+    is_unmarked: bool,
     effects: Vec<EffectRecord>,
     owed: Debts,
     owed_before: Vec<Owed>,
@@ -65,6 +69,8 @@ impl Recorder {
         let state = State {
             run: None,
             last: log::start(&RUN_LOG),
+            length: 0,
+            is_unmarked: false,
             effects: Vec::new(),
             owed_before: owed.clone(),
             owed: owed.into(),
@@ -142,6 +148,7 @@ impl Recorder {
     /// # Errors
     /// The host cannot be read, or the journal not written: then the effect must not be performed.
     pub fn intend(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn HostView) -> Result<Entry> {
+        let causes = self.take_causes(ids);
         let keeper = self.keeper()?;
         let before = keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}"))?;
         let now = host.now();
@@ -166,7 +173,7 @@ impl Recorder {
             state.run = Some(run);
         }
         let run = state.run.unwrap_or_default();
-        for (id, because) in std::mem::take(&mut state.causes) {
+        for (id, because) in causes {
             if state.owed.has(&id, &because, run) {
                 continue;
             }
@@ -192,6 +199,15 @@ impl Recorder {
         Ok(Entry { number, started: Instant::now() })
     }
 
+    /// What these resources make others owe. If their effect does not come to be performed, nothing is owed.
+    fn take_causes(&self, ids: &[&ResourceId]) -> Vec<(ResourceId, ResourceId)> {
+        let mut state = self.state();
+        let (mine, others) =
+            std::mem::take(&mut state.causes).into_iter().partition(|(_, because)| ids.contains(&because));
+        state.causes = others;
+        mine
+    }
+
     /// Waits for the disk to have all up to an effect. One wait serves all who wrote before it began.
     fn sync(&self, run: RunId, number: usize) -> Result<()> {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,14 +219,34 @@ impl Recorder {
         if let Some(error) = &state.broken {
             return Err(error.clone());
         }
-        let written = state.effects.len();
+        let (written, length) = (state.effects.len(), state.length);
         drop(state);
         let result = self.store().append(&open_name(run), &[], true).while_doing(|| "writing the journal");
         if let Err(error) = result {
             return Err(self.broken(&mut self.state(), error));
         }
+        self.mark(run, length, *synced == 0);
         *synced = written;
         Ok(())
+    }
+
+    /// Notes how much of the log is on the disk, so that one that is cut is noticed. A run goes on without it.
+    fn mark(&self, run: RunId, length: usize, is_first: bool) {
+        if self.state().is_unmarked {
+            return;
+        }
+        let header = if is_first { MARK.header() } else { String::new() };
+        let result = match is_first {
+            // One of another run of this number, whose log was moved away, would say too much.
+            true => self.store().remove(&mark_name(run)),
+            false => Ok(()),
+        };
+        let mark = format!("{header}{length}\n");
+        let result = result.and_then(|()| self.store().append(&mark_name(run), mark.as_bytes(), false));
+        if let Err(error) = result {
+            tracing::debug!("how much of the log is on the disk is not noted: {error}");
+            self.state().is_unmarked = true;
+        }
     }
 
     /// Writes down what came of an effect. A journal that cannot be written is told of when the run is finished.
@@ -230,10 +266,11 @@ impl Recorder {
                 recovered: false,
             };
             let mut state = self.state();
-            let State { effects, owed, .. } = &mut *state;
+            let State { effects, owed, run, .. } = &mut *state;
             if let Some(effect) = effects.get_mut(entry.number - 1) {
                 owed.changed(&effect.intent, &did.at);
                 effect.outcome = Some(did.clone());
+                drop_groundless(owed, effects, entry.number - 1, run.unwrap_or_default());
             }
             self.write(&mut state, &Record::Did(Box::new(did)), false)
         });
@@ -299,6 +336,7 @@ impl Recorder {
         self.journal.absorb(run, state.site.as_deref(), &state.effects, &state.notifies, host)?;
         let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
+        self.store().remove(&mark_name(run)).while_doing(|| "closing the journal")?;
         self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;
         drop(state);
         self.journal.prune()
@@ -317,7 +355,9 @@ impl Recorder {
             return Err(error.clone());
         }
         let written = self.store().append(&open_name(run), bytes, durably).while_doing(|| "writing the journal");
-        written.map_err(|error| self.broken(state, error))
+        written.map_err(|error| self.broken(state, error))?;
+        state.length += bytes.len();
+        Ok(())
     }
 
     fn broken(&self, state: &mut State, error: Error) -> Error {
@@ -359,6 +399,11 @@ fn is_owned(effect: &Effect, owned: &BTreeSet<Target>) -> bool {
 /// The name of the log of a run that has not ended.
 pub(super) fn open_name(run: RunId) -> String {
     format!("runs/{run:08}.open")
+}
+
+/// The name of the file that says how much of the log of a run under way is on the disk.
+pub(super) fn mark_name(run: RunId) -> String {
+    format!("runs/{run:08}.mark")
 }
 
 /// The name of the log of a run that has ended.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::image::{After, Before, Keeper};
 use super::record::{Did, EffectRecord, Ended, Ending, Record, RunRecord};
-use super::recorder::{done_name, open_name};
+use super::recorder::{done_name, mark_name, open_name};
 use super::{Journal, JournalLock, debts, log};
 use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -93,6 +93,7 @@ impl Journal {
             let ended = Ended { at_micros, how: Ending::Died, counts: None, owed: owed.clone() };
             self.store.append(&name, &log::line(&Record::Ended(Box::new(ended)), &mut last)?, true)?;
         }
+        self.store.remove(&mark_name(run))?;
         self.store.rename(&name, &done_name(run))?;
         Ok(Some(Recovered { run, began_micros: began.unix_micros, settled, owed }))
     }

@@ -259,7 +259,8 @@ fn the_prelude_explains_what_is_allowed() {
     let text = "let p = import \"provision.ncl\" in { resources.file = {
   a.content | p.Mode = 644, b.content | p.Mode = \"abc\", c.content | p.Mode = {}, d.content | p.AbsolutePath = \"etc\",
   e.content | p.AbsolutePath = \"/a/../b\", f.content | p.ResourceId = \"nginx\", g.content | p.Duration = 5,
-  h.content | p.Duration = \"5 minutes\", i.content | p.AbsolutePath = 1, j.content | p.ResourceId = 'x } }";
+  h.content | p.Duration = \"5 minutes\", i.content | p.AbsolutePath = 1, j.content | p.ResourceId = 'x, k.content | p.Duration = \"36501d\",
+  l.content | p.Duration = \"876000h\", m.content | p.Duration = \"99999999999999999999999s\" } }";
     let messages: Vec<_> =
         Site::text(text).run().diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect();
     assert_snapshot!(messages.join("\n"), @r#"
@@ -273,6 +274,8 @@ fn the_prelude_explains_what_is_allowed() {
     `resources.file.h.content` breaks its contract: a duration is a whole number and its unit (s, m, h or d), as in "30s" or "5m", but this is "5 minutes"
     `resources.file.i.content` breaks its contract: a path is a string such as "/etc/motd", not a Number
     `resources.file.j.content` breaks its contract: a resource is named by a string such as "service:nginx", not by a Enum
+    `resources.file.k.content` breaks its contract: a duration is at most 36500 days, but this is "36501d"
+    `resources.file.m.content` breaks its contract: a duration is at most 36500 days, but this is "99999999999999999999999s"
     "#);
 }
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::Write;
 
+use super::LocalHost;
 use super::change::Changes;
 use super::write::{Belongings, Others};
-use super::{LocalHost, last_words};
 use crate::effect::{AclSubject, Command, Effect};
-use crate::error::{Error, ErrorKind, Result};
-use crate::host::{HostViewExt, missing_account};
+use crate::error::{ErrorKind, Result};
+use crate::host::{HostViewExt, failed_validation, missing_account};
 use crate::path::HostPath;
 
 impl LocalHost {
@@ -79,7 +79,11 @@ impl LocalHost {
             | Effect::ReloadUnits
             | Effect::WatchUnit { .. } => return self.platform.perform(&self.system, effect),
         };
-        done.map_err(|error| root.explain(effect, error))
+        done.map_err(|error| match error.kind() {
+            // A file is old or new.
+            ErrorKind::NoSpace => error.with_hint("free some space; what was there before is unchanged"),
+            _ => root.explain(effect, error),
+        })
     }
 
     fn number_of(&self, subject: &AclSubject) -> Result<u32> {
@@ -97,16 +101,7 @@ impl LocalHost {
             *argument = argument.replace('%', staged.as_str());
         }
         let output = self.system.run(&command)?;
-        if output.success() {
-            return Ok(());
-        }
-        // What it says may be a part of the content, in whatever quotes.
-        let said = if confidential { format!("exit code {}", output.code) } else { last_words(&output) };
-        Err(Error::new(
-            ErrorKind::CommandFailed,
-            "the new content did not pass its validation, so it was not put in place",
-        )
-        .with_cause(format!("{command}\n{said}")))
+        if output.success() { Ok(()) } else { Err(failed_validation(&command, &output, confidential)) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::effect::{Command, Effect, Output, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{HostView, HostViewExt, Overlay};
+use crate::host::{HostView, HostViewExt, Overlay, failed_validation};
 use crate::path::HostPath;
 
 /// What a command of a simulated host says and does.
@@ -130,14 +130,7 @@ impl<H: HostView> Overlay<H> {
         // A plan does not run it.
         let Some(command) = file.validate.as_ref().filter(|_| self.model().is_host) else { return Ok(()) };
         let output = self.answer(command)?;
-        match output.code {
-            0 => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::CommandFailed,
-                "the new content did not pass its validation, so it was not put in place",
-            )
-            .with_cause(format!("{command}\n{}", output.stderr.trim()))),
-        }
+        if output.success() { Ok(()) } else { Err(failed_validation(command, &output, file.content.is_sensitive())) }
     }
 
     /// Where a program lies.
