@@ -14,7 +14,7 @@ use provision_core::effect::{
     permissions_from_text,
 };
 use provision_core::graph::Graph;
-use provision_core::host::{Accounts, Host, HostRecord, HostView, LocalHost, SimHost, parse_shadow};
+use provision_core::host::{Accounts, Host, HostRecord, HostView, HostViewExt, LocalHost, SimHost, parse_shadow};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo, StateStore};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::{PlanOptions, SavedPlan, Selector};
@@ -270,7 +270,7 @@ fn unit_files() -> Prepared {
         let place = |name: &str| format!("/etc/systemd/system/{name}");
         let host = NAMES.iter().fold(host.clone(), |host, name| host.with_file(&place(name), input.to_vec()));
         for name in NAMES {
-            let _ = HostView::unit(&host, name);
+            let _ = HostViewExt::unit(&host, name);
             for action in [UnitAction::Enable, UnitAction::Start, UnitAction::Reload] {
                 let _ = host.perform(&Effect::Unit { unit: name.into(), action });
             }
