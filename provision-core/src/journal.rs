@@ -4,7 +4,8 @@
 //! run that died is found by the next one, and what a run did can be undone. Contents are sealed with the host's own
 //! key, since files that only root may read are among them.
 //!
-//! The state is a directory: `runs/NUMBER.open` is the log of a run under way, `NUMBER.done` of one that ended; `blobs/`
+//! The state is a directory: `runs/NUMBER.open` is the log of a run under way, with how much of it is on the disk in
+//! `NUMBER.mark`, and `NUMBER.done` of one that ended; `blobs/`
 //! holds large contents, each once; `owed` what is owed between runs; `key` the host's key.
 
 #![deny(clippy::wildcard_enum_match_arm)]
