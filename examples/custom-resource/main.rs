@@ -9,10 +9,10 @@ use provision_core::apply::ApplyOptions;
 use provision_core::config::{Input, SiteSource, contract_library, load};
 use provision_core::error::Result;
 use provision_core::facts::Facts;
-use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{HostExt, HostViewExt, SimHost};
 use provision_core::path::HostPath;
 use provision_core::plan::PlanOptions;
-use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,14 @@ impl Resource for Timezone {
     const TYPE: &'static str = "timezone";
     type State = Option<String>;
 
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        Ok(host.read_text("/etc/timezone")?.map(|text| text.trim().to_owned()))
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        Ok(cx.host().read_text("/etc/timezone")?.map(|text| text.trim().to_owned()))
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok(Some(self.zone.clone()))
     }
-    fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-        host.write_text("/etc/timezone", &format!("{}\n", self.zone))
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        cx.host().write_text("/etc/timezone", &format!("{}\n", self.zone))
     }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         HostPath::new("/etc/timezone").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()

@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
         match planned {
             Some(states) if step.assumes.is_empty() => return Ok(as_planned(states)),
             // The assumption holds if a second look finds the same.
-            Some(states) if node.resource.check(&node.id, self.executor.host)? == states.0 => {
+            Some(states) if node.check(self.executor.host)? == states.0 => {
                 return Ok(as_planned(states));
             }
             _ => {}
@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
     /// A resource type is never trusted: what it promised must be there once its effects are performed.
     fn verify(&self, number: usize, want: &DynState, performed: &[Effect]) -> Result<()> {
         let node = self.node(number);
-        let found = node.resource.check(&node.id, self.executor.host)?;
+        let found = node.check(self.executor.host)?;
         if found == *want {
             return Ok(());
         }

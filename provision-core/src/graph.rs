@@ -16,10 +16,11 @@ use crate::canonical;
 use crate::claim::{Claim, Hold, Target};
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
 use crate::error::{Error, Result};
+use crate::host::{Host, HostView};
 use crate::id::ResourceId;
 use crate::journal::Orphan;
 use crate::policy::{Common, SitePolicy};
-use crate::resource::{DynResource, Stage};
+use crate::resource::{ApplyContext, CheckContext, DynResource, DynState, PlanContext, Stage};
 use crate::secret::{Redactor, Remembering, SecretStore};
 use crate::source::Source;
 use crate::state::HostKey;
@@ -66,6 +67,26 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    pub(crate) fn check(&self, host: &dyn HostView) -> Result<DynState> {
+        self.resource.check(&CheckContext::new(&self.id, host))
+    }
+
+    pub(crate) fn plan(&self, now: &DynState) -> Result<DynState> {
+        self.resource.plan(&PlanContext::new(&self.id), now)
+    }
+
+    pub(crate) fn apply(&self, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()> {
+        self.resource.apply(&ApplyContext::new(&self.id, host), now, want)
+    }
+
+    pub(crate) fn react(&self, before: &DynState, host: &dyn Host) -> Result<()> {
+        self.resource.react(&ApplyContext::new(&self.id, host), before)
+    }
+
+    pub(crate) fn hidden(&self, now: &DynState, host: &dyn HostView) -> &'static [&'static str] {
+        self.resource.hidden(&CheckContext::new(&self.id, host), now)
+    }
+
     pub(crate) fn declared_at(&self) -> Option<&Span> {
         self.spans.whole.as_ref()
     }

@@ -13,7 +13,7 @@
 //! use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
 //! use provision_core::path::HostPath;
 //! use provision_core::plan::PlanOptions;
-//! use provision_core::resource::{Claim, Resource, ResourceId, Target};
+//! use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
 //! use provision_core::site::Site;
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
@@ -30,14 +30,14 @@
 //!     const TYPE: &'static str = "motd";
 //!     type State = Option<String>;
 //!
-//!     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-//!         host.read_text("/etc/motd")
+//!     fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+//!         cx.host().read_text("/etc/motd")
 //!     }
-//!     fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+//!     fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
 //!         Ok(Some(self.text.clone()))
 //!     }
-//!     fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-//!         host.write_text("/etc/motd", &self.text)
+//!     fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+//!         cx.host().write_text("/etc/motd", &self.text)
 //!     }
 //!     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
 //!         HostPath::new("/etc/motd").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()

@@ -4,7 +4,6 @@
 //! [`Planned::apply`] performs those effects.
 
 mod ahead;
-mod aliases;
 mod change;
 mod converged;
 mod order;
@@ -33,14 +32,12 @@ use crate::state::HostKey;
 use relied::relied_on;
 
 use ahead::Foresight;
-use aliases::Aliases;
 use order::{WaitsFor, Writers};
 
 pub use crate::change::Change;
 pub use crate::graph::Selector;
 pub use converged::Converged;
 #[cfg(test)]
-#[cfg(feature = "nickel")]
 pub(crate) use converged::tests as tests_of_converged;
 pub use saved::{ReliedOn, SavedPlan};
 
@@ -272,12 +269,10 @@ impl Graph {
         let nodes = self.selected(&options.only)?;
         let chosen: Vec<&Node> = nodes.iter().map(|node| &self.nodes[*node]).collect();
         host.prefetch(&mut chosen.iter().flat_map(|node| &node.claims));
-        let overlay = Overlay::noting_reads(host);
         let mut planner = Planner {
             graph: self,
             base: host,
-            aliases: Aliases::of(self, &overlay),
-            overlay,
+            overlay: Overlay::noting_reads(host),
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
             owed: owed_by(&options.owed),
@@ -330,7 +325,6 @@ struct Planner<'a> {
     graph: &'a Graph,
     base: &'a dyn HostView,
     overlay: Overlay<&'a dyn HostView>,
-    aliases: Aliases<'a>,
     /// For each step what was seen before its turn.
     foreseen: Vec<Option<Foresight>>,
     owed: HashMap<&'a ResourceId, Vec<&'a Owed>>,
@@ -381,13 +375,6 @@ impl Planner<'_> {
             step.verdict = Verdict::Skipped { because: impossible.id.clone() };
         } else if let Some(error) = self.declared_packages.contradiction(self.graph, number) {
             step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) };
-        } else if let Some(error) = self.aliases.contradiction(self.graph, number, &self.overlay) {
-            step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) };
-        } else if self.aliases.is_idle(number) {
-            match node.resource.check(&node.id, &self.overlay) {
-                Ok(now) => states = Some((now.clone(), now)),
-                Err(error) => step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) },
-            }
         } else {
             self.overlay.take_doubts();
             self.overlay.take_reads();
@@ -452,7 +439,7 @@ impl Planner<'_> {
         // What only may happen must not colour what later resources see.
         let maybe = Overlay::new(&self.overlay);
         // A reaction that cannot be foreseen is decided when its turn comes.
-        node.resource.react(&node.id, before, &maybe).ok()?;
+        node.react(before, &maybe).ok()?;
         let mut effects = maybe.take_recorded();
         if causes.is_empty() {
             drop_settled(&mut effects, &owed.iter().map(|owed| &owed.at).collect::<Vec<_>>(), &self.overlay);
@@ -480,8 +467,8 @@ pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host:
 
 /// Finds what a resource needs, on the model of a host, and leaves it done there.
 fn decide<H: HostView>(node: &Node, overlay: &Overlay<H>, declared: &DeclaredPackages) -> Result<Decision> {
-    let now = node.resource.check(&node.id, overlay)?;
-    let want = node.resource.plan(&node.id, &now)?;
+    let now = node.check(overlay)?;
+    let want = node.plan(&now)?;
     bring_about(node, (now, want), overlay, declared)
 }
 
@@ -493,7 +480,7 @@ fn bring_about<H: HostView>(
     declared: &DeclaredPackages,
 ) -> Result<Decision> {
     if now != want {
-        let applied = node.resource.apply(&node.id, &now, &want, &Ruled { overlay, declared });
+        let applied = node.apply(&now, &want, &Ruled { overlay, declared });
         let effects = overlay.take_recorded();
         applied?;
         return Ok(Decision { states: (now, want), effects });

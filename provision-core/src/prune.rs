@@ -14,7 +14,9 @@ use crate::host::{FileKind, Host, HostView, HostViewExt, unit_of_file};
 use crate::id::ResourceId;
 use crate::journal::{Keeper, Made, Orphan, unlocking};
 use crate::path::HostPath;
-use crate::resource::{AttributeError, Companion, DynResource, DynState, Stage, Surroundings};
+use crate::resource::{
+    ApplyContext, AttributeError, CheckContext, Companion, DynResource, DynState, PlanContext, Stage, Surroundings,
+};
 use crate::secret::Text;
 use crate::state::{HostKey, MemoryStore, StateStore};
 
@@ -191,18 +193,19 @@ impl DynResource for Pruned {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
-    fn hidden(&self, _: &ResourceId, _: &DynState, _: &dyn HostView) -> &'static [&'static str] {
+    fn hidden(&self, _: &CheckContext<'_>, _: &DynState) -> &'static [&'static str] {
         &[]
     }
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<DynState> {
-        Ok(DynState::new(self.found(host, &BTreeSet::new())?))
+    fn check(&self, cx: &CheckContext<'_>) -> Result<DynState> {
+        Ok(DynState::new(self.found(cx.host(), &BTreeSet::new())?))
     }
-    fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
+    fn plan(&self, _: &PlanContext<'_>, now: &DynState) -> Result<DynState> {
         let wanted = |found: &Found| if *found == Found::Present { Found::Absent } else { *found };
         let state: State = now.get::<State>().iter().map(|(what, found)| (what.clone(), wanted(found))).collect();
         Ok(DynState::new(state))
     }
-    fn apply(&self, _: &ResourceId, now: &DynState, _: &DynState, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, _: &DynState) -> Result<()> {
+        let host = cx.host();
         let now = now.get::<State>();
         let present = |made: &&Made| now.get(&made.to_string()) == Some(&Found::Present);
         let (paths, others): (Vec<&Made>, Vec<&Made>) =
@@ -223,7 +226,7 @@ impl DynResource for Pruned {
         }
         Ok(())
     }
-    fn react(&self, _: &ResourceId, _: &DynState, _: &dyn Host) -> Result<()> {
+    fn react(&self, _: &ApplyContext<'_>, _: &DynState) -> Result<()> {
         Ok(())
     }
     fn companions(&self, _: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {

@@ -341,6 +341,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resource::{ApplyContext, CheckContext, PlanContext};
 
     #[test]
     fn an_unknown_attribute_is_told_even_if_it_is_null() {
@@ -363,19 +364,13 @@ mod tests {
     impl Resource for Named {
         const TYPE: &'static str = "named";
         type State = ();
-        fn check(&self, _: &crate::id::ResourceId, _: &dyn crate::host::HostView) -> crate::error::Result<()> {
+        fn check(&self, _: &CheckContext<'_>) -> crate::error::Result<()> {
             Ok(())
         }
-        fn plan(&self, _: &crate::id::ResourceId, (): &()) -> crate::error::Result<()> {
+        fn plan(&self, _: &PlanContext<'_>, (): &()) -> crate::error::Result<()> {
             Ok(())
         }
-        fn apply(
-            &self,
-            _: &crate::id::ResourceId,
-            (): &(),
-            (): &(),
-            _: &dyn crate::host::Host,
-        ) -> crate::error::Result<()> {
+        fn apply(&self, _: &ApplyContext<'_>, (): &(), (): &()) -> crate::error::Result<()> {
             Ok(())
         }
     }

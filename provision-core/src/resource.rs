@@ -1,5 +1,6 @@
 //! [`Resource`]: one thing on a host that should be in a declared state.
 
+mod context;
 mod contradictions;
 
 use std::any::Any;
@@ -12,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, HostView};
 use crate::path::HostPath;
 use crate::secret::Text;
 
+pub use self::context::{ApplyContext, CheckContext, PlanContext};
 pub use self::contradictions::{Contradiction, Declared};
 pub use crate::claim::{Claim, Hold, Target};
 pub use crate::id::{InvalidId, ResourceId};
@@ -51,21 +52,21 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
     ///
     /// # Errors
     /// The host cannot be read; [`ErrorKind::Unknown`] defers the step until it can.
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State>;
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State>;
 
     /// Says how it should be. It is in sync exactly if `plan(now) == now`.
     ///
     /// # Errors
     /// The wanted state cannot be reached from `now`.
-    fn plan(&self, id: &ResourceId, now: &Self::State) -> Result<Self::State>;
+    fn plan(&self, cx: &PlanContext<'_>, now: &Self::State) -> Result<Self::State>;
 
     /// Brings it from `now` to `want`. Called only if they differ, and more than once: a plan is made by running this on a
     /// model of the host, where effects are recorded and no command runs. So it does nothing but perform effects and ask
-    /// `host`; whatever it did by itself would happen while planning.
+    /// the host; whatever it did by itself would happen while planning.
     ///
     /// # Errors
     /// An effect failed.
-    fn apply(&self, id: &ResourceId, now: &Self::State, want: &Self::State, host: &dyn Host) -> Result<()>;
+    fn apply(&self, cx: &ApplyContext<'_>, now: &Self::State, want: &Self::State) -> Result<()>;
 
     /// Checks what the types of the attributes cannot say, without a host. All mistakes are reported at once.
     fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
@@ -99,8 +100,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
 
     /// The attributes of a state that are not to be shown where it was found on a host, such as the content of a file that
     /// not every user may read (see [`HostViewExt::is_readable_by_all`](crate::host::HostViewExt::is_readable_by_all)).
-    fn hidden(&self, id: &ResourceId, now: &Self::State, host: &dyn HostView) -> &'static [&'static str] {
-        let _ = (id, now, host);
+    fn hidden(&self, cx: &CheckContext<'_>, now: &Self::State) -> &'static [&'static str] {
+        let _ = (cx, now);
         &[]
     }
 
@@ -117,8 +118,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
     ///
     /// # Errors
     /// An effect failed.
-    fn react(&self, id: &ResourceId, before: &Self::State, host: &dyn Host) -> Result<()> {
-        let _ = (id, before, host);
+    fn react(&self, cx: &ApplyContext<'_>, before: &Self::State) -> Result<()> {
+        let _ = (cx, before);
         Ok(())
     }
 
@@ -271,11 +272,11 @@ pub(crate) trait DynResource: Send + Sync {
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
     fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
-    fn hidden(&self, id: &ResourceId, now: &DynState, host: &dyn HostView) -> &'static [&'static str];
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState>;
-    fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState>;
-    fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()>;
-    fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()>;
+    fn hidden(&self, cx: &CheckContext<'_>, now: &DynState) -> &'static [&'static str];
+    fn check(&self, cx: &CheckContext<'_>) -> Result<DynState>;
+    fn plan(&self, cx: &PlanContext<'_>, now: &DynState) -> Result<DynState>;
+    fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, want: &DynState) -> Result<()>;
+    fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()>;
     /// The companions of all resources of this one's type.
     fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion>;
     fn as_any(&self) -> &dyn Any;
@@ -304,20 +305,20 @@ impl<R: Resource> DynResource for R {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Resource::secrets(self)
     }
-    fn hidden(&self, id: &ResourceId, now: &DynState, host: &dyn HostView) -> &'static [&'static str] {
-        Resource::hidden(self, id, now.get(), host)
+    fn hidden(&self, cx: &CheckContext<'_>, now: &DynState) -> &'static [&'static str] {
+        Resource::hidden(self, cx, now.get())
     }
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DynState> {
-        Resource::check(self, id, host).map(DynState::new)
+    fn check(&self, cx: &CheckContext<'_>) -> Result<DynState> {
+        Resource::check(self, cx).map(DynState::new)
     }
-    fn plan(&self, id: &ResourceId, now: &DynState) -> Result<DynState> {
-        Resource::plan(self, id, now.get()).map(DynState::new)
+    fn plan(&self, cx: &PlanContext<'_>, now: &DynState) -> Result<DynState> {
+        Resource::plan(self, cx, now.get()).map(DynState::new)
     }
-    fn apply(&self, id: &ResourceId, now: &DynState, want: &DynState, host: &dyn Host) -> Result<()> {
-        Resource::apply(self, id, now.get(), want.get(), host)
+    fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, want: &DynState) -> Result<()> {
+        Resource::apply(self, cx, now.get(), want.get())
     }
-    fn react(&self, id: &ResourceId, before: &DynState, host: &dyn Host) -> Result<()> {
-        Resource::react(self, id, before.get(), host)
+    fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()> {
+        Resource::react(self, cx, before.get())
     }
     fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
         let typed: Vec<(&ResourceId, &R)> =

@@ -34,7 +34,7 @@ pub use case::{
 ///
 /// ```
 /// # use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
-/// # use provision_core::resource::{Claim, Resource, ResourceId, Target};
+/// # use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
 /// # use provision_core::{error::Result, path::HostPath, site::Site};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize, schemars::JsonSchema)]
@@ -42,10 +42,10 @@ pub use case::{
 /// # impl Resource for Motd {
 /// #     const TYPE: &'static str = "motd";
 /// #     type State = Option<String>;
-/// #     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Option<String>> { host.read_text("/etc/motd") }
-/// #     fn plan(&self, _: &ResourceId, _: &Option<String>) -> Result<Option<String>> { Ok(Some(self.text.clone())) }
-/// #     fn apply(&self, _: &ResourceId, _: &Option<String>, _: &Option<String>, host: &dyn Host) -> Result<()> {
-/// #         host.write_text("/etc/motd", &self.text)
+/// #     fn check(&self, cx: &CheckContext<'_>) -> Result<Option<String>> { cx.host().read_text("/etc/motd") }
+/// #     fn plan(&self, _: &PlanContext<'_>, _: &Option<String>) -> Result<Option<String>> { Ok(Some(self.text.clone())) }
+/// #     fn apply(&self, cx: &ApplyContext<'_>, _: &Option<String>, _: &Option<String>) -> Result<()> {
+/// #         cx.host().write_text("/etc/motd", &self.text)
 /// #     }
 /// #     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
 /// #         vec![Claim::owns(Target::Path(HostPath::new("/etc/motd").unwrap()))]

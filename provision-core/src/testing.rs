@@ -6,17 +6,17 @@
 //! # use provision_core::error::Result;
 //! # use provision_core::host::{Host, HostExt, HostView, HostViewExt};
 //! # use provision_core::registry::Registry;
-//! # use provision_core::resource::{Claim, Resource, ResourceId, Target};
+//! # use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
 //! # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 //! # #[serde(deny_unknown_fields)]
 //! # struct Motd { text: String }
 //! # impl Resource for Motd {
 //! #     const TYPE: &'static str = "motd";
 //! #     type State = Option<String>;
-//! #     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> { host.read_text("/etc/motd") }
-//! #     fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> { Ok(Some(self.text.clone())) }
-//! #     fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-//! #         host.write_text("/etc/motd", &self.text)
+//! #     fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> { cx.host().read_text("/etc/motd") }
+//! #     fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> { Ok(Some(self.text.clone())) }
+//! #     fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+//! #         cx.host().write_text("/etc/motd", &self.text)
 //! #     }
 //! # }
 //! let registry = Registry::new().with::<Motd>();

@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, PackageRequest, PackageTransaction, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostExt, HostView, HostViewExt, PackageStatus, SimHost};
+use provision_core::host::{HostExt, HostViewExt, PackageStatus, SimHost};
 use provision_core::observe::Event;
 use provision_core::path::HostPath;
 use provision_core::plan::{PlanOptions, Verdict};
 use provision_core::report::{Outcome, Report};
-use provision_core::resource::{Claim, Resource, ResourceId, Stage, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target};
 use provision_core::site::Site;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,17 +30,17 @@ impl Resource for Text {
     const TYPE: &'static str = "text";
     type State = Option<String>;
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text(id.name())
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text(cx.id().name())
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok((!self.absent).then(|| self.text.clone()))
     }
-    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
         if self.breaks {
             return Err(Error::new(ErrorKind::Io, "it broke"));
         }
-        host.write_text(id.name(), if self.lies { "a lie" } else { &self.text })
+        cx.host().write_text(cx.id().name(), if self.lies { "a lie" } else { &self.text })
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         let path = Target::Path(HostPath::new(id.name()).unwrap());
@@ -57,22 +57,23 @@ impl Resource for Daemon {
     const STAGE: Stage = Stage::Services;
     type State = bool;
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        let unit = host.unit(id.name())?;
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        let id = cx.id();
+        let unit = cx.host().unit(id.name())?;
         match unit.exists() {
             true => Ok(unit.is_active()),
             false => Err(Error::new(ErrorKind::NotFound, format!("there is no unit {}", id.name()))),
         }
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start })
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Start })
     }
-    fn react(&self, id: &ResourceId, before: &bool, host: &dyn Host) -> Result<()> {
+    fn react(&self, cx: &ApplyContext<'_>, before: &bool) -> Result<()> {
         if *before {
-            host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart })?;
+            cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Restart })?;
         }
         Ok(())
     }
@@ -87,16 +88,16 @@ impl Resource for Deb {
     const STAGE: Stage = Stage::Packages;
     type State = bool;
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.package(id.name())?.status == PackageStatus::Installed)
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        Ok(cx.host().package(cx.id().name())?.status == PackageStatus::Installed)
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        let request = PackageRequest { name: id.name().into(), version: None };
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        let request = PackageRequest { name: cx.id().name().into(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        host.perform(&Effect::Packages(transaction))
+        cx.host().perform(&Effect::Packages(transaction))
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         vec![Claim::owns(Target::Package(id.name().into()))]

@@ -9,7 +9,7 @@ use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
 use provision_core::registry::Registry;
-use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::secret::Text;
 use provision_core::testing::{Case, Extent, Failure, Ground, Law, Laws, Part, Tried, Verdict, Verdicts, Watched};
 use schemars::JsonSchema;
@@ -53,23 +53,23 @@ macro_rules! motd {
         impl Resource for $name {
             const TYPE: &'static str = "motd";
             type State = Option<String>;
-            fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
+            fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
                 let check: fn(&Text, &dyn HostView) -> Result<Option<String>> = $check;
-                check(&self.text, host)
+                check(&self.text, cx.host())
             }
-            fn plan(&self, _: &ResourceId, now: &Self::State) -> Result<Self::State> {
+            fn plan(&self, _: &PlanContext<'_>, now: &Self::State) -> Result<Self::State> {
                 let plan: fn(&Text, &Option<String>) -> Result<Option<String>> = $plan;
                 plan(&self.text, now)
             }
-            fn apply(&self, _: &ResourceId, now: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+            fn apply(&self, cx: &ApplyContext<'_>, now: &Self::State, _: &Self::State) -> Result<()> {
                 let apply: fn(&Text, &Option<String>, &dyn Host) -> Result<()> = $apply;
-                apply(&self.text, now, host)
+                apply(&self.text, now, cx.host())
             }
             fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
                 vec![("text", &mut self.text)]
             }
-            fn hidden(&self, _: &ResourceId, _: &Self::State, host: &dyn HostView) -> &'static [&'static str] {
-                if host.is_readable_by_all(&path(MOTD)) { &[] } else { &[""] }
+            fn hidden(&self, cx: &CheckContext<'_>, _: &Self::State) -> &'static [&'static str] {
+                if cx.host().is_readable_by_all(&path(MOTD)) { &[] } else { &[""] }
             }
             fn claims(&self, _: &ResourceId) -> Vec<Claim> {
                 vec![Claim::owns(Target::Path(path(MOTD)))]
@@ -362,14 +362,14 @@ fn an_order_that_matters_is_caught() {
     impl Resource for LastWord {
         const TYPE: &'static str = "word";
         type State = bool;
-        fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-            Ok(host.unit(id.name())?.is_active())
+        fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+            Ok(cx.host().unit(cx.id().name())?.is_active())
         }
-        fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+        fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
             Ok(true)
         }
-        fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-            host.perform(&Effect::Unit { unit: id.name().to_owned(), action: UnitAction::Start })
+        fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+            cx.host().perform(&Effect::Unit { unit: cx.id().name().to_owned(), action: UnitAction::Start })
         }
         fn claims(&self, id: &ResourceId) -> Vec<Claim> {
             vec![Claim::owns(Target::Unit(id.name().to_owned()))]

@@ -8,7 +8,7 @@ use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::path::HostPath;
 use provision_core::plan::PlanOptions;
-use provision_core::resource::{Resource, ResourceId};
+use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Resource};
 use provision_core::site::Site;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,16 @@ struct Line {}
 impl Resource for Line {
     const TYPE: &'static str = "line";
     type State = bool;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.read_text(SHARED)?.is_some_and(|text| text.lines().any(|line| line == id.name())))
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        Ok(cx.host().read_text(SHARED)?.is_some_and(|text| text.lines().any(|line| line == cx.id().name())))
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        let host = cx.host();
         let text = host.read_text(SHARED)?.unwrap_or_default();
-        host.write_text(SHARED, &format!("{text}{}\n", id.name()))
+        host.write_text(SHARED, &format!("{text}{}\n", cx.id().name()))
     }
 }
 
@@ -41,13 +42,14 @@ struct Snapshot {}
 impl Resource for Snapshot {
     const TYPE: &'static str = "a_snapshot";
     type State = Option<String>;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text(&format!("/etc/{}", id.name()))
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text(&format!("/etc/{}", cx.id().name()))
     }
-    fn plan(&self, _: &ResourceId, now: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, now: &Self::State) -> Result<Self::State> {
         Ok(Some(now.clone().unwrap_or_else(|| "old\n".to_owned())))
     }
-    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        let (id, host) = (cx.id(), cx.host());
         let text = host.read_text(SHARED)?.unwrap_or_default();
         host.write_text(&format!("/etc/{}", id.name()), &text)?;
         let copy = |path: &str| HostPath::new(path);
@@ -62,15 +64,16 @@ struct Program {}
 impl Resource for Program {
     const TYPE: &'static str = "program";
     type State = bool;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.read_text(&format!("/run/{}", id.name()))?.is_some())
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        Ok(cx.host().read_text(&format!("/run/{}", cx.id().name()))?.is_some())
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        let host = cx.host();
         host.run(Command::new(["true"]))?;
-        host.write_text(&format!("/run/{}", id.name()), "done")
+        host.write_text(&format!("/run/{}", cx.id().name()), "done")
     }
 }
 

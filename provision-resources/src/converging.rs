@@ -3,6 +3,9 @@
 use provision_core::effect::Effect;
 use provision_core::error::{Error, Result};
 use provision_core::host::SimHost;
+use provision_core::resource::ApplyContext;
+use provision_core::resource::CheckContext;
+use provision_core::resource::PlanContext;
 use provision_core::resource::{AttributeError, Resource, ResourceId};
 use serde_json::Value;
 
@@ -53,10 +56,10 @@ pub(crate) fn fails<R: Resource>(host: &SimHost, name: &str, attributes: Value) 
 /// Brings a host to a resource, and asserts what every type promises.
 pub(crate) fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId) -> Result<Converged> {
     host.take_effects();
-    let now = resource.check(id, host)?;
-    assert!(resource.check(id, host)? == now, "a check repeats");
-    let want = resource.plan(id, &now)?;
-    assert!(resource.plan(id, &want)? == want, "a plan is idempotent");
+    let now = resource.check(&CheckContext::new(id, host))?;
+    assert!(resource.check(&CheckContext::new(id, host))? == now, "a check repeats");
+    let want = resource.plan(&PlanContext::new(id), &now)?;
+    assert!(resource.plan(&PlanContext::new(id), &want)? == want, "a plan is idempotent");
     assert_eq!(host.take_effects(), [], "looking changes nothing");
     let (before, after) = (json(&now), json(&want));
     for state in [&now, &want] {
@@ -66,14 +69,14 @@ pub(crate) fn attempt<R: Resource>(host: &SimHost, resource: &R, id: &ResourceId
     let effects = if now == want {
         Vec::new()
     } else {
-        resource.apply(id, &now, &want, host)?;
+        resource.apply(&ApplyContext::new(id, host), &now, &want)?;
         let effects = host.take_effects();
         assert!(!effects.is_empty(), "what differs takes an effect");
         effects
     };
-    let found = resource.check(id, host)?;
+    let found = resource.check(&CheckContext::new(id, host))?;
     assert_eq!(json(&found), after, "what was promised");
-    assert!(found == want && resource.plan(id, &found)? == found, "the second run is quiet");
+    assert!(found == want && resource.plan(&PlanContext::new(id), &found)? == found, "the second run is quiet");
     Ok(Converged { now: before, want: after, effects })
 }
 

@@ -3,13 +3,16 @@
 mod guard;
 mod survey;
 
+use provision_core::host::HostView;
 use std::collections::BTreeMap;
 
 use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, Host, HostView};
+use provision_core::host::FileKind;
 use provision_core::path::{HostPath, Mode};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Surroundings};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Surroundings,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -273,8 +276,9 @@ impl Resource for Directory {
         Ok(())
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<DirectoryState> {
-        let path = self.links.place(id, host)?;
+    fn check(&self, cx: &CheckContext<'_>) -> Result<DirectoryState> {
+        let host = cx.host();
+        let path = self.links.place(cx.id(), host)?;
         let Some(found) = host.metadata(&path)? else {
             return Ok(DirectoryState::Absent { new: self.new_group(&path, host)? });
         };
@@ -306,7 +310,7 @@ impl Resource for Directory {
         Ok(DirectoryState::Present { access, attributes, differing, unwanted })
     }
 
-    fn plan(&self, _: &ResourceId, now: &DirectoryState) -> Result<DirectoryState> {
+    fn plan(&self, _: &PlanContext<'_>, now: &DirectoryState) -> Result<DirectoryState> {
         if self.ensure == Ensure::Absent {
             return Ok(DirectoryState::Absent { new: NewGroup::default() });
         }
@@ -318,8 +322,9 @@ impl Resource for Directory {
         Ok(DirectoryState::Present { access, attributes, differing: BTreeMap::new(), unwanted: BTreeMap::new() })
     }
 
-    fn apply(&self, id: &ResourceId, now: &DirectoryState, want: &DirectoryState, host: &dyn Host) -> Result<()> {
-        let path = self.links.place(id, host)?;
+    fn apply(&self, cx: &ApplyContext<'_>, now: &DirectoryState, want: &DirectoryState) -> Result<()> {
+        let host = cx.host();
+        let path = self.links.place(cx.id(), host)?;
         let declared = self.declared_attributes();
         let DirectoryState::Present { access, attributes, .. } = want else {
             if let DirectoryState::Present { attributes: found, .. } = now {

@@ -6,7 +6,9 @@ use provision_core::effect::{Access, Command, Content, Digest, Effect, HardLinks
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Source, Surroundings, Target};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Source, Surroundings, Target,
+};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -416,8 +418,9 @@ impl Resource for File {
         self.content.iter_mut().map(|text| ("content", text)).collect()
     }
 
-    fn hidden(&self, id: &ResourceId, now: &FileState, host: &dyn HostView) -> &'static [&'static str] {
-        let is_open = || self.links.place(id, host).is_ok_and(|path| host.is_readable_by_all(&path));
+    fn hidden(&self, cx: &CheckContext<'_>, now: &FileState) -> &'static [&'static str] {
+        let host = cx.host();
+        let is_open = || self.links.place(cx.id(), host).is_ok_and(|path| host.is_readable_by_all(&path));
         match now {
             // A digest says nothing.
             FileState::Present { content: Some(Held::Hidden(_)), .. } => &[],
@@ -439,8 +442,9 @@ impl Resource for File {
         Ok(())
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<FileState> {
-        let path = self.links.place(id, host)?;
+    fn check(&self, cx: &CheckContext<'_>) -> Result<FileState> {
+        let host = cx.host();
+        let path = self.links.place(cx.id(), host)?;
         let Some(found) = host.metadata(&path)? else {
             return Ok(FileState::Absent { new: self.new_group(&path, host)? });
         };
@@ -473,7 +477,7 @@ impl Resource for File {
         Ok(FileState::Present { content, access, attributes })
     }
 
-    fn plan(&self, _: &ResourceId, now: &FileState) -> Result<FileState> {
+    fn plan(&self, _: &PlanContext<'_>, now: &FileState) -> Result<FileState> {
         if self.ensure == Ensure::Absent {
             return Ok(FileState::Absent { new: NewGroup::default() });
         }
@@ -491,8 +495,9 @@ impl Resource for File {
         Ok(FileState::Present { content, access, attributes })
     }
 
-    fn apply(&self, id: &ResourceId, now: &FileState, want: &FileState, host: &dyn Host) -> Result<()> {
-        let path = self.links.place(id, host)?;
+    fn apply(&self, cx: &ApplyContext<'_>, now: &FileState, want: &FileState) -> Result<()> {
+        let host = cx.host();
+        let path = self.links.place(cx.id(), host)?;
         if let FileState::Special { .. } = now {
             host.perform(&Effect::Remove { path: path.clone(), what: Removal::Special })?;
         }

@@ -2,8 +2,10 @@
 
 use provision_core::effect::Effect;
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, HostViewExt};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use provision_core::host::HostViewExt;
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,8 +90,8 @@ impl Resource for Group {
         claims
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let Some(group) = host.group(id.name())? else { return Ok(State::default()) };
+    fn check(&self, cx: &CheckContext<'_>) -> Result<State> {
+        let Some(group) = cx.host().group(cx.id().name())? else { return Ok(State::default()) };
         if self.ensure == Ensure::Absent {
             return Ok(State { exists: true, ..State::default() });
         }
@@ -97,15 +99,16 @@ impl Resource for Group {
         Ok(State { exists: true, gid: self.gid.map(|_| group.gid), members })
     }
 
-    fn plan(&self, _: &ResourceId, _: &State) -> Result<State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &State) -> Result<State> {
         Ok(match self.ensure {
             Ensure::Absent => State::default(),
             Ensure::Present => State { exists: true, gid: self.gid, members: self.members.as_deref().map(sorted) },
         })
     }
 
-    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        let name = id.name().to_owned();
+    fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
+        let host = cx.host();
+        let name = cx.id().name().to_owned();
         if !want.exists {
             return match host.perform(&Effect::RemoveGroup { name }) {
                 Ok(_) => Ok(()),

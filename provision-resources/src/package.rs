@@ -6,8 +6,10 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, HostViewExt, PackageStatus, native_package_name};
-use provision_core::resource::{AttributeError, Claim, Companion, Resource, ResourceId, Stage, Target};
+use provision_core::host::{HostView, HostViewExt, PackageStatus, native_package_name};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, Companion, PlanContext, Resource, ResourceId, Stage, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +174,8 @@ impl Resource for Package {
         vec![claim, Claim::needs(PackageManager::target())]
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
+    fn check(&self, cx: &CheckContext<'_>) -> Result<State> {
+        let (id, host) = (cx.id(), cx.host());
         let name = native_package_name(id.name(), host)?;
         let found = host.package(name)?;
         let provided = !found.provided_by.is_empty() && self.is_wanted() && !self.asks_for_version();
@@ -195,7 +198,7 @@ impl Resource for Package {
         let automatic = automatic.then_some(true);
         let state = State { presence, version, candidate, hold: self.hold.map(|_| found.hold), automatic };
         if found.hold && self.hold.is_none() && matches!(presence, Presence::Installed | Presence::Absent) {
-            let want = self.plan(id, &state)?;
+            let want = self.plan(&PlanContext::new(id), &state)?;
             if (want.presence, want.version) != (state.presence, state.version.clone()) {
                 return Err(Error::new(ErrorKind::Refused, format!("package {name} is held, so it is not changed"))
                     .with_hint("say `hold = true` to change it and hold it again, or `hold = false` to release it"));
@@ -204,7 +207,7 @@ impl Resource for Package {
         Ok(state)
     }
 
-    fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
+    fn plan(&self, _: &PlanContext<'_>, now: &State) -> Result<State> {
         let presence = if self.is_wanted() { Presence::Installed } else { Presence::Absent };
         let candidate = now.candidate.clone();
         let automatic = if self.automatic { Some(true) } else { now.automatic.map(|_| false) };
@@ -212,8 +215,9 @@ impl Resource for Package {
         Ok(State { presence, version: candidate.clone(), candidate, hold: self.hold, automatic })
     }
 
-    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        let name = native_package_name(id.name(), host)?.to_owned();
+    fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
+        let host = cx.host();
+        let name = native_package_name(cx.id().name(), host)?.to_owned();
         let options = PackageOptions {
             recommends: self.recommends,
             conffiles: self.conffiles,

@@ -6,9 +6,11 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::Effect;
 use provision_core::error::Result;
-use provision_core::host::{Host, HostView, HostViewExt, native_package_name};
+use provision_core::host::{HostView, HostViewExt, native_package_name};
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +79,8 @@ impl Resource for PackageManager {
         [Claim::owns(PackageManager::target())].into_iter().chain(configuration).collect()
     }
 
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<State> {
+    fn check(&self, cx: &CheckContext<'_>) -> Result<State> {
+        let host = cx.host();
         let mut interrupted = host.interrupted_packages()?;
         // What is to be taken away need not be completed before, and perhaps cannot be.
         for (name, _) in self.packages.iter().flatten().filter(|(_, package)| !package.is_wanted()) {
@@ -102,11 +105,12 @@ impl Resource for PackageManager {
         Ok(State { interrupted, lists })
     }
 
-    fn plan(&self, _: &ResourceId, _: &State) -> Result<State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &State) -> Result<State> {
         Ok(State { interrupted: Vec::new(), lists: Lists::Usable })
     }
 
-    fn apply(&self, _: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
+        let host = cx.host();
         if now.lists != want.lists {
             host.perform(&Effect::RefreshPackageLists)?;
         }

@@ -7,9 +7,11 @@ mod tests;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Host, HostView, HostViewExt, UnitState};
+use provision_core::host::{Host, HostViewExt, UnitState};
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Stage, Target};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -134,8 +136,9 @@ impl Resource for Service {
         claims
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let name = full_name(id.name());
+    fn check(&self, cx: &CheckContext<'_>) -> Result<State> {
+        let host = cx.host();
+        let name = full_name(cx.id().name());
         let unit = host.unit(&name)?;
         let is_wanted = self.running() == Some(true) || self.enabled() == Some(true);
         if is_wanted {
@@ -161,7 +164,7 @@ impl Resource for Service {
         })
     }
 
-    fn plan(&self, _: &ResourceId, now: &State) -> Result<State> {
+    fn plan(&self, _: &PlanContext<'_>, now: &State) -> Result<State> {
         let wanted = self.running() == Some(true);
         let activity = now.activity.map(|now| match (wanted, now) {
             (true, _) => Activity::Running,
@@ -171,8 +174,9 @@ impl Resource for Service {
         Ok(State { activity, enabled: self.enabled(), masked: self.masked(), outdated: false })
     }
 
-    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        let name = full_name(id.name());
+    fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
+        let host = cx.host();
+        let name = full_name(cx.id().name());
         if now.outdated {
             host.perform(&Effect::ReloadUnits)?;
         }
@@ -226,12 +230,13 @@ impl Resource for Service {
         if starts && !unit.ends_by_itself { start() } else { Ok(()) }
     }
 
-    fn react(&self, id: &ResourceId, before: &State, host: &dyn Host) -> Result<()> {
+    fn react(&self, cx: &ApplyContext<'_>, before: &State) -> Result<()> {
+        let host = cx.host();
         let started_now = before.activity.is_some_and(|activity| activity != Activity::Running);
         if self.on_change == Reaction::Nothing || self.running() == Some(false) || started_now || !host.is_running() {
             return Ok(());
         }
-        let name = full_name(id.name());
+        let name = full_name(cx.id().name());
         let unit = host.unit(&name)?;
         // One that ends by itself is run again, but for one that nothing here decides about.
         let ended = self.running().is_some() && unit.ends_by_itself && unit.active.as_deref() == Some("inactive");

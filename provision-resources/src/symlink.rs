@@ -2,9 +2,11 @@
 
 use provision_core::effect::{Access, Effect, Removal};
 use provision_core::error::Result;
-use provision_core::host::{FileKind, Host, HostView};
+use provision_core::host::FileKind;
 use provision_core::path::{HostPath, Mode};
-use provision_core::resource::{AttributeError, Claim, Resource, ResourceId, Target};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -140,8 +142,9 @@ impl Resource for Symlink {
         claims
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<SymlinkState> {
-        let path = access::path_of(id)?;
+    fn check(&self, cx: &CheckContext<'_>) -> Result<SymlinkState> {
+        let host = cx.host();
+        let path = access::path_of(cx.id())?;
         let Some(found) = host.metadata(&path)? else { return Ok(SymlinkState::Absent) };
         let hint = "set `force = true` to remove it, or choose another path";
         match found.kind {
@@ -164,7 +167,7 @@ impl Resource for Symlink {
         }
     }
 
-    fn plan(&self, _: &ResourceId, _: &SymlinkState) -> Result<SymlinkState> {
+    fn plan(&self, _: &PlanContext<'_>, _: &SymlinkState) -> Result<SymlinkState> {
         Ok(match self.ensure {
             Ensure::Absent => SymlinkState::Absent,
             Ensure::Present => SymlinkState::Present {
@@ -175,8 +178,9 @@ impl Resource for Symlink {
         })
     }
 
-    fn apply(&self, id: &ResourceId, now: &SymlinkState, want: &SymlinkState, host: &dyn Host) -> Result<()> {
-        let path = access::path_of(id)?;
+    fn apply(&self, cx: &ApplyContext<'_>, now: &SymlinkState, want: &SymlinkState) -> Result<()> {
+        let host = cx.host();
+        let path = access::path_of(cx.id())?;
         let makes_way = match now {
             SymlinkState::EmptyDirectory => Some(Removal::EmptyDirectory),
             SymlinkState::Special { .. } => Some(Removal::Special),

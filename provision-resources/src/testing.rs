@@ -1,5 +1,8 @@
 //! What the tests of all types check: the laws of `Resource`, on a simulated host.
 
+use provision_core::resource::ApplyContext;
+use provision_core::resource::CheckContext;
+use provision_core::resource::PlanContext;
 use std::collections::BTreeMap;
 
 use provision_core::effect::{Content, Effect};
@@ -46,11 +49,11 @@ pub(crate) fn converge_in<R: Resource>(host: &SimHost, name: &str, resource: R, 
     resource.prepare(&id, site).map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
     host.take_effects();
 
-    let now = resource.check(&id, host)?;
-    assert!(resource.check(&id, host)? == now, "looking repeats");
+    let now = resource.check(&CheckContext::new(&id, host))?;
+    assert!(resource.check(&CheckContext::new(&id, host))? == now, "looking repeats");
     assert_eq!(host.take_effects(), [], "looking never writes");
-    let want = resource.plan(&id, &now)?;
-    assert!(resource.plan(&id, &want)? == want, "plan is idempotent");
+    let want = resource.plan(&PlanContext::new(&id), &now)?;
+    assert!(resource.plan(&PlanContext::new(&id), &want)? == want, "plan is idempotent");
     for state in [&now, &want] {
         let json = serde_json::to_value(state).unwrap();
         let again: R::State = serde_json::from_value(json.clone()).unwrap();
@@ -59,14 +62,14 @@ pub(crate) fn converge_in<R: Resource>(host: &SimHost, name: &str, resource: R, 
     if now == want {
         return Ok(Vec::new());
     }
-    resource.apply(&id, &now, &want, host)?;
+    resource.apply(&ApplyContext::new(&id, host), &now, &want)?;
     let effects = host.take_effects();
     assert!(!effects.is_empty(), "what differs takes an effect");
 
-    let after = resource.check(&id, host)?;
+    let after = resource.check(&CheckContext::new(&id, host))?;
     let json = |state: &R::State| serde_json::to_string_pretty(state).unwrap();
     assert!(after == want, "it was promised\n{}\nand it became\n{}", json(&want), json(&after));
-    assert!(resource.plan(&id, &after)? == after, "the second run is quiet");
+    assert!(resource.plan(&PlanContext::new(&id), &after)? == after, "the second run is quiet");
     Ok(effects)
 }
 

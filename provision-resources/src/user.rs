@@ -11,9 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::effect::{CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, Host, HostView, HostViewExt, User as Found, effects_of_new_home};
+use provision_core::host::{Accounts, HostView, HostViewExt, User as Found, effects_of_new_home};
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, Claim, Contradiction, Declared, Resource, ResourceId, Stage, Target};
+use provision_core::resource::{
+    ApplyContext, AttributeError, CheckContext, Claim, Contradiction, Declared, PlanContext, Resource, ResourceId,
+    Stage, Target,
+};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -161,8 +164,9 @@ impl Resource for User {
         self.password.iter_mut().map(|hash| ("password", hash.text())).collect()
     }
 
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<State> {
-        let name = id.name();
+    fn check(&self, cx: &CheckContext<'_>) -> Result<State> {
+        let host = cx.host();
+        let name = cx.id().name();
         let Some(user) = host.user(name)? else { return Ok(State::default()) };
         if self.ensure == Ensure::Absent {
             removal::refuse_harm(&user, self.remove_home, host)?;
@@ -208,7 +212,8 @@ impl Resource for User {
         Ok(state)
     }
 
-    fn plan(&self, id: &ResourceId, now: &State) -> Result<State> {
+    fn plan(&self, cx: &PlanContext<'_>, now: &State) -> Result<State> {
+        let id = cx.id();
         if self.ensure == Ensure::Absent {
             return Ok(State::default());
         }
@@ -235,8 +240,9 @@ impl Resource for User {
         })
     }
 
-    fn apply(&self, id: &ResourceId, now: &State, want: &State, host: &dyn Host) -> Result<()> {
-        let name = id.name();
+    fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
+        let host = cx.host();
+        let name = cx.id().name();
         if !want.exists {
             host.perform(&Effect::RemoveUser { name: name.to_owned(), remove_home: self.remove_home })?;
             return Ok(());

@@ -6,11 +6,11 @@ use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Command, Effect};
 use provision_core::error::Result;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::path::HostPath;
 use provision_core::plan::{Converged, PlanOptions, Planned};
-use provision_core::resource::{Resource, ResourceId};
+use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Resource};
 use provision_core::secret::MemorySecrets;
 use provision_core::site::Site;
 use provision_core::testing::drift;
@@ -145,17 +145,18 @@ struct Fleeting {
 impl Resource for Fleeting {
     const TYPE: &'static str = "fleeting";
     type State = ();
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<()> {
+    fn check(&self, cx: &CheckContext<'_>) -> Result<()> {
+        let host = cx.host();
         if self.command {
             return host.query(&Command::new(["uptime"])).map(drop);
         }
         let _ = host.now();
         Ok(())
     }
-    fn plan(&self, _: &ResourceId, (): &()) -> Result<()> {
+    fn plan(&self, _: &PlanContext<'_>, (): &()) -> Result<()> {
         Ok(())
     }
-    fn apply(&self, _: &ResourceId, (): &(), (): &(), _: &dyn Host) -> Result<()> {
+    fn apply(&self, _: &ApplyContext<'_>, (): &(), (): &()) -> Result<()> {
         Ok(())
     }
 }

@@ -7,12 +7,12 @@ use provision_core::error::Result;
 use provision_core::host::{FileKind, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::path::{HostPath, Mode};
-use provision_core::plan::{PlanOptions, Step, Verdict};
+use provision_core::plan::PlanOptions;
 use provision_core::registry::SitePolicy;
-use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::rollback::RollbackOptions;
 use provision_core::site::Site;
-use provision_resources::{Directory, File, Group, Symlink, User};
+use provision_resources::{Directory, File, Group, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -114,13 +114,14 @@ struct Line {
 impl Resource for Line {
     const TYPE: &'static str = "line";
     type State = bool;
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.read_text(HOSTS)?.is_some_and(|text| text.contains(&self.text)))
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        Ok(cx.host().read_text(HOSTS)?.is_some_and(|text| text.contains(&self.text)))
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, _: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        let host = cx.host();
         let text = host.read_text(HOSTS)?.unwrap_or_default();
         host.write_text(HOSTS, &format!("{text}{}", self.text))
     }
@@ -245,75 +246,4 @@ fn another_site_prunes_nothing_and_shares_are_told() {
     assert_eq!(host.read_text("/srv/a").unwrap().as_deref(), Some("a\n"));
     run(Site::new().with_name("web"), &host, &journal);
     assert_eq!(host.read_text("/srv/a").unwrap(), None);
-}
-
-/// It was in the way for ever, with the purge as well.
-#[test]
-fn a_path_in_a_purged_directory_that_becomes_something_else_makes_room() {
-    let path = HostPath::new("/srv/d/x").unwrap();
-    let site = |kind: FileKind| {
-        let mut site = of::<Directory>(&[("/srv/d", json!({ "purge": true }))]);
-        match kind {
-            FileKind::Directory => {
-                site.declare("/srv/d/x", Directory::default());
-                site.declare("/srv/d/x/a", File::with_content("a\n"));
-            }
-            FileKind::Symlink => drop(site.declare("/srv/d/x", Symlink::to("/etc"))),
-            _ => drop(site.declare("/srv/d/x", File::with_content("x\n"))),
-        }
-        site
-    };
-    let kinds = [FileKind::File, FileKind::Directory, FileKind::Symlink];
-    for (from, to) in kinds.into_iter().flat_map(|from| kinds.into_iter().map(move |to| (from, to))) {
-        let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
-        run(site(from), &host, &journal);
-        run(site(to), &host, &journal);
-        let found = host.metadata(&path).unwrap().map(|found| found.kind);
-        assert_eq!(found, Some(to), "{from:?} becomes {to:?}");
-        let graph = site(to).into_graph().unwrap();
-        assert!(graph.plan(&host, &PlanOptions::default()).unwrap().plan().is_empty(), "{from:?} became {to:?}");
-    }
-}
-
-/// The steps of a plan that fail, in words.
-fn refused(site: Site, host: &SimHost) -> Vec<String> {
-    let graph = site.into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
-    let error = |step: &Step| match &step.verdict {
-        Verdict::Failed { error } => Some(format!("{}: {}", step.id, error.message())),
-        _ => None,
-    };
-    planned.plan().steps.iter().filter_map(error).collect()
-}
-
-/// One of the two failed in each run, and undid what the other one had done.
-#[test]
-fn one_file_by_two_names_is_refused_with_both_and_pruned_by_neither() {
-    let host = SimHost::debian(12);
-    let content = |text: &str| json!({ "content": text });
-    let two = of::<File>(&[("/bin/tool", content("one\n")), ("/usr/bin/tool", content("two\n"))]);
-    let said = refused(two, &host);
-    let names = ["/bin/tool and /usr/bin/tool", "/usr/bin/tool and /bin/tool"];
-    for (said, (names, other)) in said.iter().zip(names.iter().zip(["/usr/bin/tool", "/bin/tool"])) {
-        let whole = format!("{names} are one place on this host, /usr/bin/tool, and file:{other} (");
-        assert!(said.contains(&whole) && said.contains(file!()), "{said}");
-    }
-    assert_eq!(said.len(), 2);
-    let same = of::<File>(&[("/bin/tool", content("one\n")), ("/usr/bin/tool", content("one\n"))]);
-    assert_eq!(refused(same, &host), [""; 0], "two roles may agree");
-    let mut kinds = of::<File>(&[("/lib/tool", content("one\n"))]);
-    kinds.declare("/usr/lib/tool", Directory::default());
-    assert_eq!(refused(kinds, &host).len(), 2);
-    // A link of the site itself leads somewhere once it is there.
-    let mut linked = of::<File>(&[("/srv/current/conf", content("one\n")), ("/srv/releases/conf", content("two\n"))]);
-    linked.declare("/srv/current", Symlink::to("releases"));
-    linked.declare("/srv/releases", Directory::default());
-    assert_eq!(refused(linked, &host).len(), 1);
-    // Another name for what was declared is no reason to take it away.
-    let journal = Journal::new(MemoryStore::new());
-    run(of::<File>(&[("/bin/tool", content("one\n"))]), &host, &journal);
-    for _ in 0..2 {
-        run(of::<File>(&[("/usr/bin/tool", content("one\n"))]), &host, &journal);
-        assert_eq!(host.read_text("/usr/bin/tool").unwrap().as_deref(), Some("one\n"));
-    }
 }

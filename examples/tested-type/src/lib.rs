@@ -1,9 +1,9 @@
 //! Two resource types of one's own; `tests/laws.rs` holds them to the laws of resource types.
 
 use provision_core::error::Result;
-use provision_core::host::{Host, HostExt, HostView, HostViewExt};
+use provision_core::host::{HostExt, HostViewExt};
 use provision_core::path::HostPath;
-use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +20,14 @@ impl Resource for Motd {
     /// What a look finds, so that `plan(now) == now` means that there is nothing to do.
     type State = Option<String>;
 
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text("/etc/motd")
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text("/etc/motd")
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok(Some(self.text.clone()))
     }
-    fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-        host.write_text("/etc/motd", &self.text)
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        cx.host().write_text("/etc/motd", &self.text)
     }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         HostPath::new("/etc/motd").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
@@ -46,14 +46,14 @@ impl Resource for Issue {
     const TYPE: &'static str = "issue";
     type State = Option<String>;
 
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text("/etc/issue")
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text("/etc/issue")
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok(Some(self.text.clone()))
     }
-    fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-        host.write_text("/etc/issue", &self.text)
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        cx.host().write_text("/etc/issue", &self.text)
     }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         HostPath::new("/etc/issue").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()

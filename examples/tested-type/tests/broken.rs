@@ -1,10 +1,10 @@
 //! What is said of a type that changes what it does not claim.
 
 use provision_core::error::Result;
-use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{HostExt, HostViewExt, SimHost};
 use provision_core::path::HostPath;
 use provision_core::registry::Registry;
-use provision_core::resource::{Claim, Resource, ResourceId, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::testing::{Case, Law, Laws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,13 +19,14 @@ impl Resource for Motd {
     const TYPE: &'static str = "motd";
     type State = Option<String>;
 
-    fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text("/etc/motd")
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text("/etc/motd")
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok(Some(self.text.clone()))
     }
-    fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        let host = cx.host();
         host.write_text("/etc/issue", "mine\n")?;
         host.write_text("/etc/motd", &self.text)
     }

@@ -52,7 +52,7 @@ impl Run<'_> {
             Some(reaction) if !task.is_new => reaction.effects.clone(),
             _ => {
                 let overlay = Overlay::new(self.executor.host);
-                node.resource.react(&node.id, &task.before, &overlay)?;
+                node.react(&task.before, &overlay)?;
                 overlay.take_recorded()
             }
         };

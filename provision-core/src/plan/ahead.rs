@@ -82,8 +82,8 @@ pub(super) fn on_all_processors(
 
 fn foresee(node: &Node, host: &dyn HostView) -> Option<Foresight> {
     let noted = Noted { host, paths: Mutex::default(), refused: AtomicBool::new(false) };
-    let now = node.resource.check(&node.id, &noted).ok()?;
-    let want = node.resource.plan(&node.id, &now).ok()?;
+    let now = node.check(&noted).ok()?;
+    let want = node.plan(&now).ok()?;
     // A type may take a refusal for an answer.
     if noted.refused.into_inner() {
         return None;

@@ -18,7 +18,7 @@ pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dy
     }
     let mut changes = Vec::new();
     compare("", &now.to_json(), &want.to_json(), &mut changes);
-    let hidden: Vec<&str> = hosts.iter().flat_map(|host| node.resource.hidden(&node.id, now, *host)).copied().collect();
+    let hidden: Vec<&str> = hosts.iter().flat_map(|host| node.hidden(now, *host)).copied().collect();
     let hide = |value: &mut Value| *value = Value::String(Sensitive::HIDDEN.into());
     for change in &mut changes {
         if node.common.sensitive {

@@ -249,7 +249,6 @@ fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer
 }
 
 #[cfg(test)]
-#[cfg(feature = "nickel")]
 pub(crate) mod tests {
     use super::*;
 

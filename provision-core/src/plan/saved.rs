@@ -358,8 +358,8 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::golden;
-    use crate::host::{Host, HostExt, HostRecord, HostViewExt, SimHost};
-    use crate::resource::Resource;
+    use crate::host::{HostExt, HostRecord, HostViewExt, SimHost};
+    use crate::resource::{ApplyContext, CheckContext, PlanContext, Resource};
     use crate::state::with_fixed_randomness;
     use schemars::JsonSchema;
 
@@ -372,14 +372,14 @@ mod tests {
     impl Resource for Note {
         const TYPE: &'static str = "note";
         type State = Option<String>;
-        fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-            host.read_text(id.name())
+        fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+            cx.host().read_text(cx.id().name())
         }
-        fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+        fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
             Ok(Some(self.text.clone()))
         }
-        fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-            host.write_text(id.name(), &self.text)
+        fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+            cx.host().write_text(cx.id().name(), &self.text)
         }
     }
 

@@ -8,10 +8,12 @@ use super::{Declaration, Spans};
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::Effect;
 use crate::error::Result;
-use crate::host::{Host, HostView, is_manager_input};
+use crate::host::is_manager_input;
 use crate::id::ResourceId;
 use crate::policy::Common;
-use crate::resource::{AttributeError, Companion, DynResource, DynState, Stage, Surroundings};
+use crate::resource::{
+    ApplyContext, AttributeError, CheckContext, Companion, DynResource, DynState, PlanContext, Stage, Surroundings,
+};
 use crate::secret::Text;
 
 /// Has the service manager read its unit files again, once per run in which a resource has changed one of them, before any service
@@ -61,19 +63,20 @@ impl DynResource for DaemonReload {
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
-    fn hidden(&self, _: &ResourceId, _: &DynState, _: &dyn HostView) -> &'static [&'static str] {
+    fn hidden(&self, _: &CheckContext<'_>, _: &DynState) -> &'static [&'static str] {
         &[]
     }
-    fn check(&self, _: &ResourceId, _: &dyn HostView) -> Result<DynState> {
+    fn check(&self, _: &CheckContext<'_>) -> Result<DynState> {
         Ok(DynState::new(()))
     }
-    fn plan(&self, _: &ResourceId, now: &DynState) -> Result<DynState> {
+    fn plan(&self, _: &PlanContext<'_>, now: &DynState) -> Result<DynState> {
         Ok(now.clone())
     }
-    fn apply(&self, _: &ResourceId, _: &DynState, _: &DynState, _: &dyn Host) -> Result<()> {
+    fn apply(&self, _: &ApplyContext<'_>, _: &DynState, _: &DynState) -> Result<()> {
         Ok(())
     }
-    fn react(&self, _: &ResourceId, _: &DynState, host: &dyn Host) -> Result<()> {
+    fn react(&self, cx: &ApplyContext<'_>, _: &DynState) -> Result<()> {
+        let host = cx.host();
         if host.is_running() {
             host.perform(&Effect::ReloadUnits)?;
         }

@@ -7,7 +7,7 @@
 //! use provision_core::testing::{Case, laws};
 //! # use provision_core::error::Result;
 //! # use provision_core::host::{Host, HostExt, HostView, HostViewExt};
-//! # use provision_core::resource::{Claim, Resource, ResourceId, Target};
+//! # use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
 //! # use provision_core::path::HostPath;
 //! # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 //! # #[serde(deny_unknown_fields)]
@@ -15,10 +15,10 @@
 //! # impl Resource for Motd {
 //! #     const TYPE: &'static str = "motd";
 //! #     type State = Option<String>;
-//! #     fn check(&self, _: &ResourceId, host: &dyn HostView) -> Result<Self::State> { host.read_text("/etc/motd") }
-//! #     fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> { Ok(Some(self.text.clone())) }
-//! #     fn apply(&self, _: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
-//! #         host.write_text("/etc/motd", &self.text)
+//! #     fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> { cx.host().read_text("/etc/motd") }
+//! #     fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> { Ok(Some(self.text.clone())) }
+//! #     fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+//! #         cx.host().write_text("/etc/motd", &self.text)
 //! #     }
 //! #     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
 //! #         HostPath::new("/etc/motd").map(|path| Claim::owns(Target::Path(path))).into_iter().collect()

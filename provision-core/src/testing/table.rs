@@ -131,9 +131,9 @@ pub(super) fn said(panic: &(dyn Any + Send)) -> String {
 #[cfg(all(test, feature = "nickel"))]
 mod tests {
     use super::*;
-    use crate::id::ResourceId;
+
     use crate::registry::Registry;
-    use crate::resource::Resource;
+    use crate::resource::{ApplyContext, CheckContext, PlanContext, Resource};
 
     #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     #[serde(deny_unknown_fields)]
@@ -144,20 +144,14 @@ mod tests {
     impl Resource for Note {
         const TYPE: &'static str = "note";
         type State = Option<String>;
-        fn check(&self, _: &ResourceId, host: &dyn crate::host::HostView) -> crate::error::Result<Self::State> {
-            crate::host::HostViewExt::read_text(host, "/etc/note")
+        fn check(&self, cx: &CheckContext<'_>) -> crate::error::Result<Self::State> {
+            crate::host::HostViewExt::read_text(cx.host(), "/etc/note")
         }
-        fn plan(&self, _: &ResourceId, _: &Self::State) -> crate::error::Result<Self::State> {
+        fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> crate::error::Result<Self::State> {
             Ok(Some(self.text.clone()))
         }
-        fn apply(
-            &self,
-            _: &ResourceId,
-            _: &Self::State,
-            _: &Self::State,
-            host: &dyn crate::host::Host,
-        ) -> crate::error::Result<()> {
-            crate::host::HostExt::write_text(host, "/etc/note", &self.text)
+        fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> crate::error::Result<()> {
+            crate::host::HostExt::write_text(cx.host(), "/etc/note", &self.text)
         }
     }
 

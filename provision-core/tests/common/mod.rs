@@ -2,9 +2,9 @@
 
 use provision_core::effect::{Command, Effect, UnitAction};
 use provision_core::error::Result;
-use provision_core::host::{Host, HostExt, HostView, HostViewExt};
+use provision_core::host::{HostExt, HostViewExt};
 use provision_core::path::HostPath;
-use provision_core::resource::{Claim, Resource, ResourceId, Stage, Target};
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,17 +17,18 @@ pub struct Note {
 impl Resource for Note {
     const TYPE: &'static str = "note";
     type State = Option<String>;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<Self::State> {
-        host.read_text(id.name())
+    fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+        cx.host().read_text(cx.id().name())
     }
-    fn plan(&self, _: &ResourceId, _: &Self::State) -> Result<Self::State> {
+    fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
         Ok(Some(self.text.clone()))
     }
-    fn apply(&self, id: &ResourceId, _: &Self::State, _: &Self::State, host: &dyn Host) -> Result<()> {
+    fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, _: &Self::State) -> Result<()> {
+        let host = cx.host();
         if self.text == "bad" {
             host.run(Command::new(["fails"]))?;
         }
-        host.write_text(id.name(), &self.text)
+        host.write_text(cx.id().name(), &self.text)
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         HostPath::new(id.name()).map(|path| Claim::owns(Target::Path(path))).into_iter().collect()
@@ -42,16 +43,16 @@ impl Resource for Daemon {
     const TYPE: &'static str = "daemon";
     const STAGE: Stage = Stage::Services;
     type State = bool;
-    fn check(&self, id: &ResourceId, host: &dyn HostView) -> Result<bool> {
-        Ok(host.unit(id.name())?.is_active())
+    fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
+        Ok(cx.host().unit(cx.id().name())?.is_active())
     }
-    fn plan(&self, _: &ResourceId, _: &bool) -> Result<bool> {
+    fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
         Ok(true)
     }
-    fn apply(&self, id: &ResourceId, _: &bool, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Start })
+    fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
+        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Start })
     }
-    fn react(&self, id: &ResourceId, _: &bool, host: &dyn Host) -> Result<()> {
-        host.perform(&Effect::Unit { unit: id.name().into(), action: UnitAction::Restart })
+    fn react(&self, cx: &ApplyContext<'_>, _: &bool) -> Result<()> {
+        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Restart })
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
 use crate::testing::{Site, converge, converge_in, in_words, mistakes};
+use provision_core::host::Host;
+use provision_core::host::HostView;
 use provision_core::host::{HostViewExt, SimHost};
 
 const WWW: &str = "/srv/www";
@@ -195,7 +197,7 @@ fn what_will_be_purged_is_shown() {
     let mut purged = Directory { purge: true, recurse: true, ..Directory::owned_by("root", "www-data") };
     let id = ResourceId::new("directory", WWW);
     purged.prepare(&id, &declaring(&["/srv/www/c"])).unwrap();
-    insta::assert_json_snapshot!(purged.check(&id, &host).unwrap(), @r#"
+    insta::assert_json_snapshot!(purged.check(&CheckContext::new(&id, &host)).unwrap(), @r#"
     {
       "ensure": "present",
       "owner": "root",
@@ -225,7 +227,7 @@ fn a_mount_is_not_purged() {
 fn nothing_is_purged_before_the_site_is_known() {
     let host = SimHost::debian(12).with_file("/srv/www/a", "");
     let purged = Directory { purge: true, ..Directory::default() };
-    let error = purged.check(&ResourceId::new("directory", WWW), &host).unwrap_err();
+    let error = purged.check(&CheckContext::new(&ResourceId::new("directory", WWW), &host)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 

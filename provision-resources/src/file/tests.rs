@@ -147,8 +147,9 @@ fn a_source_is_read_when_the_site_is_known() {
     assert_eq!(host.read(&path("/srv/logo")).unwrap().unwrap().bytes(), b"\x89PNG\xff");
     let error = converge(&host, "/srv/logo", logo.clone()).unwrap_err();
     assert_eq!(error.message(), "there is no files/logo");
-    let error =
-        logo.plan(&ResourceId::new("file", "/srv/logo"), &FileState::Absent { new: NewGroup::default() }).unwrap_err();
+    let error = logo
+        .plan(&PlanContext::new(&ResourceId::new("file", "/srv/logo")), &FileState::Absent { new: NewGroup::default() })
+        .unwrap_err();
     assert_eq!(error.message(), "the source \"files/logo\" has not been read");
 }
 

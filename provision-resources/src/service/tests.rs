@@ -71,7 +71,7 @@ fn a_notification_restarts_what_runs_even_if_only_enabled_is_declared() {
     let react = |host: &SimHost| {
         host.take_effects();
         declare::<Service>(json!({ "enabled": true }))
-            .react(&ResourceId::new("service", "nginx"), &before, host)
+            .react(&ApplyContext::new(&ResourceId::new("service", "nginx"), host), &before)
             .unwrap();
         host.take_effects().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -298,7 +298,7 @@ fn reaction(host: &SimHost, attributes: Value, before: &str) -> Vec<String> {
     let before: State = serde_json::from_value(state).unwrap();
     host.take_effects();
     let id = ResourceId::new("service", "nginx");
-    declare::<Service>(attributes).react(&id, &before, host).unwrap();
+    declare::<Service>(attributes).react(&ApplyContext::new(&id, host), &before).unwrap();
     host.take_effects().iter().map(ToString::to_string).collect()
 }
 

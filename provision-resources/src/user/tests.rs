@@ -1,4 +1,5 @@
 use provision_core::effect::{Access, CreateUser, Sensitive, UserChanges, WriteFile};
+use provision_core::host::Host;
 use provision_core::host::{HostViewExt, SimHost};
 use provision_core::path::Mode;
 use provision_core::plan::PlanOptions;

@@ -5,6 +5,7 @@ use crate::error::ErrorKind;
 use crate::host::{Fault, Faulty, Host};
 use crate::journal::Journal;
 use crate::plan::PlanOptions;
+use crate::resource::{ApplyContext, CheckContext, PlanContext};
 use crate::state::MemoryStore;
 use crate::testing::checks::{ORDERS, order_does_not_matter};
 use crate::testing::{Failure, Run, Tried, in_any_order, survives_every_fault};
@@ -64,13 +65,17 @@ pub(super) fn failures_are_reported(
         let mut last = false;
         for kind in kinds {
             ground.try_on(&case.host, &mut |host| {
-                let Ok(now) = resource.check(&case.id, &host) else {
+                let Ok(now) = resource.check(&CheckContext::new(&case.id, &host)) else {
                     last = true;
                     return Ok(());
                 };
-                let want = resource.plan(&case.id, &now)?;
+                let want = resource.plan(&PlanContext::new(&case.id), &now)?;
                 let faulty = Faulty::new(&host, at, Fault::Fails(*kind));
-                let applied = if now == want { Ok(()) } else { resource.apply(&case.id, &now, &want, &faulty) };
+                let applied = if now == want {
+                    Ok(())
+                } else {
+                    resource.apply(&ApplyContext::new(&case.id, &faulty), &now, &want)
+                };
                 last |= !faulty.has_struck();
                 if faulty.has_struck() && applied.is_ok() {
                     let what = format!("the effect {} failed ({kind:?}), and apply says that all went well", at + 1);

@@ -18,8 +18,8 @@ pub(super) fn round_trip_and_closed(cases: &TypeCases) -> Trial {
         }
         let graph = case.graph()?;
         let node = case.node(&graph)?;
-        if let Ok(now) = node.resource.check(&case.id, &case.host()) {
-            let want = node.resource.plan(&case.id, &now).ok();
+        if let Ok(now) = node.check(&case.host()) {
+            let want = node.plan(&now).ok();
             for state in [Some(now), want].into_iter().flatten() {
                 state_survives(cases, &state).map_err(|failure| failure.in_case(&case.name))?;
             }

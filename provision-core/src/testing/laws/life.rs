@@ -81,7 +81,7 @@ impl<'a> Life<'a> {
     }
 
     fn check(&self) -> Option<DynState> {
-        self.node.resource.check(&self.case.id, &self.host).ok()
+        self.node.check(&self.host).ok()
     }
 
     fn converge(&mut self) -> Result<&Converged, Failure> {
@@ -117,8 +117,8 @@ impl<'a> Life<'a> {
     /// Law 2, from the state in which the host is.
     fn plan(&self) -> Trial {
         let Some(now) = self.check() else { return Ok(0) };
-        let want = self.node.resource.plan(&self.case.id, &now)?;
-        if self.node.resource.plan(&self.case.id, &want)? != want {
+        let want = self.node.plan(&now)?;
+        if self.node.plan(&want)? != want {
             return Err(
                 Failure::new("what is wanted is not wanted once it is there").difference(want.to_json().to_string())
             );

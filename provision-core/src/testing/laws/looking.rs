@@ -18,7 +18,7 @@ pub(super) fn plan_is_idempotent(cases: &TypeCases) -> Trial {
             if seed > 0 {
                 drift(&graph, &host, seed);
             }
-            states.extend(node.resource.check(&case.id, &host).ok());
+            states.extend(node.check(&host).ok());
         }
     }
     let mut trials = 0;
@@ -27,8 +27,8 @@ pub(super) fn plan_is_idempotent(cases: &TypeCases) -> Trial {
         let node = case.node(&graph)?;
         for state in &states {
             // From some states there may be no way.
-            let Ok(want) = node.resource.plan(&case.id, state) else { continue };
-            let again = node.resource.plan(&case.id, &want)?;
+            let Ok(want) = node.plan(state) else { continue };
+            let again = node.plan(&want)?;
             if again != want {
                 return Err(Failure::new(format!("{}: what is wanted is not wanted once it is there", case.name))
                     .difference(format!(
@@ -51,7 +51,7 @@ pub(super) fn an_empty_world_is_survived(case: &ErasedCase, ground: &dyn Ground)
     let mut trials = 0;
     ground.try_on_empty(&case.host, &mut |host| {
         trials += 1;
-        match catch_unwind(AssertUnwindSafe(|| node.resource.check(&case.id, &host).is_ok())) {
+        match catch_unwind(AssertUnwindSafe(|| node.check(&host).is_ok())) {
             Ok(_) => Ok(()),
             Err(_) => Err(Failure::new("looking at an empty host panics")),
         }

@@ -125,7 +125,7 @@ fn heard_of(case: &ErasedCase, graph: &Graph, at: usize, host: &dyn Tried) -> Re
         })
         .collect();
     let node = case.node(graph)?;
-    let state = node.resource.check(&case.id, &host).map(|state| state.to_json().to_string()).unwrap_or_default();
+    let state = node.check(&host).map(|state| state.to_json().to_string()).unwrap_or_default();
     let kept = store.files().values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
     Ok(vec![
         ("the plan", format!("{plan} {plan:?} {}", serde_json::to_string(plan).unwrap_or_default())),
