@@ -36,7 +36,7 @@ use targets::{TARGETS, Target};
 const USUAL: Duration = Duration::from_millis(700);
 
 /// How long one input may take, with a lot of room for a machine that has other things to do.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// How much memory a target may take. Its inputs have a few thousand bytes.
 const MEMORY: u64 = 2 << 30;
