@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use provision_core::diagnostic::Diagnostics;
-use provision_core::error::{Error, ErrorKind};
+use provision_core::error::{Error, ErrorKind, Errors};
 
 /// How the program ends. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum Failure {
     /// Something on the way to the work failed.
     Failed(Error),
     /// Secrets cannot be read; nothing was looked at or changed.
-    Secrets(Vec<Error>),
+    Secrets(Errors),
     /// Tests cannot begin.
     Tests(provision_core::testing::Failure),
     /// Standard output was closed, as by `| head`.

@@ -1,7 +1,7 @@
 //! The one error type of the libraries: what kind, while doing what, to which resource, at which line, why,
 //! and what would help.
 
-use std::io;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,10 +58,20 @@ pub enum ErrorKind {
 
 /// What went wrong.
 ///
-/// `Display` gives one line, made to follow "error: "; [`Error::cause`] and [`Error::hint`] have more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[error("{}{}", .0.operation.as_ref().map(|operation| format!("{operation}: ")).unwrap_or_default(), .0.message)]
+/// `Display` gives one line, made to follow "error: "; [`Error::cause`] and [`Error::hint`] have more. `{:#}` gives all of it, in
+/// several lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Error(Box<Parts>);
+
+/// What lies beneath an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{0}")]
+#[serde(transparent)]
+struct Cause(String);
+
+/// Several errors, of things that were all tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Errors(pub Vec<Error>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Parts {
@@ -70,7 +80,7 @@ struct Parts {
     operation: Option<String>,
     resource: Option<ResourceId>,
     declared_at: Option<Span>,
-    cause: Option<String>,
+    cause: Option<Cause>,
     hint: Option<String>,
 }
 
@@ -155,7 +165,7 @@ impl Error {
     pub fn with_cause(mut self, cause: impl Into<String>) -> Error {
         let cause = cause.into();
         if !cause.is_empty() {
-            self.0.cause.get_or_insert(cause);
+            self.0.cause.get_or_insert(Cause(cause));
         }
         self
     }
@@ -165,7 +175,8 @@ impl Error {
     pub(crate) fn map_texts(mut self, change: impl Fn(String) -> String) -> Error {
         let Parts { message, operation, cause, hint, .. } = &mut *self.0;
         *message = change(std::mem::take(message));
-        for text in [operation, cause, hint].into_iter().flatten() {
+        let cause = cause.as_mut().map(|Cause(text)| text);
+        for text in [operation.as_mut(), cause, hint.as_mut()].into_iter().flatten() {
             *text = change(std::mem::take(text));
         }
         self
@@ -198,12 +209,60 @@ impl Error {
 
     /// What lies beneath; may have several lines.
     pub fn cause(&self) -> Option<&str> {
-        self.0.cause.as_deref()
+        self.0.cause.as_ref().map(|Cause(text)| text.as_str())
     }
 
     /// What would help.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { message, operation, cause, hint, .. } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation}: ")?;
+        }
+        f.write_str(message)?;
+        if f.alternate() {
+            let cause = cause.iter().flat_map(|Cause(text)| text.lines());
+            cause.into_iter().try_for_each(|line| write!(f, "\n  {line}"))?;
+            hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause as _)
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            f.write_str(if number == 0 { "" } else { "\n" })?;
+            fmt::Display::fmt(error, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Errors {
+        Errors(vec![error])
+    }
+}
+
+impl IntoIterator for Errors {
+    type Item = Error;
+    type IntoIter = std::vec::IntoIter<Error>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -242,7 +301,21 @@ impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
+
+    #[test]
+    fn cause_and_hint_are_there_for_whoever_asks() {
+        let error = Error::new(ErrorKind::CommandFailed, "exit code 1").while_doing("running false");
+        assert!(error.source().is_none());
+        let error = error.with_cause("no\nnever").with_hint("try true");
+        assert_eq!(error.source().unwrap().to_string(), "no\nnever");
+        assert_eq!(error.to_string(), "running false: exit code 1");
+        assert_eq!(format!("{error:#}"), "running false: exit code 1\n  no\n  never\n  hint: try true");
+        let both: Box<dyn std::error::Error> = Errors(vec![error.clone(), error]).into();
+        assert_eq!(both.to_string(), "running false: exit code 1\nrunning false: exit code 1");
+    }
 
     #[test]
     fn an_error_keeps_the_innermost_operation() {

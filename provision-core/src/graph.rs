@@ -15,7 +15,7 @@ use crate::bytes::hex;
 use crate::canonical;
 use crate::claim::{Claim, Hold, Target};
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
-use crate::error::{Error, Result};
+use crate::error::{Error, Errors, Result};
 use crate::host::{Host, HostView};
 use crate::id::ResourceId;
 use crate::journal::Orphan;
@@ -195,13 +195,8 @@ impl Graph {
     ///
     /// # Errors
     /// Every secret that cannot be read, each with the resource that names it.
-    pub fn resolve_secrets(
-        &mut self,
-        store: &dyn SecretStore,
-        key: &HostKey,
-        only: &[Selector],
-    ) -> Result<(), Vec<Error>> {
-        let chosen = self.selected(only).map_err(|error| vec![error])?;
+    pub fn resolve_secrets(&mut self, store: &dyn SecretStore, key: &HostKey, only: &[Selector]) -> Result<(), Errors> {
+        let chosen = self.selected(only)?;
         let store = Remembering::new(store);
         let mut errors = Vec::new();
         for number in chosen {
@@ -215,7 +210,7 @@ impl Graph {
         }
         self.secrets = store.digests(&key.digester());
         self.redactor = store.redactor();
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
     }
 
     /// An error without the secrets of this site.

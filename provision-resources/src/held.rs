@@ -90,7 +90,7 @@ impl Serialize for Held {
 impl<'de> Deserialize<'de> for Held {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Held, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "a text, or the digest of one (`sha256` and `size`)")]
         enum Written {
             Text(String),
             Digest(Digest),

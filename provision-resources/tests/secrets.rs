@@ -98,7 +98,7 @@ fn every_missing_secret_is_told_at_once_with_who_needs_it() {
     let mut graph = site().into_graph().unwrap();
     let key = Journal::new(MemoryStore::new()).make_key().unwrap();
     let errors = graph.resolve_secrets(&MemorySecrets::default(), &key, &[]).unwrap_err();
-    let said: Vec<_> = errors.iter().map(|error| format!("{} {error}", error.resource().unwrap())).collect();
+    let said: Vec<_> = errors.0.iter().map(|error| format!("{} {error}", error.resource().unwrap())).collect();
     assert_eq!(
         said,
         [

@@ -21,7 +21,7 @@ pub fn show(failure: &Failure) {
             writeln!(out, "{style}error{style:#}: {}", foreign::line(error))
                 .and_then(|()| details(&mut out, "  ", error))
         }
-        Failure::Secrets(errors) => errors.iter().try_for_each(|error| secret(&mut out, error)),
+        Failure::Secrets(errors) => errors.0.iter().try_for_each(|error| secret(&mut out, error)),
         Failure::Usage(message) => {
             writeln!(out, "{style}error{style:#}: {}\n\nFor more information, try '--help'.", foreign::line(message))
         }

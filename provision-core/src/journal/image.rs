@@ -93,7 +93,7 @@ impl UnitImage {
 
 /// A content that is kept, sealed with the key of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a kept content (`sealed` and `digest`, or `digest` and `size`)")]
 pub enum Kept {
     /// In the log itself.
     Inline {
