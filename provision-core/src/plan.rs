@@ -37,7 +37,7 @@ use order::{WaitsFor, Writers};
 pub use crate::change::Change;
 pub use crate::graph::Selector;
 pub use converged::Converged;
-#[cfg(test)]
+#[cfg(all(test, feature = "nickel"))]
 pub(crate) use converged::tests as tests_of_converged;
 pub use saved::{ReliedOn, SavedPlan};
 

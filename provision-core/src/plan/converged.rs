@@ -248,7 +248,8 @@ fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer
     digest(digester, &(&accounts.users, &accounts.groups))
 }
 
-#[cfg(test)]
+/// For the tests of what is kept on a host.
+#[cfg(all(test, feature = "nickel"))]
 pub(crate) mod tests {
     use super::*;
 

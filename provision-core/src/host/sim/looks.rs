@@ -37,7 +37,7 @@ impl SimHost {
     }
 
     /// What a path leads to, all links followed; nothing if that is nowhere.
-    #[cfg(feature = "testing")]
+    #[cfg(all(feature = "testing", feature = "nickel"))]
     pub(crate) fn leads_to(&self, path: &HostPath) -> Result<Option<FileKind>> {
         let Some(end) = self.host.leads_to(path)? else { return Ok(None) };
         Ok(self.metadata(&end)?.map(|found| found.kind))
