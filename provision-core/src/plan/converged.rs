@@ -249,7 +249,8 @@ fn digest_of_accounts(digester: &Digester, accounts: &Accounts) -> Option<Answer
 }
 
 /// For the tests of what is kept on a host.
-#[cfg(all(test, feature = "nickel"))]
+#[cfg(test)]
+#[cfg(feature = "nickel")]
 pub(crate) mod tests {
     use super::*;
 
