@@ -6,6 +6,8 @@ mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use serde::Serialize;
@@ -49,6 +51,22 @@ pub struct Graph {
     names_secrets: bool,
     /// The secrets that were asked for, by name, with digests that only the host can make.
     secrets: Vec<(String, (u64, u64))>,
+}
+
+/// The graph of a plan: lent by a caller, or held by the plan.
+pub(crate) enum GraphOf<'g> {
+    Lent(&'g Graph),
+    Held(Arc<Graph>),
+}
+
+impl Deref for GraphOf<'_> {
+    type Target = Graph;
+    fn deref(&self) -> &Graph {
+        match self {
+            GraphOf::Lent(graph) => graph,
+            GraphOf::Held(graph) => graph,
+        }
+    }
 }
 
 /// A resource in the graph.

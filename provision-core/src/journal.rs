@@ -78,7 +78,15 @@ impl Journal {
         if let Some(key) = self.key()? {
             return Ok(key);
         }
-        let _lock = self.lock()?;
+        self.make_key_under(&self.lock()?)
+    }
+
+    /// The key of the host, made now by the holder of the lock if it has none yet.
+    ///
+    /// # Errors
+    /// It cannot be read or written, it is lost, or the lock is that of another journal.
+    pub fn make_key_under(&self, lock: &JournalLock) -> Result<HostKey> {
+        self.require(lock)?;
         HostKey::read_or_make(&*self.store)
     }
 

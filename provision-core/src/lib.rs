@@ -72,6 +72,7 @@ mod declaration;
 pub mod diagnostic;
 pub mod duration;
 pub mod effect;
+pub mod engine;
 pub mod error;
 pub mod facts;
 mod format;

@@ -13,6 +13,7 @@ mod saved;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::Span;
 use crate::effect::{Effect, PackageTransaction, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, GraphOf, Node};
 use crate::host::{Doubt, Host, HostView, HostViewExt, Overlay, TransactionPreview, UnitState};
 use crate::id::ResourceId;
 use crate::journal::Orphan;
@@ -224,7 +225,7 @@ impl OtherSite {
 
 /// A plan with the resources that it was made for: ready to be applied.
 pub struct Planned<'g> {
-    pub(crate) graph: &'g Graph,
+    pub(crate) graph: GraphOf<'g>,
     pub(crate) plan: Plan,
     /// What applying needs beside the steps of the plan, one for each.
     pub(crate) steps: Vec<PlannedStep>,
@@ -259,6 +260,16 @@ impl Planned<'_> {
 }
 
 impl Graph {
+    /// As [`plan`](Graph::plan); the plan holds its graph.
+    pub(crate) fn plan_shared(
+        graph: Arc<Graph>,
+        host: &dyn HostView,
+        options: &PlanOptions,
+    ) -> Result<Planned<'static>> {
+        let Planned { graph: _, plan, steps, declared_packages, owed, only, host } = graph.plan(host, options)?;
+        Ok(Planned { graph: GraphOf::Held(graph), plan, steps, declared_packages, owed, only, host })
+    }
+
     /// Looks at a host and says what would be done. Nothing is changed.
     ///
     /// What goes wrong with a resource is in its step; there is always a plan.
@@ -310,7 +321,7 @@ impl Graph {
         let others = if self.policy().prune { OtherSite::of(self.foreign()) } else { Vec::new() };
         let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released, others };
         Ok(Planned {
-            graph: self,
+            graph: GraphOf::Lent(self),
             plan,
             steps: planner.planned,
             declared_packages: planner.declared_packages,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// From the top to the ground. Modules of one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["testing"],
+    &["engine"],
     &["rollback"],
     &["apply"],
     &["undo"],

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
+use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Retention, RunInfo, StateStore, StoreLock};
 use provision_core::plan::{PlanOptions, SavedPlan};
+use provision_core::registry::SitePolicy;
 use provision_core::report::Report;
 use provision_core::resource::ResourceId;
 use provision_core::rollback::RollbackOptions;
@@ -32,6 +34,10 @@ fn site(text: &str) -> Site {
     site
 }
 
+fn keeping(site: Site, journal: Retention) -> Site {
+    site.with_policy(SitePolicy { journal, ..SitePolicy::default() })
+}
+
 fn host() -> SimHost {
     SimHost::debian(12).with_package("nginx").with_file("/etc/a", "old")
 }
@@ -40,14 +46,10 @@ fn info() -> RunInfo {
     RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None }
 }
 
-/// What the command line does: recover, plan with what is owed, apply.
 fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
-    journal.recover(&journal.lock().unwrap(), host).unwrap();
-    let owed = journal.pending().unwrap().owed;
-    let graph = site.into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
-    let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
-    planned.apply(host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
+    prepared.apply(&ApplyOptions::default(), &()).unwrap()
 }
 
 fn restarts(effects: &[Effect]) -> usize {
@@ -351,18 +353,18 @@ fn damaged_debts_are_an_error() {
 #[test]
 fn large_contents_are_kept_once_and_old_runs_go_with_theirs() {
     let store = MemoryStore::new();
-    let retention = Retention { runs: 2, bytes: u64::MAX };
-    let journal = Journal::new(store.clone()).with_retention(retention);
+    let keeping = |text| keeping(site(text), Retention { runs: 2, bytes: u64::MAX });
+    let journal = Journal::new(store.clone());
     let large = "x".repeat(200_000);
     let host = SimHost::debian(12).with_file("/etc/a", large.as_str()).with_file("/etc/b", large.as_str());
     let blobs = || store.list("blobs").unwrap().len();
-    run(site("1"), &host, &journal);
+    run(keeping("1"), &host, &journal);
     assert_eq!(blobs(), 1, "the same content twice");
     let undone = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
     undone.apply(&host, &ApplyOptions::default(), &());
     assert_eq!(host.read_text("/etc/b").unwrap().as_deref(), Some(large.as_str()));
     for text in ["2", "3", "4"] {
-        run(site(text), &host, &journal);
+        run(keeping(text), &host, &journal);
     }
     assert_eq!(journal.runs().unwrap().iter().map(|(run, _)| *run).collect::<Vec<_>>(), [4, 3]);
     assert_eq!(blobs(), 0);
@@ -642,15 +644,16 @@ fn a_plan_is_refused_on_another_host() {
 #[test]
 fn contents_stay_while_the_log_of_a_run_cannot_be_read() {
     let (host, store) = (host().with_file("/etc/a", "x".repeat(100 << 10)), MemoryStore::new());
-    let journal = || Journal::new(store.clone()).with_retention(Retention { runs: 1, ..Retention::ALL });
-    assert!(run(site("one"), &host, &journal()).is_success());
+    let keeping = |text| keeping(site(text), Retention { runs: 1, ..Retention::ALL });
+    let journal = || Journal::new(store.clone());
+    assert!(run(keeping("one"), &host, &journal()).is_success());
     let (name, whole) = store.files().into_iter().find(|(name, _)| name.starts_with("runs/")).unwrap();
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
     store.replace(&name, &damaged).unwrap();
     for text in ["two", "three", "four"] {
         host.pass_time(60);
-        let report = run(site(text), &host, &journal());
+        let report = run(keeping(text), &host, &journal());
         assert!(report.is_success(), "{text}: {report:?}");
     }
     store.replace(&name, &whole).unwrap();

@@ -38,7 +38,7 @@ impl Run<'_> {
 
     /// The resources that react to changes of a step, whether they take part in this run or not.
     pub(super) fn followers(&self, number: usize) -> impl Iterator<Item = &ResourceId> {
-        let graph = self.planned.graph;
+        let graph = &*self.planned.graph;
         graph.notified(self.planned.steps[number].node).map(|node| &graph.nodes[node].id)
     }
 
