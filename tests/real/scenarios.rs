@@ -159,7 +159,7 @@ fn the_quickstart_converges_on_a_booted_host(release: &'static str) -> Result {
     host.inside(&[
         "sh",
         "-c",
-        "echo drift >> /etc/motd; chmod 600 /srv/www/index.html; systemctl disable -q --now nginx",
+        "echo drift >> /etc/motd; chown root /srv/www/index.html; systemctl disable -q --now nginx",
     ])?
     .expect(0)?;
     let plan = host.provision(&["plan", "--detailed-exitcode", QUICKSTART])?.expect(2)?.out;
