@@ -1,10 +1,10 @@
 //! [`Change`]: the difference between two states, as people see it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// An attribute that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The attribute, with dots between the levels of a nested one; empty for a state that is a single value.
     pub attribute: String,

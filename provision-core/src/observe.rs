@@ -47,7 +47,7 @@ pub enum Event<'a> {
         /// Why it failed, if it did.
         error: Option<&'a Error>,
         /// How long it took.
-        #[serde(serialize_with = "crate::report::seconds")]
+        #[serde(serialize_with = "crate::report::seconds::serialize")]
         took: Duration,
     },
     /// A resource failed, and is tried again after a while.
@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// How often it was tried so far.
         attempts: u32,
         /// How long is waited.
-        #[serde(serialize_with = "crate::report::seconds")]
+        #[serde(serialize_with = "crate::report::seconds::serialize")]
         after: Duration,
     },
     /// Something failed, and what was done to these resources is undone.

@@ -43,7 +43,7 @@ pub(crate) use converged::tests as tests_of_converged;
 pub use saved::{ReliedOn, SavedPlan};
 
 /// What would be done to a host.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// What each resource needs, in the order in which it happens.
     pub steps: Vec<Step>,
@@ -54,12 +54,12 @@ pub struct Plan {
     /// What earlier runs made for resources that are no longer declared, and that stays.
     pub released: Vec<Orphan>,
     /// What other sites made and this one leaves alone, if it prunes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherSite>,
 }
 
 /// What one resource needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The resource.
     pub id: ResourceId,
@@ -83,7 +83,7 @@ pub struct Step {
 }
 
 /// What is to happen to a resource.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing: it is as declared.
@@ -108,12 +108,12 @@ pub enum Verdict {
 }
 
 /// What a resource does because others change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reaction {
     /// The resources of this plan that cause it.
     pub causes: Vec<ResourceId>,
     /// What earlier runs owe: they died, or failed, before they reacted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
     /// What is done, once, after all of them.
     pub effects: Vec<Effect>,
@@ -122,7 +122,7 @@ pub struct Reaction {
 }
 
 /// Package changes that are carried out at once.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTransaction {
     /// The resources it is for.
     pub ids: Vec<ResourceId>,
@@ -205,7 +205,7 @@ impl Plan {
 }
 
 /// What another site made on the host.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OtherSite {
     /// The name of the site.
     pub site: String,

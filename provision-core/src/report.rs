@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::diagnostic::Span;
@@ -14,7 +14,7 @@ use crate::run::{Owed, RunId};
 pub use crate::run::Counts;
 
 /// What a run did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// What became of each resource, in the order of the plan.
     pub steps: Vec<StepReport>,
@@ -31,7 +31,7 @@ pub struct Report {
     /// What went wrong with the journal.
     pub journal_error: Option<Error>,
     /// How long it took, in seconds.
-    #[serde(serialize_with = "seconds")]
+    #[serde(with = "seconds")]
     pub took: Duration,
 }
 
@@ -71,7 +71,7 @@ impl Report {
 }
 
 /// What became of a resource.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepReport {
     /// The resource.
     pub id: ResourceId,
@@ -88,7 +88,7 @@ pub struct StepReport {
     /// Whether the plan could not say what to do, or was wrong about it, so that it was decided when its turn came.
     pub deferred: bool,
     /// How long it took, in seconds.
-    #[serde(serialize_with = "seconds")]
+    #[serde(with = "seconds")]
     pub took: Duration,
 }
 
@@ -109,7 +109,7 @@ impl StepReport {
 }
 
 /// What became of a resource.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// It was as declared.
@@ -136,8 +136,19 @@ pub enum Outcome {
 }
 
 /// A time in seconds, for programs.
-pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
+pub(crate) mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(Error::custom)
+    }
 }
 
 impl Outcome {

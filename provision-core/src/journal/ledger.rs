@@ -62,7 +62,7 @@ pub enum Made {
 }
 
 /// A resource that something was made for and that is no longer declared.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Orphan {
     /// The resource.
     pub id: ResourceId,
@@ -73,10 +73,10 @@ pub struct Orphan {
     /// What was made for it; nothing if it was there before.
     pub made: Vec<Made>,
     /// What of it something else has changed since, as far as that was looked at.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Made>,
     /// What of it something that is declared still needs, and so stays.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<Made>,
     /// How each was left, in the digests of the host's key.
     #[serde(skip)]
