@@ -7,9 +7,10 @@ use std::sync::Mutex;
 use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, PackageRequest, PackageTransaction};
+use provision_core::engine::{Engine, Options};
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt, PackageStatus, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::observe::Event;
 use provision_core::plan::{PlanOptions, Verdict};
 use provision_core::report::{Outcome, Report};
@@ -75,14 +76,10 @@ fn a_declared_package_that_came_along_with_another_is_manually_installed() {
     install(&host, "git");
     assert!(is_automatic(&host, "liberror-perl"));
     let journal = Journal::new(MemoryStore::new());
-    let graph = packages(&[("liberror-perl", json!({}))]).into_graph().unwrap();
-    let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions {
-        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
-        ..ApplyOptions::default()
-    };
-    let report = planned.apply(&host, &options, &());
+    let engine = Engine::open(&host, journal.clone(), Options::new("tester")).unwrap();
+    let site = packages(&[("liberror-perl", json!({}))]);
+    let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
+    let report = prepared.apply(&ApplyOptions::default(), &()).unwrap();
     assert!(report.is_success(), "{report:#?}");
     assert_eq!(report.counts.changed, 1);
     assert!(!is_automatic(&host, "liberror-perl"));

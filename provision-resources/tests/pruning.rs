@@ -3,9 +3,10 @@
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Access, Effect, WriteFile};
+use provision_core::engine::{Engine, Options};
 use provision_core::error::Result;
 use provision_core::host::{FileKind, Host, HostExt, HostView, HostViewExt, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::PlanOptions;
 use provision_core::registry::SitePolicy;
@@ -22,17 +23,10 @@ fn run(site: Site, host: &SimHost, journal: &Journal) {
 }
 
 fn apply(site: Site, prune: bool, host: &SimHost, journal: &Journal) {
-    let declared = site.ids();
-    let policy = SitePolicy { prune, ..SitePolicy::default() };
-    let orphans = journal.orphans(site.name(), &declared).unwrap();
-    let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions {
-        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
-        ..ApplyOptions::default()
-    };
-    let report = planned.apply(host, &options, &());
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    let site = site.with_policy(SitePolicy { prune, ..SitePolicy::default() });
+    let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
+    let report = prepared.apply(&ApplyOptions::default(), &()).unwrap();
     assert!(report.is_success(), "{report:#?}");
 }
 
