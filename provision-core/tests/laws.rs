@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Effect, FileFlags, UnitAction, WriteFile};
+use provision_core::effect::{Access, Command, Effect, FileFlags, UnitAction, WriteFile};
 use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
 use provision_core::path::{HostPath, Mode};
@@ -349,6 +349,24 @@ fn what_cannot_be_undone_and_does_not_say_so_is_caught() {
     let case = Case::new("two names", host, "greeting", Parting { text: "hello\n".into() });
     let verdicts = Laws::new(Registry::new().with::<Parting>()).of([case]).try_all();
     assert_eq!(verdicts.broken(), [Law::UndoIsExact], "{verdicts}");
+}
+
+/// Law 13 counted them as undone.
+#[test]
+fn a_case_that_is_irreversible_is_not_one_that_was_undone() {
+    motd!(Running {
+        check look,
+        plan |text, _| want(text),
+        apply |text, _, host| host.run(Command::new(["true"])).and_then(|()| write(text, host))
+    });
+    let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+    let leaves = Effect::WriteFile(WriteFile::new(path("/var/lib/mark"), "left", access));
+    let host = SimHost::debian(13).without(MOTD).with_command_effects("true", vec![leaves]);
+    let case = Case::new("a command", host, "greeting", Running { text: "hello\n".into() });
+    let verdicts = Laws::new(Registry::new().with::<Running>()).of([case]).try_all();
+    let undo = verdicts.entries().iter().find(|verdict| verdict.law == Law::UndoIsExact).unwrap();
+    assert_eq!((undo.trials, undo.irreversible), (0, 1), "{verdicts}");
+    assert!(verdicts.to_string().contains("undo is exact: 1 of the cases of motd are irreversible"), "{verdicts}");
 }
 
 /// Law 14: who comes last has the last word.

@@ -55,7 +55,16 @@ pub fn rolls_back(graph: &Graph, host: &SimHost) -> Result<(), Failure> {
     let host = host.clone();
     let (before, journal) = (host.observed()?, Journal::new(MemoryStore::new()));
     let run = Run::of(graph, &host, &journal)?.succeeded()?;
-    undo_is_exact(&run, &before, &host, &journal, Some(begin))
+    undo_is_exact(&run, &before, &host, &journal, Some(begin)).map(drop)
+}
+
+/// What undoing a run has shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undone {
+    /// The host is as it was.
+    Exactly,
+    /// Something that the run did cannot be taken back, so nothing is compared.
+    Irreversible,
 }
 
 /// Undoes a run. What packages leave behind by themselves is told from a copy of the host as it began, if there is one.
@@ -65,8 +74,8 @@ pub(crate) fn undo_is_exact(
     host: &dyn Tried,
     journal: &Journal,
     begin: Option<&SimHost>,
-) -> Result<(), Failure> {
-    let Some(number) = run.report().run else { return Ok(()) };
+) -> Result<Undone, Failure> {
+    let Some(number) = run.report().run else { return Ok(Undone::Exactly) };
     // What was interrupted nobody interrupts again.
     let one_way =
         run.effects().any(|effect| effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages));
@@ -79,15 +88,18 @@ pub(crate) fn undo_is_exact(
         return Err(Failure::of_report(&report, &rollback.plan).in_case("undoing the run"));
     }
     let (mut before, mut after) = (without_targets(before.lines.clone()), without_targets(host.observed()?.lines));
-    if after == before || one_way {
-        return Ok(());
+    if after == before {
+        return Ok(Undone::Exactly);
+    }
+    if one_way {
+        return Ok(Undone::Irreversible);
     }
     if let Some(begin) = begin {
         let effects = host.take_effects();
         let alone = [packages_alone(begin, [])?, packages_alone(begin, effects.iter().map(Some))?];
         [before, after] = but_for_packages([before, after], &alone);
         if after == before {
-            return Ok(());
+            return Ok(Undone::Exactly);
         }
     }
     Err(Failure::of_hosts("after the undo the host is not as it was", &before, &after).plan(run.plan()))

@@ -12,12 +12,15 @@ use super::case::Trial;
 #[derive(Default)]
 pub(super) struct Notes {
     trials: usize,
+    /// Cases in which nothing could be shown.
+    without_trial: usize,
     breaches: Vec<Failure>,
 }
 
 impl Notes {
     pub(super) fn note(&mut self, case: &str, result: Trial) {
         match result {
+            Ok(0) => self.without_trial += 1,
             Ok(count) => self.trials += count,
             Err(failure) => self.breaches.push(failure.in_case(case)),
         }
@@ -28,7 +31,8 @@ impl Notes {
     }
 
     pub(super) fn verdict(self, of: &'static str, law: Law) -> Verdict {
-        Verdict { of, law, trials: self.trials, breaches: self.breaches }
+        let irreversible = if law == Law::UndoIsExact { self.without_trial } else { 0 };
+        Verdict { of, law, trials: self.trials, irreversible, breaches: self.breaches }
     }
 }
 
@@ -48,6 +52,8 @@ pub struct Verdict {
     pub law: Law,
     /// How often it was tried.
     pub trials: usize,
+    /// In how many cases something was done that cannot be taken back, so that [`Law::UndoIsExact`] was not tried.
+    pub irreversible: usize,
     /// Where it was broken.
     pub breaches: Vec<Failure>,
 }
@@ -112,6 +118,9 @@ impl fmt::Display for Verdicts {
                 write!(f, " {cell:>15}")?;
             }
             writeln!(f)?;
+        }
+        for Verdict { of, law, irreversible, .. } in self.entries.iter().filter(|verdict| verdict.irreversible > 0) {
+            writeln!(f, "{law}: {irreversible} of the cases of {of} are irreversible")?;
         }
         for name in &self.untried {
             writeln!(f, "\n{name} has no cases: give some with `Laws::of`")?;
