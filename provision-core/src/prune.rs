@@ -14,10 +14,7 @@ use crate::host::{FileKind, Host, HostView, HostViewExt, unit_of_file};
 use crate::id::ResourceId;
 use crate::journal::{Keeper, Made, Orphan, unlocking};
 use crate::path::HostPath;
-use crate::resource::{
-    ApplyContext, AttributeError, CheckContext, Companion, DynResource, DynState, PlanContext, Stage, Surroundings,
-};
-use crate::secret::Text;
+use crate::resource::{ApplyContext, CheckContext, DynResource, DynState, PlanContext, Stage};
 use crate::state::{HostKey, MemoryStore, StateStore};
 
 /// Takes away what was made.
@@ -109,7 +106,7 @@ impl Pruned {
 }
 
 impl Orphan {
-    /// With what of it something else has changed since. What cannot be looked at is not said to be as it was left.
+    /// With what of it something else has changed since. What cannot be read counts as changed.
     ///
     /// `others` are no strangers in a directory: they were made here as well.
     pub(crate) fn looked_at(&self, host: &dyn HostView, others: &BTreeSet<HostPath>) -> Orphan {
@@ -174,9 +171,6 @@ impl DynResource for Pruned {
             _ => Stage::Files,
         }
     }
-    fn validate(&self, _: &ResourceId) -> Vec<AttributeError> {
-        Vec::new()
-    }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         let claim = |made: &Made| {
             let place = made.path().and_then(|path| self.replaced.iter().find(|place| path.is_within(place)));
@@ -186,15 +180,6 @@ impl DynResource for Pruned {
             }
         };
         self.made.keys().map(claim).collect()
-    }
-    fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
-        Ok(())
-    }
-    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
-        Vec::new()
-    }
-    fn hidden(&self, _: &CheckContext<'_>, _: &DynState) -> &'static [&'static str] {
-        &[]
     }
     fn check(&self, cx: &CheckContext<'_>) -> Result<DynState> {
         Ok(DynState::new(self.found(cx.host(), &BTreeSet::new())?))
@@ -226,19 +211,10 @@ impl DynResource for Pruned {
         }
         Ok(())
     }
-    fn react(&self, _: &ApplyContext<'_>, _: &DynState) -> Result<()> {
-        Ok(())
-    }
-    fn companions(&self, _: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
-        Vec::new()
-    }
     fn as_any(&self) -> &dyn Any {
         self
     }
     fn attributes(&self) -> Value {
         json!(self.made.keys().collect::<Vec<_>>())
-    }
-    fn all_attributes(&self) -> Result<Value> {
-        Ok(self.attributes())
     }
 }

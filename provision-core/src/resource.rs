@@ -260,32 +260,53 @@ impl fmt::Debug for DynState {
     }
 }
 
-/// A resource without its type: what the engine works with. The only erasure there is.
+/// A resource without its type: what the engine works with. The only erasure there is. What the engine declares itself has no
+/// attributes, secrets or companions unless it gives some.
 pub(crate) trait DynResource: Send + Sync {
     fn stage(&self) -> Stage;
-    fn validate(&self, id: &ResourceId) -> Vec<AttributeError>;
-    /// What is not declared contradicts nothing.
+    fn validate(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let _ = id;
+        Vec::new()
+    }
     fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
         let _ = (id, site);
         Vec::new()
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim>;
-    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError>;
-    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)>;
-    fn hidden(&self, cx: &CheckContext<'_>, now: &DynState) -> &'static [&'static str];
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        let _ = (id, surroundings);
+        Ok(())
+    }
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        Vec::new()
+    }
+    fn hidden(&self, cx: &CheckContext<'_>, now: &DynState) -> &'static [&'static str] {
+        let _ = (cx, now);
+        &[]
+    }
     fn check(&self, cx: &CheckContext<'_>) -> Result<DynState>;
     fn plan(&self, cx: &PlanContext<'_>, now: &DynState) -> Result<DynState>;
     fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, want: &DynState) -> Result<()>;
-    fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()>;
+    fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()> {
+        let _ = (cx, before);
+        Ok(())
+    }
     /// The companions of all resources of this one's type.
-    fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion>;
+    fn companions(&self, declared: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
+        let _ = declared;
+        Vec::new()
+    }
     fn as_any(&self) -> &dyn Any;
     /// The attributes, as they could be declared, without what must not be shown.
     fn attributes(&self) -> Value;
     /// The attributes with all that must not be shown; only for what is sealed.
-    fn all_attributes(&self) -> Result<Value>;
+    fn all_attributes(&self) -> Result<Value> {
+        Ok(self.attributes())
+    }
 }
 
+/// Each method is that of the type; the defaults are for what the engine declares itself.
+#[deny(clippy::missing_trait_methods)]
 impl<R: Resource> DynResource for R {
     fn stage(&self) -> Stage {
         Resource::stage(self)

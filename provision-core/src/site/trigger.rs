@@ -11,10 +11,7 @@ use crate::error::Result;
 use crate::host::is_manager_input;
 use crate::id::ResourceId;
 use crate::policy::Common;
-use crate::resource::{
-    ApplyContext, AttributeError, CheckContext, Companion, DynResource, DynState, PlanContext, Stage, Surroundings,
-};
-use crate::secret::Text;
+use crate::resource::{ApplyContext, CheckContext, DynResource, DynState, PlanContext, Stage};
 
 /// Has the service manager read its unit files again, once per run in which a resource has changed one of them, before any service
 /// is started. A run that dies before leaves a notification behind, as with every reaction.
@@ -51,20 +48,8 @@ impl DynResource for DaemonReload {
     fn stage(&self) -> Stage {
         Stage::Units
     }
-    fn validate(&self, _: &ResourceId) -> Vec<AttributeError> {
-        Vec::new()
-    }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         Vec::new()
-    }
-    fn prepare(&mut self, _: &ResourceId, _: &dyn Surroundings) -> Result<(), AttributeError> {
-        Ok(())
-    }
-    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
-        Vec::new()
-    }
-    fn hidden(&self, _: &CheckContext<'_>, _: &DynState) -> &'static [&'static str] {
-        &[]
     }
     fn check(&self, _: &CheckContext<'_>) -> Result<DynState> {
         Ok(DynState::new(()))
@@ -82,16 +67,10 @@ impl DynResource for DaemonReload {
         }
         Ok(())
     }
-    fn companions(&self, _: &[(&ResourceId, &dyn DynResource)]) -> Vec<Companion> {
-        Vec::new()
-    }
     fn as_any(&self) -> &dyn Any {
         self
     }
     fn attributes(&self) -> Value {
         json!({})
-    }
-    fn all_attributes(&self) -> Result<Value> {
-        Ok(self.attributes())
     }
 }
