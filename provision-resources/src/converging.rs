@@ -3,10 +3,7 @@
 use provision_core::effect::Effect;
 use provision_core::error::{Error, Result};
 use provision_core::host::SimHost;
-use provision_core::resource::ApplyContext;
-use provision_core::resource::CheckContext;
-use provision_core::resource::PlanContext;
-use provision_core::resource::{AttributeError, Resource, ResourceId};
+use provision_core::resource::{ApplyContext, AttributeError, CheckContext, PlanContext, Resource, ResourceId};
 use serde_json::Value;
 
 /// What became of a resource.

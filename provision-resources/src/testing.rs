@@ -1,8 +1,5 @@
-//! What the tests of all types check: the laws of `Resource`, on a simulated host.
+//! A site around a resource, for the tests of types that look around in it.
 
-use provision_core::resource::ApplyContext;
-use provision_core::resource::CheckContext;
-use provision_core::resource::PlanContext;
 use std::collections::BTreeMap;
 
 use provision_core::effect::{Content, Effect};
@@ -10,6 +7,8 @@ use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::SimHost;
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Resource, ResourceId, Source, Surroundings};
+
+use crate::converging::attempt;
 
 /// A site around a resource.
 #[derive(Default)]
@@ -47,30 +46,7 @@ pub(crate) fn converge_in<R: Resource>(host: &SimHost, name: &str, resource: R, 
     let mut resource: R = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(serde_json::to_value(&resource).unwrap(), json, "a declaration survives JSON");
     resource.prepare(&id, site).map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
-    host.take_effects();
-
-    let now = resource.check(&CheckContext::new(&id, host))?;
-    assert!(resource.check(&CheckContext::new(&id, host))? == now, "looking repeats");
-    assert_eq!(host.take_effects(), [], "looking never writes");
-    let want = resource.plan(&PlanContext::new(&id), &now)?;
-    assert!(resource.plan(&PlanContext::new(&id), &want)? == want, "plan is idempotent");
-    for state in [&now, &want] {
-        let json = serde_json::to_value(state).unwrap();
-        let again: R::State = serde_json::from_value(json.clone()).unwrap();
-        assert!(again == *state, "a state survives JSON: {json}");
-    }
-    if now == want {
-        return Ok(Vec::new());
-    }
-    resource.apply(&ApplyContext::new(&id, host), &now, &want)?;
-    let effects = host.take_effects();
-    assert!(!effects.is_empty(), "what differs takes an effect");
-
-    let after = resource.check(&CheckContext::new(&id, host))?;
-    let json = |state: &R::State| serde_json::to_string_pretty(state).unwrap();
-    assert!(after == want, "it was promised\n{}\nand it became\n{}", json(&want), json(&after));
-    assert!(resource.plan(&PlanContext::new(&id), &after)? == after, "the second run is quiet");
-    Ok(effects)
+    attempt(host, &resource, &id).map(|done| done.effects)
 }
 
 /// The effects in words.
