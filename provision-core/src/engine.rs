@@ -176,7 +176,6 @@ impl<H: Host> Engine<H> {
 
     /// Begins a run that keeps so much of the past.
     fn begin(&self, info: RunInfo, kept: Retention, options: &ApplyOptions) -> Result<ApplyOptions> {
-        let info = RunInfo { who: self.options.who.clone(), ..info };
         let recorder = self.journal.clone().with_retention(kept).begin(&self.lock, info)?;
         Ok(ApplyOptions { recorder: Some(recorder), ..options.clone() })
     }
@@ -202,7 +201,8 @@ impl<H: Host> Prepared<'_, H> {
         let graph = &self.planned.graph;
         let site_digest = if self.plan().is_empty() { None } else { Some(graph.digest()?) };
         let site = graph.site_name().to_owned();
-        let info = RunInfo { purpose: Purpose::Apply, who: String::new(), site, site_digest };
+        let who = self.engine.options.who.clone();
+        let info = RunInfo { purpose: Purpose::Apply, who, site, site_digest };
         let options = self.engine.begin(info, graph.policy().journal, options)?;
         Ok(self.planned.apply(&self.engine.host, &options, observer))
     }
@@ -226,7 +226,8 @@ impl<H: Host> PreparedRollback<'_, H> {
     /// The journal cannot be written; then nothing was done.
     pub fn apply(&self, options: &ApplyOptions, observer: &dyn Observer) -> Result<Report> {
         let of = self.rollback.of;
-        let info = RunInfo { purpose: Purpose::Rollback { of }, ..self.engine.journal.run(of)?.info };
+        let who = self.engine.options.who.clone();
+        let info = RunInfo { purpose: Purpose::Rollback { of }, who, ..self.engine.journal.run(of)?.info };
         // How much of the past is kept, the site says, and there is none here.
         let options = self.engine.begin(info, Retention::ALL, options)?;
         Ok(self.rollback.apply(&self.engine.host, &options, observer))

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use provision_core::diagnostic::Span;
 use provision_core::effect::Effect;
-use provision_core::journal::Orphan;
+use provision_core::journal::{Made, Orphan};
 use provision_core::plan::{Change, OtherSite, Plan, PlanCounts, Reaction, Step, Verdict};
 use provision_core::resource::ResourceId;
 use serde_json::Value;
@@ -187,39 +187,18 @@ fn leftovers(out: &mut impl Write, all: &[Orphan], options: &Options) -> Result<
 
 fn leftover(out: &mut impl Write, orphan: &Orphan) -> Result<(), Failure> {
     let faint = style::FAINT;
-    let made: Vec<String> = orphan.made.iter().map(foreign::line).collect();
-    if made.is_empty() {
-        writeln!(
-            out,
-            "  {faint}{} is no longer declared; what it is about was there before{faint:#}",
-            foreign::line(&orphan.id)
-        )?;
-        return Ok(());
-    }
-    let (id, run) = (foreign::line(&orphan.id), orphan.run);
-    if !orphan.changed.is_empty() {
-        let changed: Vec<String> = orphan.changed.iter().map(foreign::line).collect();
-        writeln!(
-            out,
-            "  {faint}{id} is no longer declared, and stays: something else has changed {} since run {run}{faint:#}",
-            list(&changed)
-        )?;
-        return Ok(());
-    }
-    if !orphan.needed.is_empty() {
-        let needed: Vec<String> = orphan.needed.iter().map(ToString::to_string).collect();
-        writeln!(
-            out,
-            "  {faint}{id} is no longer declared, and stays: something that is declared needs {}{faint:#}",
-            list(&needed)
-        )?;
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "  {faint}{id} is no longer declared, and stays as run {run} left it: {} (--prune removes it){faint:#}",
-        list(&made)
-    )?;
+    let named = |made: &[Made]| list(&made.iter().map(foreign::line).collect::<Vec<_>>());
+    let run = orphan.run;
+    let says = if orphan.made.is_empty() {
+        "; what it is about was there before".to_owned()
+    } else if !orphan.changed.is_empty() {
+        format!(", and stays: something else has changed {} since run {run}", named(&orphan.changed))
+    } else if !orphan.needed.is_empty() {
+        format!(", and stays: something that is declared needs {}", named(&orphan.needed))
+    } else {
+        format!(", and stays as run {run} left it: {} (--prune removes it)", named(&orphan.made))
+    };
+    writeln!(out, "  {faint}{} is no longer declared{says}{faint:#}", foreign::line(&orphan.id))?;
     Ok(())
 }
 

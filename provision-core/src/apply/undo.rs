@@ -1,11 +1,11 @@
 //! Carrying out what takes effects back, for a rollback and for a run that failed.
 
-use crate::host::HostViewExt;
 use std::time::Instant;
 
 use super::Executor;
 use crate::effect::{Effect, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::HostViewExt;
 use crate::observe::Event;
 use crate::plan::{Plan, Step, Verdict};
 use crate::report::{Outcome, StepReport};
@@ -55,7 +55,8 @@ impl Executor<'_> {
             return Err(error.clone());
         }
         let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
-        for effect in step.effects.iter().chain(reactions) {
+        let effects: Vec<&Effect> = step.effects.iter().chain(reactions).collect();
+        for &effect in &effects {
             // It may have gone with its package.
             if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
                 && !self.host.unit(unit)?.exists()
@@ -69,8 +70,7 @@ impl Executor<'_> {
             })?;
             report.effects.push(effect.clone());
         }
-        let effects = || step.effects.iter().chain(step.reaction.iter().flat_map(|reaction| &reaction.effects));
-        effects().try_for_each(|effect| self.require_running(effect))?;
+        effects.iter().try_for_each(|effect| self.require_running(effect))?;
         report.changes.clone_from(&step.changes);
         if let (Some(reaction), Some(recorder)) = (&step.reaction, self.recorder) {
             report.reacted_to.clone_from(&reaction.causes);

@@ -100,17 +100,9 @@ impl DigestCache {
         Ok(Err(read))
     }
 
-    /// The digest of an open file, which is named so.
+    /// The digest of an open file of this name.
     pub(super) fn digest(&self, name: &str, file: &mut File) -> Result<Digest> {
-        let seen = FileIdentity::new(&fstat(&*file)?);
-        if seen.size() <= LARGE {
-            return digest_of(file);
-        }
-        if let Some(known) = self.known(name, &seen) {
-            return Ok(known);
-        }
-        let digest = digest_of(file)?;
-        self.remember(name, file, &seen, &digest);
+        let (Ok(digest) | Err(digest)) = self.known_or(name, file, digest_of, Digest::clone)?;
         Ok(digest)
     }
 

@@ -23,7 +23,7 @@ pub struct Catalogue {
 
 /// Recorded packages, found by name in their text.
 struct Index {
-    header: CatalogueHeader,
+    release: String,
     lines: BTreeMap<&'static str, &'static str>,
     versions: HashMap<&'static str, &'static str>,
     read: Mutex<HashMap<&'static str, Arc<Offer>>>,
@@ -103,7 +103,7 @@ impl Index {
             versions.extend(between(line, "\"version\":\"").map(|version| (name, version)));
         }
         Ok(Index {
-            header,
+            release: header.release,
             lines: by_name,
             versions,
             read: Mutex::default(),
@@ -137,16 +137,12 @@ impl Catalogue {
     /// It is none, or one of another version of the program.
     pub fn read(text: &'static str) -> Result<Catalogue> {
         let index = Index::read(text)?;
-        Ok(Catalogue { release: index.header.release.clone(), index: LazyLock::new(Box::new(|| index)) })
+        Ok(Catalogue { release: index.release.clone(), index: LazyLock::new(Box::new(|| index)) })
     }
 
     /// The release of Debian, such as `13`.
     pub fn release(&self) -> &str {
         &self.release
-    }
-    /// The release and its architecture.
-    pub fn header(&self) -> &CatalogueHeader {
-        &self.index.header
     }
 
     /// The names of all packages.

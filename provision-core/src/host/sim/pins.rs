@@ -140,7 +140,7 @@ impl<H: HostView> Overlay<H> {
         if pins.is_empty() {
             return Ok(offered);
         }
-        self.arranged(&pins, name, offered, &catalogue.header().release)
+        self.arranged(&pins, name, offered, catalogue.release())
     }
 
     fn arranged(&self, pins: &Pins, name: &str, offered: Vec<String>, release: &str) -> Result<Vec<String>> {
@@ -163,7 +163,7 @@ impl<H: HostView> Overlay<H> {
                     Some(offered) => offered.clone(),
                     None => catalogue.version(&name).map(str::to_owned).into_iter().collect(),
                 };
-                let pinned = self.arranged(&pins, &name, offered, &catalogue.header().release)?;
+                let pinned = self.arranged(&pins, &name, offered, catalogue.release())?;
                 offers.insert(name, pinned);
             }
         }
