@@ -15,7 +15,7 @@ pub struct Declaration {
     pub(crate) resource: Box<dyn DynResource>,
     pub(crate) common: Common,
     pub(crate) spans: Spans,
-    /// Whether it came with others, and nobody declared it.
+    /// Whether it is a companion, which the site does not declare.
     pub(crate) is_companion: bool,
     /// Whether it was validated already.
     pub(crate) is_valid: bool,

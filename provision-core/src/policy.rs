@@ -56,7 +56,7 @@ pub struct Common {
     pub on_failure: Option<OnFailure>,
 }
 
-/// How long to wait before something is tried again: a second, unless that is said.
+/// How long to wait before a resource is tried again; a second by default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]

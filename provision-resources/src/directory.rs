@@ -3,12 +3,11 @@
 mod guard;
 mod survey;
 
-use provision_core::host::HostView;
 use std::collections::BTreeMap;
 
 use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::FileKind;
+use provision_core::host::{FileKind, HostView};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Surroundings,

@@ -1,11 +1,11 @@
 //! The packages of a wave: one transaction for all of them.
 
-use crate::host::HostViewExt;
 use std::time::Instant;
 
 use super::{Progress, Run, Task};
 use crate::effect::{Effect, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::HostViewExt;
 use crate::observe::Event;
 use crate::plan::{Foreseen, PlannedTransaction, is_transaction, settle_transactions};
 use crate::report::Outcome;

@@ -1,11 +1,10 @@
 //! What a host knows of its packages, and what a transaction would do to them.
 
-use crate::host::HostViewExt;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::HostView;
+use super::{HostView, HostViewExt};
 use crate::error::Result;
 
 /// The state of a package, as `dpkg-query(1)` names it.

@@ -21,8 +21,7 @@ use crate::host::{FileKind, Host, HostRecord, HostView, HostViewExt, PackageEntr
 use crate::id::ResourceId;
 use crate::path::{HostPath, Mode};
 use crate::run::Counts;
-use crate::state::KEY;
-use crate::state::with_fixed_randomness;
+use crate::state::{KEY, with_fixed_randomness};
 
 const LARGE: &[u8] = b"a content that is taken for a large one\n";
 

@@ -21,8 +21,7 @@ use crate::host::{FileKind, HostView, HostViewExt, PackageStatus};
 use crate::id::ResourceId;
 use crate::path::HostPath;
 use crate::run::RunId;
-use crate::state::HostKey;
-use crate::state::StateStore;
+use crate::state::{HostKey, StateStore};
 
 const NAME: &str = "ledger";
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::host::{Host, HostView};
 use crate::id::ResourceId;
 
-/// What [`check`](super::Resource::check) is given: the host, to be looked at.
+/// What [`check`](super::Resource::check) is given: the host, for reading.
 #[derive(Clone, Copy)]
 pub struct CheckContext<'c> {
     id: &'c ResourceId,
@@ -23,7 +23,7 @@ impl<'c> CheckContext<'c> {
         self.id
     }
 
-    /// The host, which can be looked at and not changed.
+    /// The host, which can be read and not changed.
     pub fn host(&self) -> &'c dyn HostView {
         self.host
     }

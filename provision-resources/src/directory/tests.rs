@@ -1,8 +1,6 @@
 use super::*;
 use crate::testing::{Site, converge, converge_in, in_words, mistakes};
-use provision_core::host::Host;
-use provision_core::host::HostView;
-use provision_core::host::{HostViewExt, SimHost};
+use provision_core::host::{Host, HostView, HostViewExt, SimHost};
 
 const WWW: &str = "/srv/www";
 

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::host::missing_account;
-
 use crate::effect::{Access, CreateUser, Effect, Removal, Sensitive, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::homes::{effects_of_new_home, has_user_groups};
 use crate::host::lines::{parse_group, parse_shadow, parse_user};
 use crate::host::sim::ScriptChanges;
-use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Overlay, Shadow, User};
+use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Overlay, Shadow, User, missing_account};
 use crate::path::{HostPath, Mode};
 
 impl<H: HostView> Overlay<H> {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PackageTransaction, Touched};
-use crate::host::is_manager_input;
 use crate::host::units::pulls;
-use crate::host::{HostView, HostViewExt};
+use crate::host::{HostView, HostViewExt, is_manager_input};
 use crate::path::HostPath;
 use crate::testing::Observed;
 

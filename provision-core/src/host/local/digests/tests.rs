@@ -1,7 +1,6 @@
 //! A digest is remembered for as long as the file is the same, and no longer.
 #![expect(clippy::disallowed_methods, reason = "the files lie where the test runs")]
 
-use crate::source::Source;
 use std::fs::{self, FileTimes, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::golden;
+use crate::source::Source;
 use crate::state::MemoryStore;
 
 const SIZE: usize = 300 * 1024;
