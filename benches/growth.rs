@@ -67,7 +67,7 @@ fn measure(name: &str, size: usize, shape: Shape) {
     );
 }
 
-/// A directory of so many files that nobody declared.
+/// A directory of so many files that are not declared.
 fn purge(size: usize) {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("srv/many");

@@ -191,7 +191,7 @@ def differences(state: desired.State) -> list[str]:
 
 
 def run(tool: Tool, *before: str) -> Ended:
-    """Runs the tool as it is measured. What it says goes to a file, so that nobody waits for a reader."""
+    """Runs the tool as it is measured. What it says goes to a file, so that the tool never waits for a reader."""
     report, said = HERE / "report", HERE / "said"
     with said.open("w") as output:
         begin = time.monotonic()

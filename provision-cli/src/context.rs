@@ -195,7 +195,10 @@ impl Target {
         match self.journal.pending() {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let style = render::style::CHANGE;
-                writeln!(output::stderr(), "{style}warning{style:#}: what earlier runs owe is not known: run as root")?;
+                writeln!(
+                    output::stderr(),
+                    "{style}warning{style:#}: pending notifications of earlier runs are not known: run as root"
+                )?;
                 Ok(Pending::default())
             }
             pending => Ok(pending?),
@@ -277,7 +280,7 @@ pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, 
         return Ok(site.into_graph()?);
     }
     let orphans = match target.journal.orphans(site.name(), &site.ids()) {
-        // Who may not read it is told so with what is owed.
+        // A user who may not read it is told so with the pending notifications.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Vec::new(),
         orphans => orphans?,
     };

@@ -41,7 +41,7 @@ pub struct ApplyOptions {
     /// Nothing is done that the plan does not say: a step whose assumptions turn out wrong fails instead of being decided
     /// anew.
     pub verbatim: bool,
-    /// Writes the run down, so that it can be undone and nothing owed is lost. Without it a run leaves no trace.
+    /// Writes the run down, so that it can be undone and no notification is lost. Without it a run leaves no trace.
     pub recorder: Option<Arc<Recorder>>,
 }
 
@@ -85,32 +85,32 @@ impl Planned<'_> {
         if let Some(error) = &refused {
             run.refuse(error);
         }
-        for wave in self.waves().into_iter().filter(|_| refused.is_none()) {
-            if self.node(wave[0]).batch.is_some() {
-                run.packages(&wave);
+        for phase in self.phases().into_iter().filter(|_| refused.is_none()) {
+            if self.node(phase[0]).batch.is_some() {
+                run.packages(&phase);
             } else {
-                schedule::run(&run, &wave, options.jobs.max(1), options.shuffle);
+                schedule::run(&run, &phase, options.jobs.max(1), options.shuffle);
             }
         }
         let mut steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
         let undone = run.undo_because_of_failures(&mut steps);
         let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
-        run.executor.close(&mut report, &self.plan.forgotten);
+        run.executor.close(&mut report, &self.plan.dropped_notifications);
         report.took = started.elapsed();
         run.tell(&Event::RunFinished { counts: &report.counts });
         report
     }
 
-    /// The steps, by the waves that follow one another.
-    fn waves(&self) -> Vec<Vec<usize>> {
-        let mut waves: Vec<Vec<usize>> = Vec::new();
+    /// The steps, by the phases that follow one another.
+    fn phases(&self) -> Vec<Vec<usize>> {
+        let mut phases: Vec<Vec<usize>> = Vec::new();
         for (number, step) in self.plan.steps.iter().enumerate() {
-            match waves.last_mut() {
-                Some(wave) if self.plan.steps[wave[0]].wave == step.wave => wave.push(number),
-                _ => waves.push(vec![number]),
+            match phases.last_mut() {
+                Some(phase) if self.plan.steps[phase[0]].phase == step.phase => phase.push(number),
+                _ => phases.push(vec![number]),
             }
         }
-        waves
+        phases
     }
 
     fn step_of(&self) -> Vec<Option<usize>> {
@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
         self.executor.perform(&ids, effect, |recorder| {
             for number in steps {
                 recorder.claims(&self.step(*number).id, &self.node(*number).claims);
-                self.followers(*number).for_each(|follower| recorder.owe(follower, &self.step(*number).id));
+                self.followers(*number).for_each(|follower| recorder.notify(follower, &self.step(*number).id));
             }
         })
     }

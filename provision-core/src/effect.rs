@@ -74,7 +74,7 @@ pub enum Effect {
         group: String,
     },
     /// Changes owner, group, mode or attributes of a file or directory; never follows a link. A file with several names
-    /// is refused where somebody else than root could have given it one of them.
+    /// is refused where a user other than root could have given it one of them.
     SetMetadata {
         /// What to change.
         path: HostPath,

@@ -145,7 +145,7 @@ impl<H: Host> Engine<H> {
         Facts::gather(&self.host)
     }
 
-    /// Finds what has to be done: for the site, for what earlier runs owe, and, if the site prunes, for what they made and is
+    /// Finds what has to be done: for the site, for pending notifications of earlier runs, and, if the site prunes, for what they made and is
     /// declared no longer. Nothing is changed.
     ///
     /// # Errors
@@ -160,9 +160,10 @@ impl<H: Host> Engine<H> {
             let key = self.journal.make_key_under(&self.lock)?;
             graph.resolve_secrets(&*self.options.secrets, &key, &options.only).map_err(PlanError::Secrets)?;
         }
-        let mut owed = self.journal.pending()?.owed;
-        owed.extend(options.owed.iter().cloned());
-        let planned = Graph::plan_shared(Arc::new(graph), &self.host, &PlanOptions { owed, ..options.clone() })?;
+        let mut pending_notifications = self.journal.pending()?.notifications;
+        pending_notifications.extend(options.pending_notifications.iter().cloned());
+        let planned =
+            Graph::plan_shared(Arc::new(graph), &self.host, &PlanOptions { pending_notifications, ..options.clone() })?;
         Ok(Prepared { engine: self, planned })
     }
 

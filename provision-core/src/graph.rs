@@ -42,7 +42,7 @@ pub struct Graph {
     sources: Sources,
     source_files: BTreeMap<String, Source>,
     policy: SitePolicy,
-    released: Vec<Orphan>,
+    orphans: Vec<Orphan>,
     /// The name of the site.
     site: String,
     /// What other sites made on the host.
@@ -80,7 +80,7 @@ pub(crate) struct Node {
     pub(crate) stage: Stage,
     /// Package resources of the same batch go into one transaction.
     pub(crate) batch: Option<usize>,
-    /// Whether it came with others, and nobody declared it.
+    /// Whether it came with others, without a declaration.
     pub(crate) is_companion: bool,
 }
 
@@ -209,7 +209,7 @@ impl Graph {
     }
 
     /// Asks a store for the secrets that the chosen resources name; all if none are chosen. `key` is the host's: contents are
-    /// compared by digests that nobody can make without it. Nothing is looked at or changed before.
+    /// compared by digests that cannot be made without it. Nothing is looked at or changed before.
     ///
     /// # Errors
     /// Every secret that cannot be read, each with the resource that names it.
@@ -238,7 +238,7 @@ impl Graph {
 
     /// Whether it holds no secret of the site and no key of the host.
     pub fn holds_no_secrets(&self) -> bool {
-        !self.names_secrets && self.released.is_empty() && self.foreign.is_empty()
+        !self.names_secrets && self.orphans.is_empty() && self.foreign.is_empty()
     }
 
     /// The secrets that were asked for, by name, with digests that only the host can make.
@@ -306,8 +306,8 @@ impl Graph {
     }
 
     /// What earlier runs made for resources that are no longer declared, and that stays.
-    pub(crate) fn released(&self) -> &[Orphan] {
-        &self.released
+    pub(crate) fn orphans(&self) -> &[Orphan] {
+        &self.orphans
     }
 
     /// The name of the site.
@@ -324,8 +324,8 @@ impl Graph {
         Graph { site, foreign, warnings, ..self }
     }
 
-    pub(crate) fn with_policy(self, policy: SitePolicy, released: Vec<Orphan>) -> Graph {
-        Graph { policy, released, ..self }
+    pub(crate) fn with_policy(self, policy: SitePolicy, orphans: Vec<Orphan>) -> Graph {
+        Graph { policy, orphans, ..self }
     }
 
     pub(crate) fn with_warnings(mut self, more: Vec<Diagnostic>) -> Graph {
@@ -404,7 +404,7 @@ impl Graph {
             sources: Sources::default(),
             source_files: BTreeMap::new(),
             policy: SitePolicy::default(),
-            released: Vec::new(),
+            orphans: Vec::new(),
             site: String::new(),
             foreign: Vec::new(),
             redactor: Redactor::default(),

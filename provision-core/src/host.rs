@@ -342,7 +342,7 @@ fn failed_validation(command: &Command, output: &Output, is_confidential: bool) 
         .with_cause(format!("{command}\n{said}"))
 }
 
-/// The error for a user or group that something names and nobody has.
+/// The error for the name of a user or group that does not exist.
 fn missing_account(what: &str, name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
         .with_hint(format!("declare `{what}.{name}`, or correct the name"))

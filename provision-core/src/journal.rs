@@ -1,4 +1,4 @@
-//! [`Journal`]: what was done to a host, how it was before, and what is owed.
+//! [`Journal`]: what was done to a host, how it was before, and which notifications are pending.
 //!
 //! Before an effect is performed, its intent and what it will change are written down and survive a loss of power. So a
 //! run that died is found by the next one, and what a run did can be undone. Contents are sealed with the host's own
@@ -6,11 +6,10 @@
 //!
 //! The state is a directory: `runs/NUMBER.open` is the log of a run under way, with how much of it is on the disk in
 //! `NUMBER.mark`, and `NUMBER.done` of one that ended; `blobs/`
-//! holds large contents, each once; `owed` what is owed between runs; `key` the host's key.
+//! holds large contents, each once; `notifications` those that are pending between runs; `key` the host's key.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod debts;
 #[cfg(test)]
 mod golden;
 mod history;
@@ -18,6 +17,7 @@ mod image;
 mod ledger;
 mod lock;
 mod log;
+mod notifications;
 mod record;
 mod recorder;
 mod recover;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 
-pub use crate::run::{Owed, Retention, RunId};
+pub use crate::run::{PendingNotification, Retention, RunId};
 pub use crate::state::{Digester, HostKey, MemoryStore, StateStore, StoreLock};
 pub use history::{Pending, RunSummary};
 pub use image::{

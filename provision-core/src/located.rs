@@ -157,7 +157,7 @@ impl Located {
 }
 
 impl From<Value> for Located {
-    /// The same data, of which nobody knows where it was written.
+    /// The same data, without the places where it was written.
     fn from(value: Value) -> Located {
         let value = match value {
             Value::Null => Data::Null,

@@ -28,7 +28,7 @@ use crate::journal::Orphan;
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::DynState;
-use crate::run::Owed;
+use crate::run::PendingNotification;
 use crate::state::HostKey;
 use relied::relied_on;
 
@@ -49,10 +49,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The package changes of several steps, each carried out at once.
     pub transactions: Vec<PlannedTransaction>,
-    /// Reactions that earlier runs owe and nobody can carry out: the resource is no longer declared.
-    pub forgotten: Vec<Owed>,
+    /// Pending notifications of earlier runs that are dropped: their resource is no longer declared.
+    pub dropped_notifications: Vec<PendingNotification>,
     /// What earlier runs made for resources that are no longer declared, and that stays.
-    pub released: Vec<Orphan>,
+    pub orphans: Vec<Orphan>,
     /// What other sites made and this one leaves alone, if it prunes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherSite>,
@@ -65,8 +65,8 @@ pub struct Step {
     pub id: ResourceId,
     /// Where it was declared.
     pub declared_at: Option<Span>,
-    /// Steps of the same wave may run at the same time, if no edge forbids it; waves follow one another.
-    pub wave: usize,
+    /// Steps of the same phase may run at the same time, if no edge forbids it; phases follow one another.
+    pub phase: usize,
     /// What is to happen.
     pub verdict: Verdict,
     /// What differs.
@@ -112,9 +112,9 @@ pub enum Verdict {
 pub struct Reaction {
     /// The resources of this plan that cause it.
     pub causes: Vec<ResourceId>,
-    /// What earlier runs owe: they died, or failed, before they reacted.
+    /// Notifications that earlier runs left pending: they died, or failed, before the reaction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub owed: Vec<Owed>,
+    pub pending_notifications: Vec<PendingNotification>,
     /// What is done, once, after all of them.
     pub effects: Vec<Effect>,
     /// Whether it is certain that one of them changes.
@@ -139,8 +139,8 @@ pub struct PlannedTransaction {
 pub struct PlanOptions {
     /// Only these resources and what they need; all if there are none.
     pub only: Vec<Selector>,
-    /// Reactions that earlier runs owe.
-    pub owed: Vec<Owed>,
+    /// Notifications that earlier runs left pending.
+    pub pending_notifications: Vec<PendingNotification>,
     /// Leaves out of the plan what is no longer declared and stays: applying it does nothing about that.
     pub without_leftovers: bool,
 }
@@ -192,9 +192,9 @@ impl Plan {
         self.steps.iter().all(|step| step.verdict == Verdict::InSync && step.reaction.is_none())
     }
 
-    /// Whether it does nothing, and knows of nothing that was released or forgotten either.
+    /// Whether it does nothing, and has neither orphans nor dropped notifications.
     pub fn is_quiet(&self) -> bool {
-        self.is_empty() && self.released.is_empty() && self.forgotten.is_empty()
+        self.is_empty() && self.orphans.is_empty() && self.dropped_notifications.is_empty()
     }
 
     /// Whether every step can be brought about, as far as is known.
@@ -231,8 +231,8 @@ pub struct Planned<'g> {
     pub(crate) steps: Vec<PlannedStep>,
     /// What the site says of packages.
     pub(crate) declared_packages: DeclaredPackages,
-    /// What earlier runs owe.
-    pub(crate) owed: Vec<Owed>,
+    /// Notifications that earlier runs left pending.
+    pub(crate) pending_notifications: Vec<PendingNotification>,
     pub(crate) only: Vec<Selector>,
     /// The host that it was made for.
     pub(crate) host: saved::HostIdentity,
@@ -266,8 +266,9 @@ impl Graph {
         host: &dyn HostView,
         options: &PlanOptions,
     ) -> Result<Planned<'static>> {
-        let Planned { graph: _, plan, steps, declared_packages, owed, only, host } = graph.plan(host, options)?;
-        Ok(Planned { graph: GraphOf::Held(graph), plan, steps, declared_packages, owed, only, host })
+        let Planned { graph: _, plan, steps, declared_packages, pending_notifications, only, host } =
+            graph.plan(host, options)?;
+        Ok(Planned { graph: GraphOf::Held(graph), plan, steps, declared_packages, pending_notifications, only, host })
     }
 
     /// Looks at a host and says what would be done. Nothing is changed.
@@ -286,30 +287,35 @@ impl Graph {
             overlay: Overlay::noting_reads(host),
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
-            owed: owed_by(&options.owed),
+            pending_notifications: pending_by_resource(&options.pending_notifications),
             steps: Vec::with_capacity(nodes.len()),
             planned: Vec::with_capacity(nodes.len()),
             writers: Writers::default(),
             transactions: Vec::new(),
             declared_packages: DeclaredPackages::of(self, host),
         };
-        let mut wave = 0;
+        let mut phase = 0;
         for (number, node) in nodes.iter().enumerate() {
             let batch = self.nodes[*node].batch;
             let last = number.checked_sub(1).map(|last| &self.nodes[nodes[last]]);
             if last.is_some_and(|last| (last.stage, last.batch) != (self.nodes[*node].stage, batch)) {
-                wave += 1;
+                phase += 1;
             }
-            planner.plan_step(*node, wave);
+            planner.plan_step(*node, phase);
             let batch_ends = nodes.get(number + 1).is_none_or(|next| self.nodes[*next].batch != batch);
             if batch.is_some() && batch_ends {
-                planner.foresee_packages(wave);
+                planner.foresee_packages(phase);
             }
         }
-        let mut unpaid = owed_by(&options.owed);
-        self.nodes.iter().for_each(|node| drop(unpaid.remove(&node.id)));
-        let forgotten = options.owed.iter().filter(|owed| unpaid.contains_key(&owed.id)).cloned().collect();
-        let orphans = if options.only.is_empty() && !options.without_leftovers { self.released() } else { &[] };
+        let mut undeclared = pending_by_resource(&options.pending_notifications);
+        self.nodes.iter().for_each(|node| drop(undeclared.remove(&node.id)));
+        let dropped_notifications = options
+            .pending_notifications
+            .iter()
+            .filter(|pending| undeclared.contains_key(&pending.id))
+            .cloned()
+            .collect();
+        let orphans = if options.only.is_empty() && !options.without_leftovers { self.orphans() } else { &[] };
         let made = orphans.iter().flat_map(|orphan| &orphan.made);
         let paths = made.filter_map(|made| made.path().cloned()).collect();
         // What is pruned has gone in the model, and what is left there stays.
@@ -317,15 +323,16 @@ impl Graph {
         let stays = |orphan: &Orphan| {
             !self.policy().prune || orphan.made.is_empty() || !(orphan.changed.is_empty() && orphan.needed.is_empty())
         };
-        let released = orphans.filter(stays).collect();
+        let orphans = orphans.filter(stays).collect();
         let others = if self.policy().prune { OtherSite::of(self.foreign()) } else { Vec::new() };
-        let plan = Plan { steps: planner.steps, transactions: planner.transactions, forgotten, released, others };
+        let plan =
+            Plan { steps: planner.steps, transactions: planner.transactions, dropped_notifications, orphans, others };
         Ok(Planned {
             graph: GraphOf::Lent(self),
             plan,
             steps: planner.planned,
             declared_packages: planner.declared_packages,
-            owed: options.owed.clone(),
+            pending_notifications: options.pending_notifications.clone(),
             only: options.only.clone(),
             host: saved::HostIdentity::of(host),
         })
@@ -338,7 +345,7 @@ struct Planner<'a> {
     overlay: Overlay<&'a dyn HostView>,
     /// For each step what was seen before its turn.
     foreseen: Vec<Option<Foresight>>,
-    owed: HashMap<&'a ResourceId, Vec<&'a Owed>>,
+    pending_notifications: HashMap<&'a ResourceId, Vec<&'a PendingNotification>>,
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
     planned: Vec<PlannedStep>,
@@ -347,11 +354,11 @@ struct Planner<'a> {
     declared_packages: DeclaredPackages,
 }
 
-/// What is owed, by who owes it.
-fn owed_by(owed: &[Owed]) -> HashMap<&ResourceId, Vec<&Owed>> {
-    let mut owed_by: HashMap<&ResourceId, Vec<&Owed>> = HashMap::default();
-    owed.iter().for_each(|owed| owed_by.entry(&owed.id).or_default().push(owed));
-    owed_by
+/// Pending notifications, by the resource that has to react.
+fn pending_by_resource(notifications: &[PendingNotification]) -> HashMap<&ResourceId, Vec<&PendingNotification>> {
+    let mut by_resource: HashMap<&ResourceId, Vec<&PendingNotification>> = HashMap::default();
+    notifications.iter().for_each(|pending| by_resource.entry(&pending.id).or_default().push(pending));
+    by_resource
 }
 
 /// What planning a resource gave.
@@ -361,12 +368,12 @@ struct Decision {
 }
 
 impl Planner<'_> {
-    fn plan_step(&mut self, number: usize, wave: usize) {
+    fn plan_step(&mut self, number: usize, phase: usize) {
         let node = &self.graph.nodes[number];
         let mut step = Step {
             id: node.id.clone(),
             declared_at: node.declared_at().cloned(),
-            wave,
+            phase,
             verdict: Verdict::InSync,
             changes: Vec::new(),
             effects: Vec::new(),
@@ -441,10 +448,11 @@ impl Planner<'_> {
             notified.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
         causes.dedup_by(|a, b| a.id == b.id);
         let node = &self.graph.nodes[number];
-        let owed: Vec<Owed> = self.owed.get(&node.id).into_iter().flatten().map(|owed| (*owed).clone()).collect();
-        let certain = !owed.is_empty() || causes.iter().any(|step| step.verdict == Verdict::Change);
+        let pending = self.pending_notifications.get(&node.id).into_iter().flatten();
+        let pending_notifications: Vec<PendingNotification> = pending.map(|pending| (*pending).clone()).collect();
+        let certain = !pending_notifications.is_empty() || causes.iter().any(|step| step.verdict == Verdict::Change);
         causes.retain(|step| matches!(step.verdict, Verdict::Change | Verdict::Deferred { .. }));
-        if causes.is_empty() && owed.is_empty() {
+        if causes.is_empty() && pending_notifications.is_empty() {
             return None;
         }
         // What only may happen must not colour what later resources see.
@@ -453,7 +461,8 @@ impl Planner<'_> {
         node.react(before, &maybe).ok()?;
         let mut effects = maybe.take_recorded();
         if causes.is_empty() {
-            drop_settled(&mut effects, &owed.iter().map(|owed| &owed.at).collect::<Vec<_>>(), &self.overlay);
+            let since: Vec<&Moment> = pending_notifications.iter().map(|pending| &pending.at).collect();
+            drop_settled(&mut effects, &since, &self.overlay);
         }
         if effects.is_empty() {
             return None;
@@ -462,7 +471,12 @@ impl Planner<'_> {
             effects.iter().try_for_each(|effect| self.overlay.perform(effect)).ok()?;
             self.overlay.take_recorded();
         }
-        Some(Reaction { causes: causes.iter().map(|step| step.id.clone()).collect(), owed, effects, certain })
+        Some(Reaction {
+            causes: causes.iter().map(|step| step.id.clone()).collect(),
+            pending_notifications,
+            effects,
+            certain,
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::diagnostic::Span;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::id::ResourceId;
-use crate::run::{Owed, RunId};
+use crate::run::{PendingNotification, RunId};
 
 pub use crate::run::Counts;
 
@@ -24,8 +24,8 @@ pub struct Report {
     pub cancelled: bool,
     /// Its number in the journal; `None` if it changed nothing, or was not written down.
     pub run: Option<RunId>,
-    /// Reactions that are still owed: the next run performs them.
-    pub owed: Vec<Owed>,
+    /// Notifications that are still pending: the next run delivers them.
+    pub pending_notifications: Vec<PendingNotification>,
     /// What was done to undo others, because something failed.
     pub undone: Vec<StepReport>,
     /// What went wrong with the journal.
@@ -43,7 +43,7 @@ impl Report {
             counts,
             cancelled,
             run: None,
-            owed: Vec::new(),
+            pending_notifications: Vec::new(),
             undone: Vec::new(),
             journal_error: None,
             took: Duration::ZERO,

@@ -123,7 +123,7 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Ok(())
     }
 
-    /// Resources that these declarations need and that nobody has to write, once for all of this type's resources.
+    /// Resources that these declarations need and that need not be written, once for all of this type's resources.
     /// A resource that the site declares under the same id wins.
     fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion>
     where
@@ -353,7 +353,7 @@ impl<R: Resource> DynResource for R {
         serde_json::to_value(self).unwrap_or_else(|error| Value::String(format!("<{error}>")))
     }
     fn all_attributes(&self) -> Result<Value> {
-        // A form that nobody reads shows what others hide.
+        // A form that is not for people shows what others hide.
         let bytes = rmp_serde::to_vec_named(self).map_err(|error| error.to_string());
         let value = bytes.and_then(|bytes| rmp_serde::from_slice(&bytes).map_err(|error| error.to_string()));
         value.map_err(|error| Error::new(ErrorKind::Invalid, format!("the attributes cannot be written down: {error}")))

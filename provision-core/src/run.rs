@@ -1,4 +1,4 @@
-//! What all that deals with runs has to name: their numbers, what they leave owed, and how many of them are kept.
+//! Words for all that deals with runs: their numbers, the notifications that they leave pending, and how many of them are kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub type RunId = u64;
 
 /// A reaction that a change called for and that has not happened yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owed {
+pub struct PendingNotification {
     /// The resource that has to react.
     pub id: ResourceId,
     /// The resource that changed.

@@ -115,7 +115,7 @@ impl Text {
     /// The text, to be handed over.
     ///
     /// # Errors
-    /// It names secrets that nobody has asked for yet.
+    /// It names secrets that are not resolved yet.
     pub fn reveal(&self) -> Result<&str> {
         match (&self.form, &self.resolved) {
             (Form::Plain(text), _) => Ok(text),
@@ -135,7 +135,7 @@ impl Text {
     }
 
     /// A digest that stands for bytes where this text is compared with them, if it names secrets: only the host can make
-    /// it, so nobody can try out what the secret may be.
+    /// it, so guesses of the secret cannot be tried out.
     pub fn digest(&self, bytes: &[u8]) -> Option<String> {
         let resolved = self.resolved.as_ref()?;
         Some(resolved.key.digest(bytes)[..16].to_owned())

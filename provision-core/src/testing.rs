@@ -92,7 +92,7 @@ macro_rules! assert_idempotent {
 }
 
 /// Asserts that a run can die and fail at each of its effects, that the next one then converges, and that nothing that
-/// was owed is lost: `assert_survives_every_fault!(site, host)`.
+/// was pending is lost: `assert_survives_every_fault!(site, host)`.
 ///
 /// # Panics
 /// With the fault, the plan, the first difference and the line of the site.

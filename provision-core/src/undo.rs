@@ -33,7 +33,7 @@ pub struct Rollback {
     pub plan: Plan,
     /// What stays, because something else has changed it since.
     pub kept: Vec<Left>,
-    /// What stays, because nobody can take it back.
+    /// What stays, because it cannot be undone.
     pub irreversible: Vec<Left>,
 }
 
@@ -80,8 +80,8 @@ impl Rollback {
         let plan = Plan {
             steps: Vec::new(),
             transactions: Vec::new(),
-            forgotten: Vec::new(),
-            released: Vec::new(),
+            dropped_notifications: Vec::new(),
+            orphans: Vec::new(),
             others: Vec::new(),
         };
         Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new() }
@@ -135,8 +135,8 @@ impl<'a> Undoing<'a> {
         let plan = Plan {
             steps: self.steps,
             transactions: self.transactions,
-            forgotten: Vec::new(),
-            released: Vec::new(),
+            dropped_notifications: Vec::new(),
+            orphans: Vec::new(),
             others: Vec::new(),
         };
         Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
@@ -237,7 +237,7 @@ impl<'a> Undoing<'a> {
             _ => self.steps.push(Step {
                 id: id.clone(),
                 declared_at: None,
-                wave: self.steps.len(),
+                phase: self.steps.len(),
                 verdict,
                 changes,
                 effects,
@@ -318,11 +318,11 @@ impl<'a> Undoing<'a> {
         self.steps.push(Step {
             id,
             declared_at: None,
-            wave: self.steps.len(),
+            phase: self.steps.len(),
             verdict: Verdict::InSync,
             changes: Vec::new(),
             effects: Vec::new(),
-            reaction: Some(Reaction { causes, owed: Vec::new(), effects, certain: true }),
+            reaction: Some(Reaction { causes, pending_notifications: Vec::new(), effects, certain: true }),
             assumes: Vec::new(),
             tags: Vec::new(),
         });

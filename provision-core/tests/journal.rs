@@ -1,4 +1,4 @@
-//! The journal with resource types of a third party: deaths and faults at every effect, debts, undo.
+//! The journal with resource types of a third party: deaths and faults at every effect, notifications, undo.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod common;
@@ -98,7 +98,7 @@ fn an_effect_that_failed_half_way_is_undone_as_far_as_it_went() {
 }
 
 #[test]
-fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
+fn every_fault_at_every_effect_is_survived_and_no_notification_is_lost() {
     let mut cases = 0;
     for fault in Fault::ALL {
         for at in 0.. {
@@ -124,7 +124,7 @@ fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
             if changed && restarted == 0 {
                 assert_eq!(later, 1, "{fault:?} at {at}");
             }
-            assert_eq!(journal.pending().unwrap().owed, [], "{fault:?} at {at}: everything is paid");
+            assert_eq!(journal.pending().unwrap().notifications, [], "{fault:?} at {at}: everything is delivered");
             assert_eq!(journal.pending().unwrap().unfinished, [] as [u64; 0]);
             let last = run(site("new"), &host, &journal);
             assert!(last.is_success() && !last.changed_anything(), "{fault:?} at {at}: the next run is quiet");
@@ -134,8 +134,8 @@ fn every_fault_at_every_effect_is_survived_and_nothing_owed_is_lost() {
 }
 
 #[test]
-fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
-    let (mut died, mut in_debt) = (0, 0);
+fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_pending_notification() {
+    let (mut died, mut were_pending) = (0, 0);
     for fault in Fault::ALL {
         for at in 0.. {
             let (host, store) = (host(), MemoryStore::new());
@@ -159,21 +159,21 @@ fn what_is_remembered_of_a_host_does_not_count_over_a_death_or_a_debt() {
                 assert!(!remembered.holds(&host, &journal, None, &MemorySecrets::default()), "{fault:?} at {at}");
             }
             journal.recover(&journal.lock().unwrap(), &host).unwrap();
-            let owed = journal.pending().unwrap().owed;
-            in_debt += usize::from(!owed.is_empty());
-            let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+            let pending_notifications = journal.pending().unwrap().notifications;
+            were_pending += usize::from(!pending_notifications.is_empty());
+            let planned = graph.plan(&host, &PlanOptions { pending_notifications, ..PlanOptions::default() }).unwrap();
             assert!(
                 !remembered.holds(&host, &journal, None, &MemorySecrets::default()) || planned.plan().is_empty(),
                 "{fault:?} at {at}"
             );
         }
     }
-    assert!(died > 0 && in_debt > 0, "{died} {in_debt}");
+    assert!(died > 0 && were_pending > 0, "{died} {were_pending}");
 }
 
-/// A daemon had been told to owe a reaction to a file that was never changed.
+/// A reaction of a daemon was pending for a file that was never changed.
 #[test]
-fn nothing_is_owed_for_a_change_that_never_happened() {
+fn nothing_is_pending_for_a_change_that_never_happened() {
     for fault in [Fault::Fails(ErrorKind::CommandFailed), Fault::DiesBefore] {
         let (host, store) = (host(), MemoryStore::new());
         let faulty = Faulty::new(&host, 0, fault);
@@ -184,9 +184,9 @@ fn nothing_is_owed_for_a_change_that_never_happened() {
         assert!(!report.is_success());
         let journal = Journal::new(store);
         let recovered = journal.recover(&journal.lock().unwrap(), &host).unwrap();
-        assert!(recovered.iter().all(|run| run.owed.is_empty()), "{fault:?}: {recovered:?}");
-        assert_eq!(journal.pending().unwrap().owed, [], "{fault:?}");
-        assert!(fault == Fault::DiesBefore || report.owed.is_empty(), "{report:?}");
+        assert!(recovered.iter().all(|run| run.pending_notifications.is_empty()), "{fault:?}: {recovered:?}");
+        assert_eq!(journal.pending().unwrap().notifications, [], "{fault:?}");
+        assert!(fault == Fault::DiesBefore || report.pending_notifications.is_empty(), "{report:?}");
     }
 }
 
@@ -196,12 +196,12 @@ fn what_was_restarted_since_is_not_restarted_again() {
     let faulty = Faulty::new(&host, 2, Fault::DiesBefore);
     run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
     let journal = Journal::new(store);
-    assert_eq!(journal.pending().unwrap().owed.len(), 2);
+    assert_eq!(journal.pending().unwrap().notifications.len(), 2);
     host.perform(&Effect::Unit { unit: UNIT.into(), action: UnitAction::Restart }).unwrap();
     host.take_effects();
     assert!(run(site("new"), &host, &journal).is_success());
     assert_eq!(host.take_effects(), []);
-    assert_eq!(journal.pending().unwrap().owed, []);
+    assert_eq!(journal.pending().unwrap().notifications, []);
 }
 
 #[test]
@@ -216,35 +216,39 @@ fn a_reboot_settles_a_restart() {
 }
 
 #[test]
-fn a_plan_tells_what_is_owed_and_since_when() {
+fn a_plan_tells_what_is_pending_and_since_when() {
     let (host, store) = (host(), MemoryStore::new());
     let faulty = Faulty::new(&host, 2, Fault::Fails(ErrorKind::CommandFailed));
     let journal = Journal::new(store);
     let report = run(site("new"), &faulty, &journal);
-    assert_eq!(report.owed.len(), 2);
-    let owed = journal.pending().unwrap().owed;
+    assert_eq!(report.pending_notifications.len(), 2);
+    let pending_notifications = journal.pending().unwrap().notifications;
     let graph = site("new").into_graph().unwrap();
-    let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
+    let planned = graph.plan(&host, &PlanOptions { pending_notifications, ..PlanOptions::default() }).unwrap();
     let reaction = planned.plan().steps.iter().find_map(|step| step.reaction.clone()).unwrap();
     assert!(reaction.certain);
-    let since: Vec<String> = reaction.owed.iter().map(|owed| format!("{} in run {}", owed.because, owed.run)).collect();
+    let since: Vec<String> = reaction
+        .pending_notifications
+        .iter()
+        .map(|pending| format!("{} in run {}", pending.because, pending.run))
+        .collect();
     assert_eq!(since, ["note:/etc/a in run 1", "note:/etc/b in run 1"]);
 }
 
 #[test]
-fn what_is_owed_to_something_that_is_no_longer_declared_is_released() {
+fn a_notification_of_something_that_is_no_longer_declared_is_dropped() {
     let (host, store) = (host(), MemoryStore::new());
     let journal = Journal::new(store);
     run(site("new"), &Faulty::new(&host, 2, Fault::Fails(ErrorKind::Io)), &journal);
     let mut other = Site::new();
     other.declare("/etc/a", Note { text: "new".into() });
-    let owed = journal.pending().unwrap().owed;
+    let pending_notifications = journal.pending().unwrap().notifications;
     let graph = other.into_graph().unwrap();
-    let planned = graph.plan(&host, &PlanOptions { owed, ..PlanOptions::default() }).unwrap();
-    assert_eq!(planned.plan().forgotten.len(), 2);
+    let planned = graph.plan(&host, &PlanOptions { pending_notifications, ..PlanOptions::default() }).unwrap();
+    assert_eq!(planned.plan().dropped_notifications.len(), 2);
     let recorder = Some(journal.begin(&journal.lock().unwrap(), info()).unwrap());
     planned.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
-    assert_eq!(journal.pending().unwrap().owed, []);
+    assert_eq!(journal.pending().unwrap().notifications, []);
 }
 
 #[test]
@@ -259,7 +263,7 @@ fn a_run_is_undone_and_the_undo_is_undone() {
         let recorder = Some(journal.begin(&journal.lock().unwrap(), RunInfo { purpose, ..info() }).unwrap());
         let report = rollback.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
         assert!(report.is_success(), "{report:#?}");
-        assert_eq!(report.owed, []);
+        assert_eq!(report.pending_notifications, []);
     };
     host.take_effects();
     undo(1);
@@ -334,18 +338,18 @@ fn a_damaged_ledger_is_an_error() {
 }
 
 #[test]
-fn damaged_debts_are_an_error() {
+fn damaged_notifications_are_an_error() {
     let (host, store) = (host(), MemoryStore::new());
     let journal = Journal::new(store.clone());
     run(site("new"), &Faulty::new(&host, 2, Fault::Fails(ErrorKind::Io)), &journal);
-    let bytes = store.files()["owed"].clone();
+    let bytes = store.files()["notifications"].clone();
     for place in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1;
-        store.replace("owed", &damaged).unwrap();
+        store.replace("notifications", &damaged).unwrap();
         let error = journal.pending().unwrap_err();
         assert!(error.hint().is_some(), "{error:?}");
-        store.replace("owed", &bytes[..place]).unwrap();
+        store.replace("notifications", &bytes[..place]).unwrap();
         assert!(journal.pending().is_err());
     }
 }

@@ -341,7 +341,7 @@ fn a_secret_that_is_told_is_caught() {
     assert_eq!(broken(|text| Chatty { text }), [Law::SecretsStayIn]);
 }
 
-/// Law 13: a file is parted from its other name, which no undo joins again, and nobody says so.
+/// Law 13: a file is parted from its other name, which no undo joins again, and nothing says so.
 #[test]
 fn what_cannot_be_undone_and_does_not_say_so_is_caught() {
     motd!(Parting { check look, plan |text, _| want(text), apply |text, _, host| write(text, host) });

@@ -122,7 +122,7 @@ fn a_site_that_rolls_back_is_as_it_was() {
     assert_eq!(*outcome(&report, "note:/etc/a"), Outcome::RolledBack { because: id("note:/etc/c") });
     assert!(matches!(outcome(&report, "note:/etc/c"), Outcome::Failed { .. }));
     assert_eq!((report.counts.rolled_back, report.counts.failed, report.is_success()), (2, 1, false));
-    assert_eq!(report.owed, [], "what was undone calls for nothing");
+    assert_eq!(report.pending_notifications, [], "what was undone calls for nothing");
     assert_eq!(journal.run(1).unwrap().ended.unwrap().how, Ending::RolledBack);
 }
 
@@ -146,7 +146,7 @@ fn a_group_that_rolls_back_leaves_others_changed_and_runs_again() {
     assert!(matches!(outcome(&report, "daemon:nginx.service"), Outcome::Failed { .. }));
     assert_eq!(*outcome(&report, "note:/etc/a"), Outcome::RolledBack { because: id("daemon:nginx.service") });
     assert_eq!(*outcome(&report, "note:/etc/other"), Outcome::Changed);
-    assert_eq!(report.owed, []);
+    assert_eq!(report.pending_notifications, []);
 }
 
 /// A host on which the first restart fails and leaves the unit stopped.

@@ -43,7 +43,7 @@ fn one_engine_at_a_time_works_on_a_host() {
 }
 
 #[test]
-fn a_run_that_died_is_taken_up_and_what_it_owed_is_done() {
+fn a_run_that_died_is_taken_up_and_its_notifications_are_delivered() {
     let (host, store) = (host(), MemoryStore::new());
     let faulty = Faulty::new(&host, 0, Fault::DiesAfter);
     let dying = Journal::new(store.clone().switched_by(faulty.death()));
@@ -57,7 +57,7 @@ fn a_run_that_died_is_taken_up_and_what_it_owed_is_done() {
     assert_eq!(engine.recovered().len(), 1);
     let prepared = engine.plan(site("new"), &PlanOptions::default()).unwrap();
     assert!(prepared.apply(&ApplyOptions::default(), &()).unwrap().is_success());
-    assert_eq!(host.unit(UNIT).starts(), restarts + 1, "the restart was owed");
+    assert_eq!(host.unit(UNIT).starts(), restarts + 1, "the restart was pending");
     assert!(engine.plan(site("new"), &PlanOptions::default()).unwrap().plan().is_empty());
 }
 

@@ -187,10 +187,10 @@ fn mistake_in_entry(attribute: &str, subject: &str, text: &str, of_mode: Option<
         let message = format!("what `{subject}` stands for is in the mode, {mode}");
         return Some(AttributeError::at(path(), message).help("leave it out, and change the mode"));
     }
-    // acl(5): nobody who is named gets more than the mask, which is what the mode says for the group.
+    // acl(5): no named user or group gets more than the mask, which is what the mode says for the group.
     let mask = (mode.bits() >> 3 & 7) as u8;
     if permissions & !mask != 0 {
-        let message = format!("with the mode {mode}, nobody who is named gets more than {}", permissions_text(mask));
+        let message = format!("with the mode {mode}, no named user or group gets more than {}", permissions_text(mask));
         let wider = Mode::new(mode.bits() | u32::from(permissions) << 3);
         return Some(AttributeError::at(path(), message).help(format!(
             "say `mode = \"{wider}\"`, and what the group itself gets as `\"group:\" = \"{}\"`",

@@ -31,7 +31,7 @@ const FILE_MODE: Mode = Mode::new(0o600);
 pub struct Keys {
     /// The lines that are not comments, their spaces made even; sorted.
     lines: Vec<String>,
-    /// Whether the directory and the file belong to the user, and to nobody else: sshd ignores them otherwise.
+    /// Whether the directory and the file belong to the user alone: sshd ignores them otherwise.
     private: bool,
 }
 

@@ -34,7 +34,7 @@ pub struct Debian {
 
 #[derive(Default)]
 struct Memory {
-    /// The text of dpkg's status, until somebody asks for a package, and of which file it was.
+    /// The text of dpkg's status, until a package is asked for, and of which file it was.
     status_text: Option<(FileIdentity, String)>,
     status: Option<Arc<dpkg::Status>>,
     shipped: Option<Arc<dpkg::Shipped>>,

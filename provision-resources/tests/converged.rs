@@ -68,7 +68,7 @@ fn has_nothing_to_do(graph: &Graph, host: &SimHost) -> bool {
 }
 
 #[test]
-fn a_host_that_nobody_touched_is_known_again() {
+fn an_untouched_host_is_known_again() {
     let (graph, host, journal) = converged();
     let remembered = remembered(&graph, &host, &journal).unwrap();
     assert!(remembered.holds(&host, &journal, None, &MemorySecrets::default()));

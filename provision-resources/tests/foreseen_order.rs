@@ -1,4 +1,4 @@
-//! What no edge says, and yet the plan rests on: directories that nobody declared, and accounts that depend on others.
+//! What no edge says, and yet the plan rests on: directories that are not declared, and accounts that depend on others.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;

@@ -38,7 +38,7 @@ fn user() -> Site {
 }
 
 #[test]
-fn a_home_that_somebody_has_used_is_never_taken_away() {
+fn a_home_that_was_used_is_never_taken_away() {
     let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     let access = Access { owner: "anna".into(), group: "anna".into(), mode: Mode::new(0o644) };
@@ -53,7 +53,7 @@ fn a_home_that_somebody_has_used_is_never_taken_away() {
 }
 
 #[test]
-fn a_group_that_a_user_has_joined_here_is_not_somebody_elses() {
+fn a_group_that_a_user_has_joined_here_is_not_changed_by_others() {
     let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     let mut joined = Site::new();
@@ -91,7 +91,7 @@ fn users_get_their_primary_group_back_when_its_number_comes_back() {
 }
 
 #[test]
-fn a_home_that_nobody_has_used_goes_with_its_user() {
+fn an_unused_home_goes_with_its_user() {
     let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
     run(user(), &host, &journal);
     run(Site::new(), &host, &journal);

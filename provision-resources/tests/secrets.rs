@@ -47,7 +47,7 @@ fn run(host: &dyn Host, journal: &Journal, password: &str, hash: &str) -> (bool,
 }
 
 #[test]
-fn a_secret_is_declared_compared_and_changed_and_shown_by_nobody() {
+fn a_secret_is_declared_compared_and_changed_and_never_shown() {
     let (host, store) = (SimHost::debian(12), MemoryStore::new());
     let journal = Journal::new(store.clone());
     let (changed, mut said) = run(&host, &journal, PASSWORD, &format!("{HASH}\n"));

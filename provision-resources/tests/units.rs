@@ -43,11 +43,11 @@ fn app() -> Site {
 fn run_only(site: Site, host: &dyn Host, journal: &Journal, only: Vec<Selector>) -> Report {
     let lock = journal.lock().unwrap();
     journal.recover(&lock, host).unwrap();
-    let owed = journal.pending().unwrap().owed;
+    let pending_notifications = journal.pending().unwrap().notifications;
     let orphans = journal.orphans(site.name(), &site.ids()).unwrap();
     let policy = SitePolicy { prune: true, ..SitePolicy::default() };
     let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions { owed, only, ..PlanOptions::default() }).unwrap();
+    let planned = graph.plan(host, &PlanOptions { pending_notifications, only, ..PlanOptions::default() }).unwrap();
     let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
     let options = ApplyOptions { recorder: Some(journal.begin(&lock, info).unwrap()), ..ApplyOptions::default() };
     planned.apply(host, &options, &())

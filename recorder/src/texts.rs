@@ -20,7 +20,7 @@ pub fn telling(path: &str) -> bool {
 
 /// Whether the text of a shipped file may be recorded.
 pub fn wanted(path: &str) -> bool {
-    // Where there are units, nobody reads the scripts that they replace.
+    // Where there are units, the scripts that they replace are not read.
     telling(path) || (path.starts_with("/etc/") && !path.starts_with("/etc/init.d/"))
 }
 

@@ -275,7 +275,7 @@ fn a_declared_set_user_id_survives_a_change_of_owner() {
 }
 
 #[test]
-fn a_list_that_a_user_planted_lets_nobody_in() {
+fn a_list_that_a_user_planted_lets_no_one_in() {
     let site = r#"{ resources.file = {
       "/srv/drop/a" = { content = { secret = "env:TOKEN" }, mode = "0640" },
       "/srv/drop/b" = { content = { secret = "env:TOKEN" }, mode = "0640" },
@@ -300,7 +300,7 @@ fn a_list_that_a_user_planted_lets_nobody_in() {
 }
 
 #[test]
-fn a_copy_gives_nobody_more_than_its_original() {
+fn a_copy_gives_no_one_more_than_its_original() {
     let site = |content: &str| {
         format!(
             r#"{{ resources.file."/srv/a" = {{
@@ -473,7 +473,7 @@ fn one_account_is_named_once_in_a_list() {
 }
 
 #[test]
-fn an_undo_gives_nobodys_rights_to_what_a_user_wrote_meanwhile() {
+fn an_undo_gives_no_rights_to_what_a_user_wrote_meanwhile() {
     let place = given!(place(r#"{ resources.directory."/srv/t" = { owner = "nobody", recurse = true } }"#));
     let place = place.file("root/srv/t/su", "root's");
     let program = place.path("root/srv/t/su");

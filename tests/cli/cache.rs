@@ -125,7 +125,7 @@ const MANAGED: &str = r#"{
   resources.symlink."/srv/link".target = "app/conf",
 }"#;
 
-/// What somebody else does, in words, and how.
+/// What another process does, in words, and how.
 type Drift = (&'static str, fn(&Place));
 
 /// Nothing of that may be missed.

@@ -273,7 +273,7 @@ fn a_site_says_how_much_of_the_past_is_kept() {
 }
 
 #[test]
-fn the_lock_tells_no_values_and_says_nothing_when_nobody_is_at_work() {
+fn the_lock_tells_no_values_and_says_nothing_when_no_run_is_at_work() {
     let place = given!(started());
     let mut command = std::process::Command::new(crate::provision());
     command.args(["apply", "--root", "root", "--set", "resources.file.\"/etc/a\".content=\"hunter2\"", "site.ncl"]);

@@ -28,7 +28,7 @@ fn applied() -> Result<Place, Missing> {
 fn what_is_no_longer_declared_is_named_and_stays() {
     let place = given!(applied());
     let planned = place.run("plan --root root less.ncl");
-    insta::assert_snapshot!("released", planned.seen());
+    insta::assert_snapshot!("orphans", planned.seen());
     assert!(place.run("apply --root root less.ncl").out.contains("Nothing to do"));
     assert!(place.path("root/srv/data/a").exists());
     assert!(!place.run("plan --root root site.ncl").out.contains("no longer"), "what is declared again is not named");
@@ -142,5 +142,5 @@ fn many_leftovers_are_counted_and_listed_only_if_asked_for() {
     assert_eq!(all.matches("is no longer declared").count(), 20, "{all}");
     let json: serde_json::Value =
         serde_json::from_str(&place.run("plan --format json --root root site.ncl").out).unwrap();
-    assert_eq!(json["released"].as_array().unwrap().len(), 20);
+    assert_eq!(json["orphans"].as_array().unwrap().len(), 20);
 }

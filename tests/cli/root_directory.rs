@@ -185,7 +185,7 @@ fn no_link_leads_out_of_the_root() {
 }
 
 #[test]
-fn a_link_that_somebody_else_made_is_not_followed() {
+fn a_link_that_another_user_made_is_not_followed() {
     let place = given!(place("{ resources.file.\"/home/eve/link/x\".content = \"secret\" }"));
     fs::create_dir_all(place.path("root/home/eve")).unwrap();
     fs::create_dir_all(place.path("root/etc/target")).unwrap();

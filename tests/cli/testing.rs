@@ -258,7 +258,7 @@ fn a_site_that_was_to_be_refused_and_is_not() {
 }
 
 #[test]
-fn a_command_that_nobody_declared_is_an_error() {
+fn an_undeclared_command_is_an_error() {
     let site = |commands: &str| {
         Place::with(&format!(
             "{{\n  resources.file.\"/etc/motd\" = {{ content = \"hello\\n\", validate = \"grep -q hello %\" }},\n  \

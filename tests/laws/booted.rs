@@ -113,7 +113,7 @@ impl Ground for Booted {
         let back = done.take_back(&self.host);
         found = observed(&self.host)?;
         let as_before = match one_way {
-            // What nobody can undo ends with the beginning that it came from.
+            // What cannot be undone ends with the beginning that it came from.
             true => self.begin(&mut begun, &[]),
             false => is_as("after the trial the host is not as it was", &begun.observed, &found),
         };
@@ -162,9 +162,9 @@ impl TakesBack {
 struct WrittenDown<'a> {
     host: &'a Watched<LocalHost>,
     recorder: Arc<Recorder>,
-    /// How it is, until something is done to it or somebody has asked.
+    /// How it is, until something is done to it or it was asked.
     known: Mutex<Option<Observed>>,
-    /// Whether something was done to it that nobody can undo.
+    /// Whether something was done to it that cannot be undone.
     one_way: AtomicBool,
 }
 
@@ -202,7 +202,7 @@ impl Host for WrittenDown<'_> {
     fn perform(&self, effect: &Effect) -> provision_core::error::Result<()> {
         let id = ResourceId::new("trial", "it");
         self.known();
-        // What was interrupted nobody interrupts again.
+        // What was interrupted is not interrupted again.
         let one_way = effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages);
         self.one_way.fetch_or(one_way, Ordering::Relaxed);
         let entry = self.recorder.intend(&[&id], effect, self.host)?;

@@ -32,7 +32,7 @@ impl Fresh {
         }
         let at = |name: &str| place.path().join(name).display().to_string();
         let lower: Vec<String> = below.iter().map(|directory| directory.display().to_string()).collect();
-        // Nothing of it outlives the test, so nobody waits for the disk.
+        // Nothing of it outlives the test, so the disk is not waited for.
         let options = format!("lowerdir={},upperdir={},workdir={},volatile", lower.join(":"), at("upper"), at("work"));
         let merged = PathBuf::from(at("merged"));
         mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))

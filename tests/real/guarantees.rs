@@ -39,7 +39,7 @@ pub fn a_run_is_undone_on_a_booted_host(release: &'static str) -> Result {
         host.provision(&["apply", site])?.expect(0)?;
         host.provision(&["rollback"])?.expect(0)?;
         listing::compare(&before, &listing::booted(&host)?).map_err(|error| format!("{site}: {error}"))?;
-        // What was undone is not owed, and can be done again.
+        // What was undone is not pending, and can be done again.
         let history = host.provision(&["history"])?.expect(0)?.out;
         contains("the history", &history, "rollback of run")?;
     }

@@ -175,7 +175,7 @@ impl Booted {
         Booted::from(directory)
     }
 
-    /// One whose files lie in memory, so that nobody waits for the disk.
+    /// One whose files lie in memory, so that the disk is not waited for.
     #[allow(dead_code, reason = "not every test has so much to do")]
     pub fn in_memory(release: &str) -> Result<Booted> {
         Booted::from(Directory::below(Path::new("/dev/shm"), release)?)
@@ -271,7 +271,7 @@ impl Drop for Booted {
     }
 }
 
-/// Starts a program whose words are kept until somebody waits for it.
+/// Starts a program whose words are kept until its end is waited for.
 fn in_background(command: &mut Command) -> Result<Child> {
     let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     piped.spawn().map_err(|error| error.to_string())

@@ -56,11 +56,14 @@ fn apply_site(options: &Options, verb: &Apply) -> Result<Exit, Failure> {
         render::diagnostics::warnings(&graph);
     }
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
-    let owed = target.journal.pending()?.owed;
+    let pending_notifications = target.journal.pending()?.notifications;
     // Only a plan that is shown names what is no longer declared.
     let without_leftovers = !verb.work.ask;
-    let planned =
-        memory.plan(&graph, kept, &PlanOptions { only: verb.chosen.only.clone(), owed, without_leftovers })?;
+    let planned = memory.plan(
+        &graph,
+        kept,
+        &PlanOptions { only: verb.chosen.only.clone(), pending_notifications, without_leftovers },
+    )?;
     let sites: Vec<String> = verb.site.sites.iter().map(|site| site.display().to_string()).collect();
     let work = Carrying {
         options,
@@ -110,7 +113,7 @@ fn apply_saved(options: &Options, verb: &Apply, bytes: &[u8]) -> Result<Exit, Fa
     let mut graph = saved.graph(&registry(), &target.journal).while_doing(|| format!("applying {file}"))?;
     let only = saved.only()?;
     secrets::resolve(&mut graph, &target, &verb.secrets, Some(Path::new(saved.site())), &only)?;
-    let planned = saved.renew(&graph, host, &key, pending.owed).while_doing(|| format!("applying {file}"))?;
+    let planned = saved.renew(&graph, host, &key, pending.notifications).while_doing(|| format!("applying {file}"))?;
     let verbatim = !verb.allow_deferred;
     let work =
         Carrying { options, verb, target: &target, watcher: &watcher, graph: &graph, lock: &lock.journal, verbatim };

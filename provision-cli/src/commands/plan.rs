@@ -26,7 +26,11 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     secrets::resolve(&mut graph, &target, &verb.secrets, beside, &verb.chosen.only)?;
     let pending = target.pending()?;
-    let plan_options = PlanOptions { only: verb.chosen.only.clone(), owed: pending.owed, ..PlanOptions::default() };
+    let plan_options = PlanOptions {
+        only: verb.chosen.only.clone(),
+        pending_notifications: pending.notifications,
+        ..PlanOptions::default()
+    };
     let planned = graph.plan(&**host, &plan_options)?;
     let plan = planned.plan();
     if let Some(file) = &verb.output {
@@ -40,8 +44,8 @@ pub fn run(options: &Options, verb: &Plan) -> Result<Exit, Failure> {
             "counts": plan.counts(),
             "steps": plan.steps,
             "transactions": plan.transactions,
-            "forgotten": plan.forgotten,
-            "released": plan.released,
+            "dropped_notifications": plan.dropped_notifications,
+            "orphans": plan.orphans,
             "others": plan.others,
             "diagnostics": graph.warnings(),
         }))?,

@@ -124,7 +124,7 @@ fn read_input(name: &str) -> Result<Sensitive, Failure> {
     Ok(Sensitive::new(text))
 }
 
-/// Lets somebody change a text in an editor. The file lies in memory, and only its owner may read it.
+/// Lets the user change a text in an editor. The file lies in memory, and only its owner may read it.
 fn edit(name: &str, before: &Sensitive) -> Result<Sensitive, Failure> {
     let memory =
         [variable("XDG_RUNTIME_DIR"), Some("/dev/shm".into())].into_iter().flatten().find(|path| path.is_dir());

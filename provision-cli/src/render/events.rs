@@ -88,13 +88,13 @@ impl<'a> Watcher<'a> {
             writeln!(out, "{fail}The journal is not complete{fail:#}: {}", foreign::line(error))?;
             super::error::details(&mut out, "  ", error)?;
         }
-        for owed in &report.owed {
+        for pending in &report.pending_notifications {
             let color = style::CHANGE;
             writeln!(
                 out,
-                "{color}owed{color:#}: {} has to react to {}; the next run does it",
-                foreign::line(&owed.id),
-                foreign::line(&owed.because)
+                "{color}pending{color:#}: {} has to react to {}; the next run does it",
+                foreign::line(&pending.id),
+                foreign::line(&pending.because)
             )?;
         }
         if !report.changed_anything() && report.is_success() {

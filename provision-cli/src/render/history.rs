@@ -93,14 +93,14 @@ pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
     for effect in &record.effects {
         show_effect(&mut out, effect, options)?;
     }
-    for owed in record.ended.iter().flat_map(|ended| &ended.owed) {
+    for pending in record.ended.iter().flat_map(|ended| &ended.pending_notifications) {
         let color = style::CHANGE;
         writeln!(
             out,
-            "{color}owed{color:#}: {} reacts to {}, which changed in run {}",
-            foreign::line(&owed.id),
-            foreign::line(&owed.because),
-            owed.run
+            "{color}pending{color:#}: {} reacts to {}, which changed in run {}",
+            foreign::line(&pending.id),
+            foreign::line(&pending.because),
+            pending.run
         )?;
     }
     Ok(())
@@ -168,8 +168,13 @@ pub fn recovered(runs: &[Recovered], options: &Options) -> Result<(), Failure> {
                 super::error::details(&mut out, "    ", error)?;
             }
         }
-        for owed in &run.owed {
-            writeln!(out, "  {} still has to react to {}", foreign::line(&owed.id), foreign::line(&owed.because))?;
+        for pending in &run.pending_notifications {
+            writeln!(
+                out,
+                "  {} still has to react to {}",
+                foreign::line(&pending.id),
+                foreign::line(&pending.because)
+            )?;
         }
         writeln!(out)?;
     }

@@ -57,8 +57,9 @@ fn said(step: &Step) -> (&'static str, String) {
     let reaction = step.reaction.as_ref().map(|reaction| {
         let effects: Vec<String> = reaction.effects.iter().map(ToString::to_string).collect();
         let causes: Vec<String> = reaction.causes.iter().map(ToString::to_string).collect();
-        let owed = reaction.owed.first().map(|owed| format!("owed since run {}", owed.run));
-        format!("{} ({})", effects.join(", "), owed.unwrap_or_else(|| format!("because of {}", causes.join(", "))))
+        let pending =
+            reaction.pending_notifications.first().map(|pending| format!("pending since run {}", pending.run));
+        format!("{} ({})", effects.join(", "), pending.unwrap_or_else(|| format!("because of {}", causes.join(", "))))
     });
     match &step.verdict {
         Verdict::InSync => ("~", reaction.unwrap_or_default()),

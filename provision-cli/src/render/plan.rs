@@ -45,14 +45,14 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
         let more = if count > 3 { " and others" } else { "" };
         writeln!(out, "  {faint}what the site `{site}` made stays: {}{more}{faint:#}", ids.join(", "))?;
     }
-    leftovers(&mut out, &plan.released, options)?;
-    for owed in &plan.forgotten {
+    leftovers(&mut out, &plan.orphans, options)?;
+    for pending in &plan.dropped_notifications {
         let faint = style::FAINT;
         writeln!(
             out,
-            "\n{faint}{} is no longer declared, so what it owes since run {} is dropped{faint:#}",
-            foreign::line(&owed.id),
-            owed.run
+            "\n{faint}{} is no longer declared, so its notification of run {} is dropped{faint:#}",
+            foreign::line(&pending.id),
+            pending.run
         )?;
     }
     summary(&mut out, plan)
@@ -222,9 +222,10 @@ fn points_of_no_return(out: &mut impl Write, plan: &Plan) -> Result<(), Failure>
 
 fn reacts(reaction: &Reaction) -> String {
     let effects: Vec<String> = reaction.effects.iter().map(ToString::to_string).collect();
-    if let [owed, ..] = reaction.owed.as_slice() {
-        let causes: Vec<String> = reaction.owed.iter().map(|owed| owed.because.to_string()).collect();
-        return format!("{}, owed since run {} because {} changed", effects.join(", "), owed.run, list(&causes));
+    if let [pending, ..] = reaction.pending_notifications.as_slice() {
+        let causes: Vec<String> =
+            reaction.pending_notifications.iter().map(|pending| pending.because.to_string()).collect();
+        return format!("{}, pending since run {} because {} changed", effects.join(", "), pending.run, list(&causes));
     }
     let causes: Vec<String> = reaction.causes.iter().map(ToString::to_string).collect();
     let (why, s) = if reaction.certain { ("because", "s") } else { ("if", "s") };

@@ -11,7 +11,7 @@ use crate::id::ResourceId;
 use crate::journal::{Ending, Recorder};
 use crate::observe::{Event, Observer};
 use crate::report::Report;
-use crate::run::Owed;
+use crate::run::PendingNotification;
 
 /// Performs effects: under their locks, written down before and after, and told to the observer.
 pub(crate) struct Executor<'a> {
@@ -55,7 +55,7 @@ impl<'a> Executor<'a> {
         result
     }
 
-    /// Nothing is done before it is written down, and with it what it makes others owe.
+    /// Nothing is done before it is written down, with the notifications that it makes pending.
     fn perform_recorded(&self, ids: &[&ResourceId], effect: &Effect, note: impl FnOnce(&Recorder)) -> Result<()> {
         let perform = || self.host.perform(effect).map_err(self.redact);
         let Some(recorder) = self.recorder else { return perform() };
@@ -75,10 +75,10 @@ impl<'a> Executor<'a> {
         self.locks[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the run, and tells its report what the journal knows. `forgotten` is owed no more.
-    pub(crate) fn close(&self, report: &mut Report, forgotten: &[Owed]) {
+    /// Ends the run, and tells its report what the journal knows. Dropped notifications are not pending any more.
+    pub(crate) fn close(&self, report: &mut Report, dropped_notifications: &[PendingNotification]) {
         let Some(recorder) = self.recorder else { return };
-        forgotten.iter().for_each(|owed| recorder.pay(&owed.id));
+        dropped_notifications.iter().for_each(|pending| recorder.notified(&pending.id));
         let how = match report {
             _ if report.cancelled => Ending::Stopped,
             _ if report.is_success() => Ending::Done,
@@ -86,7 +86,7 @@ impl<'a> Executor<'a> {
             _ => Ending::Failed,
         };
         report.run = recorder.run();
-        report.owed = recorder.owed();
+        report.pending_notifications = recorder.pending_notifications();
         report.journal_error = recorder.finish(how, report.counts, self.host).err();
     }
 }

@@ -1,4 +1,4 @@
-//! The packages of a wave: one transaction for all of them.
+//! The packages of a phase: one transaction for all of them.
 
 use std::time::Instant;
 
@@ -11,12 +11,12 @@ use crate::plan::{Foreseen, PlannedTransaction, is_transaction, settle_transacti
 use crate::report::Outcome;
 
 impl Run<'_> {
-    /// Carries out a wave of package resources. One whose effects are more than package changes runs by itself.
-    pub(super) fn packages(&self, wave: &[usize]) {
+    /// Carries out a phase of package resources. One whose effects are more than package changes runs by itself.
+    pub(super) fn packages(&self, phase: &[usize]) {
         let mut members: Vec<(usize, Task, Instant)> = Vec::new();
-        for number in wave.iter().copied() {
+        for number in phase.iter().copied() {
             let started = Instant::now();
-            // A package that another one of this wave is for must wait for it all the same.
+            // A package that another one of this phase is for must wait for it all the same.
             let hindrance = self.hindrance(number);
             match hindrance.map_or_else(
                 || self.decide(number).map_err(|error| self.blame(number, error)),

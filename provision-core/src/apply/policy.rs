@@ -170,7 +170,7 @@ impl Run<'_> {
             }
         }
         if all_undone {
-            recorder.forgive(group);
+            recorder.cancel_notifications(group);
         }
         told
     }

@@ -1,4 +1,4 @@
-//! Reactions to changes: of this run, and those that earlier runs owe.
+//! Reactions to changes: of this run, and those that earlier runs left pending.
 
 use foldhash::HashSet;
 
@@ -15,11 +15,12 @@ use crate::report::Outcome;
 pub(super) type Cause = (ResourceId, Moment);
 
 impl Run<'_> {
-    /// The resources that notify a step and have changed, in this run or in earlier ones that owe the reaction.
+    /// The resources that notify a step and have changed, in this run or in earlier ones whose notification is pending.
     pub(super) fn causes(&self, number: usize) -> Vec<Cause> {
         let id = &self.step(number).id;
-        let owed = self.planned.owed.iter().filter(|owed| owed.id == *id);
-        let mut causes: Vec<Cause> = owed.map(|owed| (owed.because.clone(), owed.at.clone())).collect();
+        let pending_notifications = self.planned.pending_notifications.iter().filter(|pending| pending.id == *id);
+        let mut causes: Vec<Cause> =
+            pending_notifications.map(|pending| (pending.because.clone(), pending.at.clone())).collect();
         let notified = self.before(number).filter(|(_, _, notifies)| *notifies);
         for (step, _, _) in notified {
             let changed = self.results[step].get().is_some_and(|report| report.outcome == Outcome::Changed);
@@ -66,7 +67,7 @@ impl Run<'_> {
             self.verify(number, &task.want, &effects)?;
         }
         if let Some(recorder) = self.executor.recorder {
-            recorder.pay(&step.id);
+            recorder.notified(&step.id);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The steps of a wave: in order, or as many at a time as allowed.
+//! The steps of a phase: in order, or as many at a time as allowed.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -7,14 +7,14 @@ use super::Run;
 use crate::plan::Verdict;
 use crate::random::Random;
 
-/// Runs the steps of a wave. With one worker they run in the order of the plan, unless it is to be another.
-pub(super) fn run(run: &Run<'_>, wave: &[usize], jobs: usize, shuffle: Option<u64>) {
-    let busy = wave.iter().filter(|step| run.step(**step).verdict != Verdict::InSync).count();
+/// Runs the steps of a phase. With one worker they run in the order of the plan, unless it is to be another.
+pub(super) fn run(run: &Run<'_>, phase: &[usize], jobs: usize, shuffle: Option<u64>) {
+    let busy = phase.iter().filter(|step| run.step(**step).verdict != Verdict::InSync).count();
     if shuffle.is_none() && jobs.min(busy) <= 1 {
-        wave.iter().for_each(|step| run.run_step(*step));
+        phase.iter().for_each(|step| run.run_step(*step));
         return;
     }
-    let queue = Queue::new(run, wave, shuffle);
+    let queue = Queue::new(run, phase, shuffle);
     std::thread::scope(|scope| {
         let work = || {
             while let Some(step) = queue.next() {
@@ -49,20 +49,20 @@ struct State {
 }
 
 impl Queue {
-    fn new(run: &Run<'_>, wave: &[usize], shuffle: Option<u64>) -> Queue {
-        // A wave is a stretch of the plan, so places in it are numbers of steps less the first one's.
-        let first = wave[0];
-        let mut followers = vec![Vec::new(); wave.len()];
-        let mut waiting = vec![0; wave.len()];
-        for (place, step) in wave.iter().enumerate() {
+    fn new(run: &Run<'_>, phase: &[usize], shuffle: Option<u64>) -> Queue {
+        // A phase is a stretch of the plan, so places in it are numbers of steps less the first one's.
+        let first = phase[0];
+        let mut followers = vec![Vec::new(); phase.len()];
+        let mut waiting = vec![0; phase.len()];
+        for (place, step) in phase.iter().enumerate() {
             for (before, _, _) in run.before(*step).filter(|(before, _, _)| *before >= first) {
                 followers[before - first].push(place);
                 waiting[place] += 1;
             }
         }
-        let ready = (0..wave.len()).filter(|place| waiting[*place] == 0).collect();
+        let ready = (0..phase.len()).filter(|place| waiting[*place] == 0).collect();
         let random = shuffle.map(|seed| Random::new(seed.wrapping_add(first as u64)));
-        let state = Mutex::new(State { waiting, ready, left: wave.len(), random });
+        let state = Mutex::new(State { waiting, ready, left: phase.len(), random });
         Queue { first, followers, state, changed: Condvar::new() }
     }
 

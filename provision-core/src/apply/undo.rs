@@ -65,7 +65,7 @@ impl Executor<'_> {
             }
             self.perform(&[&step.id], effect, |recorder| {
                 for follower in plan.steps.iter().filter(|step| step.reaction.is_some()) {
-                    recorder.owe(&follower.id, &step.id);
+                    recorder.notify(&follower.id, &step.id);
                 }
             })?;
             report.effects.push(effect.clone());
@@ -74,7 +74,7 @@ impl Executor<'_> {
         report.changes.clone_from(&step.changes);
         if let (Some(reaction), Some(recorder)) = (&step.reaction, self.recorder) {
             report.reacted_to.clone_from(&reaction.causes);
-            recorder.pay(&step.id);
+            recorder.notified(&step.id);
         }
         Ok(())
     }

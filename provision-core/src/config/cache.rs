@@ -3,7 +3,7 @@
 //! An entry is named by a digest of what was asked for: the program, its types, the sources, import paths, and which facts
 //! there are. It says what else the evaluation depended on, and holds only while all of that is the same: the bytes of
 //! every file that was read, the facts that were used, and that there is still nothing where an import was looked for
-//! first. What cannot be read, was changed, or belongs to somebody else, counts as not there.
+//! first. What cannot be read, was changed, or belongs to another user, counts as not there.
 
 use std::fmt;
 use std::path::Path;
@@ -54,7 +54,7 @@ impl fmt::Debug for EvaluationCache {
 }
 
 impl EvaluationCache {
-    /// Keeps evaluations in a store that nobody else can write to, such as
+    /// Keeps evaluations in a store that no other user can write to, such as
     /// [`LocalHost::cache`](crate::host::LocalHost::cache).
     pub fn new(store: impl StateStore + 'static) -> EvaluationCache {
         EvaluationCache { store: Arc::new(store), key: None }

@@ -61,7 +61,7 @@ impl Evaluator {
         Evaluator { work: Arc::new(Work { registry: registry.clone(), input }), questions: OnceLock::new() }
     }
 
-    /// Starts the thread. It ends when nobody can ask any more.
+    /// Starts the thread. It ends when no handle is left.
     fn start(&self) -> Result<Sender<Question>, Diagnostic> {
         let (sender, questions) = mpsc::channel();
         let questions = Arc::new(Mutex::new(questions));
@@ -110,7 +110,7 @@ impl Work {
         for Question { facts, answer } in questions {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.answer(&mut opened, &facts)));
             let evaluation = outcome.unwrap_or_else(|panic| {
-                // Nobody knows what it left behind.
+                // What it left behind is not known.
                 opened = None;
                 failed(failure(&self.input.sources, &*panic))
             });

@@ -11,7 +11,7 @@ use super::errors;
 use super::session::LIBRARY;
 use super::walk::Walk;
 
-/// Reports beyond this many help nobody.
+/// More reports than these do not help.
 const MAX_ERRORS: usize = 200;
 
 /// A field that two values were given for. Nickel compares arrays element by element, and then knows no more where

@@ -52,7 +52,7 @@ impl Content {
         Content::sensitive(Sensitive::HIDDEN)
     }
 
-    /// Bytes that nobody else needs.
+    /// Bytes that are not shared.
     pub(crate) fn owned(bytes: Box<[u8]>) -> Content {
         Content(Arc::new(Bytes { bytes, sensitive: false }))
     }

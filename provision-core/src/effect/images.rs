@@ -114,11 +114,11 @@ impl Blob {
     /// Begins to read it.
     ///
     /// # Errors
-    /// As [`BlobSource::open`]; or nobody has the bytes.
+    /// As [`BlobSource::open`]; or the bytes are lost.
     pub fn open(&self) -> Result<Box<dyn Read + Send>> {
         match &self.source {
             Some(source) => source.open(),
-            None => Err(Error::new(ErrorKind::NotFound, format!("nobody has the content {}", self.digest))),
+            None => Err(Error::new(ErrorKind::NotFound, format!("the content {} is lost", self.digest))),
         }
     }
 }

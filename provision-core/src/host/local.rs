@@ -89,7 +89,7 @@ impl LocalHost {
         Ok(LocalHost { system, platform: Box::new(platform), digests: None })
     }
 
-    /// Lets somebody watch what long-running commands say.
+    /// Reports the output of long-running commands to an observer.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> LocalHost {
         self.system.progress = Some(progress);
@@ -212,7 +212,7 @@ impl LocalSystem {
         Ok(found.as_ref().map(FileIdentity::new))
     }
 
-    /// Who holds a POSIX lock on a file: the number of the process. `None` if nobody does or there is no such file.
+    /// Who holds a POSIX lock on a file: the number of the process. `None` if no process does or there is no such file.
     ///
     /// # Errors
     /// The file may not be opened.
@@ -271,7 +271,7 @@ impl LocalSystem {
         self.run_watched(command, &|_| {})
     }
 
-    /// As [`run`](LocalSystem::run), with somebody who is told each line of its standard output.
+    /// As [`run`](LocalSystem::run), with an observer of each line of its standard output.
     ///
     /// # Errors
     /// As there.

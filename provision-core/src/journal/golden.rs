@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::debts::NOTIFICATIONS;
 use super::image::{Keeper, PackageChanges, PackageDiff, PackagesImage, There};
 use super::ledger::LEDGER;
 use super::log;
+use super::notifications::NOTIFICATIONS;
 use super::record::{RUN_LOG, Record};
 use super::*;
 use crate::claim::{Claim, Target};
@@ -134,7 +134,7 @@ fn state() -> Result<MemoryStore> {
         let recorder = journal.begin(&lock, info())?;
         recorder.of_site("site");
         let daemon: ResourceId = "service:app".parse()?;
-        recorder.owe(&daemon, &"file:/etc/motd".parse()?);
+        recorder.notify(&daemon, &"file:/etc/motd".parse()?);
         perform(&recorder, "file:/etc/motd", write("/etc/motd", "new\n"), &host)?;
         let (at, attributes) = (path("/srv/app"), Default::default());
         perform(
@@ -156,7 +156,7 @@ fn state() -> Result<MemoryStore> {
         dead.of_site("site");
         let restart = Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart };
         dead.intend(&[&daemon], &restart, &host)?;
-        dead.owe(&daemon, &"file:/srv/app/a".parse()?);
+        dead.notify(&daemon, &"file:/srv/app/a".parse()?);
         dead.intend(&[&"file:/srv/app/a".parse()?], &write("/srv/app/a", "b\n"), &host)?;
         Ok(store)
     })
@@ -186,7 +186,7 @@ fn golden_state_of_every_version_is_read() {
         let store = store_of(files);
         let journal = Journal::new(store.clone());
         let runs = [journal.run(1).unwrap(), journal.run(2).unwrap()];
-        let notifications = debts::read(&store).unwrap();
+        let notifications = notifications::read(&store).unwrap();
         let ledger = journal.ledger().unwrap();
         let mut read = json!({ "runs": runs, "notifications": notifications, "ledger": ledger });
         without(&mut read, &["program", "sealed"]);
@@ -228,7 +228,7 @@ fn golden_state_of_a_newer_version_is_refused_by_name_and_left_as_it_is() {
     for (name, format) in [
         ("key", &KEY),
         ("ledger", &LEDGER),
-        ("owed", &NOTIFICATIONS),
+        ("notifications", &NOTIFICATIONS),
         ("runs/00000001.done", &RUN_LOG),
         ("runs/00000002.open", &RUN_LOG),
     ] {
@@ -243,7 +243,7 @@ fn golden_state_of_a_newer_version_is_refused_by_name_and_left_as_it_is() {
         let refused = match name {
             "key" => journal.key().map(drop),
             "ledger" => journal.ledger().map(drop),
-            "owed" => journal.pending().map(drop),
+            "notifications" => journal.pending().map(drop),
             "runs/00000001.done" => journal.run(1).map(drop),
             _ => journal.recover(&journal.lock().unwrap(), &host).map(drop),
         };

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::record::{Ended, MARK, RUN_LOG, Record, RunInfo, RunRecord};
 use super::recorder::{done_name, mark_name, open_name};
-use super::{Journal, debts, log};
+use super::{Journal, log, notifications};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Body;
 use crate::moment::Moment;
-use crate::run::{Owed, Retention, RunId};
+use crate::run::{PendingNotification, Retention, RunId};
 use crate::state::BLOBS;
 
 /// A run, in short.
@@ -34,8 +34,8 @@ pub struct RunSummary {
 /// What waits from earlier runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pending {
-    /// Reactions that are owed.
-    pub owed: Vec<Owed>,
+    /// Pending notifications.
+    pub notifications: Vec<PendingNotification>,
     /// Runs that never ended: they are under way, or died.
     pub unfinished: Vec<RunId>,
 }
@@ -43,12 +43,12 @@ pub struct Pending {
 impl Pending {
     pub(super) fn read(journal: &Journal) -> Result<Pending> {
         let unfinished = journal.died()?;
-        let owed = match unfinished.last() {
-            // It began with what was owed then.
-            Some(run) => journal.run(*run)?.owed,
-            None => debts::read(&*journal.store)?,
+        let notifications = match unfinished.last() {
+            // It began with what was pending then.
+            Some(run) => journal.run(*run)?.pending_notifications,
+            None => notifications::read(&*journal.store)?,
         };
-        Ok(Pending { owed, unfinished })
+        Ok(Pending { notifications, unfinished })
     }
 }
 
@@ -61,7 +61,7 @@ impl Journal {
             match name.split_once('.') {
                 Some((number, "done")) => numbers.extend(number.parse::<RunId>()),
                 Some((number, "open")) if self.has_begun(name)? => numbers.extend(number.parse::<RunId>()),
-                // Somebody has moved it out of the way.
+                // It was moved out of the way.
                 _ => {}
             }
         }
@@ -175,7 +175,7 @@ impl Journal {
         for (run, size) in numbers.iter().zip(&sizes).rev() {
             let names = match self.run(*run) {
                 Ok(run) => run.blobs(),
-                // It may be read again, or by a later version, and nobody knows what it needs.
+                // It may be read again, or by a later version, and what it needs is not known.
                 Err(error) => {
                     tracing::warn!(run, "not pruned: {error}");
                     all_are_read = false;
@@ -219,7 +219,11 @@ impl RunRecord {
 
 fn damaged(run: RunId, ended: bool, error: Error) -> Error {
     let name = if ended { done_name(run) } else { open_name(run) };
-    let lost = if ended { "it cannot be undone" } else { "what it did, and what it owed, is not known in full" };
+    let lost = if ended {
+        "it cannot be undone"
+    } else {
+        "what it did, and which notifications it left pending, is not known in full"
+    };
     error
         .while_doing(format!("reading the journal of run {run}"))
         .with_hint(format!("{lost}; move `{name}` out of the journal to go on without it"))

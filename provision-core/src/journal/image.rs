@@ -112,7 +112,7 @@ pub enum Kept {
 }
 
 impl Kept {
-    /// Digest of the content, which nobody without the key of the host can make.
+    /// Digest of the content, which cannot be made without the key of the host.
     pub fn digest(&self) -> &str {
         match self {
             Kept::Inline { digest, .. } | Kept::Blob { digest, .. } => digest,

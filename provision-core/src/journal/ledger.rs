@@ -254,7 +254,7 @@ impl Ledger {
     }
 
     /// Notes how a run has left what it made or changed, and forgets what is gone. What it did not change itself stays as it
-    /// was noted: somebody else may have changed it, and then it is not this program's to remove.
+    /// was noted: another process may have changed it, and then it is not this program's to remove.
     fn look(
         &mut self,
         touched: &BTreeSet<ResourceId>,
@@ -404,7 +404,7 @@ impl Keeper<'_> {
             }
             Made::Home(path) => self.digest_of_home(path, host)?,
             Made::Package(name) => {
-                // Upgrades by others do not make it somebody else's.
+                // Upgrades by others do not change whose it is.
                 (host.package(name)?.status == PackageStatus::Installed).then(|| "installed".to_owned())
             }
             Made::User(name) => match host.user(name)? {
@@ -444,8 +444,8 @@ impl Journal {
 
     /// A digest of all that plans depend on; `None` while something waits from earlier runs.
     pub(crate) fn digest_of_what_matters(&self) -> Result<Option<String>> {
-        let Pending { owed, unfinished } = self.pending()?;
-        if !(owed.is_empty() && unfinished.is_empty()) {
+        let Pending { notifications, unfinished } = self.pending()?;
+        if !(notifications.is_empty() && unfinished.is_empty()) {
             return Ok(None);
         }
         Ok(Some(hex(&Sha256::digest(self.store.read(NAME)?.unwrap_or_default()))))

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::debts::Debts;
 use super::image::{After, Before};
 use super::log::Log;
+use super::notifications::PendingNotifications;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::id::ResourceId;
 use crate::moment::Moment;
-use crate::run::{Counts, Owed, RunId};
+use crate::run::{Counts, PendingNotification, RunId};
 
 /// How much of the log of a run under way is on the disk; see `docs/formats/run-log.md`.
 pub(super) const MARK: Format = Format { name: "mark", noun: "the mark of a run", version: 1 };
@@ -52,16 +52,16 @@ pub enum Purpose {
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Record {
     Began(Box<Began>),
-    /// A reaction is owed from here on; written together with the first effect that causes it.
-    Owes(Owed),
+    /// A notification is pending from here on; written together with the first effect that causes it.
+    NotificationPending(PendingNotification),
     Intends(Box<Intent>),
     Did(Box<Did>),
     /// A resource has reacted, or had no need to.
-    Paid {
+    NotificationsDelivered {
         id: ResourceId,
     },
-    /// What was owed because of a resource is owed no more: its change was undone.
-    Forgiven {
+    /// Notifications because of a resource are not pending any more: its change was undone.
+    NotificationsCancelled {
         because: ResourceId,
     },
     Ended(Box<Ended>),
@@ -78,8 +78,8 @@ pub(super) struct Began {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) site_name: Option<String>,
     pub(super) at: Moment,
-    /// What was owed before.
-    pub(super) owed: Vec<Owed>,
+    /// What was pending before.
+    pub(super) pending_notifications: Vec<PendingNotification>,
 }
 
 /// What was about to be done.
@@ -131,8 +131,8 @@ pub struct Ended {
     pub how: Ending,
     /// How many resources there were of each outcome; none for a run that died.
     pub counts: Option<Counts>,
-    /// The reactions that are still owed.
-    pub owed: Vec<Owed>,
+    /// Notifications that are still pending.
+    pub pending_notifications: Vec<PendingNotification>,
 }
 
 /// How a run ended.
@@ -174,15 +174,15 @@ impl EffectRecord {
     }
 }
 
-/// Takes away what is owed because of an effect that failed and has changed nothing: there is nothing to react to, unless
+/// Cancels notifications because of an effect that failed and has changed nothing: there is nothing to react to, unless
 /// another effect of the run has changed something for the same resource.
-pub(super) fn drop_groundless(debts: &mut Debts, effects: &[EffectRecord], place: usize, run: RunId) {
+pub(super) fn drop_groundless(pending: &mut PendingNotifications, effects: &[EffectRecord], place: usize, run: RunId) {
     if effects[place].may_have_changed() {
         return;
     }
     for id in &effects[place].intent.ids {
         if !effects.iter().any(|effect| effect.intent.ids.contains(id) && effect.may_have_changed()) {
-            debts.forgive(id, run);
+            pending.cancel(id, run);
         }
     }
 }
@@ -206,8 +206,8 @@ pub struct RunRecord {
     pub ended: Option<Ended>,
     /// What it did, in order.
     pub effects: Vec<EffectRecord>,
-    /// What was owed in the end.
-    pub owed: Vec<Owed>,
+    /// What was pending in the end.
+    pub pending_notifications: Vec<PendingNotification>,
     /// For each resource that changed, those that react to it.
     #[serde(skip)]
     pub(super) notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
@@ -220,40 +220,41 @@ impl RunRecord {
         let Some(Record::Began(began)) = records.next() else {
             return Err(Error::new(ErrorKind::Damaged, "its beginning is missing"));
         };
-        let Began { run, program, info, site_name, at, owed } = *began;
-        let mut debts = Debts::from(owed);
-        let (ended, effects, owed, notifies) = Default::default();
-        let mut record = RunRecord { run, program, info, site_name, began: at, ended, effects, owed, notifies };
+        let Began { run, program, info, site_name, at, pending_notifications } = *began;
+        let mut pending = PendingNotifications::from(pending_notifications);
+        let (ended, effects, pending_notifications, notifies) = Default::default();
+        let mut record =
+            RunRecord { run, program, info, site_name, began: at, ended, effects, pending_notifications, notifies };
         for next in records {
-            record.take(next, &mut debts)?;
+            record.take(next, &mut pending)?;
         }
-        record.owed = debts.list();
+        record.pending_notifications = pending.list();
         Ok(record)
     }
 
-    fn take(&mut self, record: Record, debts: &mut Debts) -> Result<()> {
+    fn take(&mut self, record: Record, pending: &mut PendingNotifications) -> Result<()> {
         let misplaced = |what: &str| Error::new(ErrorKind::Damaged, format!("{what} is out of place"));
         match record {
             Record::Began(_) => return Err(misplaced("its beginning")),
-            Record::Owes(owed) => {
-                self.notifies.entry(owed.because.clone()).or_default().insert(owed.id.clone());
-                debts.owe(owed);
+            Record::NotificationPending(notification) => {
+                self.notifies.entry(notification.because.clone()).or_default().insert(notification.id.clone());
+                pending.add(notification);
             }
             Record::Intends(intent) => self.effects.push(EffectRecord { intent: *intent, outcome: None }),
             Record::Did(did) => {
                 let place = self.effects.iter().rposition(|effect| effect.intent.number == did.number);
                 let effect = place.map(|place| &mut self.effects[place]).ok_or_else(|| misplaced("an outcome"))?;
-                debts.changed(&effect.intent, &did.at);
+                pending.changed(&effect.intent, &did.at);
                 effect.outcome = Some(*did);
                 if let Some(place) = place {
-                    drop_groundless(debts, &self.effects, place, self.run);
+                    drop_groundless(pending, &self.effects, place, self.run);
                 }
             }
-            Record::Paid { id } => {
-                debts.pay(&id);
+            Record::NotificationsDelivered { id } => {
+                pending.deliver(&id);
             }
-            Record::Forgiven { because } => {
-                debts.forgive(&because, self.run);
+            Record::NotificationsCancelled { because } => {
+                pending.cancel(&because, self.run);
             }
             Record::Ended(ended) => self.ended = Some(*ended),
         }

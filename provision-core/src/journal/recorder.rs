@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use foldhash::HashMap;
 
-use super::debts::Debts;
 use super::image::{After, Before, Keeper};
+use super::notifications::PendingNotifications;
 use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, MARK, RUN_LOG, Record, RunInfo, drop_groundless};
-use super::{Journal, JournalLock, debts, log};
+use super::{Journal, JournalLock, log, notifications};
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::HostView;
 use crate::id::ResourceId;
-use crate::run::{Counts, Owed, RunId};
+use crate::run::{Counts, PendingNotification, RunId};
 use crate::state::{HostKey, StateStore};
 
 /// Writes a run down. Nothing is written before its first effect, so a run that finds nothing to do leaves no trace.
@@ -40,9 +40,9 @@ struct State {
     /// Whether how much of it is on the disk cannot be noted: then nothing can follow what was noted by half.
     is_unmarked: bool,
     effects: Vec<EffectRecord>,
-    owed: Debts,
-    owed_before: Vec<Owed>,
-    /// Debts that go with the next effect.
+    pending_notifications: PendingNotifications,
+    pending_before: Vec<PendingNotification>,
+    /// Notifications that become pending with the next effect.
     causes: Vec<(ResourceId, ResourceId)>,
     /// For each resource that changed, those that react to it.
     notifies: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
@@ -64,7 +64,7 @@ pub struct Entry {
 
 impl Recorder {
     fn new(journal: Journal, lock: JournalLock, info: RunInfo) -> Result<Recorder> {
-        let owed = debts::read(&*journal.store)?;
+        let pending_notifications = notifications::read(&*journal.store)?;
         super::ledger::admit(&*journal.store)?;
         let state = State {
             run: None,
@@ -72,8 +72,8 @@ impl Recorder {
             length: 0,
             is_unmarked: false,
             effects: Vec::new(),
-            owed_before: owed.clone(),
-            owed: owed.into(),
+            pending_before: pending_notifications.clone(),
+            pending_notifications: pending_notifications.into(),
             causes: Vec::new(),
             notifies: BTreeMap::new(),
             site: None,
@@ -117,9 +117,9 @@ impl Recorder {
         self.state().run
     }
 
-    /// What is owed at this moment.
-    pub fn owed(&self) -> Vec<Owed> {
-        self.state().owed.list()
+    /// Notifications that are pending at this moment.
+    pub fn pending_notifications(&self) -> Vec<PendingNotification> {
+        self.state().pending_notifications.list()
     }
 
     /// Notes the name of the site for which the run makes what it makes.
@@ -137,7 +137,7 @@ impl Recorder {
     }
 
     /// Notes that `id` has to react as soon as the next effect, for `because`, is done. It is written with that effect.
-    pub fn owe(&self, id: &ResourceId, because: &ResourceId) {
+    pub fn notify(&self, id: &ResourceId, because: &ResourceId) {
         let mut state = self.state();
         state.notifies.entry(because.clone()).or_default().insert(id.clone());
         state.causes.push((id.clone(), because.clone()));
@@ -167,19 +167,19 @@ impl Recorder {
                 info: self.info.clone(),
                 site_name: state.site.clone(),
                 at: now.clone(),
-                owed: state.owed.list(),
+                pending_notifications: state.pending_notifications.list(),
             };
             bytes.extend(log::line(&Record::Began(Box::new(began)), &mut state.last)?);
             state.run = Some(run);
         }
         let run = state.run.unwrap_or_default();
         for (id, because) in causes {
-            if state.owed.has(&id, &because, run) {
+            if state.pending_notifications.has(&id, &because, run) {
                 continue;
             }
-            let owed = Owed { id, because, run, at: now.clone() };
-            bytes.extend(log::line(&Record::Owes(owed.clone()), &mut state.last)?);
-            state.owed.owe(owed);
+            let notification = PendingNotification { id, because, run, at: now.clone() };
+            bytes.extend(log::line(&Record::NotificationPending(notification.clone()), &mut state.last)?);
+            state.pending_notifications.add(notification);
         }
         let number = state.effects.len() + 1;
         let is_owner = |id: &&&ResourceId| state.owned.get(**id).is_some_and(|owned| is_owned(effect, owned));
@@ -199,7 +199,7 @@ impl Recorder {
         Ok(Entry { number, started: Instant::now() })
     }
 
-    /// What these resources make others owe. If their effect does not come to be performed, nothing is owed.
+    /// Notifications because of these resources. If their effect does not come to be performed, none is pending.
     fn take_causes(&self, ids: &[&ResourceId]) -> Vec<(ResourceId, ResourceId)> {
         let mut state = self.state();
         let (mine, others) =
@@ -266,11 +266,11 @@ impl Recorder {
                 recovered: false,
             };
             let mut state = self.state();
-            let State { effects, owed, run, .. } = &mut *state;
+            let State { effects, pending_notifications, run, .. } = &mut *state;
             if let Some(effect) = effects.get_mut(entry.number - 1) {
-                owed.changed(&effect.intent, &did.at);
+                pending_notifications.changed(&effect.intent, &did.at);
                 effect.outcome = Some(did.clone());
-                drop_groundless(owed, effects, entry.number - 1, run.unwrap_or_default());
+                drop_groundless(pending_notifications, effects, entry.number - 1, run.unwrap_or_default());
             }
             self.write(&mut state, &Record::Did(Box::new(did)), false)
         });
@@ -286,22 +286,23 @@ impl Recorder {
     }
 
     /// Notes that a resource has reacted, or need not.
-    pub fn pay(&self, id: &ResourceId) {
+    pub fn notified(&self, id: &ResourceId) {
         let mut state = self.state();
-        if state.owed.pay(id) && state.run.is_some() {
-            let result = self.write(&mut state, &Record::Paid { id: id.clone() }, false);
+        if state.pending_notifications.deliver(id) && state.run.is_some() {
+            let result = self.write(&mut state, &Record::NotificationsDelivered { id: id.clone() }, false);
             drop(state);
             self.keep_failure(result);
         }
     }
 
-    /// Takes away what is owed because of changes of this run that were undone.
-    pub(crate) fn forgive(&self, undone: &BTreeSet<ResourceId>) {
+    /// Cancels notifications because of changes of this run that were undone.
+    pub(crate) fn cancel_notifications(&self, undone: &BTreeSet<ResourceId>) {
         let mut state = self.state();
         let Some(run) = state.run else { return };
         for because in undone {
-            if state.owed.forgive(because, run) {
-                let result = self.write(&mut state, &Record::Forgiven { because: because.clone() }, false);
+            if state.pending_notifications.cancel(because, run) {
+                let result =
+                    self.write(&mut state, &Record::NotificationsCancelled { because: because.clone() }, false);
                 if let Err(error) = result {
                     state.failed.get_or_insert(error);
                 }
@@ -319,7 +320,7 @@ impl Recorder {
         Ok(Keeper { key: self.key()?, store: &self.journal.store })
     }
 
-    /// Ends the run: what is still owed is kept, and old runs go.
+    /// Ends the run: what is still pending is kept, and old runs go.
     ///
     /// # Errors
     /// The journal could not be written, now or before.
@@ -328,13 +329,13 @@ impl Recorder {
         if let Some(error) = state.failed.as_ref().or(state.broken.as_ref()) {
             return Err(error.clone());
         }
-        let owed = state.owed.list();
-        if owed != state.owed_before {
-            debts::write(self.store(), &owed)?;
+        let pending_notifications = state.pending_notifications.list();
+        if pending_notifications != state.pending_before {
+            notifications::write(self.store(), &pending_notifications)?;
         }
         let Some(run) = state.run else { return Ok(()) };
         self.journal.absorb(run, state.site.as_deref(), &state.effects, &state.notifies, host)?;
-        let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), owed };
+        let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), pending_notifications };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
         self.store().remove(&mark_name(run)).while_doing(|| "closing the journal")?;
         self.store().rename(&open_name(run), &done_name(run)).while_doing(|| "closing the journal")?;
@@ -415,7 +416,7 @@ impl Journal {
     /// Begins to write a run down.
     ///
     /// # Errors
-    /// A run that never ended has not been [recovered](Journal::recover), what is owed from earlier runs cannot be read, the ledger was
+    /// A run that never ended has not been [recovered](Journal::recover), pending notifications cannot be read, the ledger was
     /// written by a newer version of this program, or the lock is that of another journal.
     pub fn begin(&self, lock: &JournalLock, info: RunInfo) -> Result<Arc<Recorder>> {
         self.require(lock)?;
@@ -423,7 +424,7 @@ impl Journal {
         Recorder::new(self.clone(), lock.clone(), info).map(Arc::new)
     }
 
-    /// Refuses to go on beside a run that never ended: what it owed, and what it was doing, would be lost.
+    /// Refuses to go on beside a run that never ended: its pending notifications, and what it was doing, would be lost.
     pub(super) fn require_all_ended(&self) -> Result<()> {
         let Some(run) = self.unfinished()?.into_iter().next() else { return Ok(()) };
         Err(Error::new(ErrorKind::Conflict, format!("run {run} never ended, and was not recovered"))

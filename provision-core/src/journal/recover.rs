@@ -1,18 +1,18 @@
 //! After a death: the run that never ended is found, what it was doing is brought to its old or its new state, and it is
-//! closed. What it owed stays owed.
+//! closed. Its pending notifications stay pending.
 
 use serde::Serialize;
 
 use super::image::{After, Before, Keeper};
 use super::record::{Did, EffectRecord, Ended, Ending, Record, RunRecord};
 use super::recorder::{done_name, mark_name, open_name};
-use super::{Journal, JournalLock, debts, log};
+use super::{Journal, JournalLock, log, notifications};
 use crate::effect::{Effect, PathChange, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{AccountDatabase, FileKind, Host, HostView, HostViewExt};
 use crate::id::ResourceId;
 use crate::path::HostPath;
-use crate::run::{Owed, RunId};
+use crate::run::{PendingNotification, RunId};
 use crate::state::HostKey;
 
 /// A run that never ended, and what became of it.
@@ -24,8 +24,8 @@ pub struct Recovered {
     pub began_micros: i64,
     /// What it was doing when it died.
     pub settled: Vec<Settled>,
-    /// The reactions that it owed.
-    pub owed: Vec<Owed>,
+    /// The notifications that it left pending.
+    pub pending_notifications: Vec<PendingNotification>,
 }
 
 /// An effect that was under way when a run died.
@@ -50,7 +50,7 @@ pub enum SettledState {
     Old,
     /// It is as it was to be.
     New,
-    /// Nobody can tell: a command may have run or not.
+    /// It cannot be told: a command may have run or not.
     Unknown,
 }
 
@@ -84,18 +84,23 @@ impl Journal {
             self.store.append(&name, &line, false)?;
             settled.push(outcome);
         }
-        let RunRecord { owed, began, ended, effects, notifies, site_name, .. } = self.run(run)?;
+        let RunRecord { pending_notifications, began, ended, effects, notifies, site_name, .. } = self.run(run)?;
         self.absorb(run, site_name.as_deref(), &effects, &notifies, host)?;
-        debts::write(&*self.store, &owed)?;
+        notifications::write(&*self.store, &pending_notifications)?;
         // One that died between its last line and its new name has ended.
         if ended.is_none() {
             let at_micros = host.now().unix_micros;
-            let ended = Ended { at_micros, how: Ending::Died, counts: None, owed: owed.clone() };
+            let ended = Ended {
+                at_micros,
+                how: Ending::Died,
+                counts: None,
+                pending_notifications: pending_notifications.clone(),
+            };
             self.store.append(&name, &log::line(&Record::Ended(Box::new(ended)), &mut last)?, true)?;
         }
         self.store.remove(&mark_name(run))?;
         self.store.rename(&name, &done_name(run))?;
-        Ok(Some(Recovered { run, began_micros: began.unix_micros, settled, owed }))
+        Ok(Some(Recovered { run, began_micros: began.unix_micros, settled, pending_notifications }))
     }
 
     /// Takes away a last line that was not written to its end.

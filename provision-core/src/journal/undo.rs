@@ -17,7 +17,7 @@ pub(crate) enum Undo {
     Effects(Vec<Effect>),
     /// Something else has changed it since; it would be lost.
     Changed(String),
-    /// Nobody can.
+    /// It cannot be undone.
     Impossible(String),
 }
 
@@ -74,7 +74,7 @@ impl Keeper<'_> {
                     other @ (Undo::Changed(_) | Undo::Impossible(_)) => return Ok(other),
                 };
                 let lines = Effect::RestoreAccounts { lines };
-                // What is put back belongs to a user that must be there, and what goes belongs to nobody else.
+                // What is put back belongs to a user that must be there, and what goes belongs to no other.
                 effects.extend(if comes_back { [vec![lines], homes].concat() } else { [homes, vec![lines]].concat() });
                 Ok(Undo::Effects(effects))
             }

@@ -221,9 +221,9 @@ impl<H: HostView> Host for Ruled<'_, H> {
 }
 
 impl Planner<'_> {
-    /// Asks once what the package changes of a wave come to. Packages that spoil it are taken out.
-    pub(super) fn foresee_packages(&mut self, wave: usize) {
-        let (settled, spoilers) = settle(self.package_changes(wave), &|transaction| self.foresee(transaction));
+    /// Asks once what the package changes of a phase come to. Packages that spoil it are taken out.
+    pub(super) fn foresee_packages(&mut self, phase: usize) {
+        let (settled, spoilers) = settle(self.package_changes(phase), &|transaction| self.foresee(transaction));
         self.transactions.extend(settled.into_iter().map(|(ids, foreseen)| {
             let Foreseen { transaction, preview, unknown } = foreseen;
             PlannedTransaction { ids, transaction, preview, unknown }
@@ -238,8 +238,8 @@ impl Planner<'_> {
         }
     }
 
-    fn package_changes(&self, wave: usize) -> Vec<(ResourceId, PackageTransaction)> {
-        let members = self.steps.iter().filter(|step| step.wave == wave && is_transaction(&step.effects));
+    fn package_changes(&self, phase: usize) -> Vec<(ResourceId, PackageTransaction)> {
+        let members = self.steps.iter().filter(|step| step.phase == phase && is_transaction(&step.effects));
         let effects = members.flat_map(|step| step.effects.iter().map(move |effect| (step, effect)));
         effects.filter_map(|(step, effect)| Some((step.id.clone(), effect.transaction()?.clone()))).collect()
     }

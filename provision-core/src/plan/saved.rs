@@ -24,7 +24,7 @@ use crate::journal::Journal;
 use crate::path::HostPath;
 use crate::policy::{Common, SitePolicy};
 use crate::registry::Registry;
-use crate::run::Owed;
+use crate::run::PendingNotification;
 use crate::site::{RawDeclaration, Site};
 use crate::state::HostKey;
 
@@ -93,7 +93,7 @@ pub struct ReliedOn {
 }
 
 impl Planned<'_> {
-    /// The plan as a file. `key` is the key of the host's journal; without it nobody can read what is sealed, or make
+    /// The plan as a file. `key` is the key of the host's journal; without it what is sealed cannot be read, nor can anyone make
     /// a file that passes for one of this host.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ impl SavedPlan {
         graph: &'g Graph,
         host: &dyn HostView,
         key: &HostKey,
-        owed: Vec<Owed>,
+        pending_notifications: Vec<PendingNotification>,
     ) -> Result<Planned<'g>> {
         let here = identity(host)?;
         if self.visible["host"] != here {
@@ -242,7 +242,8 @@ impl SavedPlan {
             let message = format!("it was made for {made}, and this is {}", here["name"].as_str().unwrap_or_default());
             return Err(Error::new(ErrorKind::Stale, message).with_hint("make a plan on this host"));
         }
-        let planned = graph.plan(host, &PlanOptions { only: self.only()?, owed, ..PlanOptions::default() })?;
+        let planned =
+            graph.plan(host, &PlanOptions { only: self.only()?, pending_notifications, ..PlanOptions::default() })?;
         let now = comparable(&planned.plan)?;
         let mut moved = self.moved_things(&planned.plan.relied_on(host, key)?);
         moved.extend(different_steps(&self.visible["plan"], &now));

@@ -47,7 +47,7 @@ impl fmt::Display for Step {
                 .causes
                 .iter()
                 .map(ToString::to_string)
-                .chain(reaction.owed.iter().map(|owed| format!("run {}", owed.run)))
+                .chain(reaction.pending_notifications.iter().map(|pending| format!("run {}", pending.run)))
                 .collect();
             let why = if reaction.certain { "because of" } else { "if there is a change of" };
             writeln!(f, "    then {} {why} {}", effects.join(", "), causes.join(", "))?;

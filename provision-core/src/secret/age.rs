@@ -329,10 +329,10 @@ mod tests {
     fn missing_identities_and_recipients_are_named() {
         let (place, store) = store();
         store.write("a", &Sensitive::new("x")).unwrap();
-        let nobody = AgeSecrets::new(place.path().join("secrets"), Vec::new());
-        assert!(nobody.read("a").unwrap_err().hint().unwrap().contains("--identity"));
+        let without = AgeSecrets::new(place.path().join("secrets"), Vec::new());
+        assert!(without.read("a").unwrap_err().hint().unwrap().contains("--identity"));
         let recipients = place.path().join("secrets").join(RECIPIENTS);
-        for text in ["", "# nobody\n", "age1nonsense\n"] {
+        for text in ["", "# none\n", "age1nonsense\n"] {
             fs::write(&recipients, text).unwrap();
             assert!(store.write("b", &Sensitive::new("x")).is_err(), "{text:?}");
         }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// What holds the lock of a [`StateStore`]; it is free again when this is dropped.
 pub type StoreLock = Box<dyn Any + Send + Sync>;
 
-/// Where the state of a host is kept: what was done, what is owed, what is owned.
+/// Where the state of a host is kept: what was done, what is pending, what is owned.
 ///
 /// Names have at most one slash. What a method that writes has returned from survives a loss of power, but for
 /// [`append`](StateStore::append) without `durably`.

@@ -76,7 +76,7 @@ pub(crate) fn undo_is_exact(
     begin: Option<&SimHost>,
 ) -> Result<Undone, Failure> {
     let Some(number) = run.report().run else { return Ok(Undone::Exactly) };
-    // What was interrupted nobody interrupts again.
+    // What was interrupted is not interrupted again.
     let one_way =
         run.effects().any(|effect| effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages));
     let rollback = journal.rollback(number, &host, RollbackOptions::default())?;
@@ -105,7 +105,7 @@ pub(crate) fn undo_is_exact(
     Err(Failure::of_hosts("after the undo the host is not as it was", &before, &after).plan(run.plan()))
 }
 
-/// What a start has pulled in stays up: nobody knows who else needs it.
+/// What a start has pulled in stays up: other units may need it.
 pub(crate) fn without_targets(mut lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
     lines.retain(|what, _| !what.ends_with(".target"));
     lines

@@ -66,7 +66,7 @@ fn change(target: &Target, host: &SimHost, random: &mut Random) -> Vec<Effect> {
         Target::User(name) if name != "root" => match random.below(3) {
             0 => Some(Effect::RemoveUser { name: name.clone(), remove_home: false }),
             1 => {
-                let changes = UserChanges { gecos: Some("Somebody else".into()), ..UserChanges::default() };
+                let changes = UserChanges { gecos: Some("Another name".into()), ..UserChanges::default() };
                 Some(Effect::ChangeUser { name: name.clone(), changes })
             }
             _ => {

@@ -1,4 +1,4 @@
-//! Every fault at every effect of a run: it is told, the next run converges, and nothing owed is lost.
+//! Every fault at every effect of a run: it is told, the next run converges, and no notification is lost.
 
 use std::collections::BTreeMap;
 
@@ -180,8 +180,8 @@ impl Case<'_> {
         if found != wanted {
             return Err(Failure::of_hosts("after the next run the host is another", &wanted, &found).plan(next.plan()));
         }
-        if let Some(owed) = journal.pending()?.owed.first() {
-            return Err(Failure::new(format!("{} is still owed because of {}", owed.id, owed.because)));
+        if let Some(pending) = journal.pending()?.notifications.first() {
+            return Err(Failure::new(format!("{} still has to react to {}", pending.id, pending.because)));
         }
         self.find_lost_reaction(&done)?;
         let last = Run::of(self.graph, &host, &journal)?;
@@ -201,7 +201,7 @@ impl Case<'_> {
         }
     }
 
-    /// What can be compared: units that nobody declares are after a boot as that makes them.
+    /// What can be compared: units that are not declared are after a boot as that makes them.
     fn comparable(&self, mut lines: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let claims = self.graph.nodes.iter().flat_map(|node| &node.claims);
         let declared: Vec<String> = claims.map(|claim| claim.target.to_string()).collect();

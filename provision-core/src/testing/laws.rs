@@ -74,7 +74,7 @@ pub enum Law {
     ThePlanIsWhatHappens,
     /// The second converge has no effect at all.
     TheSecondRunIsQuiet,
-    /// After a death at any effect, with or without the power, the next run converges and nothing owed is lost.
+    /// After a death at any effect, with or without the power, the next run converges and no notification is lost.
     ACrashIsSurvived,
     /// At every crash point each file is wholly old or wholly new.
     NoTornFiles,

@@ -63,14 +63,20 @@ impl Run {
         found
     }
 
-    /// Takes up what earlier runs left, plans with what they owe, and applies: what the command line does.
+    /// Takes up what earlier runs left, plans with pending notifications, and applies: what the command line does.
     pub(crate) fn of(graph: &Graph, host: &dyn Host, journal: &Journal) -> Result<Run, Failure> {
         journal.recover(&journal.lock()?, host)?;
-        let owed = journal.pending()?.owed;
-        Run::with(graph, host, journal, PlanOptions { owed, ..PlanOptions::default() }, ApplyOptions::default())
+        let pending_notifications = journal.pending()?.notifications;
+        Run::with(
+            graph,
+            host,
+            journal,
+            PlanOptions { pending_notifications, ..PlanOptions::default() },
+            ApplyOptions::default(),
+        )
     }
 
-    /// The same for a host without a past, a minute later. What nobody can undo is not written down.
+    /// The same for a host without a past, a minute later. What cannot be undone is not written down.
     pub(crate) fn of_site(graph: &Graph, host: &SimHost) -> Result<Run, Failure> {
         host.pass_time(60);
         if graph.may_roll_back() {

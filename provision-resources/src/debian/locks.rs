@@ -25,7 +25,7 @@ pub(super) fn of(effect: &Effect) -> &'static [&'static str] {
     }
 }
 
-/// Waits until nobody holds any of these locks.
+/// Waits until no process holds any of these locks.
 pub(super) fn wait(system: &LocalSystem, files: &[&str], patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     let mut announced = None;

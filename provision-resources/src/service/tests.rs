@@ -232,7 +232,7 @@ fn a_mask_is_put_on_last_and_taken_off_first() {
     assert_eq!(done.words(), ["stop app.service", "disable app.service", "mask app.service"]);
     assert_eq!(done.want, json!({ "activity": "stopped", "enabled": false, "masked": true, "outdated": false }));
     assert_eq!(converge::<Service>(&host, "app", json!({ "masked": true })).words(), [""; 0]);
-    // A mask that nobody speaks of stays.
+    // A mask that is unset stays.
     assert_eq!(converge::<Service>(&host, "app", json!({ "running": false, "enabled": false })).words(), [""; 0]);
     let done = converge::<Service>(&host, "app", json!({}));
     assert_eq!(done.words(), ["unmask app.service", "enable app.service", "start app.service"]);

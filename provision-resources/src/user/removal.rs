@@ -8,7 +8,7 @@ use provision_core::path::HostPath;
 const OF_THE_SYSTEM: [&str; 12] =
     ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/dpkg"];
 
-/// Directories that hold those of others, and are nobody's own.
+/// Directories that hold those of users, and belong to no user alone.
 const SHARED: [&str; 12] = [
     "/var/backups",
     "/var/cache",

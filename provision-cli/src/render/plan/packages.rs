@@ -12,7 +12,7 @@ use crate::render::{foreign, style};
 pub fn show(out: &mut impl Write, transactions: &[PlannedTransaction]) -> Result<(), Failure> {
     for planned in transactions {
         let Some(preview) = &planned.preview else {
-            let because = planned.unknown.as_deref().unwrap_or("nobody knows");
+            let because = planned.unknown.as_deref().unwrap_or("its content is not known");
             writeln!(out, "\nPackages: what else changes is known later: {}", foreign::line(because))?;
             continue;
         };

@@ -96,7 +96,7 @@ impl Root {
     }
 }
 
-/// Takes away what a new directory has from one of somebody else's.
+/// Takes away what a new directory has from the directory of another user.
 fn without_lists(directory: &OwnedFd) -> Result<()> {
     let mut own = xattrs(directory)?;
     own.retain(|name, _| name != FileAttributes::ACL && name != FileAttributes::DEFAULT_ACL);
@@ -131,7 +131,7 @@ impl Changes<'_> {
     fn change_unlocked(&self, node: &OwnedFd, stat: &FileStat) -> Result<()> {
         let (uid, gid) = (self.owner.0.map(Uid::from_raw), self.owner.1.map(Gid::from_raw));
         let mut wanted = xattrs(node)?;
-        // A list of somebody whose it was says nothing for its new owner.
+        // The list of a former owner says nothing for the new one.
         if uid.is_some_and(|uid| !is_trusted(stat.st_uid, uid.as_raw())) {
             wanted.remove(FileAttributes::ACL);
             wanted.remove(FileAttributes::DEFAULT_ACL);

@@ -49,14 +49,14 @@ fn is_telling(file: &File) -> bool {
     fstatfs(file).is_ok_and(|system| TELLING.contains(&system.filesystem_type()))
 }
 
-/// File systems that tell each change of a file by its time of change (`st_ctime`, inode(7)), which nobody can set. Those of
+/// File systems that tell each change of a file by its time of change (`st_ctime`, inode(7)), which cannot be set. Those of
 /// other machines and of programs may not, and tmpfs does not tell of writes to mapped files.
 const TELLING: [FsType; 4] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC];
 
 /// Remembers digests of large files, so that they need not be read again while they are the same.
 ///
 /// A file counts as the same while its device, inode, size, time of modification and time of change are the same, and
-/// the machine was not started again. A digest is remembered only of a file that nobody has changed for a minute, and only
+/// the machine was not started again. A digest is remembered only of a file that has not changed for a minute, and only
 /// on ext2 to ext4, XFS, Btrfs and F2FS. What changes a file without the knowledge of its file system is not noticed: a
 /// disk that forgets, or a program that writes to the device beneath it.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl std::fmt::Debug for DigestCache {
 }
 
 impl DigestCache {
-    /// Remembers in a store that nobody else can write to, such as [`LocalHost::cache`](super::LocalHost::cache).
+    /// Remembers in a store that no other user can write to, such as [`LocalHost::cache`](super::LocalHost::cache).
     pub fn new(store: impl StateStore + 'static) -> DigestCache {
         DigestCache { store: Arc::new(store), settled, is_telling }
     }

@@ -30,7 +30,7 @@ impl Root {
                 let node = self.open_node(&image.path)?;
                 let stat = fstat(&node)?;
                 match kind_of(&stat) {
-                    // Whoever owned it meanwhile may have written to it: that gets nobody's rights.
+                    // Whoever owned it meanwhile may have written to it: that gets no rights.
                     FileKind::File if !is_trusted(stat.st_uid, owner.0) => finish(&node, &harmless(image), owner),
                     FileKind::File | FileKind::Directory => finish(&node, image, owner),
                     kind => Err(Error::new(ErrorKind::Conflict, format!("it is {} now", kind.noun()))),

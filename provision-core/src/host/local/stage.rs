@@ -14,7 +14,7 @@ use crate::effect::FileFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 
-/// How a file is opened that nobody has made yet.
+/// How a file is opened that does not exist yet.
 pub(super) const FRESH: OFlag = OFlag::O_CREAT.union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
 
 /// Whether a name is one that a staged file has.

@@ -57,7 +57,7 @@ impl DirectoryStore {
         })
     }
 
-    /// Refuses a directory or a file that is somebody else's, and makes no more than the directory itself.
+    /// Refuses a directory or a file of another user, and makes no more than the directory itself.
     pub(super) fn only_ours(self) -> Result<DirectoryStore> {
         match self.root.stat(&self.directory)? {
             Some(stat) if !is_ours(&stat) => return Err(untrusted(&self.directory)),
@@ -117,7 +117,7 @@ fn is_ours(stat: &FileStat) -> bool {
 }
 
 fn untrusted(path: &HostPath) -> Error {
-    Error::new(ErrorKind::Refused, format!("{path} belongs to somebody else, or others may write to it")).with_hint(
+    Error::new(ErrorKind::Refused, format!("{path} belongs to another user, or others may write to it")).with_hint(
         "what is kept there decides what this program does; remove it, or give it to yourself with mode 0700",
     )
 }
@@ -256,7 +256,7 @@ pub struct RunLock(Flock<File>);
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // What is left would say that somebody is at work who is not.
+        // What is left would name a process that is not at work.
         let _ = self.0.set_len(0);
     }
 }

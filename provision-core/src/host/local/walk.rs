@@ -1,6 +1,6 @@
 //! Going to a path without being led astray: by links, and by who may move them.
 //!
-//! A link is followed only where nobody but root, or who runs this program, could have put it: it is theirs, and so is
+//! A link is followed only where no user but root, or the one who runs this program, could have put it: it is theirs, and so is
 //! every directory on the way to it, none of which others may write to. Beneath a directory that others may write to
 //! nothing is followed, for names there can be exchanged at any moment, even those of root's own links and directories.
 
@@ -151,7 +151,7 @@ fn foreign_link(component: &str, directory: &HostPath, link: &FileStat) -> Error
     let message = format!("`{component}` on the way to {directory} is a symbolic link{whose}");
     Error::new(ErrorKind::Refused, message).with_hint(
         "name the real path, or say `links = 'follow`; or make root the owner of the link and of all directories above \
-         it, and let nobody else write to them",
+         it, and let no other user write to them",
     )
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Belongings<'a> {
     pub(super) owner: (u32, u32),
     pub(super) mode: Mode,
     pub(super) hard_links: HardLinks,
-    /// Whether nobody may read it who is not declared.
+    /// Whether users that are not declared may not read it.
     pub(super) confidential: bool,
     pub(super) others: Others<'a>,
 }
@@ -63,7 +63,7 @@ impl Root {
             belongings.allow_replacing(old)?;
         }
         let mut staged = Staged::new(&parent, path, |name| {
-            // Nobody else may open it before owner and mode are final.
+            // No other user may open it before owner and mode are final.
             let private = Permissions::from_bits_truncate(0o600);
             Ok(File::from(openat(&parent, name, FRESH | OFlag::O_WRONLY, private)?))
         })?;
@@ -126,7 +126,7 @@ impl Root {
             openat(&parent, staged.name(), OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Permissions::empty())?;
         let stat = fstat(&link)?;
         if kind_of(&stat) != FileKind::Symlink || stat.st_nlink != 1 {
-            return Err(Error::new(ErrorKind::Refused, "somebody exchanged the new link while it was made"));
+            return Err(Error::new(ErrorKind::Refused, "another process exchanged the new link while it was made"));
         }
         fchownat(&link, "", Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)), AtFlags::AT_EMPTY_PATH)?;
         finish(&link)?;
@@ -157,7 +157,7 @@ impl Belongings<'_> {
                     Some(old) => (without_digests(old.xattrs.clone()), old.flags, old.stat.st_uid),
                     None => (xattrs(new)?, flags(new)?, fstat(directory)?.st_uid),
                 };
-                // A list that somebody else may have made, or that a directory of somebody else's has given to the new file,
+                // A list that another user may have made, or that a directory of another user has given to the new file,
                 // is none that root has agreed to.
                 if self.confidential || !is_trusted(made_by, self.owner.0) {
                     wanted.remove(FileAttributes::ACL);

@@ -218,6 +218,6 @@ fn foreign_link(link: &HostPath) -> Error {
     let message = format!("{link} is a symbolic link on the way, and others than root may have put it there");
     Error::new(ErrorKind::Refused, message).with_hint(
         "name the real path, or say `links = 'follow`; or make root the owner of the link and of all directories above \
-         it, and let nobody else write to them",
+         it, and let no other user write to them",
     )
 }

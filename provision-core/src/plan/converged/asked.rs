@@ -59,7 +59,7 @@ impl Answers {
     fn converged(self, planned: &Planned<'_>, journal: &Journal) -> Option<Converged> {
         let Planned { plan, graph, only, .. } = planned;
         let is_whole = only.is_empty() && graph.warnings().is_empty();
-        let is_quiet = plan.is_empty() && plan.forgotten.is_empty();
+        let is_quiet = plan.is_empty() && plan.dropped_notifications.is_empty();
         if !is_whole || !is_quiet || self.is_fleeting.into_inner() {
             return None;
         }

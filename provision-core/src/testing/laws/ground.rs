@@ -6,7 +6,7 @@ use crate::testing::{Failure, Tried};
 
 /// Where hosts for trials come from.
 pub trait Ground {
-    /// Lets a trial have a host that begins like a simulated one (see [`SimHost::beginnings`]), and is nobody else's.
+    /// Lets a trial have a host that begins like a simulated one (see [`SimHost::beginnings`]), and shares it with no other.
     ///
     /// # Errors
     /// The trial's, or no such host can be had, or one host serves for all and is not as it was before.

@@ -1,4 +1,4 @@
-//! The law of secrets: what a declaration names, nobody is told.
+//! The law of secrets: what a declaration names is shown nowhere.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

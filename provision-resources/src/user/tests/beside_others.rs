@@ -268,7 +268,7 @@ fn a_home_that_is_not_the_users_own_is_not_removed() {
     refused(&host, "/home/deploy", "user other");
     let host = SimHost::debian(12).with_user("deploy").with_file("/var/mail/deploy", "");
     refused(&host, "/home/deploy", "the mail spool /var/mail/deploy belongs to root");
-    // A home that is not there is nobody's.
+    // A home that is not there belongs to no user.
     let host = SimHost::debian(12).with_user("deploy");
     let changes = UserChanges { home: Some(HostPath::new("/nonexistent/deploy").unwrap()), ..UserChanges::default() };
     perform(&host, Effect::ChangeUser { name: "deploy".into(), changes });
