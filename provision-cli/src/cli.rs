@@ -204,7 +204,7 @@ pub struct SiteArguments {
 }
 
 /// Where secrets are, and who opens them.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Secrets {
     /// Where secrets are kept; the directory `secrets` beside the site by default
     #[arg(long, value_name = "DIR")]

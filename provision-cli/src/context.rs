@@ -2,21 +2,22 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use provision_core::config::{EvaluationCache, Input, KeptEvaluation, SiteSource, load, load_kept};
+use provision_core::engine::{Engine, Options as EngineOptions, Preview};
 use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::facts::Facts;
 use provision_core::graph::Graph;
-use provision_core::host::{
-    DigestCache, Host, HostView, HostViewExt, LocalHost, LockHolder, Progress, RunLock, SimHost,
-};
-use provision_core::journal::{Journal, JournalLock, MemoryStore, Pending};
+use provision_core::host::{DigestCache, Host, HostView, HostViewExt, LocalHost, LockHolder, Progress, SimHost};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::path::HostPath;
 use provision_core::plan::Plan;
-use provision_core::registry::SitePolicy;
+use provision_core::registry::{Registry, SitePolicy};
+use provision_core::secret::SecretStore;
 use provision_core::site::Site;
-use provision_resources::{Debian, registry};
+use provision_resources::Debian;
 use serde_json::Value;
 
 use crate::cli::{Chosen, Options, SiteArguments, Work};
@@ -25,42 +26,106 @@ use crate::output;
 use crate::render;
 use crate::saved;
 
-/// A host with what is known of its past.
-pub struct Target {
-    /// The host.
-    pub host: Box<dyn Host>,
-    /// What was done to it.
-    pub journal: Journal,
-    /// The same host, for its lock and its cache; a simulated one has none.
-    local: Option<LocalHost>,
-    /// What is remembered of large files.
-    pub digests: Option<DigestCache>,
+/// What every verb works with.
+pub struct Program<'a> {
+    /// The resource types.
+    pub registry: &'a Registry,
+    /// The options that mean the same everywhere.
+    pub options: &'a Options,
 }
 
-/// The host that the options name.
-pub fn target(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
-    if options.simulate {
-        let journal = Journal::new(MemoryStore::new());
-        return Ok(Target { host: Box::new(SimHost::debian(12)), journal, local: None, digests: None });
+/// The host that the options name, before it is opened.
+pub struct Target {
+    machine: Machine,
+    /// Where evaluations are kept; a simulated host, or a user without such a directory, goes without.
+    cache: Option<EvaluationCache>,
+    digests: Option<DigestCache>,
+}
+
+enum Machine {
+    Local(Box<LocalHost>),
+    Simulated(Box<SimHost>),
+}
+
+impl Target {
+    /// The host that the options name.
+    pub fn open(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
+        if options.simulate {
+            let machine = Machine::Simulated(Box::new(SimHost::debian(12)));
+            return Ok(Target { machine, cache: None, digests: None });
+        }
+        let root = options.root.as_deref().unwrap_or(Path::new("/"));
+        let mut host = LocalHost::open(root, Debian::new())?;
+        if options.root.is_some() {
+            refuse_what_is_no_system(&host, root)?;
+        }
+        let cache = host.cache().ok().map(EvaluationCache::new);
+        let digests = if options.full { None } else { host.cache().ok().map(DigestCache::new) };
+        if let Some(progress) = progress {
+            host = host.with_progress(progress);
+        }
+        if let Some(digests) = &digests {
+            host = host.with_digests(digests.clone());
+        }
+        Ok(Target { machine: Machine::Local(Box::new(host)), cache, digests })
     }
-    let root = options.root.as_deref().unwrap_or(Path::new("/"));
-    let host = LocalHost::open(root, Debian::new())?;
-    if options.root.is_some() {
-        refuse_what_is_no_system(&host, root)?;
+
+    /// Its journal.
+    pub fn journal(&self) -> Result<Journal, Failure> {
+        Ok(match &self.machine {
+            Machine::Local(host) => Journal::new(host.state()?),
+            Machine::Simulated(_) => Journal::new(MemoryStore::new()),
+        })
     }
-    let journal = Journal::new(host.state()?);
-    let local = LocalHost::open(root, Debian::new())?;
-    // Whoever has no such directory goes without.
-    let digests = if options.full { None } else { local.cache().ok().map(DigestCache::new) };
-    let host = match progress {
-        Some(progress) => host.with_progress(progress),
-        None => host,
-    };
-    let host: Box<dyn Host> = Box::new(match &digests {
-        Some(digests) => host.with_digests(digests.clone()),
-        None => host,
-    });
-    Ok(Target { host, journal, local: Some(local), digests })
+
+    /// Where evaluations of a site are kept.
+    pub fn cache(&self, arguments: &SiteArguments) -> Result<Option<EvaluationCache>, Failure> {
+        let Some(cache) = self.cache.clone().filter(|_| !arguments.no_cache) else { return Ok(None) };
+        let key = if arguments.set.is_empty() { None } else { self.journal()?.key().ok().flatten() };
+        Ok(Some(match key {
+            Some(key) => cache.with_key(key),
+            None => cache,
+        }))
+    }
+
+    /// The host, to be looked at without its past.
+    pub fn view(self) -> Box<dyn Host> {
+        match self.machine {
+            Machine::Local(host) => host,
+            Machine::Simulated(host) => host,
+        }
+    }
+
+    /// The host with its past, to be looked at.
+    pub fn preview(self, secrets: impl SecretStore + 'static) -> Result<Preview<Box<dyn Host>>, Failure> {
+        let (journal, options) = (self.journal()?, self.engine_options(secrets));
+        Ok(Preview::open(self.view(), journal, options)?)
+    }
+
+    /// Takes the host for this run alone, and waits for another run if that is wanted.
+    pub fn engine(self, work: &Work, secrets: impl SecretStore + 'static) -> Result<Engine<Box<dyn Host>>, Failure> {
+        let patience = Duration::from_secs(work.lock_timeout);
+        let options =
+            EngineOptions { waiting: Arc::new(waiting), ..self.engine_options(secrets).with_patience(patience) };
+        let journal = self.journal()?;
+        let opened = match self.machine {
+            Machine::Local(host) => Engine::local(*host, options).map(Engine::boxed),
+            Machine::Simulated(host) => Engine::open(*host, journal, options).map(Engine::boxed),
+        };
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::Locked => Failure::Locked(error),
+            _ => error.into(),
+        })
+    }
+
+    fn engine_options(&self, secrets: impl SecretStore + 'static) -> EngineOptions {
+        EngineOptions { what: what(), digests: self.digests.clone(), ..EngineOptions::new(who()).with_secrets(secrets) }
+    }
+}
+
+fn waiting(other: Option<&LockHolder>) {
+    let other = other.map_or_else(|| "another run".to_owned(), |other| format!("{} ({})", other.what, other.who));
+    let _ = writeln!(output::stderr(), "waiting for {} to end", render::foreign::line(&other));
 }
 
 /// A directory that is no root of a system is one that was named by mistake, and nothing in it is changed.
@@ -119,91 +184,6 @@ pub fn facts(options: &Options, arguments: &SiteArguments, host: &dyn HostView, 
         facts = facts.with(&given).while_doing(|| format!("taking over the facts of {said_by}"))?;
     }
     Ok(facts)
-}
-
-/// The host that the options name, to be looked at.
-pub fn host(options: &Options) -> Result<Box<dyn Host>, Failure> {
-    Ok(target(options, None)?.host)
-}
-
-/// The right to change a host, for as long as this lives.
-pub struct Locked {
-    /// That to write its journal.
-    pub journal: JournalLock,
-    _run: Option<RunLock>,
-}
-
-impl Target {
-    /// Whether it is only a model.
-    pub fn is_simulated(&self) -> bool {
-        self.local.is_none()
-    }
-
-    /// Takes the host and its journal for this run alone, and waits for another run if that is wanted.
-    pub fn lock(&self, work: &Work) -> Result<Locked, Failure> {
-        let run = self.lock_run(work)?;
-        match self.journal.lock() {
-            Ok(journal) => Ok(Locked { journal, _run: run }),
-            Err(error) if error.kind() == ErrorKind::Locked => Err(Failure::Locked(error)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn lock_run(&self, work: &Work) -> Result<Option<RunLock>, Failure> {
-        let Some(host) = &self.local else { return Ok(None) };
-        let what = what();
-        let holder = LockHolder { who: who(), what, process: std::process::id(), since: host.now() };
-        let busy = |other: Option<&LockHolder>| {
-            let other =
-                other.map_or_else(|| "another run".to_owned(), |other| format!("{} ({})", other.what, other.who));
-            let _ = writeln!(output::stderr(), "waiting for {other} to end");
-        };
-        match host.lock_run(&holder, Duration::from_secs(work.lock_timeout), &busy) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(error) if error.kind() == ErrorKind::Locked => Err(Failure::Locked(error)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Reads the site, or finds on the host what came of it when it was read before.
-    pub fn site(&self, arguments: &SiteArguments, facts: &Facts) -> Result<Site, Failure> {
-        self.site_and_evaluation(arguments, facts).map(|(site, _)| site)
-    }
-
-    /// The same, with the evaluation that it is of, if that is kept.
-    pub fn site_and_evaluation(
-        &self,
-        arguments: &SiteArguments,
-        facts: &Facts,
-    ) -> Result<(Site, Option<KeptEvaluation>), Failure> {
-        Ok(load_kept(&registry(), facts, Input { cache: self.cache(arguments), ..input(arguments)? })?)
-    }
-
-    /// Where evaluations of the site are kept. Whoever has no such directory goes without.
-    pub fn cache(&self, arguments: &SiteArguments) -> Option<EvaluationCache> {
-        let host = self.local.as_ref().filter(|_| !arguments.no_cache);
-        let cache = host.and_then(|host| host.cache().ok()).map(EvaluationCache::new)?;
-        let key = if arguments.set.is_empty() { None } else { self.journal.key().ok().flatten() };
-        Some(match key {
-            Some(key) => cache.with_key(key),
-            None => cache,
-        })
-    }
-
-    /// What waits from earlier runs. Who may not read it is told so, and gets nothing.
-    pub fn pending(&self) -> Result<Pending, Failure> {
-        match self.journal.pending() {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let style = render::style::CHANGE;
-                writeln!(
-                    output::stderr(),
-                    "{style}warning{style:#}: pending notifications of earlier runs are not known: run as root"
-                )?;
-                Ok(Pending::default())
-            }
-            pending => Ok(pending?),
-        }
-    }
 }
 
 /// What this program was asked to do, without values: others may read that.
@@ -265,26 +245,22 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 /// Reads the site and orders its resources, for no host in particular.
-pub fn graph(arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure> {
-    Ok(load(&registry(), facts, input(arguments)?)?.into_graph()?)
+pub fn graph(program: &Program<'_>, arguments: &SiteArguments, facts: &Facts) -> Result<Graph, Failure> {
+    Ok(load(program.registry, facts, input(arguments)?)?.into_graph()?)
 }
 
-/// Orders the resources of a site together with what was made on the host before.
-pub fn graph_for(target: &Target, site: Site, chosen: &Chosen) -> Result<Graph, Failure> {
+/// Reads the site, or finds in the cache what came of it when it was read before; with the evaluation that it is of, if that
+/// is kept.
+pub fn site(
+    program: &Program<'_>,
+    arguments: &SiteArguments,
+    chosen: &Chosen,
+    facts: &Facts,
+    cache: Option<EvaluationCache>,
+) -> Result<(Site, Option<KeptEvaluation>), Failure> {
+    let (site, kept) = load_kept(program.registry, facts, Input { cache, ..input(arguments)? })?;
     let policy = site.policy();
-    let mut site = site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy });
-    if let Some(digests) = &target.digests {
-        site = site.with_digests(digests.clone());
-    }
-    if !chosen.only.is_empty() {
-        return Ok(site.into_graph()?);
-    }
-    let orphans = match target.journal.orphans(site.name(), &site.ids()) {
-        // A user who may not read it is told so with the pending notifications.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Vec::new(),
-        orphans => orphans?,
-    };
-    Ok(site.with_orphans(orphans).into_graph()?)
+    Ok((site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy }), kept))
 }
 
 /// Whether a plan holds no secret of the site, no password and no key of the host.

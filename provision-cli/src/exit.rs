@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use provision_core::diagnostic::Diagnostics;
+use provision_core::engine::PlanError;
 use provision_core::error::{Error, ErrorKind, Errors};
 
 /// How the program ends. The numbers are part of the interface.
@@ -84,6 +85,16 @@ impl From<provision_core::testing::Failure> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Failed(error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        match error {
+            PlanError::Site(diagnostics) => Failure::Invalid(diagnostics),
+            PlanError::Secrets(errors) => Failure::Secrets(errors),
+            PlanError::Host(error) => Failure::Failed(error),
+        }
     }
 }
 

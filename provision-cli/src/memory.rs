@@ -1,59 +1,62 @@
 //! Runs that had nothing to do are remembered: while the site is the same, and the host answers the same, so is the next.
 
 use provision_core::config::{EvaluationCache, Input, KeptEvaluation};
+use provision_core::engine::{Engine, Prepared};
 use provision_core::facts::Facts;
-use provision_core::graph::Graph;
-use provision_core::plan::{Converged, PlanOptions, Planned};
-use provision_resources::registry;
+use provision_core::host::Host;
+use provision_core::plan::{Converged, PlanOptions};
+use provision_core::registry::Registry;
+use provision_core::site::Site;
 
-use crate::cli::{Apply, Format, Options};
-use crate::context::{self, Target};
+use crate::cli::{Apply, Format};
+use crate::context::{self, Program};
 use crate::exit::Failure;
 
 /// What is remembered of runs for a site; nothing of one that is to say more than how many resources are in sync, or that
 /// is not about all of them.
-pub struct Memory<'t> {
-    target: &'t Target,
+pub struct Memory<'a> {
+    registry: &'a Registry,
     cache: Option<(EvaluationCache, Input)>,
 }
 
-impl Memory<'_> {
-    /// What is remembered for a run.
-    pub fn of<'t>(options: &Options, verb: &Apply, target: &'t Target) -> Result<Memory<'t>, Failure> {
+impl<'a> Memory<'a> {
+    /// What is remembered for a run, where evaluations of the site are kept.
+    pub fn of(program: &Program<'a>, verb: &Apply, cache: Option<EvaluationCache>) -> Result<Memory<'a>, Failure> {
+        let options = program.options;
         let says_little = options.format == Format::Text && options.verbose == 0;
         let is_whole = verb.chosen.only.is_empty() && !verb.chosen.prune;
         // What is typed can be read only once.
         let is_typed = verb.site.sites.iter().any(|site| site.as_os_str() == "-");
-        let cache = match target.cache(&verb.site) {
+        let cache = match cache {
             Some(cache) if says_little && is_whole && !is_typed && !options.full => {
                 Some((cache, context::input(&verb.site)?))
             }
             _ => None,
         };
-        Ok(Memory { target, cache })
+        Ok(Memory { registry: program.registry, cache })
     }
 
     /// What the host answered when there was nothing to do, if the site is as it was then.
     pub fn converged(&self, facts: &Facts) -> Option<Converged> {
         let (cache, input) = self.cache.as_ref()?;
-        cache.converged(&registry(), facts, input)
+        cache.converged(self.registry, facts, input)
     }
 
     /// Plans, and remembers if there is nothing to do, where the evaluation of the site is kept.
-    pub fn plan<'g>(
+    pub fn plan<'e, H: Host>(
         &self,
-        graph: &'g Graph,
+        engine: &'e Engine<H>,
+        site: Site,
         evaluation: Option<KeptEvaluation>,
         options: &PlanOptions,
-    ) -> Result<Planned<'g>, Failure> {
-        let Target { host, journal, .. } = self.target;
+    ) -> Result<Prepared<'e, H>, Failure> {
         let Some(((cache, _), evaluation)) = self.cache.as_ref().zip(evaluation) else {
-            return Ok(graph.plan(host, options)?);
+            return Ok(engine.plan(site, options)?);
         };
-        let (planned, converged) = graph.plan_and_remember(host, options, journal)?;
+        let (prepared, converged) = engine.plan_and_remember(site, options)?;
         if let Some(converged) = converged {
             cache.keep_converged(&evaluation, &converged);
         }
-        Ok(planned)
+        Ok(prepared)
     }
 }

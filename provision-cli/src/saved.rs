@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use provision_core::engine::Preview;
 use provision_core::error::{Error, ErrorKind, ResultExt};
+use provision_core::host::HostView;
 use provision_core::plan::{Planned, SavedPlan};
 
 use crate::cli::SiteArguments;
-use crate::context::Target;
 use crate::exit::Failure;
 
 /// The bytes of the saved plan that is named in place of a site, if one is.
@@ -38,12 +39,8 @@ fn head_of(file: &Path) -> Option<Vec<u8>> {
 }
 
 /// Saves a plan in a file that only its owner may read.
-pub fn write(planned: &Planned<'_>, target: &Target, arguments: &SiteArguments, file: &Path) -> Result<(), Failure> {
-    let sites: Vec<String> = arguments.sites.iter().map(|site| site.display().to_string()).collect();
+pub fn write(planned: &Planned<'_>, preview: &Preview<impl HostView>, file: &Path) -> Result<(), Failure> {
     let saving = || format!("saving the plan in {}", file.display());
-    if target.is_simulated() {
-        return Err(Failure::Usage("a plan of a simulated host is for no host; leave -o out".into()));
-    }
     // What is there and is no plan was not meant: it may be the site.
     let there = head_of(file).is_some_and(|head| !head.is_empty() && !SavedPlan::is_one(&head));
     if there {
@@ -52,8 +49,8 @@ pub fn write(planned: &Planned<'_>, target: &Target, arguments: &SiteArguments, 
             .with_hint("choose another file, or remove it")
             .into());
     }
-    let key = target.journal.make_key().while_doing(saving)?;
-    let bytes = planned.save(&*target.host, &key, &sites.join(" ")).while_doing(saving)?;
+    let key = preview.journal().make_key().while_doing(saving)?;
+    let bytes = planned.save(preview.host(), &key).while_doing(saving)?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let saved = tempfile::NamedTempFile::new_in(directory).and_then(|mut staged| {
         staged.write_all(&bytes)?;

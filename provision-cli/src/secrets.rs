@@ -1,17 +1,16 @@
 //! Where the secrets of a site are, and asking for them.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::unistd::AccessFlags;
-use provision_core::graph::Graph;
-use provision_core::journal::HostKey;
-use provision_core::plan::{Converged, Selector};
-use provision_core::secret::Sources;
+use provision_core::effect::Sensitive;
+use provision_core::error::Result;
 use provision_core::secret::age::AgeSecrets;
+use provision_core::secret::{SecretStore, Sources};
 
 use crate::cli::Secrets;
-use crate::context::{Target, variable};
-use crate::exit::Failure;
+use crate::context::variable;
 
 /// Where secrets are: where that is said, or beside the site.
 pub fn store(place: &Secrets, site: Option<&Path>) -> AgeSecrets {
@@ -29,43 +28,33 @@ pub fn store(place: &Secrets, site: Option<&Path>) -> AgeSecrets {
     AgeSecrets::new(directory, identities)
 }
 
-/// Asks for the secrets that a site names. All that cannot be read are told of at once.
-pub fn resolve(
-    graph: &mut Graph,
-    target: &Target,
-    place: &Secrets,
-    site: Option<&Path>,
-    only: &[Selector],
-) -> Result<(), Failure> {
-    if !graph.names_secrets() {
-        return Ok(());
-    }
-    keep_out_of_core_dumps();
-    let key = match target.journal.key() {
-        Ok(Some(key)) => key,
-        // A host without a journal, or one that may not be read: digests are compared in this run only.
-        _ => HostKey::random()?,
-    };
-    with_sources(place, site, |sources| graph.resolve_secrets(sources, &key, only)).map_err(Failure::Secrets)
+/// The secrets that a site may name: those of its store, and those of the machine that this program runs on.
+pub struct AtHand {
+    place: Secrets,
+    site: Option<PathBuf>,
+    /// Looked for when the first secret is asked for.
+    store: OnceLock<AgeSecrets>,
 }
 
-/// Whether a host, its past, and the secrets of the site are as they were when there was nothing to do.
-pub fn converged_holds(converged: &Converged, target: &Target, place: &Secrets, site: Option<&Path>) -> bool {
-    if converged.names_secrets() {
-        keep_out_of_core_dumps();
+impl AtHand {
+    /// Those of a site.
+    pub fn of(place: &Secrets, site: Option<&Path>) -> AtHand {
+        AtHand { place: place.clone(), site: site.map(Path::to_owned), store: OnceLock::new() }
     }
-    let Target { host, journal, digests, .. } = target;
-    with_sources(place, site, |sources| converged.holds(&**host, journal, digests.as_ref(), sources))
 }
 
-/// Hands over what answers the names of secrets.
-fn with_sources<T>(place: &Secrets, site: Option<&Path>, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
-    let store = store(place, site);
-    let environment = |name: &str| {
-        #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
-        std::env::var(name).ok()
-    };
-    ask(&Sources { store: &store, environment: &environment })
+impl SecretStore for AtHand {
+    fn read(&self, name: &str) -> Result<Sensitive> {
+        let store = self.store.get_or_init(|| {
+            keep_out_of_core_dumps();
+            store(&self.place, self.site.as_deref())
+        });
+        let environment = |name: &str| {
+            #[expect(clippy::disallowed_methods, reason = "the command line looks at its environment")]
+            std::env::var(name).ok()
+        };
+        Sources { store, environment: &environment }.read(name)
+    }
 }
 
 /// From here on, memory holds secrets: it is left out of core dumps, and no other process of the user may read it.

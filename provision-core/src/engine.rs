@@ -19,6 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod preview;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,31 +29,52 @@ use crate::diagnostic::Diagnostics;
 use crate::error::{Error, Errors, Result};
 use crate::facts::Facts;
 use crate::graph::Graph;
-use crate::host::{Host, HostView, LocalHost, LockHolder, RunLock};
-use crate::journal::{Journal, JournalLock, Purpose, Recovered, RunInfo};
+use crate::host::{DigestCache, Host, HostView, LocalHost, LockHolder, RunLock};
+use crate::journal::{Journal, JournalLock, Orphan, Purpose, Recovered, RunInfo};
 use crate::observe::Observer;
-use crate::plan::{Plan, PlanOptions, Planned};
+use crate::plan::{Converged, Plan, PlanOptions, Planned, SavedPlan, Selector};
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::rollback::{Rollback, RollbackOptions};
 use crate::run::{Retention, RunId};
 use crate::secret::{MemorySecrets, SecretStore};
 use crate::site::Site;
+use crate::state::HostKey;
 
-/// Who runs, and with what.
+pub use preview::Preview;
+
+/// Told, once, that another run is waited for; of that run nothing is known if its note cannot be read.
+pub type Waiting = Arc<dyn Fn(Option<&LockHolder>) + Send + Sync>;
+
+/// The program that runs, and its resources.
 #[derive(Clone)]
 pub struct Options {
-    /// Who asks for it, such as the name of the program and of the user: the journal keeps it.
+    /// The program or the user that asks for it: the journal keeps it.
     pub who: String,
+    /// What is done, such as a command line: others who wait for this run can read it.
+    pub what: String,
     /// How long to wait for another run on the same host.
     pub patience: Duration,
+    /// Told when another run is waited for.
+    pub waiting: Waiting,
     /// Where the secrets are that resources name.
     pub secrets: Arc<dyn SecretStore>,
+    /// Remembers the digests of large files beside the site; a host has [its own](LocalHost::with_digests).
+    pub digests: Option<DigestCache>,
 }
 
 impl Options {
-    /// Waits for no other run, and knows no secrets.
+    /// Waits for no other run, knows no secrets, and remembers nothing.
     pub fn new(who: impl Into<String>) -> Options {
-        Options { who: who.into(), patience: Duration::ZERO, secrets: Arc::new(MemorySecrets::default()) }
+        let who = who.into();
+        Options {
+            what: who.clone(),
+            who,
+            patience: Duration::ZERO,
+            waiting: Arc::new(|_| {}),
+            secrets: Arc::new(MemorySecrets::default()),
+            digests: None,
+        }
     }
 
     /// Waits so long for another run on the same host.
@@ -69,15 +92,13 @@ impl Options {
 
 /// A host that one program at a time works on. It is free for others again when this is dropped.
 pub struct Engine<H> {
-    host: H,
-    journal: Journal,
+    parts: Parts<H>,
     lock: JournalLock,
     _run_lock: Option<RunLock>,
-    options: Options,
     recovered: Vec<Recovered>,
 }
 
-/// Why there is no plan.
+/// The reason that there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Resources contradict one another, or are wrong in themselves.
@@ -86,7 +107,7 @@ pub enum PlanError {
     /// Secrets cannot be read.
     #[error("{0}")]
     Secrets(Errors),
-    /// The host, or its journal, cannot be read.
+    /// The host, or its journal, cannot be read, or a saved plan does not hold any more.
     #[error(transparent)]
     Host(#[from] Error),
 }
@@ -96,16 +117,16 @@ impl Engine<LocalHost> {
     /// command line.
     ///
     /// # Errors
-    /// Another run is at work for longer than the patience lasts ([`ErrorKind::Locked`](crate::error::ErrorKind::Locked)), or the
-    /// journal cannot be read or written.
+    /// Another run is at work for longer than the patience lasts ([`ErrorKind::Locked`](crate::error::ErrorKind::Locked)), or the journal cannot be read or
+    /// written.
     pub fn local(host: LocalHost, options: Options) -> Result<Engine<LocalHost>> {
         let holder = LockHolder {
             who: options.who.clone(),
-            what: options.who.clone(),
+            what: options.what.clone(),
             process: std::process::id(),
             since: host.now(),
         };
-        let run_lock = host.lock_run(&holder, options.patience, &|_| {})?;
+        let run_lock = host.lock_run(&holder, options.patience, &|holder| (options.waiting)(holder))?;
         let journal = Journal::new(host.state()?);
         Ok(Engine { _run_lock: Some(run_lock), ..Engine::open(host, journal, options)? })
     }
@@ -119,17 +140,26 @@ impl<H: Host> Engine<H> {
     pub fn open(host: H, journal: Journal, options: Options) -> Result<Engine<H>> {
         let lock = journal.lock()?;
         let recovered = journal.recover(&lock, &host)?;
-        Ok(Engine { host, journal, lock, _run_lock: None, options, recovered })
+        Ok(Engine { parts: Parts { host, journal, options }, lock, _run_lock: None, recovered })
+    }
+
+    /// The same, whichever kind of host it is.
+    pub fn boxed(self) -> Engine<Box<dyn Host>>
+    where
+        H: 'static,
+    {
+        let Engine { parts: Parts { host, journal, options }, lock, _run_lock, recovered } = self;
+        Engine { parts: Parts { host: Box::new(host), journal, options }, lock, _run_lock, recovered }
     }
 
     /// The host.
     pub fn host(&self) -> &H {
-        &self.host
+        &self.parts.host
     }
 
     /// Its journal.
     pub fn journal(&self) -> &Journal {
-        &self.journal
+        &self.parts.journal
     }
 
     /// What became of runs that had died before.
@@ -142,7 +172,13 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// They cannot be read.
     pub fn facts(&self) -> Result<Facts> {
-        Facts::gather(&self.host)
+        Facts::gather(self.host())
+    }
+
+    /// Whether the host, its past, and the secrets of the site are as they were when there was nothing to do.
+    pub fn is_converged(&self, converged: &Converged) -> bool {
+        let Options { digests, secrets, .. } = &self.parts.options;
+        converged.holds(self.host(), self.journal(), digests.as_ref(), &**secrets)
     }
 
     /// Finds what has to be done: for the site, for pending notifications of earlier runs, and, if the site prunes, for what they made and is
@@ -151,20 +187,38 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// The site is wrong, a secret or the host cannot be read. What a resource cannot read of the host is in the plan.
     pub fn plan(&self, site: Site, options: &PlanOptions) -> Result<Prepared<'_, H>, PlanError> {
-        let orphans = match options.only.is_empty() {
-            true => self.journal.orphans(site.name(), &site.ids())?,
-            false => Vec::new(),
-        };
-        let mut graph = site.with_orphans(orphans).into_graph().map_err(PlanError::Site)?;
-        if graph.names_secrets() {
-            let key = self.journal.make_key_under(&self.lock)?;
-            graph.resolve_secrets(&*self.options.secrets, &key, &options.only).map_err(PlanError::Secrets)?;
-        }
-        let mut pending_notifications = self.journal.pending()?.notifications;
-        pending_notifications.extend(options.pending_notifications.iter().cloned());
-        let planned =
-            Graph::plan_shared(Arc::new(graph), &self.host, &PlanOptions { pending_notifications, ..options.clone() })?;
-        Ok(Prepared { engine: self, planned })
+        let graph = self.graph(site, options)?;
+        let planned = graph.plan(self.host(), &self.with_pending(options)?)?;
+        Ok(Prepared { engine: self, planned: planned.held_by(Arc::clone(&graph)) })
+    }
+
+    /// As [`plan`](Engine::plan), and remembers what the host answered if there is nothing to do; see
+    /// [`is_converged`](Engine::is_converged).
+    ///
+    /// # Errors
+    /// As [`plan`](Engine::plan).
+    pub fn plan_and_remember(
+        &self,
+        site: Site,
+        options: &PlanOptions,
+    ) -> Result<(Prepared<'_, H>, Option<Converged>), PlanError> {
+        let graph = self.graph(site, options)?;
+        let (planned, converged) =
+            graph.plan_and_remember(self.host(), &self.with_pending(options)?, self.journal())?;
+        Ok((Prepared { engine: self, planned: planned.held_by(Arc::clone(&graph)) }, converged))
+    }
+
+    /// Makes a saved plan anew, and requires it to be the saved one.
+    ///
+    /// # Errors
+    /// The host has moved since ([`ErrorKind::Stale`](crate::error::ErrorKind::Stale)), what was declared then is not
+    /// accepted now, or as with [`plan`](Engine::plan).
+    pub fn renew(&self, saved: &SavedPlan, registry: &Registry) -> Result<Prepared<'_, H>, PlanError> {
+        let key = self.journal().make_key_under(&self.lock)?;
+        let graph = saved.graph(registry, self.journal())?;
+        let graph = self.parts.resolved(graph, &saved.only()?, || Ok(key.clone()))?;
+        let planned = saved.renew(&graph, self.host(), &key, self.journal().pending()?.notifications)?;
+        Ok(Prepared { engine: self, planned: planned.held_by(Arc::clone(&graph)) })
     }
 
     /// Finds what would take a run back. Nothing is changed.
@@ -172,13 +226,61 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// As [`Journal::rollback`].
     pub fn rollback(&self, run: RunId, options: RollbackOptions) -> Result<PreparedRollback<'_, H>> {
-        Ok(PreparedRollback { engine: self, rollback: self.journal.rollback(run, &self.host, options)? })
+        Ok(PreparedRollback { engine: self, rollback: self.journal().rollback(run, self.host(), options)? })
+    }
+
+    fn graph(&self, site: Site, options: &PlanOptions) -> Result<Arc<Graph>, PlanError> {
+        let orphans = self.parts.orphans(&site, options)?;
+        let key = || self.journal().make_key_under(&self.lock);
+        self.parts.resolved(self.parts.graph(site, orphans)?, &options.only, key)
+    }
+
+    fn with_pending(&self, options: &PlanOptions) -> Result<PlanOptions> {
+        let mut pending_notifications = self.journal().pending()?.notifications;
+        pending_notifications.extend(options.pending_notifications.iter().cloned());
+        Ok(PlanOptions { pending_notifications, ..options.clone() })
     }
 
     /// Begins a run that keeps so much of the past.
     fn begin(&self, info: RunInfo, kept: Retention, options: &ApplyOptions) -> Result<ApplyOptions> {
-        let recorder = self.journal.clone().with_retention(kept).begin(&self.lock, info)?;
+        let recorder = self.journal().clone().with_retention(kept).begin(&self.lock, info)?;
         Ok(ApplyOptions { recorder: Some(recorder), ..options.clone() })
+    }
+}
+
+/// A host, its past, and how a program works with both.
+struct Parts<H> {
+    host: H,
+    journal: Journal,
+    options: Options,
+}
+
+impl<H: HostView> Parts<H> {
+    /// What earlier runs made for resources that are no longer declared, or for other sites. A plan for a part of the site
+    /// leaves it alone.
+    fn orphans(&self, site: &Site, options: &PlanOptions) -> Result<Vec<Orphan>> {
+        if options.only.is_empty() { self.journal.orphans(site.name(), &site.ids()) } else { Ok(Vec::new()) }
+    }
+
+    fn graph(&self, site: Site, orphans: Vec<Orphan>) -> Result<Graph, PlanError> {
+        let site = match &self.options.digests {
+            Some(digests) => site.with_digests(digests.clone()),
+            None => site,
+        };
+        site.with_orphans(orphans).into_graph().map_err(PlanError::Site)
+    }
+
+    /// The graph with the secrets that it names, if it names some.
+    fn resolved(
+        &self,
+        mut graph: Graph,
+        only: &[Selector],
+        key: impl FnOnce() -> Result<HostKey>,
+    ) -> Result<Arc<Graph>, PlanError> {
+        if graph.names_secrets() {
+            graph.resolve_secrets(&*self.options.secrets, &key()?, only).map_err(PlanError::Secrets)?;
+        }
+        Ok(Arc::new(graph))
     }
 }
 
@@ -194,18 +296,25 @@ impl<H: Host> Prepared<'_, H> {
         self.planned.plan()
     }
 
+    /// The resources that it is for.
+    pub fn graph(&self) -> &Graph {
+        self.planned.graph()
+    }
+
     /// Does it, and writes it down before. What goes wrong with resources is in the report.
     ///
     /// # Errors
     /// The journal cannot be written; then nothing was done.
     pub fn apply(&self, options: &ApplyOptions, observer: &dyn Observer) -> Result<Report> {
-        let graph = &self.planned.graph;
-        let site_digest = if self.plan().is_empty() { None } else { Some(graph.digest()?) };
-        let site = graph.site_name().to_owned();
-        let who = self.engine.options.who.clone();
-        let info = RunInfo { purpose: Purpose::Apply, who, site, site_digest };
+        let graph = self.graph();
+        let info = RunInfo {
+            purpose: Purpose::Apply,
+            who: self.engine.parts.options.who.clone(),
+            site: graph.origin().to_owned(),
+            site_digest: if self.plan().is_empty() { None } else { Some(graph.digest()?) },
+        };
         let options = self.engine.begin(info, graph.policy().journal, options)?;
-        Ok(self.planned.apply(&self.engine.host, &options, observer))
+        Ok(self.planned.apply(self.engine.host(), &options, observer))
     }
 }
 
@@ -221,16 +330,15 @@ impl<H: Host> PreparedRollback<'_, H> {
         &self.rollback
     }
 
-    /// Does it, as a run of its own.
+    /// Does it, as a run of its own, step by step.
     ///
     /// # Errors
     /// The journal cannot be written; then nothing was done.
     pub fn apply(&self, options: &ApplyOptions, observer: &dyn Observer) -> Result<Report> {
-        let of = self.rollback.of;
-        let who = self.engine.options.who.clone();
-        let info = RunInfo { purpose: Purpose::Rollback { of }, who, ..self.engine.journal.run(of)?.info };
+        let (of, who) = (self.rollback.of, self.engine.parts.options.who.clone());
+        let info = RunInfo { purpose: Purpose::Rollback { of }, who, ..self.engine.journal().run(of)?.info };
         // How much of the past is kept, the site says, and there is none here.
         let options = self.engine.begin(info, Retention::ALL, options)?;
-        Ok(self.rollback.apply(&self.engine.host, &options, observer))
+        Ok(self.rollback.apply(self.engine.host(), &options, observer))
     }
 }

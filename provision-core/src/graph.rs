@@ -45,6 +45,8 @@ pub struct Graph {
     orphans: Vec<Orphan>,
     /// The name of the site.
     site: String,
+    /// From where it came.
+    origin: String,
     /// What other sites made on the host.
     foreign: Vec<Orphan>,
     redactor: Redactor,
@@ -319,9 +321,20 @@ impl Graph {
         &self.foreign
     }
 
-    pub(crate) fn of_site(self, site: String, foreign: Vec<Orphan>, warnings: Vec<Diagnostic>) -> Graph {
+    /// From where the site came: its files, as they were named, or else its name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn of_site(
+        self,
+        site: String,
+        origin: String,
+        foreign: Vec<Orphan>,
+        warnings: Vec<Diagnostic>,
+    ) -> Graph {
         let warnings = [self.warnings, warnings].concat();
-        Graph { site, foreign, warnings, ..self }
+        Graph { site, origin, foreign, warnings, ..self }
     }
 
     pub(crate) fn with_policy(self, policy: SitePolicy, orphans: Vec<Orphan>) -> Graph {
@@ -406,6 +419,7 @@ impl Graph {
             policy: SitePolicy::default(),
             orphans: Vec::new(),
             site: String::new(),
+            origin: String::new(),
             foreign: Vec::new(),
             redactor: Redactor::default(),
             names_secrets,

@@ -254,23 +254,23 @@ impl Planned<'_> {
         &self.plan
     }
 
+    /// The same, holding its graph.
+    pub(crate) fn held_by(self, graph: Arc<Graph>) -> Planned<'static> {
+        let Planned { graph: _, plan, steps, declared_packages, pending_notifications, only, host } = self;
+        Planned { graph: GraphOf::Held(graph), plan, steps, declared_packages, pending_notifications, only, host }
+    }
+
+    /// The resources that it was made for.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     pub(crate) fn node(&self, step: usize) -> &Node {
         &self.graph.nodes[self.steps[step].node]
     }
 }
 
 impl Graph {
-    /// As [`plan`](Graph::plan); the plan holds its graph.
-    pub(crate) fn plan_shared(
-        graph: Arc<Graph>,
-        host: &dyn HostView,
-        options: &PlanOptions,
-    ) -> Result<Planned<'static>> {
-        let Planned { graph: _, plan, steps, declared_packages, pending_notifications, only, host } =
-            graph.plan(host, options)?;
-        Ok(Planned { graph: GraphOf::Held(graph), plan, steps, declared_packages, pending_notifications, only, host })
-    }
-
     /// Looks at a host and says what would be done. Nothing is changed.
     ///
     /// What goes wrong with a resource is in its step; there is always a plan.

@@ -70,6 +70,8 @@ pub struct Site {
     policy: SitePolicy,
     /// Its name, if it has one.
     name: Option<String>,
+    /// From where it came.
+    origin: Option<String>,
     /// What was made for resources that are not declared.
     orphans: Vec<Orphan>,
     /// What other sites made on the host.
@@ -191,6 +193,12 @@ impl Site {
     /// Its name. A site that was read has, unless it says another one, that of its first file, without the extension; others `site`.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("site")
+    }
+
+    /// From files or a program of this name, which the journal and saved plans keep; else its own name stands there.
+    #[must_use]
+    pub fn with_origin(self, origin: &str) -> Site {
+        Site { origin: Some(origin.to_owned()), ..self }
     }
 
     /// With what earlier runs made for resources that are no longer declared, or for other sites. If the policy is to prune, what was made
@@ -419,11 +427,13 @@ impl Site {
             }
         }
         let sources = self.sources;
+        let name = self.name.unwrap_or_else(|| "site".to_owned());
+        let origin = self.origin.unwrap_or_else(|| name.clone());
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
             Some(graph) if diagnostics.is_empty() => Ok(graph
                 .with_policy(self.policy, self.orphans)
                 .with_warnings(self.warnings)
-                .of_site(self.name.unwrap_or_else(|| "site".to_owned()), self.foreign, shared)
+                .of_site(name, origin, self.foreign, shared)
                 .with_sources(sources, read.into_inner().unwrap_or_else(PoisonError::into_inner))),
             _ => {
                 let mut diagnostics = Diagnostics { list: diagnostics, sources };

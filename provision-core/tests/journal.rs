@@ -405,9 +405,9 @@ fn a_saved_plan_with_any_byte_changed_or_cut_off_is_refused() {
     let key = Journal::new(MemoryStore::new()).make_key().unwrap();
     let graph = site("new").into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-    let whole = planned.save(&host, &key, "site.ncl").unwrap();
+    let whole = planned.save(&host, &key).unwrap();
     assert!(SavedPlan::is_one(&whole));
-    assert_eq!(SavedPlan::read(&whole, &key).unwrap().site(), "site.ncl");
+    assert_eq!(SavedPlan::read(&whole, &key).unwrap().site(), "site");
     let refused = |bytes: &[u8], what: &str| {
         let Err(error) = SavedPlan::read(bytes, &key) else { panic!("{what} is accepted") };
         assert!(matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Newer), "{what}: {error:?}");

@@ -102,7 +102,7 @@ fn saved_plan() -> Prepared {
     for site in &corpus::SITES[..5] {
         let graph = graph_of(site.as_bytes()).unwrap();
         let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-        let saved = planned.save(&host, &key, "site").unwrap();
+        let saved = planned.save(&host, &key).unwrap();
         assert!(SavedPlan::is_one(&saved) && SavedPlan::read(&saved, &key).is_ok());
         let whole = String::from_utf8(saved.clone()).unwrap();
         let sealed = BASE64.decode(whole.rsplit_once(BEFORE_SEALED).unwrap().1.split('"').next().unwrap()).unwrap();

@@ -5,17 +5,18 @@ use std::io::Write;
 use provision_core::graph::Graph;
 use serde_json::json;
 
-use crate::cli::{Format, GraphArguments, GraphForm, Options};
-use crate::context;
+use crate::cli::{Format, GraphArguments, GraphForm};
+use crate::context::{self, Program, Target};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::render;
 use crate::render::foreign;
 
 /// Shows the graph of a site.
-pub fn run(options: &Options, verb: &GraphArguments) -> Result<Exit, Failure> {
-    let facts = context::facts(options, &verb.site, &*context::host(options)?, true)?;
-    let graph = context::graph(&verb.site, &facts)?;
+pub fn run(program: &Program<'_>, verb: &GraphArguments) -> Result<Exit, Failure> {
+    let options = program.options;
+    let facts = context::facts(options, &verb.site, &*Target::open(options, None)?.view(), true)?;
+    let graph = context::graph(program, &verb.site, &facts)?;
     match (options.format, verb.form) {
         (Format::Json, _) => {
             let resources: Vec<_> = graph.vertices().collect();

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::cli::{Format, History, Options};
-use crate::context;
+use crate::context::Target;
 use crate::exit::{Exit, Failure};
 use crate::render;
 
 /// Lists the runs, newest first.
 pub fn run(options: &Options, verb: &History) -> Result<Exit, Failure> {
-    let journal = context::target(options, None)?.journal;
+    let journal = Target::open(options, None)?.journal()?;
     let mut runs = journal.runs()?;
     runs.truncate(verb.lines);
     let readable = runs.iter().all(|(_, run)| run.is_ok());

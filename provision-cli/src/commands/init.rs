@@ -11,9 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use provision_core::config::contract_library;
 use provision_core::error::{Error, ErrorKind, ResultExt};
-use provision_resources::registry;
 
 use crate::cli::Init;
+use crate::context::Program;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -23,11 +23,11 @@ const LIBRARY_BEGINS: &str = "# The contracts of provision";
 const SITE: &str = include_str!("init/site.ncl");
 
 /// Writes the files of a new site. A site that is there already stays, and the library too, unless it is to be renewed.
-pub fn run(verb: &Init) -> Result<Exit, Failure> {
+pub fn run(program: &Program<'_>, verb: &Init) -> Result<Exit, Failure> {
     let directory = &verb.directory;
     fs::create_dir_all(directory).while_doing(|| format!("creating {}", directory.display()))?;
     let mut out = output::stdout();
-    let library = contract_library(&registry().descriptions());
+    let library = contract_library(&program.registry.descriptions());
     if verb.update {
         let path = directory.join("provision.ncl");
         let before = fs::read_to_string(&path).unwrap_or_default();

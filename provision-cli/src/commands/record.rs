@@ -6,14 +6,14 @@ use provision_core::error::{Error, ErrorKind, ResultExt};
 use provision_core::host::{HostRecord, Scope};
 
 use crate::cli::{Options, RecordVerb};
-use crate::context;
+use crate::context::Target;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
 /// Records a host. Files that not everybody may read are left without their contents, and passwords without their hashes.
 pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
     let RecordVerb::Host { output, without } = verb;
-    let host = context::host(options)?;
+    let host = Target::open(options, None)?.view();
     let scope = Scope::fixture().without(without.iter().cloned());
     let record = HostRecord::of(&*host, &scope).while_doing(|| "recording the host")?;
     if record.os.id.is_empty() {

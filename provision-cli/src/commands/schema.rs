@@ -5,17 +5,17 @@ use std::io::Write;
 use provision_core::config::contract_library;
 use provision_core::diagnostic::did_you_mean;
 use provision_core::registry::TypeDescription;
-use provision_resources::registry;
 use serde_json::{Map, Value};
 
 use crate::cli::{Schema, SchemaForm};
+use crate::context::Program;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::render;
 
 /// Shows the types.
-pub fn run(verb: &Schema) -> Result<Exit, Failure> {
-    let mut types = registry().descriptions();
+pub fn run(program: &Program<'_>, verb: &Schema) -> Result<Exit, Failure> {
+    let mut types = program.registry.descriptions();
     for wanted in &verb.types {
         if !types.iter().any(|known| known.name == *wanted) {
             let near = did_you_mean(wanted, types.iter().map(|known| known.name.as_str()));

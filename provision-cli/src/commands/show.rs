@@ -4,13 +4,13 @@ use provision_core::error::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::cli::{Format, Options, Show};
-use crate::context;
+use crate::context::Target;
 use crate::exit::{Exit, Failure};
 use crate::render;
 
 /// Shows a run with each of its effects.
 pub fn run(options: &Options, verb: &Show) -> Result<Exit, Failure> {
-    let journal = context::target(options, None)?.journal;
+    let journal = Target::open(options, None)?.journal()?;
     let run = match verb.run {
         Some(run) => run,
         None => journal.runs()?.first().map(|(run, _)| *run).ok_or_else(|| {

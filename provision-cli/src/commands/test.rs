@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use provision_core::error::{Error, ResultExt};
 use provision_core::testing::{Failure as TestFailure, Suite, SuiteOptions};
-use provision_resources::registry;
 
-use crate::cli::{Options, Test};
-use crate::context;
+use crate::cli::Test;
+use crate::context::{self, Program};
 use crate::exit::{Exit, Failure};
 use crate::render;
 use crate::secrets;
@@ -27,7 +26,8 @@ pub struct Outcome {
 }
 
 /// Tries everything, several checks at a time, and shows what fails.
-pub fn run(options: &Options, verb: &Test) -> Result<Exit, Failure> {
+pub fn run(program: &Program<'_>, verb: &Test) -> Result<Exit, Failure> {
+    let options = program.options;
     if options.root.is_some() || options.simulate {
         return Err(Failure::Usage(
             "tests run on simulated hosts of their own, so --root and --simulate say nothing".into(),
@@ -42,7 +42,7 @@ pub fn run(options: &Options, verb: &Test) -> Result<Exit, Failure> {
         let beside = verb.site.sites.first().map(PathBuf::as_path);
         what.secrets = Some(Arc::new(secrets::store(&verb.secrets, beside)));
     }
-    let suite = Suite::new(&registry(), &context::input(&verb.site)?, &what)?;
+    let suite = Suite::new(program.registry, &context::input(&verb.site)?, &what)?;
     let shown = render::tests::Progress::new(options, suite.checks().len());
     let outcomes = try_all(&suite, verb.jobs, &shown);
     shown.finish();

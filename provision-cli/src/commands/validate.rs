@@ -4,16 +4,17 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::cli::{Format, Options, Validate};
-use crate::context;
+use crate::cli::{Format, Validate};
+use crate::context::{self, Program, Target};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::render;
 
 /// Checks a site. No host is touched; facts are read, because a site may use them.
-pub fn run(options: &Options, verb: &Validate) -> Result<Exit, Failure> {
-    let facts = context::facts(options, &verb.site, &*context::host(options)?, true)?;
-    let graph = match context::graph(&verb.site, &facts) {
+pub fn run(program: &Program<'_>, verb: &Validate) -> Result<Exit, Failure> {
+    let options = program.options;
+    let facts = context::facts(options, &verb.site, &*Target::open(options, None)?.view(), true)?;
+    let graph = match context::graph(program, &verb.site, &facts) {
         Err(Failure::Invalid(diagnostics)) if options.format == Format::Json => {
             render::json::print(&json!({
                 "schema": "provision/validate/1",

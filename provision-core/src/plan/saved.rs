@@ -98,10 +98,10 @@ impl Planned<'_> {
     ///
     /// # Errors
     /// The host cannot be looked at.
-    pub fn save(&self, host: &dyn HostView, key: &HostKey, site: &str) -> Result<Vec<u8>> {
+    pub fn save(&self, host: &dyn HostView, key: &HostKey) -> Result<Vec<u8>> {
         let visible = json!({
             "host": identity(host)?,
-            "site": site,
+            "site": self.graph.origin(),
             "site_digest": self.graph.digest()?,
             "made_micros": host.now().unix_micros,
             "plan": comparable(&self.plan)?,
@@ -208,7 +208,7 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
-        let site = site.map(|site| site.with_name(&self.hidden.site_name));
+        let site = site.map(|site| site.with_name(&self.hidden.site_name).with_origin(self.site()));
         let orphans = match &site {
             Ok(site) if self.hidden.only.is_empty() => journal.orphans(site.name(), &site.ids())?,
             _ => Vec::new(),
@@ -396,12 +396,12 @@ mod tests {
     fn saved() -> (HostKey, Vec<u8>) {
         with_fixed_randomness(|| {
             let (host, key) = (host(), HostKey::random().unwrap());
-            let mut site = Site::new();
+            let mut site = Site::new().with_origin("site.ncl");
             // Where this test stands in its file is no part of the format.
             site.declare("/etc/motd", Note { text: "new\n".into() }).spans = crate::declaration::Spans::default();
             let graph = site.into_graph().unwrap();
             let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-            let bytes = planned.save(&host, &key, "site.ncl").unwrap();
+            let bytes = planned.save(&host, &key).unwrap();
             (key, bytes)
         })
     }
