@@ -17,7 +17,7 @@ use provision_core::host::{Host, LocalHost, SimHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::plan::PlanOptions;
 use provision_core::resource::ResourceId;
-use provision_core::site::Site;
+use provision_core::site::{Entry, Site};
 use provision_resources::{Debian, Directory, File, Service};
 
 /// What is asked of a host by so many resources.
@@ -98,10 +98,10 @@ fn name(number: usize) -> String {
     format!("/srv/files/file-{number:06}")
 }
 
-fn files(count: usize, more: impl Fn(usize, &mut provision_core::site::Declaration)) -> Site {
+fn files(count: usize, more: impl Fn(usize, Entry<'_, File>)) -> Site {
     let mut site = Site::new();
     for number in 0..count {
-        more(number, site.declare(&name(number), File::with_content(format!("file {number}\n"))));
+        more(number, site.declare(&name(number), File::default().content(format!("file {number}\n"))));
     }
     site
 }
@@ -126,7 +126,7 @@ fn deep(count: usize) -> Site {
     let mut site = Site::new();
     for number in 0..count {
         let (a, b, c) = (number / 10_000, number / 1000 % 10, number / 100 % 10);
-        site.declare(&format!("/srv/{a}/{b}/{c}/{number}"), File::with_content("text\n"));
+        site.declare(&format!("/srv/{a}/{b}/{c}/{number}"), File::default().content("text\n"));
     }
     site
 }

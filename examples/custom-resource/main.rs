@@ -3,16 +3,10 @@
 //! `cargo run -p provision-examples --bin custom-resource`
 #![expect(clippy::print_stdout, reason = "a program may print")]
 
-use std::error::Error;
-
-use provision_core::apply::ApplyOptions;
 use provision_core::config::{Input, SiteSource, contract_library, load};
-use provision_core::error::Result;
 use provision_core::facts::Facts;
-use provision_core::host::{HostExt, HostViewExt, SimHost};
-use provision_core::path::HostPath;
-use provision_core::plan::PlanOptions;
-use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
+use provision_core::host::SimHost;
+use provision_core::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +36,7 @@ impl Resource for Timezone {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = provision_resources::registry().with::<Timezone>();
     let contracts = contract_library(&registry.descriptions());
     let start = contracts.find("\n  timezone").ok_or("the type has a contract")?;
@@ -52,8 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sources = vec![SiteSource::Text { name: "site".into(), text }];
     let host = SimHost::debian(12);
     let site = load(&registry, &Facts::gather(&host)?, Input { sources, ..Input::default() })?;
-    let graph = site.into_graph()?;
-    let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());
+    let engine = Engine::open(&host, Journal::new(MemoryStore::new()), Options::new("custom-resource"))?;
+    let report = engine.plan(site, &PlanOptions::default())?.apply(&ApplyOptions::default(), &())?;
     println!("{} changed; /etc/timezone is {:?}", report.counts.changed, host.read_text("/etc/timezone")?);
     Ok(())
 }

@@ -5,22 +5,14 @@
 //! Debian system in that directory (as root).
 #![expect(clippy::print_stdout, reason = "a program may print")]
 
-use std::error::Error;
+use std::error::Error as AnyError;
 use std::path::Path;
 
-use provision_core::apply::{ApplyOptions, Cancel};
-use provision_core::engine::{Engine, Options};
-use provision_core::host::{Host, LocalHost, SimHost};
-use provision_core::journal::{Journal, MemoryStore};
-use provision_core::observe::Event;
-use provision_core::path::Mode;
-use provision_core::plan::PlanOptions;
-use provision_core::report::{Outcome, Report};
-use provision_core::rollback::RollbackOptions;
-use provision_core::site::Site;
-use provision_resources::{Debian, Directory, File, Package, Service};
+use provision_core::host::SimHost;
+use provision_core::prelude::*;
+use provision_resources::{Debian, Directory, File, Package, Service, User};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn AnyError>> {
     match std::env::args().nth(1) {
         Some(directory) => {
             let host = LocalHost::open(Path::new(&directory), Debian::new())?;
@@ -37,13 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn web_server(configuration: &str) -> Site {
     let mut site = Site::new();
     site.declare("nginx", Package::default());
-    let nginx = site.declare("nginx", Service::default()).id();
-    site.declare("/srv/www", Directory { mode: Some(Mode::new(0o2775)), ..Directory::default() });
-    site.declare("/etc/nginx/conf.d/site.conf", File::with_content(configuration)).notifies(nginx).tag("web");
+    let nginx = site.declare("nginx", Service::default().running(true).enabled(true)).handle();
+    let deploy = site.declare("deploy", User::default().system(true)).handle();
+    site.declare("/srv/www", Directory::default().owner(&deploy).mode(Mode::new(0o2775)));
+    site.declare("/etc/nginx/conf.d/site.conf", File::default().content(configuration)).notifies(&nginx).tag("web");
     site
 }
 
-fn run<H: Host>(engine: &Engine<H>) -> Result<(), Box<dyn Error>> {
+fn run<H: Host>(engine: &Engine<H>) -> Result<(), Box<dyn AnyError>> {
     println!("The host is as declared:");
     let report = apply(engine, web_server("server { listen 8080; root /srv/www; }\n"), &Cancel::default())?;
     if !report.is_success() {
@@ -52,7 +45,7 @@ fn run<H: Host>(engine: &Engine<H>) -> Result<(), Box<dyn Error>> {
 
     println!("A step fails, and the others go on:");
     let mut site = web_server("server { listen 8081; root /srv/www; }\n");
-    site.declare("/etc/hostname/motd", File::with_content("nothing can lie below a file\n"));
+    site.declare("/etc/hostname/motd", File::default().content("nothing can lie below a file\n"));
     let changed = apply(engine, site, &Cancel::default())?;
 
     println!("A run is stopped before it begins:");
@@ -70,7 +63,7 @@ fn run<H: Host>(engine: &Engine<H>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn apply<H: Host>(engine: &Engine<H>, site: Site, cancel: &Cancel) -> Result<Report, Box<dyn Error>> {
+fn apply<H: Host>(engine: &Engine<H>, site: Site, cancel: &Cancel) -> Result<Report, Box<dyn AnyError>> {
     let prepared = engine.plan(site, &PlanOptions::default())?;
     let options = ApplyOptions { cancel: cancel.clone(), ..ApplyOptions::default() };
     let report = prepared.apply(&options, &told)?;

@@ -8,6 +8,7 @@ mod reactions;
 mod schedule;
 mod undo;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -97,7 +98,7 @@ impl Planned<'_> {
         let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
         run.executor.close(&mut report, &self.plan.dropped_notifications);
         report.took = started.elapsed();
-        run.tell(&Event::RunFinished { counts: &report.counts });
+        run.tell(&Event::RunFinished { counts: report.counts });
         report
     }
 
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
             took: started.elapsed(),
         };
         self.note_failure(number, &report.outcome);
-        self.tell(&Event::StepFinished { step: self.results[number].get_or_init(|| report) });
+        self.tell(&Event::StepFinished { step: Cow::Borrowed(self.results[number].get_or_init(|| report)) });
     }
 
     fn attempt(&self, number: usize, started: Instant, again: bool, progress: &mut Progress) -> Result<()> {
@@ -251,11 +252,11 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let id = &self.step(number).id;
-        self.tell(&Event::StepStarted { id });
+        self.tell(&Event::StepStarted { id: Cow::Borrowed(id) });
         progress.deferred |= task.is_new && !again;
         self.decided_anew[number].fetch_or(task.is_new, Ordering::Relaxed);
         if task.is_new {
-            self.tell(&Event::StepDecided { id, effects: &task.effects });
+            self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: (&task.effects).into() });
         }
         for effect in &task.effects {
             let effect = self.within_timeout(number, started, effect)?;

@@ -52,6 +52,7 @@ impl fmt::Display for Target {
 
 /// How a resource relates to what it claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Hold {
     /// It decides about it; no other resource may.
     Owns,

@@ -1,4 +1,7 @@
-//! [`Declaration`]: a resource with what is common to all resources, and where it was written.
+//! A resource with what is common to all resources, and where it was written; [`Entry`] and [`Handle`]: how a program says
+//! more of it, and refers to it.
+
+use std::marker::PhantomData;
 
 use crate::diagnostic::Span;
 use crate::duration::Duration;
@@ -10,7 +13,7 @@ use crate::policy::{Common, OnFailure, RetryDelay, When};
 use crate::resource::DynResource;
 
 /// A resource and what is common to all resources.
-pub struct Declaration {
+pub(crate) struct Declaration {
     pub(crate) id: ResourceId,
     pub(crate) resource: Box<dyn DynResource>,
     pub(crate) common: Common,
@@ -63,65 +66,106 @@ impl Spans {
     }
 }
 
-impl Declaration {
-    /// See [`Common::requires`].
-    pub fn requires(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.requires.push(id);
+/// A resource that was just declared: more can be said of it, one thing after the other.
+///
+/// ```
+/// # use provision_core::site::{Entry, Handle};
+/// # fn tagged<R>(entry: Entry<'_, R>, nginx: &Handle<R>) -> Handle<R> {
+/// entry.notifies(nginx).tag("web").retries(3, provision_core::duration::Duration::seconds(2)).handle()
+/// # }
+/// ```
+pub struct Entry<'s, R> {
+    pub(crate) declaration: &'s mut Declaration,
+    pub(crate) resource: PhantomData<fn() -> R>,
+}
+
+/// A resource that is declared, for others to refer to: as what they require or notify, or by its name in their attributes.
+pub struct Handle<R> {
+    id: ResourceId,
+    resource: PhantomData<fn() -> R>,
+}
+
+impl<R> Entry<'_, R> {
+    fn common(self, change: impl FnOnce(&mut Common)) -> Self {
+        change(&mut self.declaration.common);
         self
+    }
+
+    /// See [`Common::requires`].
+    pub fn requires(self, id: impl Into<ResourceId>) -> Self {
+        self.common(|common| common.requires.push(id.into()))
     }
     /// See [`Common::after`].
-    pub fn after(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.after.push(id);
-        self
+    pub fn after(self, id: impl Into<ResourceId>) -> Self {
+        self.common(|common| common.after.push(id.into()))
     }
     /// See [`Common::before`].
-    pub fn before(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.before.push(id);
-        self
+    pub fn before(self, id: impl Into<ResourceId>) -> Self {
+        self.common(|common| common.before.push(id.into()))
     }
     /// See [`Common::notifies`].
-    pub fn notifies(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.notifies.push(id);
-        self
+    pub fn notifies(self, id: impl Into<ResourceId>) -> Self {
+        self.common(|common| common.notifies.push(id.into()))
     }
     /// See [`Common::subscribes`].
-    pub fn subscribes(&mut self, id: ResourceId) -> &mut Declaration {
-        self.common.subscribes.push(id);
-        self
+    pub fn subscribes(self, id: impl Into<ResourceId>) -> Self {
+        self.common(|common| common.subscribes.push(id.into()))
     }
     /// See [`Common::when`].
-    pub fn when(&mut self, condition: bool) -> &mut Declaration {
-        self.common.when = When(condition);
-        self
+    pub fn when(self, condition: bool) -> Self {
+        self.common(|common| common.when = When(condition))
     }
     /// See [`Common::tags`].
-    pub fn tag(&mut self, tag: &str) -> &mut Declaration {
-        self.common.tags.push(tag.to_owned());
-        self
+    pub fn tag(self, tag: &str) -> Self {
+        self.common(|common| common.tags.push(tag.to_owned()))
     }
     /// See [`Common::sensitive`].
-    pub fn sensitive(&mut self) -> &mut Declaration {
-        self.common.sensitive = true;
-        self
+    pub fn sensitive(self) -> Self {
+        self.common(|common| common.sensitive = true)
     }
     /// See [`Common::retries`] and [`Common::retry_delay`].
-    pub fn retries(&mut self, retries: u32, delay: Duration) -> &mut Declaration {
-        self.common.retries = retries;
-        self.common.retry_delay = RetryDelay(delay);
-        self
+    pub fn retries(self, retries: u32, delay: impl Into<Duration>) -> Self {
+        self.common(|common| {
+            common.retries = retries;
+            common.retry_delay = RetryDelay(delay.into());
+        })
     }
     /// See [`Common::timeout`].
-    pub fn timeout(&mut self, timeout: Duration) -> &mut Declaration {
-        self.common.timeout = Some(timeout);
-        self
+    pub fn timeout(self, timeout: impl Into<Duration>) -> Self {
+        self.common(|common| common.timeout = Some(timeout.into()))
     }
     /// See [`Common::on_failure`].
-    pub fn on_failure(&mut self, policy: OnFailure) -> &mut Declaration {
-        self.common.on_failure = Some(policy);
-        self
+    pub fn on_failure(self, policy: OnFailure) -> Self {
+        self.common(|common| common.on_failure = Some(policy))
     }
-    /// The id to name it by.
-    pub fn id(&self) -> ResourceId {
-        self.id.clone()
+    /// What others refer to it by.
+    pub fn handle(self) -> Handle<R> {
+        Handle { id: self.declaration.id.clone(), resource: PhantomData }
+    }
+}
+
+impl<R> Handle<R> {
+    /// Its id.
+    pub fn id(&self) -> &ResourceId {
+        &self.id
+    }
+}
+
+impl<R> Clone for Handle<R> {
+    fn clone(&self) -> Handle<R> {
+        Handle { id: self.id.clone(), resource: PhantomData }
+    }
+}
+
+impl<R> From<&Handle<R>> for ResourceId {
+    fn from(handle: &Handle<R>) -> ResourceId {
+        handle.id.clone()
+    }
+}
+
+/// Its name, for attributes such as the owner of a file.
+impl<R> From<&Handle<R>> for String {
+    fn from(handle: &Handle<R>) -> String {
+        handle.id.name().to_owned()
     }
 }

@@ -35,6 +35,14 @@ impl Duration {
     }
 }
 
+/// In whole seconds, rounded up, and at most the longest duration there is.
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Duration {
+        let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).min(LONGEST);
+        Duration { text: format!("{seconds}s"), seconds }
+    }
+}
+
 impl FromStr for Duration {
     type Err = Error;
     fn from_str(text: &str) -> Result<Duration, Error> {

@@ -27,7 +27,7 @@ use crate::secret::{Redactor, Remembering, SecretStore};
 use crate::source::Source;
 use crate::state::HostKey;
 
-pub use crate::declaration::{Declaration, Spans};
+pub(crate) use crate::declaration::{Declaration, Spans};
 pub use select::Selector;
 
 /// The resources of a site in the order in which they are due.

@@ -1,20 +1,16 @@
 //! The engine of `provision`: typed resources, plans made of plain effects, and hosts that carry them out.
 //!
 //! A [`Resource`](resource::Resource) says how one thing on a host should be. A [`Site`](site::Site) holds many of them;
-//! its [`Graph`](graph::Graph) orders them, makes a [`Plan`](plan::Plan) on a model of the host, and applies it. A host is
+//! its [`Graph`](graph::Graph) orders them and makes a [`Plan`](plan::Plan) on a model of the host. An [`Engine`](engine::Engine)
+//! is the safe way from there to a host that is as declared: it locks, plans, writes down, applies, and takes back. A host is
 //! a real one ([`LocalHost`](host::LocalHost)), a directory, or a simulated Debian ([`SimHost`](host::SimHost)): the code of
 //! a resource type is the same for all.
 //!
 //! This crate knows no apt and no systemd; `provision-resources` brings Debian's types, and the platform for real hosts.
 //!
 //! ```
-//! use provision_core::apply::ApplyOptions;
-//! use provision_core::error::Result;
-//! use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
-//! use provision_core::path::HostPath;
-//! use provision_core::plan::PlanOptions;
-//! use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
-//! use provision_core::site::Site;
+//! use provision_core::host::SimHost;
+//! use provision_core::prelude::*;
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
 //!
@@ -48,11 +44,11 @@
 //! site.declare("greeting", Motd { text: "hello\n".into() });
 //!
 //! let host = SimHost::debian(12);
-//! let graph = site.into_graph()?;
-//! let planned = graph.plan(&host, &PlanOptions::default())?;
-//! assert_eq!(planned.plan().steps[0].effects[0].to_string(), "write /etc/motd");
+//! let engine = Engine::open(&host, Journal::new(MemoryStore::new()), Options::new("mytool"))?;
+//! let prepared = engine.plan(site, &PlanOptions::default())?;
+//! assert_eq!(prepared.plan().steps[0].effects[0].to_string(), "write /etc/motd");
 //!
-//! let report = planned.apply(&host, &ApplyOptions::default(), &());
+//! let report = prepared.apply(&ApplyOptions::default(), &())?;
 //! assert!(report.is_success());
 //! assert_eq!(host.read_text("/etc/motd")?.as_deref(), Some("hello\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -88,6 +84,7 @@ pub mod observe;
 pub mod path;
 pub mod plan;
 mod policy;
+pub mod prelude;
 mod prune;
 mod random;
 pub mod registry;

@@ -1,16 +1,18 @@
 //! What happens in a run, as events. The libraries print nothing; a program renders these as it likes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::report::StepReport;
+use crate::run::Counts;
 
-/// Something that happened.
-#[derive(Clone, Debug, Serialize)]
+/// Something that happened. It can be read back from the JSON that it is written as.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -22,63 +24,66 @@ pub enum Event<'a> {
     /// A resource that has something to do is begun.
     StepStarted {
         /// The resource.
-        id: &'a ResourceId,
+        id: Cow<'a, ResourceId>,
     },
     /// The state of a resource was not as the plan had to assume, so what to do was decided anew.
     StepDecided {
         /// The resource.
-        id: &'a ResourceId,
+        id: Cow<'a, ResourceId>,
         /// What is done now.
-        effects: &'a [Effect],
+        effects: Cow<'a, [Effect]>,
     },
     /// An effect is about to be performed.
     EffectStarted {
         /// The resources it is performed for.
-        ids: &'a [&'a ResourceId],
+        ids: Vec<Cow<'a, ResourceId>>,
         /// The effect.
-        effect: &'a Effect,
+        effect: Cow<'a, Effect>,
     },
     /// An effect was performed, or failed.
     EffectFinished {
         /// The resources it was performed for.
-        ids: &'a [&'a ResourceId],
+        ids: Vec<Cow<'a, ResourceId>>,
         /// The effect.
-        effect: &'a Effect,
+        effect: Cow<'a, Effect>,
         /// Why it failed, if it did.
-        error: Option<&'a Error>,
+        error: Option<Cow<'a, Error>>,
         /// How long it took.
-        #[serde(serialize_with = "crate::report::seconds::serialize")]
+        #[serde(with = "crate::report::seconds")]
         took: Duration,
     },
     /// A resource failed, and is tried again after a while.
     StepRetried {
         /// The resource.
-        id: &'a ResourceId,
+        id: Cow<'a, ResourceId>,
         /// Why it failed.
-        error: &'a Error,
+        error: Cow<'a, Error>,
         /// How often it was tried so far.
         attempts: u32,
         /// How long is waited.
-        #[serde(serialize_with = "crate::report::seconds::serialize")]
+        #[serde(with = "crate::report::seconds")]
         after: Duration,
     },
     /// Something failed, and what was done to these resources is undone.
     RollbackStarted {
         /// The resources.
-        ids: &'a [ResourceId],
+        ids: Cow<'a, [ResourceId]>,
         /// The one that failed.
-        because: &'a ResourceId,
+        because: Cow<'a, ResourceId>,
     },
     /// A resource is done with.
     StepFinished {
         /// What became of it.
-        step: &'a StepReport,
+        step: Cow<'a, StepReport>,
     },
     /// The run is over.
     RunFinished {
         /// How many resources there are of each outcome.
-        counts: &'a crate::run::Counts,
+        counts: Counts,
     },
+    /// An event that this version does not know; only where events are read.
+    #[serde(other)]
+    Other,
 }
 
 /// Told of everything that happens, one event at a time, from whichever thread it happens on.

@@ -72,6 +72,7 @@ impl Default for RetryDelay {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
+#[non_exhaustive]
 pub enum OnFailure {
     /// What does not require it goes on.
     #[default]

@@ -195,6 +195,7 @@ impl AttributeError {
 /// When resources are due that no edge orders: as an administrator would work. Any edge overrides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Stage {
     /// Where packages come from.
     PackageSources,

@@ -21,7 +21,7 @@ impl Rollback {
         let mut report = Report::new(steps, options.cancel.is_cancelled());
         executor.close(&mut report, &[]);
         report.took = started.elapsed();
-        executor.tell(&Event::RunFinished { counts: &report.counts });
+        executor.tell(&Event::RunFinished { counts: report.counts });
         report
     }
 }

@@ -4,6 +4,7 @@ mod case;
 mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,9 @@ use crate::registry::Registry;
 use crate::resource::{AttributeError, Declared, DynResource, Resource, Surroundings};
 use crate::source::Source;
 
-pub use crate::declaration::{Declaration, Spans};
+pub use crate::declaration::{Entry, Handle, Spans};
+
+pub(crate) use crate::declaration::Declaration;
 pub use case::{
     CommandAnswer, Expectations, FileExpectation, FullFile, PlanWord, SiteTest, StartingFile, StartingState,
     TestAddresses, TestCase, TestFacts, UnitExpectation,
@@ -101,9 +104,10 @@ impl Site {
         Site::default()
     }
 
-    /// Declares a resource. Errors about it name the line of this call.
+    /// Declares a resource. Errors about it name the line of this call. More is said of the [`Entry`], and other resources refer
+    /// to its [`Handle`].
     #[track_caller]
-    pub fn declare<R: Resource>(&mut self, name: &str, resource: R) -> &mut Declaration {
+    pub fn declare<R: Resource>(&mut self, name: &str, resource: R) -> Entry<'_, R> {
         let caller = Location::caller();
         let span = Span { file: caller.file().into(), line: caller.line(), column: caller.column(), start: 0, end: 0 };
         self.declared.push(Declaration {
@@ -115,7 +119,7 @@ impl Site {
             is_valid: false,
         });
         let last = self.declared.len() - 1;
-        &mut self.declared[last]
+        Entry { declaration: &mut self.declared[last], resource: PhantomData }
     }
 
     /// Builds a site from plain data.

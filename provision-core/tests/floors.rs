@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// From the top to the ground. Modules of one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
-    &["testing"],
+    &["testing", "prelude"],
     &["engine"],
     &["rollback"],
     &["apply"],

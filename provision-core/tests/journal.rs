@@ -257,11 +257,10 @@ fn a_run_is_undone_and_the_undo_is_undone() {
     let journal = Journal::new(store);
     run(site("new"), &host, &journal);
     let undo = |run| {
-        let rollback = journal.rollback(run, &host, RollbackOptions::default()).unwrap();
-        assert!(rollback.plan.is_feasible(), "{rollback:#?}");
-        let purpose = Purpose::Rollback { of: run };
-        let recorder = Some(journal.begin(&journal.lock().unwrap(), RunInfo { purpose, ..info() }).unwrap());
-        let report = rollback.apply(&host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &());
+        let engine = Engine::open(&host, journal.clone(), Options::new("tester")).unwrap();
+        let prepared = engine.rollback(run, RollbackOptions::default()).unwrap();
+        assert!(prepared.rollback().plan.is_feasible(), "{:#?}", prepared.rollback());
+        let report = prepared.apply(&ApplyOptions::default(), &()).unwrap();
         assert!(report.is_success(), "{report:#?}");
         assert_eq!(report.pending_notifications, []);
     };

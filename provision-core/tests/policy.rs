@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, Output, UnitAction};
+use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
-use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Ending, Journal, MemoryStore};
 use provision_core::observe::Event;
 use provision_core::plan::PlanOptions;
 use provision_core::registry::{OnFailure, SitePolicy};
@@ -35,11 +36,8 @@ fn host() -> SimHost {
 }
 
 fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
-    let graph = site.into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let recorder = Some(journal.begin(&journal.lock().unwrap(), info).unwrap());
-    planned.apply(host, &ApplyOptions { recorder, ..ApplyOptions::default() }, &())
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    engine.plan(site, &PlanOptions::default()).unwrap().apply(&ApplyOptions::default(), &()).unwrap()
 }
 
 fn outcome<'a>(report: &'a Report, of: &str) -> &'a Outcome {
@@ -110,8 +108,8 @@ fn a_failure_that_stops_leaves_the_rest_alone() {
 #[test]
 fn a_site_that_rolls_back_is_as_it_was() {
     let mut site = Site::new();
-    let daemon = site.declare("nginx.service", Daemon {}).id();
-    site.declare("/etc/a", note("new")).notifies(daemon.clone());
+    let daemon = site.declare("nginx.service", Daemon {}).handle();
+    site.declare("/etc/a", note("new")).notifies(&daemon);
     site.declare("/etc/b", note("new"));
     site.declare("/etc/c", note("bad"));
     let site = site.with_policy(SitePolicy { on_failure: OnFailure::Rollback, ..SitePolicy::default() });
@@ -129,8 +127,8 @@ fn a_site_that_rolls_back_is_as_it_was() {
 #[test]
 fn a_group_that_rolls_back_leaves_others_changed_and_runs_again() {
     let web = |site: &mut Site| {
-        let daemon = site.declare("nginx.service", Daemon {}).tag("web").on_failure(OnFailure::Rollback).id();
-        site.declare("/etc/a", note("new")).tag("web").notifies(daemon);
+        let daemon = site.declare("nginx.service", Daemon {}).tag("web").on_failure(OnFailure::Rollback).handle();
+        site.declare("/etc/a", note("new")).tag("web").notifies(&daemon);
         site.declare("/etc/other", note("new"));
     };
     let mut site = Site::new();

@@ -5,6 +5,7 @@ mod survey;
 
 use std::collections::BTreeMap;
 
+use derive_setters::Setters;
 use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, HostView};
@@ -39,8 +40,9 @@ const NEW: u32 = 0o755;
 /// What lies beneath keeps its access control lists, so the group bits of a mode are the mask of a list where there is
 /// one. Do not let `recurse` work where users may
 /// create hard links to files that are not theirs (Debian's `fs.protected_hardlinks` keeps them from it).
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(into, strip_option)]
 pub struct Directory {
     /// Whether the directory is there. Only an empty one is removed, unless `recurse` is set.
     pub ensure: Ensure,
@@ -82,6 +84,7 @@ pub struct Directory {
     /// The paths beneath that the site declares, as `prepare` found them; not an attribute.
     #[doc(hidden)]
     #[serde(skip)]
+    #[setters(skip)]
     pub declared: Option<Vec<HostPath>>,
 }
 

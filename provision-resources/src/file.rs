@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use derive_setters::Setters;
 use provision_core::effect::{Access, Command, Content, Digest, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{FileKind, Host, HostView, HostViewExt};
@@ -41,8 +42,9 @@ const NEW: u32 = 0o644;
 ///
 /// Content is not converted: line endings and byte order marks are written as declared. An immutable file (`chattr +i`) and
 /// one that something is mounted on cannot be replaced, which is an error.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(into, strip_option)]
 pub struct File {
     /// Whether the file is there.
     pub ensure: Ensure,
@@ -117,6 +119,7 @@ pub struct File {
     /// The content that `prepare` found; not an attribute.
     #[doc(hidden)]
     #[serde(skip)]
+    #[setters(skip)]
     pub prepared: Option<Source>,
 }
 
@@ -201,11 +204,6 @@ impl Default for File {
 }
 
 impl File {
-    /// A file that holds a text, and otherwise has the defaults.
-    pub fn with_content(text: impl Into<Text>) -> File {
-        File { content: Some(text.into()), ..File::default() }
-    }
-
     /// A file that is not there.
     pub fn absent() -> File {
         File { ensure: Ensure::Absent, ..File::default() }

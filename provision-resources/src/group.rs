@@ -1,5 +1,6 @@
 //! `group`: a group of the account files.
 
+use derive_setters::Setters;
 use provision_core::effect::Effect;
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::HostViewExt;
@@ -18,8 +19,9 @@ use crate::ensure::Ensure;
 /// group.deploy = {},
 /// group.media = { gid = 2000, members = ["anna", "ben"] },
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct Group {
     /// Whether it exists. A group that is the primary one of a user cannot be removed; users that are removed as well go
     /// before.

@@ -1,24 +1,25 @@
 //! Debian's packages, files, services, users and groups as resources of `provision`.
 //!
-//! Each type is a struct whose fields are the attributes that a site may write. [`Debian`] is the platform that a real
-//! host is built over.
+//! Each type is a struct whose fields are the attributes that a site may write, with a setter for each. [`Debian`] is the
+//! platform that a real host is built over.
 //!
 //! ```
-//! use provision_core::apply::ApplyOptions;
+//! use provision_core::prelude::*;
 //! use provision_core::host::SimHost;
-//! use provision_core::plan::PlanOptions;
-//! use provision_core::site::Site;
-//! use provision_resources::{File, Package, Service};
+//! use provision_resources::{File, Package, Service, User};
 //!
 //! let mut site = Site::new();
 //! site.declare("nginx", Package::default());
-//! let nginx = site.declare("nginx", Service::default()).id();
-//! site.declare("/etc/nginx/conf.d/site.conf", File::with_content("server { listen 8080; }\n")).notifies(nginx);
+//! let nginx = site.declare("nginx", Service::default().running(true).enabled(true)).handle();
+//! let deploy = site.declare("deploy", User::default().system(true)).handle();
+//! for port in [8080, 8081] {
+//!     let file = File::default().content(format!("server {{ listen {port}; }}\n")).owner(&deploy).mode(Mode::new(0o640));
+//!     site.declare(&format!("/etc/nginx/conf.d/{port}.conf"), file).notifies(&nginx).tag("web");
+//! }
 //!
-//! // On the host itself: LocalHost::running(provision_resources::Debian::new())?
-//! let host = SimHost::debian(12);
-//! let graph = site.into_graph()?;
-//! let report = graph.plan(&host, &PlanOptions::default())?.apply(&host, &ApplyOptions::default(), &());
+//! // On the host itself: Engine::local(LocalHost::running(provision_resources::Debian::new())?, Options::new("mytool"))?
+//! let engine = Engine::open(SimHost::debian(13), Journal::new(MemoryStore::new()), Options::new("mytool"))?;
+//! let report = engine.plan(site, &PlanOptions::default())?.apply(&ApplyOptions::default(), &())?;
 //! assert!(report.is_success());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use derive_setters::Setters;
 use provision_core::duration::Duration;
 use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
 use provision_core::error::{Error, ErrorKind, Result};
@@ -30,8 +31,9 @@ use provision_core::version::{Constraint, Version};
 /// package.postgresql-15 = { version = ">= 15.4, << 16", hold = true },
 /// package.telnetd = { ensure = 'purged },
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct Package {
     /// Whether it is installed.
     pub ensure: Ensure,

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use derive_setters::Setters;
 use provision_core::duration::Duration;
 use provision_core::effect::Effect;
 use provision_core::error::Result;
@@ -24,8 +25,9 @@ use crate::package::{NeedsLists, Package};
 ///
 /// If it is declared, its own `lists_max_age` wins over that of the packages, and the lists are kept that fresh in every
 /// run, whether or not something is to be installed.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct PackageManager {
     /// How old the package lists may be; older ones are fetched anew.
     pub lists_max_age: Duration,

@@ -4,6 +4,7 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
+use derive_setters::Setters;
 use provision_core::duration::Duration;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
@@ -41,8 +42,9 @@ use refusals::{can_be_enabled, refuse_runtime_mask, refuse_to_enable, refuse_unu
 /// service.app = { ready = "5s" },
 /// service."apt-daily.timer" = { running = false, enabled = false },
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct Service {
     /// Whether it runs. It does if neither this nor `enabled` is set, unless it is masked.
     pub running: Option<bool>,
@@ -140,12 +142,12 @@ impl Resource for Service {
         let host = cx.host();
         let name = full_name(cx.id().name());
         let unit = host.unit(&name)?;
-        let is_wanted = self.running() == Some(true) || self.enabled() == Some(true);
+        let is_wanted = self.wanted_running() == Some(true) || self.wanted_enabled() == Some(true);
         if is_wanted {
             refuse_unusable(&name, &unit)?;
         }
-        if self.masked().is_some() {
-            refuse_runtime_mask(&name, &unit, self.masked() == Some(true))?;
+        if self.wanted_masked().is_some() {
+            refuse_runtime_mask(&name, &unit, self.wanted_masked() == Some(true))?;
         }
         if self.enabled == Some(true) && !unit.is_masked() {
             refuse_to_enable(&name, &unit)?;
@@ -154,24 +156,24 @@ impl Resource for Service {
             self.refuse_to_keep_running(&name, &unit)?;
         }
         Ok(State {
-            activity: self.running().filter(|_| host.is_running()).map(|wanted| self.activity(wanted, &unit)),
+            activity: self.wanted_running().filter(|_| host.is_running()).map(|wanted| self.activity(wanted, &unit)),
             // A link to a unit file elsewhere is not yet one that starts it.
-            enabled: self.enabled().map(|wanted| {
+            enabled: self.wanted_enabled().map(|wanted| {
                 is_enabled(wanted, &unit) && !(self.enabled == Some(true) && unit.file_state.starts_with("linked"))
             }),
-            masked: self.masked().map(|_| unit.is_masked()),
+            masked: self.wanted_masked().map(|_| unit.is_masked()),
             outdated: unit.needs_reload && host.is_running(),
         })
     }
 
     fn plan(&self, _: &PlanContext<'_>, now: &State) -> Result<State> {
-        let wanted = self.running() == Some(true);
+        let wanted = self.wanted_running() == Some(true);
         let activity = now.activity.map(|now| match (wanted, now) {
             (true, _) => Activity::Running,
             (false, Activity::Failed) => Activity::Failed,
             (false, _) => Activity::Stopped,
         });
-        Ok(State { activity, enabled: self.enabled(), masked: self.masked(), outdated: false })
+        Ok(State { activity, enabled: self.wanted_enabled(), masked: self.wanted_masked(), outdated: false })
     }
 
     fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
@@ -233,13 +235,18 @@ impl Resource for Service {
     fn react(&self, cx: &ApplyContext<'_>, before: &State) -> Result<()> {
         let host = cx.host();
         let started_now = before.activity.is_some_and(|activity| activity != Activity::Running);
-        if self.on_change == Reaction::Nothing || self.running() == Some(false) || started_now || !host.is_running() {
+        if self.on_change == Reaction::Nothing
+            || self.wanted_running() == Some(false)
+            || started_now
+            || !host.is_running()
+        {
             return Ok(());
         }
         let name = full_name(cx.id().name());
         let unit = host.unit(&name)?;
         // One that ends by itself is run again, but for one that nothing here decides about.
-        let ended = self.running().is_some() && unit.ends_by_itself && unit.active.as_deref() == Some("inactive");
+        let ended =
+            self.wanted_running().is_some() && unit.ends_by_itself && unit.active.as_deref() == Some("inactive");
         let runs = unit.is_active() || unit.active.as_deref() == Some("refreshing") || ended;
         if !(runs || is_starting(&unit)) || unit.is_masked() {
             return Ok(());
@@ -259,12 +266,12 @@ impl Resource for Service {
 
 impl Service {
     /// Whether it is to run; `None` leaves it as it is.
-    fn running(&self) -> Option<bool> {
+    fn wanted_running(&self) -> Option<bool> {
         self.running.or_else(|| self.unless_other(self.enabled))
     }
 
     /// Whether it is to start at boot; `None` leaves it as it is.
-    fn enabled(&self) -> Option<bool> {
+    fn wanted_enabled(&self) -> Option<bool> {
         self.enabled.or_else(|| self.unless_other(self.running))
     }
 
@@ -278,8 +285,8 @@ impl Service {
     }
 
     /// Whether it is to be masked; `None` leaves a mask alone.
-    fn masked(&self) -> Option<bool> {
-        let is_wanted = self.running() == Some(true) || self.enabled() == Some(true);
+    fn wanted_masked(&self) -> Option<bool> {
+        let is_wanted = self.wanted_running() == Some(true) || self.wanted_enabled() == Some(true);
         self.masked.or(is_wanted.then_some(false))
     }
 
@@ -299,7 +306,7 @@ impl Service {
         // It was started when it was enabled, and at each boot since.
         let has_run = unit.ends_by_itself
             && (active == "inactive" || active == "activating")
-            && (self.enabled().is_none() || is_enabled(true, unit));
+            && (self.wanted_enabled().is_none() || is_enabled(true, unit));
         let runs = if wanted {
             // `refreshing` is new in systemd 257
             unit.is_active() || active == "refreshing" || (has_run && unit.exists() && !unit.is_masked())
@@ -311,7 +318,7 @@ impl Service {
 
     /// Refuses `running = true` for what ends by itself, and what nothing starts because of it.
     fn refuse_to_keep_running(&self, name: &str, unit: &UnitState) -> Result<()> {
-        let is_started = self.enabled() == Some(true) && can_be_enabled(unit);
+        let is_started = self.wanted_enabled() == Some(true) && can_be_enabled(unit);
         if !unit.ends_by_itself || is_started {
             return Ok(());
         }

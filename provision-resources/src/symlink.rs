@@ -1,5 +1,6 @@
 //! The resource type `symlink`.
 
+use derive_setters::Setters;
 use provision_core::effect::{Access, Effect, Removal};
 use provision_core::error::Result;
 use provision_core::host::FileKind;
@@ -18,8 +19,9 @@ use crate::ensure::Ensure;
 ///
 /// The text of the link is what counts, not where it leads: `../run` and `/run` are different targets, and a target
 /// need not exist. A link that leads elsewhere is replaced in one step, so there is always one.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(into, strip_option)]
 pub struct Symlink {
     /// Whether the link is there.
     pub ensure: Ensure,

@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use derive_setters::Setters;
 use provision_core::effect::{CreateUser, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, HostView, HostViewExt, User as Found, effects_of_new_home};
@@ -38,8 +39,9 @@ use crate::ensure::Ensure;
 ///   authorized_keys.anna = "ssh-ed25519 AAAA… anna@laptop",
 /// },
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct User {
     /// Whether it exists. A user is removed after the services of the site were stopped. Its files are kept, except with
     /// `remove_home`.

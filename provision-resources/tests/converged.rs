@@ -4,12 +4,13 @@
 use proptest::prelude::*;
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Command, Effect};
+use provision_core::engine::{Engine, Options};
 use provision_core::error::Result;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostViewExt, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::path::HostPath;
-use provision_core::plan::{Converged, PlanOptions, Planned};
+use provision_core::plan::{Converged, PlanOptions};
 use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Resource};
 use provision_core::secret::MemorySecrets;
 use provision_core::site::Site;
@@ -39,13 +40,9 @@ fn site() -> Site {
     site
 }
 
-fn run(planned: &Planned<'_>, host: &SimHost, journal: &Journal) {
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions {
-        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
-        ..ApplyOptions::default()
-    };
-    let report = planned.apply(host, &options, &());
+fn run(site: Site, host: &SimHost, journal: &Journal) {
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    let report = engine.plan(site, &PlanOptions::default()).unwrap().apply(&ApplyOptions::default(), &()).unwrap();
     assert!(report.is_success(), "{report:#?}");
 }
 
@@ -59,7 +56,7 @@ fn remembered(graph: &Graph, host: &SimHost, journal: &Journal) -> Option<Conver
 /// A host on which the site has converged.
 fn converged() -> (Graph, SimHost, Journal) {
     let (graph, host, journal) = (site().into_graph().unwrap(), SimHost::debian(12), Journal::new(MemoryStore::new()));
-    run(&graph.plan(&host, &PlanOptions::default()).unwrap(), &host, &journal);
+    run(site(), &host, &journal);
     (graph, host, journal)
 }
 
@@ -127,8 +124,7 @@ fn what_earlier_runs_left_is_a_part_of_it() {
     let known = remembered(&graph, &host, &journal).unwrap();
     let mut other = Site::new();
     declare::<File>(&mut other, "/srv/other", json!({ "content": "b\n" }));
-    let other = other.into_graph().unwrap();
-    run(&other.plan(&host, &PlanOptions::default()).unwrap(), &host, &journal);
+    run(other, &host, &journal);
     assert!(!known.holds(&host, &journal, None, &MemorySecrets::default()), "something else was made on this host");
     assert!(
         !known.holds(&host, &Journal::new(MemoryStore::new()), None, &MemorySecrets::default()),

@@ -35,7 +35,7 @@ impl Host for Slow {
 fn site() -> Site {
     let mut site = Site::new();
     for name in ["a", "b", "c", "d"] {
-        site.declare(&format!("/srv/new/{name}"), File::with_content(name));
+        site.declare(&format!("/srv/new/{name}"), File::default().content(name));
     }
     site
 }
@@ -82,8 +82,8 @@ fn a_group_goes_when_its_users_have_gone() {
 #[test]
 fn a_plan_shows_the_directories_that_are_made_on_the_way_and_what_new_things_get() {
     let mut site = Site::new();
-    site.declare("/srv/new/deeper/a", File::with_content("a"));
-    site.declare("/srv/new/b", File::with_content("b"));
+    site.declare("/srv/new/deeper/a", File::default().content("a"));
+    site.declare("/srv/new/b", File::default().content("b"));
     let graph = site.into_graph().unwrap();
     let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();

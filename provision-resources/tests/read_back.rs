@@ -1,5 +1,7 @@
-//! What programs are told can be read back: plans and reports, of any resources on any of several hosts.
+//! What programs are told can be read back: plans, events and reports, of any resources on any of several hosts.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Mutex;
 
 use proptest::prelude::*;
 use provision_core::apply::ApplyOptions;
@@ -7,6 +9,7 @@ use provision_core::engine::{Engine, Options};
 use provision_core::facts::Facts;
 use provision_core::host::SimHost;
 use provision_core::journal::{Journal, MemoryStore};
+use provision_core::observe::Event;
 use provision_core::plan::{Plan, PlanOptions};
 use provision_core::report::Report;
 use provision_core::resource::Resource;
@@ -65,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn plans_and_reports_are_read_back_as_they_were_written(first in 0u16..512, second in 0u16..512, release in 12u32..14) {
+    fn plans_events_and_reports_are_read_back_as_they_were_written(first in 0u16..512, second in 0u16..512, release in 12u32..14) {
         let host = SimHost::debian(release).with_file("/srv/gone", "x").with_file("/etc/motd", [0xff, 0xfe].as_slice());
         is_read_back::<Facts>(&Facts::gather(&host).unwrap())?;
         let engine = Engine::open(host, Journal::new(MemoryStore::new()), Options::new("test")).unwrap();
@@ -73,7 +76,20 @@ proptest! {
             // The second plan names what the first site made and the second one does not declare.
             let prepared = engine.plan(site(bits), &PlanOptions::default()).unwrap();
             is_read_back::<Plan>(prepared.plan())?;
-            is_read_back::<Report>(&prepared.apply(&ApplyOptions::default(), &()).unwrap())?;
+            let events = Mutex::new(Vec::new());
+            let note = |event: &Event<'_>| events.lock().unwrap().push(serde_json::to_string(event).unwrap());
+            is_read_back::<Report>(&prepared.apply(&ApplyOptions::default(), &note).unwrap())?;
+            for written in events.into_inner().unwrap() {
+                let event: Event<'static> = serde_json::from_str(&written).unwrap();
+                prop_assert!(!matches!(event, Event::Other), "{}", written);
+                prop_assert_eq!(serde_json::to_string(&event).unwrap(), written);
+            }
         }
     }
+}
+
+#[test]
+fn an_event_of_a_newer_version_is_read_as_one_that_is_not_known() {
+    let event: Event<'static> = serde_json::from_str(r#"{"event":"step_postponed","id":"file:/etc/motd"}"#).unwrap();
+    assert!(matches!(event, Event::Other));
 }

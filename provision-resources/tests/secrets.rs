@@ -4,8 +4,9 @@
 use std::sync::Mutex;
 
 use provision_core::apply::ApplyOptions;
+use provision_core::engine::{Engine, Options};
 use provision_core::host::{Host, HostViewExt, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::observe::Event;
 use provision_core::plan::PlanOptions;
 use provision_core::secret::{MemorySecrets, Text};
@@ -19,7 +20,7 @@ const HASH: &str = "$y$j9T$c2VjcmV0$aGFzaG9mYXBhc3N3b3JkaGFzaG9mYXBhc3N3b3JkaGF"
 fn site() -> Site {
     let mut site = Site::new();
     let content = Text::template("password={{db/password}}\n");
-    site.declare("/etc/app.conf", File::with_content(content));
+    site.declare("/etc/app.conf", File::default().content(content));
     let user: User = serde_json::from_value(json!({ "password": { "secret": "deploy/hash" } })).unwrap();
     site.declare("deploy", user);
     site
@@ -27,20 +28,15 @@ fn site() -> Site {
 
 /// Applies the site with these secrets; everything that was said on the way.
 fn run(host: &dyn Host, journal: &Journal, password: &str, hash: &str) -> (bool, String) {
-    let mut graph = site().into_graph().unwrap();
     let store = MemorySecrets::new([("db/password", password), ("deploy/hash", hash)]);
-    assert!(graph.names_secrets());
-    graph.resolve_secrets(&store, &journal.make_key().unwrap(), &[]).unwrap();
-    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
-    let said = Mutex::new(format!("{:?}{}", planned.plan(), serde_json::to_string(planned.plan()).unwrap()));
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions {
-        recorder: Some(journal.begin(&journal.lock().unwrap(), info).unwrap()),
-        ..ApplyOptions::default()
-    };
-    let report = planned.apply(host, &options, &|event: &Event<'_>| {
+    let engine = Engine::open(host, journal.clone(), Options::new("tester").with_secrets(store)).unwrap();
+    let prepared = engine.plan(site(), &PlanOptions::default()).unwrap();
+    assert!(prepared.graph().names_secrets());
+    let said = Mutex::new(format!("{:?}{}", prepared.plan(), serde_json::to_string(prepared.plan()).unwrap()));
+    let note = |event: &Event<'_>| {
         *said.lock().unwrap() += &format!("{event:?}{}", serde_json::to_string(event).unwrap());
-    });
+    };
+    let report = prepared.apply(&ApplyOptions::default(), &note).unwrap();
     assert!(report.is_success(), "{report:?}");
     let said = said.into_inner().unwrap();
     (report.changed_anything(), format!("{said}{report:?}{}", serde_json::to_string(&report).unwrap()))

@@ -3,8 +3,9 @@
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
+use provision_core::engine::{Engine, Options};
 use provision_core::host::{Fault, Faulty, Host, HostViewExt, SimHost};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
+use provision_core::journal::{Journal, MemoryStore};
 use provision_core::plan::{PlanOptions, Selector};
 use provision_core::registry::SitePolicy;
 use provision_core::report::Report;
@@ -41,16 +42,10 @@ fn app() -> Site {
 }
 
 fn run_only(site: Site, host: &dyn Host, journal: &Journal, only: Vec<Selector>) -> Report {
-    let lock = journal.lock().unwrap();
-    journal.recover(&lock, host).unwrap();
-    let pending_notifications = journal.pending().unwrap().notifications;
-    let orphans = journal.orphans(site.name(), &site.ids()).unwrap();
-    let policy = SitePolicy { prune: true, ..SitePolicy::default() };
-    let graph = site.with_policy(policy).with_orphans(orphans).into_graph().unwrap();
-    let planned = graph.plan(host, &PlanOptions { pending_notifications, only, ..PlanOptions::default() }).unwrap();
-    let info = RunInfo { purpose: Purpose::Apply, who: "tester".into(), site: "test".into(), site_digest: None };
-    let options = ApplyOptions { recorder: Some(journal.begin(&lock, info).unwrap()), ..ApplyOptions::default() };
-    planned.apply(host, &options, &())
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    let site = site.with_policy(SitePolicy { prune: true, ..SitePolicy::default() });
+    let prepared = engine.plan(site, &PlanOptions { only, ..PlanOptions::default() }).unwrap();
+    prepared.apply(&ApplyOptions::default(), &()).unwrap()
 }
 
 /// What a run does to the host, in order.

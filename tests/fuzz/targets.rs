@@ -13,9 +13,10 @@ use provision_core::effect::{
     Access, Acl, AclSubject, Capabilities, Effect, PackageRequest, PackageTransaction, UnitAction, UserChanges,
     permissions_from_text,
 };
+use provision_core::engine::{Engine, Options};
 use provision_core::graph::Graph;
 use provision_core::host::{Accounts, Host, HostRecord, HostView, HostViewExt, LocalHost, SimHost, parse_shadow};
-use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo, StateStore};
+use provision_core::journal::{Journal, MemoryStore, StateStore};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::{PlanOptions, SavedPlan, Selector};
 use provision_core::resource::ResourceId;
@@ -62,8 +63,8 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 /// A site of resources by type and name, as far as the bytes are one.
-fn graph_of(bytes: &[u8]) -> Result<Graph, Diagnostics> {
-    let Ok(Value::Object(types)) = serde_json::from_slice(bytes) else { return Site::new().into_graph() };
+fn site_of(bytes: &[u8]) -> Result<Site, Diagnostics> {
+    let Ok(Value::Object(types)) = serde_json::from_slice(bytes) else { return Ok(Site::new()) };
     let mut declarations = Vec::new();
     for (kind, resources) in types {
         let Value::Object(resources) = resources else { continue };
@@ -73,7 +74,11 @@ fn graph_of(bytes: &[u8]) -> Result<Graph, Diagnostics> {
             declared_at: None,
         }));
     }
-    Site::from_declarations(&registry(), declarations, Sources::default()).and_then(Site::into_graph)
+    Site::from_declarations(&registry(), declarations, Sources::default())
+}
+
+fn graph_of(bytes: &[u8]) -> Result<Graph, Diagnostics> {
+    site_of(bytes)?.into_graph()
 }
 
 fn attributes() -> Prepared {
@@ -132,11 +137,9 @@ fn ran() -> (SimHost, MemoryStore) {
     let (host, store) = (SimHost::debian(13), MemoryStore::new());
     let journal = Journal::new(store.clone());
     for site in [corpus::SITES[1], corpus::SITES[4], corpus::SITES[6]] {
-        let graph = graph_of(site.as_bytes()).unwrap();
-        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-        let info = RunInfo { purpose: Purpose::Apply, who: "ada".into(), site: "site".into(), site_digest: None };
-        let recorder = journal.begin(&journal.lock().unwrap(), info).unwrap();
-        planned.apply(&host, &ApplyOptions { recorder: Some(recorder), ..ApplyOptions::default() }, &());
+        let engine = Engine::open(&host, journal.clone(), Options::new("ada")).unwrap();
+        let prepared = engine.plan(site_of(site.as_bytes()).unwrap(), &PlanOptions::default()).unwrap();
+        prepared.apply(&ApplyOptions::default(), &()).unwrap();
     }
     assert_eq!(journal.runs().unwrap().len(), 3);
     (host, store)

@@ -1,5 +1,6 @@
 //! [`Executor`]: the one place that performs effects, for what is applied and for what is taken back.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -46,12 +47,14 @@ impl<'a> Executor<'a> {
         if self.cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "the run was told to stop"));
         }
-        self.tell(&Event::EffectStarted { ids, effect });
+        let named = || ids.iter().copied().map(Cow::Borrowed).collect();
+        self.tell(&Event::EffectStarted { ids: named(), effect: Cow::Borrowed(effect) });
         let started = Instant::now();
         let result = self.perform_recorded(ids, effect, note);
         tracing::debug!(%effect, ok = result.is_ok(), "performed");
         let error = result.as_ref().err();
-        self.tell(&Event::EffectFinished { ids, effect, error, took: started.elapsed() });
+        let (effect, error) = (Cow::Borrowed(effect), error.map(Cow::Borrowed));
+        self.tell(&Event::EffectFinished { ids: named(), effect, error, took: started.elapsed() });
         result
     }
 

@@ -1,5 +1,6 @@
 //! The packages of a phase: one transaction for all of them.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{Progress, Run, Task};
@@ -33,9 +34,9 @@ impl Run<'_> {
         }
         for (number, task, _) in &members {
             let id = &self.step(*number).id;
-            self.tell(&Event::StepStarted { id });
+            self.tell(&Event::StepStarted { id: Cow::Borrowed(id) });
             if task.is_new {
-                self.tell(&Event::StepDecided { id, effects: &task.effects });
+                self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: (&task.effects).into() });
             }
         }
         let all: Vec<usize> = (0..members.len()).collect();
@@ -118,7 +119,10 @@ impl Run<'_> {
             let (number, task, _) = &mut members[*place];
             match self.decide_anew(*number) {
                 Ok(new) => {
-                    self.tell(&Event::StepDecided { id: &self.step(*number).id, effects: &new.effects });
+                    self.tell(&Event::StepDecided {
+                        id: Cow::Borrowed(&self.step(*number).id),
+                        effects: (&new.effects).into(),
+                    });
                     *task = new;
                     failures[*place] = None;
                     left.push(*place);

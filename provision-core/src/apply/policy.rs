@@ -1,5 +1,6 @@
 //! What happens when something fails: it is tried again, nothing new is begun, or what was done is undone.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -43,7 +44,12 @@ impl Run<'_> {
         if self.deadline(number, started).is_some_and(|deadline| deadline <= until) {
             return false;
         }
-        self.tell(&Event::StepRetried { id: &self.step(number).id, error, attempts, after });
+        self.tell(&Event::StepRetried {
+            id: Cow::Borrowed(&self.step(number).id),
+            error: Cow::Borrowed(error),
+            attempts,
+            after,
+        });
         while Instant::now() < until {
             if self.executor.cancel.is_cancelled() {
                 return false;
@@ -155,7 +161,7 @@ impl Run<'_> {
             }
         };
         let ids: Vec<ResourceId> = group.iter().cloned().collect();
-        self.tell(&Event::RollbackStarted { ids: &ids, because });
+        self.tell(&Event::RollbackStarted { ids: (&ids).into(), because: Cow::Borrowed(because) });
         // What is begun is undone to its end, even if the run was told to stop.
         let (never, as_it_is) = (Cancel::default(), |error| error);
         let observer = |event: &Event<'_>| self.tell(event);

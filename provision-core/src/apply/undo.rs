@@ -1,5 +1,6 @@
 //! Carrying out what takes effects back, for a rollback and for a run that failed.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::Executor;
@@ -20,7 +21,7 @@ impl Executor<'_> {
             let began = Instant::now();
             let mut report = StepReport::of(step.id.clone(), Outcome::NotRun);
             if !stopped && !self.cancel.is_cancelled() {
-                self.tell(&Event::StepStarted { id: &step.id });
+                self.tell(&Event::StepStarted { id: Cow::Borrowed(&step.id) });
                 report.outcome = match self.take_back(step, &rollback.plan, &mut report) {
                     Ok(()) => Outcome::Changed,
                     Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
@@ -28,7 +29,7 @@ impl Executor<'_> {
                 stopped = !report.outcome.is_success();
             }
             report.took = began.elapsed();
-            self.tell(&Event::StepFinished { step: &report });
+            self.tell(&Event::StepFinished { step: Cow::Borrowed(&report) });
             steps.push(report);
         }
         steps

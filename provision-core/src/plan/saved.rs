@@ -398,7 +398,8 @@ mod tests {
             let (host, key) = (host(), HostKey::random().unwrap());
             let mut site = Site::new().with_origin("site.ncl");
             // Where this test stands in its file is no part of the format.
-            site.declare("/etc/motd", Note { text: "new\n".into() }).spans = crate::declaration::Spans::default();
+            site.declare("/etc/motd", Note { text: "new\n".into() }).declaration.spans =
+                crate::declaration::Spans::default();
             let graph = site.into_graph().unwrap();
             let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
             let bytes = planned.save(&host, &key).unwrap();

@@ -21,17 +21,17 @@ fn link(host: &SimHost, at: &str, target: &str) {
 #[test]
 fn a_missing_file_is_written() {
     let host = SimHost::debian(12);
-    let effects = converge(&host, MOTD, File::with_content("hello\n")).unwrap();
+    let effects = converge(&host, MOTD, File::default().content("hello\n")).unwrap();
     assert_eq!(in_words(&effects), ["write /etc/motd"]);
     assert_eq!(host.read_text(MOTD).unwrap().as_deref(), Some("hello\n"));
-    assert_eq!(converge(&host, MOTD, File::with_content("hello\n")).unwrap(), []);
+    assert_eq!(converge(&host, MOTD, File::default().content("hello\n")).unwrap(), []);
 }
 
 #[test]
 fn other_content_is_replaced_and_other_access_is_set() {
     let host = SimHost::debian(12).with_file(MOTD, "old").with_user("deploy");
-    assert_eq!(in_words(&converge(&host, MOTD, File::with_content("new\n")).unwrap()), ["write /etc/motd"]);
-    let owned = File { owner: Some("deploy".into()), mode: Some(Mode::new(0o600)), ..File::with_content("new\n") };
+    assert_eq!(in_words(&converge(&host, MOTD, File::default().content("new\n")).unwrap()), ["write /etc/motd"]);
+    let owned = File { owner: Some("deploy".into()), mode: Some(Mode::new(0o600)), ..File::default().content("new\n") };
     let effects = in_words(&converge(&host, MOTD, owned.clone()).unwrap());
     assert_eq!(effects, ["set owner deploy mode 0600 of /etc/motd"]);
     // The same user by number is the same.
@@ -52,7 +52,7 @@ fn without_content_a_file_keeps_its_own() {
 #[test]
 fn content_that_is_written_once_is_left_alone() {
     let host = SimHost::debian(12);
-    let once = File { replace: Replace::Once, ..File::with_content("first") };
+    let once = File { replace: Replace::Once, ..File::default().content("first") };
     converge(&host, MOTD, once.clone()).unwrap();
     let host = host.with_file(MOTD, "changed by hand");
     assert_eq!(converge(&host, MOTD, once.clone()).unwrap(), []);
@@ -64,7 +64,7 @@ fn content_that_is_written_once_is_left_alone() {
 #[test]
 fn directories_above_are_made_or_missed() {
     let host = SimHost::debian(12);
-    let effects = converge(&host, "/srv/a/b/c", File::with_content("")).unwrap();
+    let effects = converge(&host, "/srv/a/b/c", File::default().content("")).unwrap();
     assert_eq!(in_words(&effects), ["create directory /srv/a", "create directory /srv/a/b", "write /srv/a/b/c"]);
     let alone = File { parents: false, ..File::default() };
     let error = converge(&host, "/srv/x/y", alone.clone()).unwrap_err();
@@ -88,7 +88,7 @@ fn a_file_can_be_removed() {
 fn a_link_is_replaced_and_its_target_left_alone() {
     let host = SimHost::debian(12).with_file("/run/motd", "linked");
     link(&host, MOTD, "/run/motd");
-    let effects = converge(&host, MOTD, File { backup: true, ..File::with_content("own\n") }).unwrap();
+    let effects = converge(&host, MOTD, File { backup: true, ..File::default().content("own\n") }).unwrap();
     assert_eq!(in_words(&effects), ["write /etc/motd"]);
     assert_eq!(host.read_text("/run/motd").unwrap().as_deref(), Some("linked"));
 }
@@ -108,7 +108,7 @@ fn a_directory_is_never_replaced() {
 #[test]
 fn the_old_file_is_kept_if_asked_for() {
     let host = SimHost::debian(12).with_file("/etc/sudoers.d/ops", "old");
-    let kept = File { backup: true, ..File::with_content("new\n") };
+    let kept = File { backup: true, ..File::default().content("new\n") };
     let effects = converge(&host, "/etc/sudoers.d/ops", kept.clone()).unwrap();
     insta::assert_debug_snapshot!(in_words(&effects), @r#"
     [
@@ -129,7 +129,7 @@ fn the_old_file_is_kept_if_asked_for() {
 #[test]
 fn new_content_is_validated() {
     let host = SimHost::debian(12).with_directory("/etc/sudoers.d").with_file("/usr/sbin/visudo", "");
-    let validated = File { validate: Some("visudo -cf %".into()), ..File::with_content("root ALL\n") };
+    let validated = File { validate: Some("visudo -cf %".into()), ..File::default().content("root ALL\n") };
     let effects = converge(&host, "/etc/sudoers.d/ops", validated.clone()).unwrap();
     let [Effect::WriteFile(write)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(write.validate.as_ref().unwrap().argv, ["visudo", "-cf", "%"]);
@@ -291,10 +291,10 @@ fn a_pipe_in_the_place_makes_way_if_it_may_and_is_named_otherwise() {
         [(FileKind::Fifo, "a named pipe (fifo)"), (FileKind::Socket, "a socket"), (FileKind::Device, "a device")]
     {
         let host = SimHost::debian(12).with_special("/srv/a", kind);
-        let error = converge(&host, "/srv/a", File::with_content("a\n")).unwrap_err();
+        let error = converge(&host, "/srv/a", File::default().content("a\n")).unwrap_err();
         assert_eq!(error.message(), format!("{noun} is in the place of /srv/a"));
         assert!(error.hint().unwrap().contains("force = true"));
-        let forced = File { force: true, ..File::with_content("a\n") };
+        let forced = File { force: true, ..File::default().content("a\n") };
         let effects = converge(&host, "/srv/a", forced.clone()).unwrap();
         assert_eq!(in_words(&effects), ["remove /srv/a", "write /srv/a"]);
         assert!(effects[0].point_of_no_return().is_some());
@@ -315,7 +315,7 @@ fn access(host: &SimHost, at: &str) -> String {
 fn what_is_unset_of_a_file_is_kept_also_when_its_content_is_replaced() {
     let conf = "/srv/app.conf";
     let host = SimHost::debian(12).with_file(conf, "old\n").with_access(conf, "www-data", "www-data", 0o640);
-    let kept = converge(&host, conf, File::with_content("new\n")).unwrap();
+    let kept = converge(&host, conf, File::default().content("new\n")).unwrap();
     assert_eq!(in_words(&kept), ["write /srv/app.conf"]);
     assert_eq!(access(&host, conf), "www-data:www-data 0640");
     assert_eq!(converge(&host, conf, File::default()).unwrap(), []);
@@ -324,7 +324,7 @@ fn what_is_unset_of_a_file_is_kept_also_when_its_content_is_replaced() {
     assert_eq!(access(&host, conf), "www-data:adm 0640");
     // A link is not the file that it leads to.
     let host = host.with_link("/srv/link", conf);
-    converge(&host, "/srv/link", File::with_content("own\n")).unwrap();
+    converge(&host, "/srv/link", File::default().content("own\n")).unwrap();
     assert_eq!(access(&host, "/srv/link"), "root:root 0644");
 }
 
@@ -338,7 +338,7 @@ fn what_is_new_is_roots_or_has_the_group_of_a_set_group_id_directory() {
         ("/srv/other/a.conf", "root:staff 0644"),
         ("/srv/shared/deeper/app.conf", "root:root 0644"),
     ] {
-        converge(&host, at, File::with_content("new\n")).unwrap();
+        converge(&host, at, File::default().content("new\n")).unwrap();
         assert_eq!(access(&host, at), expected, "{at}");
     }
 }
@@ -346,7 +346,7 @@ fn what_is_new_is_roots_or_has_the_group_of_a_set_group_id_directory() {
 #[test]
 fn a_file_that_is_given_away_runs_no_longer_as_somebody_else() {
     let host = SimHost::debian(12).with_file("/srv/run", "old\n").with_access("/srv/run", "www-data", "root", 0o4755);
-    converge(&host, "/srv/run", File::with_content("new\n")).unwrap();
+    converge(&host, "/srv/run", File::default().content("new\n")).unwrap();
     assert_eq!(access(&host, "/srv/run"), "www-data:root 4755");
     converge(&host, "/srv/run", File { owner: Some("root".into()), ..File::default() }).unwrap();
     assert_eq!(access(&host, "/srv/run"), "root:root 0755");
