@@ -310,7 +310,7 @@ impl<H: Host> Prepared<'_, H> {
         let info = RunInfo {
             purpose: Purpose::Apply,
             who: self.engine.parts.options.who.clone(),
-            site: graph.origin().to_owned(),
+            site: graph.origin().join(" "),
             site_digest: if self.plan().is_empty() { None } else { Some(graph.digest()?) },
         };
         let options = self.engine.begin(info, graph.policy().journal, options)?;

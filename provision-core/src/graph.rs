@@ -45,8 +45,8 @@ pub struct Graph {
     orphans: Vec<Orphan>,
     /// The name of the site.
     site: String,
-    /// From where it came.
-    origin: String,
+    /// The files that it came from.
+    origin: Vec<String>,
     /// What other sites made on the host.
     foreign: Vec<Orphan>,
     redactor: Redactor,
@@ -321,15 +321,15 @@ impl Graph {
         &self.foreign
     }
 
-    /// From where the site came: its files, as they were named, or else its name.
-    pub fn origin(&self) -> &str {
+    /// The files that the site came from, as they were named, or else its name.
+    pub fn origin(&self) -> &[String] {
         &self.origin
     }
 
     pub(crate) fn of_site(
         self,
         site: String,
-        origin: String,
+        origin: Vec<String>,
         foreign: Vec<Orphan>,
         warnings: Vec<Diagnostic>,
     ) -> Graph {
@@ -419,7 +419,7 @@ impl Graph {
             policy: SitePolicy::default(),
             orphans: Vec::new(),
             site: String::new(),
-            origin: String::new(),
+            origin: Vec::new(),
             foreign: Vec::new(),
             redactor: Redactor::default(),
             names_secrets,

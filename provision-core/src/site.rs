@@ -73,8 +73,8 @@ pub struct Site {
     policy: SitePolicy,
     /// Its name, if it has one.
     name: Option<String>,
-    /// From where it came.
-    origin: Option<String>,
+    /// The files that it came from.
+    origin: Vec<String>,
     /// What was made for resources that are not declared.
     orphans: Vec<Orphan>,
     /// What other sites made on the host.
@@ -199,10 +199,10 @@ impl Site {
         self.name.as_deref().unwrap_or("site")
     }
 
-    /// From files or a program of this name, which the journal and saved plans keep; else its own name stands there.
+    /// From these files, which the journal and saved plans name; without any, the name of the site stands there.
     #[must_use]
-    pub fn with_origin(self, origin: &str) -> Site {
-        Site { origin: Some(origin.to_owned()), ..self }
+    pub fn with_origin(self, files: impl IntoIterator<Item = String>) -> Site {
+        Site { origin: files.into_iter().collect(), ..self }
     }
 
     /// With what earlier runs made for resources that are no longer declared, or for other sites. If the policy is to prune, what was made
@@ -432,7 +432,7 @@ impl Site {
         }
         let sources = self.sources;
         let name = self.name.unwrap_or_else(|| "site".to_owned());
-        let origin = self.origin.unwrap_or_else(|| name.clone());
+        let origin = if self.origin.is_empty() { vec![name.clone()] } else { self.origin };
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
             Some(graph) if diagnostics.is_empty() => Ok(graph
                 .with_policy(self.policy, self.orphans)

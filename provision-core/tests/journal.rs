@@ -406,7 +406,7 @@ fn a_saved_plan_with_any_byte_changed_or_cut_off_is_refused() {
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let whole = planned.save(&host, &key).unwrap();
     assert!(SavedPlan::is_one(&whole));
-    assert_eq!(SavedPlan::read(&whole, &key).unwrap().site(), "site");
+    assert_eq!(SavedPlan::read(&whole, &key).unwrap().sites(), ["site"]);
     let refused = |bytes: &[u8], what: &str| {
         let Err(error) = SavedPlan::read(bytes, &key) else { panic!("{what} is accepted") };
         assert!(matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Newer), "{what}: {error:?}");

@@ -68,6 +68,20 @@ fn a_secret_reaches_its_file_and_no_screen() {
     assert_eq!(fs::metadata(place.path("root/etc/app.conf")).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// The names of the files were one text, and the directory of the secrets what came before its last slash.
+#[test]
+fn a_saved_plan_of_several_files_finds_the_secrets_beside_the_first() {
+    let place = given!(with_secrets(SITE, &[("db/password", CANARY)]));
+    let place = place.file("web/secret.ncl", r#"{ resources.file."/etc/app.conf".content.secret = "db/password" }"#);
+    let place = place.file("web/plain.ncl", r#"{ resources.file."/etc/plain".content = "" }"#);
+    fs::rename(place.path("secrets"), place.path("web/secrets")).unwrap();
+    let saved = run(&place, "plan --root root -o saved web/secret.ncl web/plain.ncl");
+    assert_eq!(saved.code, 0, "{}", saved.seen());
+    let applied = run(&place, "apply --root root saved");
+    assert_eq!(applied.code, 0, "{}", applied.seen());
+    assert_eq!(fs::read_to_string(place.path("root/etc/app.conf")).unwrap(), CANARY);
+}
+
 #[test]
 fn a_secret_that_cannot_be_read_stops_everything_before_any_change() {
     let site = r#"{ resources.file = {

@@ -122,7 +122,7 @@ fn saved_plan() -> Prepared {
         for saved in [input, &resealed] {
             let _ = SavedPlan::is_one(saved);
             if let Ok(plan) = SavedPlan::read(saved, &key) {
-                let _ = (plan.site(), plan.only(), plan.deferred());
+                let _ = (plan.sites(), plan.only(), plan.deferred());
                 if let Ok(graph) = plan.graph(&registry(), &journal) {
                     let _ = plan.renew(&graph, &host, &key, Vec::new());
                 }

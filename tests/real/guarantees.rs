@@ -1,6 +1,5 @@
 //! What holds when something goes wrong: runs are undone, killed and taken up again.
 
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ pub fn a_killed_run_is_taken_up_again(release: &'static str) -> Result {
         let plan = host.provision(&["plan", "--detailed-exitcode", WEB_SERVER])?.expect(0).map_err(wrong)?;
         contains("the plan", &plan.out, "Nothing to do").map_err(wrong)?;
         same("nginx", &host.inside(&["systemctl", "is-active", "nginx"])?.out, "active").map_err(wrong)?;
-        answers(8080).map_err(|error| format!("round {round} ({drift}): {error}\n{}", next.out))?;
+        answers(&host, 8080).map_err(|error| format!("round {round} ({drift}): {error}\n{}", next.out))?;
         no_stray_files(&host).map_err(wrong)?;
     }
     // Some are through before they are killed, and some are killed before they begin.
@@ -105,10 +104,9 @@ fn kill_child(parent: u32) {
     }
 }
 
-/// Booted hosts share the network of this machine.
-fn answers(port: u16) -> Result {
+fn answers(host: &Booted, port: u16) -> Result {
     for _ in 0..50 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        if host.listens_on(port)? {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -154,7 +154,8 @@ fn pristine(release: &str) -> Result<PathBuf> {
     Ok(base)
 }
 
-/// A booted Debian.
+/// A booted Debian. Its services have a network of their own, so that several hosts use the same ports; what is run inside by
+/// a test uses that of this machine, so that apt(8) reaches its archive.
 pub struct Booted {
     directory: Directory,
     nspawn: Child,
@@ -183,7 +184,15 @@ impl Booted {
 
     fn from(directory: Directory) -> Result<Booted> {
         let nspawn = Command::new("systemd-nspawn")
-            .args(["-q", "--register=no", "--keep-unit", "--console=pipe", "-b", "-D", text(&directory.root())])
+            .args([
+                "-q",
+                "--register=no",
+                "--keep-unit",
+                "--console=pipe",
+                "--private-network",
+                "--resolv-conf=copy-host",
+            ])
+            .args(["-b", "-D", text(&directory.root())])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -215,6 +224,13 @@ impl Booted {
         let mut whole = vec!["nsenter", "-t", &self.init, "-m", "-u", "-i", "-p", "-r", "-w", "--"];
         whole.extend(argv);
         run(&whole)
+    }
+
+    /// Whether something listens on a port of its network.
+    #[allow(dead_code, reason = "not every test has so much to do")]
+    pub fn listens_on(&self, port: u16) -> Result<bool> {
+        let connects = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        Ok(run(&["nsenter", "-t", &self.init, "-n", "--", "bash", "-c", &connects])?.code == 0)
     }
 
     pub fn provision(&self, arguments: &[&str]) -> Result<Said> {

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             Trial::test(name, move || scenario().map_err(Into::into)).with_ignored_flag(!can_be_had)
         })
         .collect();
-    // One host at a time: booted systems share the network of this machine.
-    libtest_mimic::run(&Arguments { test_threads: Some(1), ..arguments }, trials).exit_code()
+    // Hosts wait for their disks and their services more than for processors.
+    let test_threads = arguments.test_threads.or(Some(2));
+    libtest_mimic::run(&Arguments { test_threads, ..arguments }, trials).exit_code()
 }

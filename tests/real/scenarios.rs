@@ -429,13 +429,16 @@ fn an_interrupt_waits_for_the_effect_in_progress(release: &'static str) -> Resul
     host.write(
         "/root/slow.ncl",
         r#"{ resources.file = {
-            "/etc/a" = { content = "a\n", validate = "sh -c 'sleep 3; test -f %'" },
+            "/etc/a" = { content = "a\n", validate = "sh -c 'touch /root/began; sleep 3; test -f %'" },
             "/etc/b" = { content = "b\n", after = ["file:/etc/a"] },
         } }"#,
     )?;
     let site = host.root().join("root/slow.ncl");
     let running = host.start(&["apply", site.to_str().ok_or("a path")?])?;
-    std::thread::sleep(Duration::from_millis(1500));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !host.root().join("root/began").exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.id() as i32), nix::sys::signal::Signal::SIGINT)
         .map_err(|error| error.to_string())?;
     let output = running.wait_with_output().map_err(|error| error.to_string())?;

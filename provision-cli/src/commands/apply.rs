@@ -85,7 +85,8 @@ fn apply_saved(program: &Program<'_>, verb: &Apply, bytes: &[u8]) -> Result<Exit
             .with_hint("--allow-deferred lets that happen")
             .into());
     }
-    let engine = target.engine(&verb.work, AtHand::of(&verb.secrets, Some(Path::new(saved.site()))))?;
+    let sites = saved.sites();
+    let engine = target.engine(&verb.work, AtHand::of(&verb.secrets, sites.first().map(Path::new)))?;
     render::history::recovered(engine.recovered(), options)?;
     let prepared = engine.renew(&saved, program.registry).map_err(|error| match error {
         PlanError::Host(error) => Failure::from(error.while_doing(format!("applying {file}"))),

@@ -87,8 +87,8 @@ pub(super) fn site_of(
     let (site, mistakes) = Site::assemble(registry, declarations(tree), broken_resources(&broken), sources);
     diagnostics.extend(mistakes);
     if diagnostics.is_empty() && contract_failure.is_empty() {
-        let origin = files.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let site = site.with_policy(policy).with_tests(tests, test_host).with_warnings(warnings).with_origin(&origin);
+        let site = site.with_policy(policy).with_tests(tests, test_host).with_warnings(warnings);
+        let site = site.with_origin(files.iter().map(ToString::to_string));
         return Ok(match name {
             Some(name) => site.with_name(&name),
             None => site,

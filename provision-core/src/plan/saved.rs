@@ -101,7 +101,7 @@ impl Planned<'_> {
     pub fn save(&self, host: &dyn HostView, key: &HostKey) -> Result<Vec<u8>> {
         let visible = json!({
             "host": identity(host)?,
-            "site": self.graph.origin(),
+            "sites": self.graph.origin(),
             "site_digest": self.graph.digest()?,
             "made_micros": host.now().unix_micros,
             "plan": comparable(&self.plan)?,
@@ -172,9 +172,9 @@ impl SavedPlan {
         Ok(SavedPlan { visible, hidden })
     }
 
-    /// From where the site came.
-    pub fn site(&self) -> &str {
-        self.visible["site"].as_str().unwrap_or_default()
+    /// The files that the site came from.
+    pub fn sites(&self) -> Vec<&str> {
+        self.visible["sites"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
     /// The resources that were chosen; all if there are none.
@@ -208,7 +208,7 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
-        let site = site.map(|site| site.with_name(&self.hidden.site_name).with_origin(self.site()));
+        let site = site.map(|site| site.with_name(&self.hidden.site_name).with_origin(self.sites().into_iter().map(str::to_owned)));
         let orphans = match &site {
             Ok(site) if self.hidden.only.is_empty() => journal.orphans(site.name(), &site.ids())?,
             _ => Vec::new(),
@@ -396,7 +396,7 @@ mod tests {
     fn saved() -> (HostKey, Vec<u8>) {
         with_fixed_randomness(|| {
             let (host, key) = (host(), HostKey::random().unwrap());
-            let mut site = Site::new().with_origin("site.ncl");
+            let mut site = Site::new().with_origin(["site.ncl".to_owned()]);
             // Where this test stands in its file is no part of the format.
             site.declare("/etc/motd", Note { text: "new\n".into() }).declaration.spans =
                 crate::declaration::Spans::default();
