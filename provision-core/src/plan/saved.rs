@@ -208,7 +208,9 @@ impl SavedPlan {
             }
         });
         let site = Site::from_declarations(registry, raw.collect::<Vec<_>>(), Sources::default());
-        let site = site.map(|site| site.with_name(&self.hidden.site_name).with_origin(self.sites().into_iter().map(str::to_owned)));
+        let site = site.map(|site| {
+            site.with_name(&self.hidden.site_name).with_origin(self.sites().into_iter().map(str::to_owned))
+        });
         let orphans = match &site {
             Ok(site) if self.hidden.only.is_empty() => journal.orphans(site.name(), &site.ids())?,
             _ => Vec::new(),
