@@ -1,6 +1,7 @@
 //! From a plan to a [`Report`]: performing effects, checking what they brought about, reacting, and what happens when
 //! something fails.
 
+mod batch;
 mod executor;
 mod packages;
 mod policy;
@@ -67,7 +68,7 @@ impl Planned<'_> {
     pub fn apply(&self, host: &dyn Host, options: &ApplyOptions, observer: &dyn Observer) -> Report {
         let started = Instant::now();
         let redact = |error| self.graph.redacted(error);
-        let run = Run {
+        let mut run = Run {
             planned: self,
             executor: Executor::new(host, options.recorder.as_deref(), &options.cancel, observer, &redact),
             verbatim: options.verbatim,
@@ -93,7 +94,8 @@ impl Planned<'_> {
                 schedule::run(&run, &phase, options.jobs.max(1), options.shuffle);
             }
         }
-        let mut steps: Vec<StepReport> = run.results.iter().filter_map(|result| result.get().cloned()).collect();
+        let results = std::mem::take(&mut run.results);
+        let mut steps: Vec<StepReport> = results.into_iter().filter_map(OnceLock::into_inner).collect();
         let undone = run.undo_because_of_failures(&mut steps);
         let mut report = Report { undone, ..Report::new(steps, options.cancel.is_cancelled()) };
         run.executor.close(&mut report, &self.plan.dropped_notifications);
@@ -141,11 +143,11 @@ struct Run<'a> {
 }
 
 /// What is to be done for a step, decided.
-struct Task {
+struct Task<'a> {
     before: DynState,
     want: DynState,
-    changes: Vec<Change>,
-    effects: Vec<Effect>,
+    changes: Cow<'a, [Change]>,
+    effects: Cow<'a, [Effect]>,
     /// Whether it differs from what was planned.
     is_new: bool,
 }
@@ -256,16 +258,23 @@ impl<'a> Run<'a> {
         progress.deferred |= task.is_new && !again;
         self.decided_anew[number].fetch_or(task.is_new, Ordering::Relaxed);
         if task.is_new {
-            self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: (&task.effects).into() });
+            self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: Cow::Borrowed(&task.effects) });
         }
-        for effect in &task.effects {
-            let effect = self.within_timeout(number, started, effect)?;
-            let result = self.perform(&[number], &effect);
+        let mut left = &*task.effects;
+        progress.effects.reserve_exact(left.len());
+        while let Some(first) = left.first() {
+            let first = self.within_timeout(number, started, first)?;
+            let batch = match batch::length(left) {
+                1 => std::slice::from_ref(&first),
+                many => &left[..many],
+            };
+            let (done, result) = self.perform_all(&[number], batch);
+            progress.effects.extend_from_slice(&batch[..done]);
             result.map_err(|error| self.naming_its_timeout(number, started, error))?;
-            progress.effects.push(effect);
+            left = &left[done..];
         }
         if progress.changes.is_empty() {
-            progress.changes.clone_from(&task.changes);
+            progress.changes = task.changes.to_vec();
         }
         if task.before != task.want {
             self.verify(number, &task.want, &task.effects)?;
@@ -275,7 +284,7 @@ impl<'a> Run<'a> {
     }
 
     /// What to do for a step: what was planned, unless the plan could not know.
-    fn decide(&self, number: usize) -> Result<Task> {
+    fn decide(&self, number: usize) -> Result<Task<'a>> {
         let (step, node) = (self.step(number), self.node(number));
         let went_as_planned = |step: &usize| {
             let succeeded = self.results[*step].get().is_some_and(|report| report.outcome.is_success());
@@ -286,8 +295,8 @@ impl<'a> Run<'a> {
         let as_planned = |(before, want): &(DynState, DynState)| Task {
             before: before.clone(),
             want: want.clone(),
-            changes: step.changes.clone(),
-            effects: step.effects.clone(),
+            changes: Cow::Borrowed(&step.changes),
+            effects: Cow::Borrowed(&step.effects),
             is_new: false,
         };
         match planned {
@@ -302,7 +311,7 @@ impl<'a> Run<'a> {
     }
 
     /// What to do for a step, on the host as it is at this moment.
-    fn decide_anew(&self, number: usize) -> Result<Task> {
+    fn decide_anew(&self, number: usize) -> Result<Task<'a>> {
         let node = self.node(number);
         if self.verbatim {
             return Err(Error::new(
@@ -314,7 +323,7 @@ impl<'a> Run<'a> {
         let ((before, want), effects) = decide_now(node, self.executor.host, &self.planned.declared_packages)?;
         let mut changes = made_on_the_way(node, &effects, self.executor.host);
         changes.extend(changes_between(node, &before, &want, &[self.executor.host]));
-        Ok(Task { before, want, changes, effects, is_new: true })
+        Ok(Task { before, want, changes: changes.into(), effects: effects.into(), is_new: true })
     }
 
     /// Nothing is done: the first step says why.
@@ -328,10 +337,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Performs an effect for steps; what owns what, and what has to react, is noted before.
     fn perform(&self, steps: &[usize], effect: &Effect) -> Result<()> {
+        self.perform_all(steps, std::slice::from_ref(effect)).1
+    }
+
+    /// Performs effects for steps, as [`Executor::perform_all`]; what owns what, and what has to react, is noted before.
+    fn perform_all(&self, steps: &[usize], effects: &[Effect]) -> (usize, Result<()>) {
         let ids: Vec<&ResourceId> = steps.iter().map(|number| &self.step(*number).id).collect();
-        self.executor.perform(&ids, effect, |recorder| {
+        self.executor.perform_all(&ids, effects, |recorder| {
             for number in steps {
                 recorder.claims(&self.step(*number).id, &self.node(*number).claims);
                 self.followers(*number).for_each(|follower| recorder.notify(follower, &self.step(*number).id));

@@ -153,6 +153,24 @@ pub trait Host: HostView {
     /// Whatever keeps it from being done; a file is then as it was.
     fn perform(&self, effect: &Effect) -> Result<()>;
 
+    /// As [`perform`](Host::perform), but what it has changed need not survive a loss of power before [`sync`](Host::sync) has
+    /// returned: many effects then wait for the disk once.
+    ///
+    /// # Errors
+    /// As [`perform`](Host::perform).
+    fn perform_unsynced(&self, effect: &Effect) -> Result<()> {
+        self.perform(effect)
+    }
+
+    /// Makes what these effects have changed survive a loss of power.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    fn sync(&self, effects: &[Effect]) -> Result<()> {
+        let _ = effects;
+        Ok(())
+    }
+
     /// Waits until no program is at work any more on what an effect is about, and looks at all of that anew: a run may have
     /// died, and the program that it had started lives on.
     ///
@@ -364,6 +382,12 @@ impl<H: Host + ?Sized> Host for &H {
     fn perform(&self, effect: &Effect) -> Result<()> {
         (**self).perform(effect)
     }
+    fn perform_unsynced(&self, effect: &Effect) -> Result<()> {
+        (**self).perform_unsynced(effect)
+    }
+    fn sync(&self, effects: &[Effect]) -> Result<()> {
+        (**self).sync(effects)
+    }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
         (**self).come_to_rest(effect)
     }
@@ -372,6 +396,12 @@ impl<H: Host + ?Sized> Host for &H {
 impl<H: Host + ?Sized> Host for Box<H> {
     fn perform(&self, effect: &Effect) -> Result<()> {
         (**self).perform(effect)
+    }
+    fn perform_unsynced(&self, effect: &Effect) -> Result<()> {
+        (**self).perform_unsynced(effect)
+    }
+    fn sync(&self, effects: &[Effect]) -> Result<()> {
+        (**self).sync(effects)
     }
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
         (**self).come_to_rest(effect)

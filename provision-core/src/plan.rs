@@ -506,7 +506,8 @@ fn bring_about<H: HostView>(
 ) -> Result<Decision> {
     if now != want {
         let applied = node.apply(&now, &want, &Ruled { overlay, declared });
-        let effects = overlay.take_recorded();
+        let mut effects = overlay.take_recorded();
+        effects.shrink_to_fit();
         applied?;
         return Ok(Decision { states: (now, want), effects });
     }

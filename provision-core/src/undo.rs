@@ -70,7 +70,7 @@ pub(crate) fn of_run_under_way(
     host: &dyn HostView,
 ) -> Result<Rollback> {
     let mine = |effect: &EffectRecord| effect.intent.ids.iter().any(|id| ids.contains(id));
-    let effects = recorder.effects().into_iter().filter(mine).collect();
+    let effects = recorder.effects()?.into_iter().filter(mine).collect();
     let options = RollbackOptions { keep_changed: true };
     Undoing::new(recorder.keeper()?, host, options).plan(recorder.run().unwrap_or_default(), effects)
 }

@@ -82,7 +82,7 @@ fn an_effect_that_failed_half_way_is_undone_as_far_as_it_went() {
     let attempt = |effect: &Effect| {
         let entry = recorder.intend(&[&id], effect, &host).unwrap();
         let error = host.perform(effect).unwrap_err();
-        recorder.conclude(&entry, effect, Some(&error), &host);
+        recorder.conclude(entry, effect, Some(&error), &host);
     };
     // userdel(8) removes the user, and then finds that the home directory is another user's.
     attempt(&Effect::RemoveUser { name: "anna".into(), remove_home: true });

@@ -1,7 +1,7 @@
 //! Real files, in a root directory: as root, and where the file system objects.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -159,6 +159,30 @@ fn a_tree_is_owned_and_purged_and_links_in_it_are_not_followed() {
     assert_eq!(left, ["etc"]);
     assert_eq!(fs::read_to_string(place.path("root/srv/app/etc/kept.conf")).unwrap(), "kept\n");
     assert_eq!(fs::metadata(place.path("root/srv/app")).unwrap().uid(), 65534);
+}
+
+/// A file of 6 GB with nothing in it was refused for lack of space.
+#[test]
+fn a_sparse_file_is_kept_and_put_back_sparse() {
+    let place = given!(place("{ resources.file.\"/srv/disk.img\".ensure = 'absent }"));
+    fs::create_dir_all(place.path("root/srv")).unwrap();
+    let at = place.path("root/srv/disk.img");
+    let file = fs::File::create(&at).unwrap();
+    file.write_all_at(b"begin", 0).unwrap();
+    file.write_all_at(b"middle", 40 << 20).unwrap();
+    file.set_len(100 << 20).unwrap();
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    assert!(!at.exists());
+    let kept = fs::read_dir(place.path("root/var/lib/provision/blobs")).unwrap();
+    let sizes: Vec<u64> = kept.map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+    assert!(sizes.len() == 1 && sizes[0] < 64 << 10, "{sizes:?}");
+    let ran = place.run("rollback --root root");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    let (found, mut bytes) = (fs::metadata(&at).unwrap(), [0; 6]);
+    assert_eq!(found.len(), 100 << 20);
+    assert!(found.blocks() * 512 < 1 << 20, "{} blocks", found.blocks());
+    fs::File::open(&at).unwrap().read_exact_at(&mut bytes, 40 << 20).unwrap();
+    assert_eq!(&bytes, b"middle");
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl Host for WrittenDown<'_> {
         self.one_way.fetch_or(one_way, Ordering::Relaxed);
         let entry = self.recorder.intend(&[&id], effect, self.host)?;
         let result = self.host.perform(effect);
-        self.recorder.conclude(&entry, effect, result.as_ref().err(), self.host);
+        self.recorder.conclude(entry, effect, result.as_ref().err(), self.host);
         result
     }
 }

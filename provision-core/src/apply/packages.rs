@@ -11,7 +11,7 @@ use crate::observe::Event;
 use crate::plan::{Foreseen, PlannedTransaction, is_transaction, settle_transactions};
 use crate::report::Outcome;
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Carries out a phase of package resources. One whose effects are more than package changes runs by itself.
     pub(super) fn packages(&self, phase: &[usize]) {
         let mut members: Vec<(usize, Task, Instant)> = Vec::new();
@@ -36,7 +36,7 @@ impl Run<'_> {
             let id = &self.step(*number).id;
             self.tell(&Event::StepStarted { id: Cow::Borrowed(id) });
             if task.is_new {
-                self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: (&task.effects).into() });
+                self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: Cow::Borrowed(&task.effects) });
             }
         }
         let all: Vec<usize> = (0..members.len()).collect();
@@ -106,7 +106,7 @@ impl Run<'_> {
     /// The archive has moved on: with new lists, versions may be others too.
     fn refresh_and_decide_anew(
         &self,
-        members: &mut [(usize, Task, Instant)],
+        members: &mut [(usize, Task<'a>, Instant)],
         places: &[usize],
         failures: &mut [Option<Error>],
     ) {
@@ -121,7 +121,7 @@ impl Run<'_> {
                 Ok(new) => {
                     self.tell(&Event::StepDecided {
                         id: Cow::Borrowed(&self.step(*number).id),
-                        effects: (&new.effects).into(),
+                        effects: Cow::Borrowed(&new.effects),
                     });
                     *task = new;
                     failures[*place] = None;
@@ -139,8 +139,8 @@ impl Run<'_> {
         let verified = self.verify(number, &task.want, &task.effects);
         let outcome = match (verified, failure) {
             (Ok(()), _) => {
-                progress.changes.clone_from(&task.changes);
-                progress.effects.clone_from(&task.effects);
+                progress.changes = task.changes.to_vec();
+                progress.effects = task.effects.to_vec();
                 let causes = self.causes(number);
                 match self.react(number, &task, causes, &mut progress) {
                     Ok(()) => Outcome::Changed,

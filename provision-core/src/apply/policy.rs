@@ -101,11 +101,7 @@ impl Run<'_> {
     }
 
     fn undoes_its_group(&self, number: usize) -> bool {
-        self.node(number).common.on_failure == Some(OnFailure::Rollback) && self.has_failed(number)
-    }
-
-    fn has_failed(&self, number: usize) -> bool {
-        self.results[number].get().is_some_and(|report| matches!(report.outcome, Outcome::Failed { .. }))
+        self.node(number).common.on_failure == Some(OnFailure::Rollback)
     }
 
     /// Keeps others from beginning, if a failure calls for that.
@@ -127,7 +123,8 @@ impl Run<'_> {
     /// Undoes what failures call for. The steps tell afterwards what was undone, and it is told how.
     pub(super) fn undo_because_of_failures(&self, steps: &mut [StepReport]) -> Vec<StepReport> {
         let Some(recorder) = self.executor.recorder else { return Vec::new() };
-        let failed = (0..steps.len()).filter(|number| self.has_failed(*number));
+        let has_failed = |number: &usize| matches!(steps[*number].outcome, Outcome::Failed { .. });
+        let failed: Vec<usize> = (0..steps.len()).filter(has_failed).collect();
         let mut told = Vec::new();
         for number in failed {
             let because = self.step(number).id.clone();

@@ -169,6 +169,26 @@ impl<'e> Touched<'e> {
         if let Touched::Path { path, .. } = self { Some(path) } else { None }
     }
 
+    /// Whether it is something at a path that goes.
+    pub(crate) fn is_removed(&self) -> bool {
+        match self {
+            Touched::Path { change, .. } => match change {
+                PathChange::Removed | PathChange::SpecialRemoved | PathChange::TreeRemoved => true,
+                PathChange::Metadata | PathChange::Replaced => false,
+            },
+            Touched::User(_)
+            | Touched::Group(_)
+            | Touched::UsersOf(_)
+            | Touched::Home { .. }
+            | Touched::Packages(_)
+            | Touched::PackageDatabase
+            | Touched::PackageLists
+            | Touched::Unit { .. }
+            | Touched::ServiceManager
+            | Touched::Anything(_) => false,
+        }
+    }
+
     /// The locks that a change of it needs, in the order in which they are taken.
     fn locks(&self) -> &'static [Lock] {
         match self {

@@ -376,8 +376,18 @@ impl Host for LocalHost {
     }
 
     fn perform(&self, effect: &Effect) -> Result<()> {
+        self.perform_unsynced(effect)?;
+        self.sync(std::slice::from_ref(effect)).while_doing(|| effect.to_string())
+    }
+
+    fn perform_unsynced(&self, effect: &Effect) -> Result<()> {
         let outcome = self.carry_out(effect);
         self.platform.forget(effect);
         outcome.while_doing(|| effect.to_string())
+    }
+
+    fn sync(&self, effects: &[Effect]) -> Result<()> {
+        let touched = effects.iter().flat_map(Effect::touches);
+        self.system.root.sync_removals(touched.filter(|thing| thing.is_removed()).filter_map(|thing| thing.path()))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::image::{Keeper, PackageChanges, PackageDiff, PackagesImage, There};
+use super::image::{Keeper, PackageChanges, PackageDiff, PackagesImage, There, encoded};
 use super::ledger::LEDGER;
 use super::log;
 use super::notifications::NOTIFICATIONS;
@@ -64,14 +64,14 @@ fn perform(recorder: &Recorder, id: &str, effect: Effect, host: &dyn Host) -> Re
     recorder.claims(&id, &[Claim::owns(target)]);
     let entry = recorder.intend(&[&id], &effect, host)?;
     host.perform(&effect)?;
-    recorder.conclude(&entry, &effect, None, host);
+    recorder.conclude(entry, &effect, None, host);
     Ok(())
 }
 
 /// What is hard to bring about on a small host.
 fn more_records(keeper: &Keeper<'_>, host: &dyn HostView) -> Result<Vec<Record>> {
     let digest = keeper.key.digest(LARGE);
-    keeper.store.replace(&format!("blobs/{digest}"), &keeper.key.seal(LARGE)?)?;
+    keeper.store.replace(&format!("blobs/{digest}"), &keeper.key.seal(&encoded(LARGE))?)?;
     let there = There {
         kind: FileKind::File,
         access: root(0o600),

@@ -3,6 +3,7 @@
 mod accounts;
 mod files;
 mod packages;
+mod zeros;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub use files::{Fingerprint, PathImage, There, Was};
 
 use files::Extent;
 pub use packages::{PackageChanges, PackageDiff, PackagesImage};
+#[cfg(test)]
+pub(super) use zeros::encoded;
+use zeros::{Decoder, Encoder};
 
 pub(crate) use packages::entry as entry_of;
 pub(super) use packages::inverse as inverse_of_packages;
@@ -215,9 +219,9 @@ impl Keeper<'_> {
         }
         let digest = self.key.digest(bytes);
         self.store.stream(&mut |to| {
-            let mut sealer = self.key.sealer(to)?;
+            let mut sealer = Encoder::new(self.key.sealer(to)?);
             sealer.write_all(bytes)?;
-            sealer.finish()?;
+            sealer.finish()?.finish()?;
             Ok(format!("{BLOBS}/{digest}"))
         })?;
         Ok(Kept::Blob { digest, size: bytes.len() as u64 })
@@ -233,7 +237,7 @@ impl Keeper<'_> {
                 Ok(Box::new(self.key.open(std::io::Cursor::new(sealed))))
             }
             Kept::Blob { digest, .. } => match self.store.open(&format!("{BLOBS}/{digest}"))? {
-                Some(sealed) => Ok(Box::new(self.key.open(sealed))),
+                Some(sealed) => Ok(Box::new(Decoder::new(self.key.open(sealed)))),
                 None => Err(Error::new(ErrorKind::NotFound, format!("the journal has lost the content {digest}"))),
             },
         }

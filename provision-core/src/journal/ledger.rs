@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::image::{After, Before, Keeper, PackageDiff, PathImage, Was};
-use super::record::{EffectRecord, Intent};
+use super::record::{Did, EffectRecord, Intent};
 use super::{Journal, Pending, log};
 use crate::bytes::hex;
 use crate::claim::Target;
@@ -199,7 +199,7 @@ impl Ledger {
         &mut self,
         run: RunId,
         site: Option<&str>,
-        effects: &[EffectRecord],
+        doings: &Doings,
         notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>,
     ) {
         let mut makers: HashMap<Made, BTreeSet<ResourceId>> = HashMap::default();
@@ -208,26 +208,24 @@ impl Ledger {
                 makers.entry(made.clone()).or_default().insert(id.clone());
             }
         }
-        for record in effects.iter().filter(|record| record.outcome.as_ref().is_some_and(|did| did.error.is_none())) {
-            let after = record.outcome.as_ref().map(|did| &did.after);
-            for (id, mut made) in made_by(record, after) {
-                if record.intent.owners.contains(id) {
-                    made.extend(self.inherited(id, &record.intent.effect, &mut makers));
-                }
-                for made in &made {
-                    makers.entry(made.clone()).or_default().insert(id.clone());
-                }
-                if site.is_none() && !self.entries.contains_key(id) {
-                    continue;
-                }
-                let entry = self.entries.entry(id.clone()).or_default();
-                entry.run = run;
-                if let Some(site) = site {
-                    site.clone_into(&mut entry.site);
-                }
-                entry.made.extend(made.into_iter().map(|made| (made, String::new())));
-                entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
+        for Doing { id, made, owned } in &doings.done {
+            let mut made = made.clone();
+            if let Some(path) = owned {
+                made.extend(self.inherited(id, path, &mut makers));
             }
+            for made in &made {
+                makers.entry(made.clone()).or_default().insert(id.clone());
+            }
+            if site.is_none() && !self.entries.contains_key(id) {
+                continue;
+            }
+            let entry = self.entries.entry(id.clone()).or_default();
+            entry.run = run;
+            if let Some(site) = site {
+                site.clone_into(&mut entry.site);
+            }
+            entry.made.extend(made.into_iter().map(|made| (made, String::new())));
+            entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
         }
     }
 
@@ -235,10 +233,9 @@ impl Ledger {
     fn inherited(
         &mut self,
         id: &ResourceId,
-        effect: &Effect,
+        path: &HostPath,
         makers: &mut HashMap<Made, BTreeSet<ResourceId>>,
     ) -> Option<Made> {
-        let path = effect.path()?;
         let mut any = false;
         for made in [Made::Path(path.clone()), Made::Home(path.clone())] {
             let Some(of_path) = makers.get_mut(&made) else { continue };
@@ -278,6 +275,45 @@ impl Ledger {
     }
 }
 
+/// What a run has done, as far as the ledger is concerned. It is little for each effect, for there may be very many.
+#[derive(Default)]
+pub(super) struct Doings {
+    touched: BTreeSet<ResourceId>,
+    changed: Changed,
+    done: Vec<Doing>,
+}
+
+/// What an effect has done for a resource.
+struct Doing {
+    id: ResourceId,
+    made: Vec<Made>,
+    /// The path of the effect, if the resource owns it.
+    owned: Option<HostPath>,
+}
+
+impl Doings {
+    pub(super) fn of(effects: &[EffectRecord]) -> Doings {
+        let mut doings = Doings::default();
+        effects.iter().for_each(|effect| doings.add(&effect.intent, effect.outcome.as_ref()));
+        doings
+    }
+
+    /// Takes in an effect, with what came of it if that is known.
+    pub(super) fn add(&mut self, intent: &Intent, did: Option<&Did>) {
+        let Intent { ids, owners, effect, .. } = intent;
+        self.touched.extend(ids.iter().filter(|id| !self.touched.contains(*id)).cloned().collect::<Vec<_>>());
+        self.changed.add(effect);
+        let Some(did) = did.filter(|did| did.error.is_none()) else { return };
+        for (id, made) in made_by(intent, &did.after) {
+            let owned = owners.contains(id).then(|| effect.path().cloned()).flatten();
+            let is_known = self.done.last().is_some_and(|last| last.id == *id);
+            if !(is_known && made.is_empty() && owned.is_none()) {
+                self.done.push(Doing { id: id.clone(), made, owned });
+            }
+        }
+    }
+}
+
 /// What a run has changed that may be in the ledger.
 #[derive(Default)]
 struct Changed {
@@ -287,15 +323,13 @@ struct Changed {
 }
 
 impl Changed {
-    fn by(effects: &[EffectRecord]) -> Changed {
-        let mut changed = Changed::default();
-        for thing in effects.iter().flat_map(|record| record.intent.effect.touches()) {
-            changed.made.extend(entered(&thing));
+    fn add(&mut self, effect: &Effect) {
+        for thing in effect.touches() {
+            self.made.extend(entered(&thing));
             if let Touched::Path { path, change: PathChange::TreeRemoved } = thing {
-                changed.trees.insert(path.clone());
+                self.trees.insert(path.clone());
             }
         }
-        changed
     }
 
     fn contains(&self, made: &Made) -> bool {
@@ -328,8 +362,8 @@ fn entered(thing: &Touched<'_>) -> Option<Made> {
 }
 
 /// What an effect has made, and for whom; nothing at all for a reaction, which makes nothing.
-fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r ResourceId, Vec<Made>)> {
-    let Intent { ids, owners, effect, .. } = &record.intent;
+fn made_by<'r>(intent: &'r Intent, after: &After) -> Vec<(&'r ResourceId, Vec<Made>)> {
+    let Intent { ids, owners, effect, .. } = intent;
     // What is put back was there before.
     let is_restored = matches!(effect, Effect::Restore(_) | Effect::RestoreAccounts { .. });
     let absent = |paths: &[PathImage], made: fn(HostPath) -> Made| -> Vec<Made> {
@@ -337,7 +371,7 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
         absent.map(|path| made(path.path.clone())).collect()
     };
     let touched = effect.touches();
-    let made = match (touched.first(), &record.intent.before) {
+    let made = match (touched.first(), &intent.before) {
         (Some(Touched::Path { .. }), Before::Paths { paths }) => absent(paths, Made::Path),
         (
             Some(subject @ (Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. })),
@@ -347,7 +381,7 @@ fn made_by<'r>(record: &'r EffectRecord, after: Option<&After>) -> Vec<(&'r Reso
             absent(&image.paths, Made::Home).into_iter().chain(subject).collect()
         }
         (Some(Touched::Packages(_)), _) => {
-            let Some(After::Packages(changes)) = after else { return Vec::new() };
+            let After::Packages(changes) = after else { return Vec::new() };
             let installed = |status| status == PackageStatus::Installed;
             let new = |id: &ResourceId| {
                 let find = |name: &str| changes.packages.iter().find(|diff| diff.name == name);
@@ -456,20 +490,19 @@ impl Journal {
         &self,
         run: RunId,
         site: Option<&str>,
-        effects: &[EffectRecord],
+        doings: &Doings,
         notifies: &BTreeMap<ResourceId, BTreeSet<ResourceId>>,
         host: &dyn HostView,
     ) -> Result<()> {
-        if effects.is_empty() {
+        if doings.touched.is_empty() {
             return Ok(());
         }
         let before = self.ledger()?;
         let mut ledger = before.clone();
-        ledger.absorb(run, site, effects, notifies);
+        ledger.absorb(run, site, doings, notifies);
         let key = self.make_key()?;
         let keeper = Keeper { key: &key, store: &self.store };
-        let touched: BTreeSet<ResourceId> = effects.iter().flat_map(|effect| effect.intent.ids.clone()).collect();
-        ledger.look(&touched, &Changed::by(effects), &keeper, host)?;
+        ledger.look(&doings.touched, &doings.changed, &keeper, host)?;
         // What it was declared for and that is gone is not worth a line.
         let emptied = |id: &ResourceId| before.entries.get(id).is_some_and(|entry| !entry.made.is_empty());
         ledger.entries.retain(|id, entry| !(entry.made.is_empty() && emptied(id)));

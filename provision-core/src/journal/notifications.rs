@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::log;
-use super::record::Intent;
+use super::record::{Did, Intent};
 use crate::effect::Effect;
 use crate::error::{Result, ResultExt};
 use crate::format::Format;
@@ -26,6 +27,8 @@ pub(super) struct PendingNotifications {
     /// Each with its place in the order in which they came to be.
     by_cause: BTreeMap<ResourceId, Vec<(usize, PendingNotification)>>,
     next: usize,
+    /// How many effects of the run have changed something for a resource, or may have.
+    grounds: HashMap<ResourceId, usize>,
 }
 
 impl PendingNotifications {
@@ -62,9 +65,32 @@ impl PendingNotifications {
         pending.len() < before
     }
 
+    /// Takes in that an effect is about to be performed.
+    pub(super) fn intended(&mut self, intent: &Intent) {
+        for id in &intent.ids {
+            *self.grounds.entry(id.clone()).or_default() += 1;
+        }
+    }
+
+    /// Takes in what came of an effect. One that failed and has changed nothing is nothing to react to, unless another one
+    /// of the run has changed something for the same resource.
+    pub(super) fn concluded(&mut self, intent: &Intent, did: &Did, run: RunId) {
+        self.changed(intent, &did.at);
+        if did.may_have_changed(&intent.before) {
+            return;
+        }
+        for id in &intent.ids {
+            let Some(grounds) = self.grounds.get_mut(id) else { continue };
+            *grounds = grounds.saturating_sub(1);
+            if *grounds == 0 {
+                self.cancel(id, run);
+            }
+        }
+    }
+
     /// A notification is as old as the end of the effect that caused it. The units that a package's scripts start are
     /// started when its files are there, so a package transaction counts from its beginning.
-    pub(super) fn changed(&mut self, intent: &Intent, at: &Moment) {
+    fn changed(&mut self, intent: &Intent, at: &Moment) {
         if matches!(intent.effect, Effect::Packages(_)) {
             return;
         }

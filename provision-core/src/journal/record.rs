@@ -161,29 +161,17 @@ pub struct EffectRecord {
     pub outcome: Option<Did>,
 }
 
-impl EffectRecord {
+impl Did {
     /// Whether something may be as it was not before.
-    fn may_have_changed(&self) -> bool {
-        let changed = |did: &Did| did.error.is_none() || did.left_changes || self.intent.before == Before::Nothing;
-        self.outcome.as_ref().is_none_or(changed)
-    }
-
-    /// Whether it was done, wholly or in part, as far as is known.
-    pub fn is_done(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|did| did.error.is_none() || did.left_changes)
+    pub(super) fn may_have_changed(&self, before: &Before) -> bool {
+        self.error.is_none() || self.left_changes || *before == Before::Nothing
     }
 }
 
-/// Cancels notifications because of an effect that failed and has changed nothing: there is nothing to react to, unless
-/// another effect of the run has changed something for the same resource.
-pub(super) fn drop_groundless(pending: &mut PendingNotifications, effects: &[EffectRecord], place: usize, run: RunId) {
-    if effects[place].may_have_changed() {
-        return;
-    }
-    for id in &effects[place].intent.ids {
-        if !effects.iter().any(|effect| effect.intent.ids.contains(id) && effect.may_have_changed()) {
-            pending.cancel(id, run);
-        }
+impl EffectRecord {
+    /// Whether it was done, wholly or in part, as far as is known.
+    pub fn is_done(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|did| did.error.is_none() || did.left_changes)
     }
 }
 
@@ -240,15 +228,16 @@ impl RunRecord {
                 self.notifies.entry(notification.because.clone()).or_default().insert(notification.id.clone());
                 pending.add(notification);
             }
-            Record::Intends(intent) => self.effects.push(EffectRecord { intent: *intent, outcome: None }),
+            Record::Intends(intent) => {
+                pending.intended(&intent);
+                self.effects.push(EffectRecord { intent: *intent, outcome: None });
+            }
             Record::Did(did) => {
-                let place = self.effects.iter().rposition(|effect| effect.intent.number == did.number);
-                let effect = place.map(|place| &mut self.effects[place]).ok_or_else(|| misplaced("an outcome"))?;
-                pending.changed(&effect.intent, &did.at);
+                let mut newest = self.effects.iter_mut().rev();
+                let effect = newest.find(|effect| effect.intent.number == did.number);
+                let effect = effect.ok_or_else(|| misplaced("an outcome"))?;
+                pending.concluded(&effect.intent, &did, self.run);
                 effect.outcome = Some(*did);
-                if let Some(place) = place {
-                    drop_groundless(pending, &self.effects, place, self.run);
-                }
             }
             Record::NotificationsDelivered { id } => {
                 pending.deliver(&id);

@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 
-use super::image::{After, Before, Keeper};
+use super::image::{Before, Keeper};
+use super::ledger::Doings;
 use super::notifications::PendingNotifications;
-use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, MARK, RUN_LOG, Record, RunInfo, drop_groundless};
+use super::record::{Began, Did, EffectRecord, Ended, Ending, Intent, MARK, RUN_LOG, Record, RunInfo};
 use super::{Journal, JournalLock, log, notifications};
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PathChange, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::HostView;
 use crate::id::ResourceId;
+use crate::moment::Moment;
 use crate::run::{Counts, PendingNotification, RunId};
 use crate::state::{HostKey, StateStore};
 
@@ -39,7 +41,10 @@ struct State {
     length: usize,
     /// Whether how much of it is on the disk cannot be noted: then nothing can follow what was noted by half.
     is_unmarked: bool,
-    effects: Vec<EffectRecord>,
+    /// How many effects were written down.
+    intended: usize,
+    /// What was done, for the ledger. Contents and states are in the log alone, for there may be very many effects.
+    doings: Doings,
     pending_notifications: PendingNotifications,
     pending_before: Vec<PendingNotification>,
     /// Notifications that become pending with the next effect.
@@ -58,7 +63,7 @@ struct State {
 
 /// An effect under way.
 pub struct Entry {
-    number: usize,
+    intent: Intent,
     started: Instant,
 }
 
@@ -71,7 +76,8 @@ impl Recorder {
             last: log::start(&RUN_LOG),
             length: 0,
             is_unmarked: false,
-            effects: Vec::new(),
+            intended: 0,
+            doings: Doings::default(),
             pending_before: pending_notifications.clone(),
             pending_notifications: pending_notifications.into(),
             causes: Vec::new(),
@@ -148,31 +154,41 @@ impl Recorder {
     /// # Errors
     /// The host cannot be read, or the journal not written: then the effect must not be performed.
     pub fn intend(&self, ids: &[&ResourceId], effect: &Effect, host: &dyn HostView) -> Result<Entry> {
+        let mut entries = self.intend_all(ids, std::slice::from_ref(effect), host)?;
+        entries.pop().ok_or_else(|| Error::new(ErrorKind::Invalid, "there is no effect"))
+    }
+
+    /// As [`intend`](Recorder::intend), for effects that touch different things: all of them wait for the disk once. The entries are those of the first
+    /// effects; there are fewer than effects if the host cannot be read for the next one.
+    ///
+    /// # Errors
+    /// As [`intend`](Recorder::intend), for the first effect.
+    pub(crate) fn intend_all(
+        &self,
+        ids: &[&ResourceId],
+        effects: &[Effect],
+        host: &dyn HostView,
+    ) -> Result<Vec<Entry>> {
         let causes = self.take_causes(ids);
         let keeper = self.keeper()?;
-        let before = keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}"))?;
+        let mut images = Vec::with_capacity(effects.len());
+        for effect in effects {
+            match keeper.before(effect, host).while_doing(|| format!("keeping what was before: {effect}")) {
+                Err(error) if images.is_empty() => return Err(error),
+                Err(_) => break,
+                Ok(before) => images.push((effect, before)),
+            }
+        }
         let now = host.now();
         let mut state = self.state();
         if let Some(error) = &state.broken {
             return Err(error.clone());
         }
         let mut bytes = Vec::new();
-        if state.run.is_none() {
-            self.journal.require_all_ended()?;
-            let run = self.journal.next_run()?;
-            bytes.extend(RUN_LOG.header().into_bytes());
-            let began = Began {
-                run,
-                program: env!("CARGO_PKG_VERSION").to_owned(),
-                info: self.info.clone(),
-                site_name: state.site.clone(),
-                at: now.clone(),
-                pending_notifications: state.pending_notifications.list(),
-            };
-            bytes.extend(log::line(&Record::Began(Box::new(began)), &mut state.last)?);
-            state.run = Some(run);
-        }
-        let run = state.run.unwrap_or_default();
+        let run = match state.run {
+            Some(run) => run,
+            None => self.begin_log(&mut state, &now, &mut bytes)?,
+        };
         for (id, because) in causes {
             if state.pending_notifications.has(&id, &because, run) {
                 continue;
@@ -181,22 +197,48 @@ impl Recorder {
             bytes.extend(log::line(&Record::NotificationPending(notification.clone()), &mut state.last)?);
             state.pending_notifications.add(notification);
         }
-        let number = state.effects.len() + 1;
-        let is_owner = |id: &&&ResourceId| state.owned.get(**id).is_some_and(|owned| is_owned(effect, owned));
-        let intent = Intent {
-            number,
-            ids: ids.iter().map(|id| (*id).clone()).collect(),
-            owners: ids.iter().filter(is_owner).map(|id| (*id).clone()).collect(),
-            effect: effect.without_content(),
-            before,
-            at_micros: now.unix_micros,
-        };
-        bytes.extend(log::line(&Record::Intends(Box::new(intent.clone())), &mut state.last)?);
+        let mut entries = Vec::with_capacity(images.len());
+        for (effect, before) in images {
+            let is_owner = |id: &&&ResourceId| state.owned.get(**id).is_some_and(|owned| is_owned(effect, owned));
+            let intent = Intent {
+                number: state.intended + entries.len() + 1,
+                ids: ids.iter().map(|id| (*id).clone()).collect(),
+                owners: ids.iter().filter(is_owner).map(|id| (*id).clone()).collect(),
+                effect: effect.without_content(),
+                before,
+                at_micros: now.unix_micros,
+            };
+            let record = Record::Intends(Box::new(intent));
+            bytes.extend(log::line(&record, &mut state.last)?);
+            let Record::Intends(intent) = record else { continue };
+            entries.push(Entry { intent: *intent, started: Instant::now() });
+        }
         self.append(&mut state, run, &bytes, false)?;
-        state.effects.push(EffectRecord { intent, outcome: None });
+        state.intended += entries.len();
+        let State { pending_notifications, intended, .. } = &mut *state;
+        entries.iter().for_each(|entry| pending_notifications.intended(&entry.intent));
+        let number = *intended;
         drop(state);
         self.sync(run, number)?;
-        Ok(Entry { number, started: Instant::now() })
+        Ok(entries)
+    }
+
+    /// The number of the run, whose first lines are put before those of its first effect.
+    fn begin_log(&self, state: &mut State, now: &Moment, bytes: &mut Vec<u8>) -> Result<RunId> {
+        self.journal.require_all_ended()?;
+        let run = self.journal.next_run()?;
+        bytes.extend(RUN_LOG.header().into_bytes());
+        let began = Began {
+            run,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            info: self.info.clone(),
+            site_name: state.site.clone(),
+            at: now.clone(),
+            pending_notifications: state.pending_notifications.list(),
+        };
+        bytes.extend(log::line(&Record::Began(Box::new(began)), &mut state.last)?);
+        state.run = Some(run);
+        Ok(run)
     }
 
     /// Notifications because of these resources. If their effect does not come to be performed, none is pending.
@@ -219,7 +261,7 @@ impl Recorder {
         if let Some(error) = &state.broken {
             return Err(error.clone());
         }
-        let (written, length) = (state.effects.len(), state.length);
+        let (written, length) = (state.intended, state.length);
         drop(state);
         let result = self.store().append(&open_name(run), &[], true).while_doing(|| "writing the journal");
         if let Err(error) = result {
@@ -250,39 +292,56 @@ impl Recorder {
     }
 
     /// Writes down what came of an effect. A journal that cannot be written is told of when the run is finished.
-    pub fn conclude(&self, entry: &Entry, effect: &Effect, error: Option<&Error>, host: &dyn HostView) {
+    pub fn conclude(&self, entry: Entry, effect: &Effect, error: Option<&Error>, host: &dyn HostView) {
         let took = entry.started.elapsed();
-        let result = self.outcome(entry, effect, host).and_then(|(before, after)| {
-            let keeper = self.keeper()?;
-            let did = Did {
-                number: entry.number,
-                left_changes: error.is_some()
-                    && !matches!(before, Before::Nothing)
-                    && !keeper.is_unchanged(&before, &after, host).unwrap_or_default(),
-                after,
-                error: error.cloned(),
-                took_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                at: host.now(),
-                recovered: false,
-            };
-            let mut state = self.state();
-            let State { effects, pending_notifications, run, .. } = &mut *state;
-            if let Some(effect) = effects.get_mut(entry.number - 1) {
-                pending_notifications.changed(&effect.intent, &did.at);
-                effect.outcome = Some(did.clone());
-                drop_groundless(pending_notifications, effects, entry.number - 1, run.unwrap_or_default());
+        self.conclude_all(vec![(entry, effect, took, error.cloned())], host);
+    }
+
+    /// As [`conclude`](Recorder::conclude), for effects that were written down together: how long each took, and why it failed.
+    pub(crate) fn conclude_all(&self, entries: Vec<(Entry, &Effect, Duration, Option<Error>)>, host: &dyn HostView) {
+        let mut all = Vec::with_capacity(entries.len());
+        for (Entry { intent, .. }, effect, took, error) in entries {
+            let did = self.outcome(&intent, effect, took, error, host);
+            let did = did.map_err(|error| self.keep_failure(Err(error))).ok();
+            all.push((intent, did));
+        }
+        let mut state = self.state();
+        let run = state.run.unwrap_or_default();
+        let result = all.into_iter().try_fold(Vec::new(), |mut bytes, (intent, did)| {
+            state.doings.add(&intent, did.as_ref());
+            if let Some(did) = did {
+                state.pending_notifications.concluded(&intent, &did, run);
+                bytes.extend(log::line(&Record::Did(Box::new(did)), &mut state.last)?);
             }
-            self.write(&mut state, &Record::Did(Box::new(did)), false)
+            Ok(bytes)
         });
+        let result = result.and_then(|bytes| self.append(&mut state, run, &bytes, false));
+        drop(state);
         self.keep_failure(result);
     }
 
-    fn outcome(&self, entry: &Entry, effect: &Effect, host: &dyn HostView) -> Result<(Before, After)> {
+    fn outcome(
+        &self,
+        intent: &Intent,
+        effect: &Effect,
+        took: Duration,
+        error: Option<Error>,
+        host: &dyn HostView,
+    ) -> Result<Did> {
         let keeper = self.keeper()?;
-        let before = self.state().effects.get(entry.number - 1).map(|effect| effect.intent.before.clone());
-        let before = before.unwrap_or_default();
-        let after = keeper.after(effect, &before, effect.content(), host)?;
-        Ok((before, after))
+        let before = &intent.before;
+        let after = keeper.after(effect, before, effect.content(), host)?;
+        Ok(Did {
+            number: intent.number,
+            left_changes: error.is_some()
+                && !matches!(before, Before::Nothing)
+                && !keeper.is_unchanged(before, &after, host).unwrap_or_default(),
+            after,
+            error,
+            took_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            at: host.now(),
+            recovered: false,
+        })
     }
 
     /// Notes that a resource has reacted, or need not.
@@ -310,9 +369,9 @@ impl Recorder {
         }
     }
 
-    /// What this run has done so far.
-    pub(crate) fn effects(&self) -> Vec<EffectRecord> {
-        self.state().effects.clone()
+    /// What this run has done so far, read from its log.
+    pub(crate) fn effects(&self) -> Result<Vec<EffectRecord>> {
+        self.run().map_or(Ok(Vec::new()), |run| Ok(self.journal.run(run)?.effects))
     }
 
     /// Gives back what this run keeps.
@@ -334,7 +393,7 @@ impl Recorder {
             notifications::write(self.store(), &pending_notifications)?;
         }
         let Some(run) = state.run else { return Ok(()) };
-        self.journal.absorb(run, state.site.as_deref(), &state.effects, &state.notifies, host)?;
+        self.journal.absorb(run, state.site.as_deref(), &state.doings, &state.notifies, host)?;
         let ended = Ended { at_micros: host.now().unix_micros, how, counts: Some(counts), pending_notifications };
         self.write(&mut state, &Record::Ended(Box::new(ended)), true)?;
         self.store().remove(&mark_name(run)).while_doing(|| "closing the journal")?;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::image::{After, Before, Keeper};
+use super::ledger::Doings;
 use super::record::{Did, EffectRecord, Ended, Ending, Record, RunRecord};
 use super::recorder::{done_name, mark_name, open_name};
 use super::{Journal, JournalLock, log, notifications};
@@ -85,7 +86,7 @@ impl Journal {
             settled.push(outcome);
         }
         let RunRecord { pending_notifications, began, ended, effects, notifies, site_name, .. } = self.run(run)?;
-        self.absorb(run, site_name.as_deref(), &effects, &notifies, host)?;
+        self.absorb(run, site_name.as_deref(), &Doings::of(&effects), &notifies, host)?;
         notifications::write(&*self.store, &pending_notifications)?;
         // One that died between its last line and its new name has ended.
         if ended.is_none() {
@@ -147,13 +148,11 @@ impl Keeper<'_> {
                     remove_staged(path, host)?;
                     match change {
                         PathChange::Metadata => host.perform(effect)?,
-                        PathChange::Removed | PathChange::SpecialRemoved | PathChange::TreeRemoved => {
-                            match self.stranger(before, host)? {
-                                None => host.perform(effect)?,
-                                Some(stranger) => return Err(not_ours(&stranger, path)),
-                            }
-                        }
-                        PathChange::Replaced => {}
+                        PathChange::TreeRemoved => match self.stranger(before, host)? {
+                            None => host.perform(effect)?,
+                            Some(stranger) => return Err(not_ours(&stranger, path)),
+                        },
+                        PathChange::Replaced | PathChange::Removed | PathChange::SpecialRemoved => {}
                     }
                 }
                 Touched::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {

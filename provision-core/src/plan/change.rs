@@ -17,7 +17,7 @@ pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dy
         return Vec::new();
     }
     let mut changes = Vec::new();
-    compare("", &now.to_json(), &want.to_json(), &mut changes);
+    compare("", now.to_json(), want.to_json(), &mut changes);
     let hidden: Vec<&str> = hosts.iter().flat_map(|host| node.hidden(now, *host)).copied().collect();
     let hide = |value: &mut Value| *value = Value::String(Sensitive::HIDDEN.into());
     for change in &mut changes {
@@ -50,22 +50,25 @@ fn path(claim: &Claim) -> Option<&HostPath> {
     if let Target::Path(path) = &claim.target { Some(path) } else { None }
 }
 
-fn compare(attribute: &str, from: &Value, to: &Value, changes: &mut Vec<Change>) {
+/// It takes the values, which may be large, instead of copying them.
+fn compare(attribute: &str, from: Value, to: Value, changes: &mut Vec<Change>) {
     if from == to {
         return;
     }
-    let (of_from, of_to) = (digest(from), digest(to));
+    let (of_from, of_to) = (digest(&from), digest(&to));
     // Contents of one size are told apart by their digests.
     let same_size = of_from.as_ref().zip(of_to.as_ref()).is_some_and(|(from, to)| from.size == to.size);
-    let shown = |value: &Value, digest: Option<Digest>| match digest {
+    let shown = |value: Value, digest: Option<Digest>| match digest {
         Some(digest) => Value::String(digest.in_words(same_size)),
-        None => value.clone(),
+        None => value,
     };
     match (from, to) {
         (Value::Object(from), Value::Object(to)) if of_from.is_none() && of_to.is_none() => {
             compare_fields(attribute, from, to, changes);
         }
-        _ => changes.push(Change { attribute: attribute.to_owned(), from: shown(from, of_from), to: shown(to, of_to) }),
+        (from, to) => {
+            changes.push(Change { attribute: attribute.to_owned(), from: shown(from, of_from), to: shown(to, of_to) });
+        }
     }
 }
 
@@ -76,12 +79,12 @@ fn digest(value: &Value) -> Option<Digest> {
     Some(Digest { sha256, size: fields.get("size")?.as_u64()? })
 }
 
-fn compare_fields(attribute: &str, from: &Map<String, Value>, to: &Map<String, Value>, changes: &mut Vec<Change>) {
-    let gone = from.keys().filter(|key| !to.contains_key(*key));
-    for key in to.keys().chain(gone) {
+fn compare_fields(attribute: &str, mut from: Map<String, Value>, to: Map<String, Value>, changes: &mut Vec<Change>) {
+    let gone: Vec<String> = from.keys().filter(|key| !to.contains_key(*key)).cloned().collect();
+    for (key, to) in to.into_iter().chain(gone.into_iter().map(|key| (key, Value::Null))) {
         let name = if attribute.is_empty() { key.clone() } else { format!("{attribute}.{key}") };
-        let field = |fields: &Map<String, Value>| fields.get(key).cloned().unwrap_or_default();
-        compare(&name, &field(from), &field(to), changes);
+        let from = from.get_mut(&key).map(Value::take).unwrap_or_default();
+        compare(&name, from, to, changes);
     }
 }
 
@@ -92,7 +95,7 @@ mod tests {
 
     fn differences(from: Value, to: Value) -> Vec<String> {
         let mut changes = Vec::new();
-        compare("", &json!({ "content": from }), &json!({ "content": to }), &mut changes);
+        compare("", json!({ "content": from }), json!({ "content": to }), &mut changes);
         changes.iter().map(|change| format!("{change}")).collect()
     }
 

@@ -62,7 +62,7 @@ impl LocalHost {
                 root.set_metadata(path, &Changes { owner, mode: *mode, attributes, numbers: &numbers })
             }
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
-            Effect::Remove { path, what } => root.remove(path, *what),
+            Effect::Remove { path, what } => root.remove_unsynced(path, *what),
             Effect::Run(command) => return self.system.run_ok(command).map(drop),
             Effect::RepairPackages
             | Effect::RefreshPackageLists

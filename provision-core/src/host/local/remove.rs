@@ -1,5 +1,6 @@
 //! Removing files and trees.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +19,27 @@ use crate::host::FileKind;
 use crate::path::HostPath;
 
 impl Root {
+    /// Removes something; that survives a loss of power.
     pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
+        self.remove_unsynced(path, what)?;
+        self.sync_removals([path])
+    }
+
+    /// Waits for the disk to have what was removed: once for each directory in which something was.
+    pub(super) fn sync_removals<'p>(&self, removed: impl IntoIterator<Item = &'p HostPath>) -> Result<()> {
+        let by_directory: BTreeMap<_, _> = removed.into_iter().map(|path| (path.parent(), path)).collect();
+        for path in by_directory.into_values() {
+            match self.open_parent(path) {
+                // The directory was removed as well, and the one above it is among these.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                opened => fsync(&opened?)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes something; that survives a loss of power once the directory is [synced](Root::sync_removals).
+    pub(super) fn remove_unsynced(&self, path: &HostPath, what: Removal) -> Result<()> {
         let parent = match self.open_parent(path) {
             // What it would lie in has gone, and it with it.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -43,7 +64,6 @@ impl Root {
                 // What cannot go is found before anything is gone.
                 visit(parent.as_fd(), &name, &|directory, name, _| require_unlocked(directory, name))?;
                 visit(parent.as_fd(), &name, &|directory, name, flag| Ok(unlinkat(directory, name, flag)?))?;
-                fsync(&parent)?;
                 return Ok(());
             }
             Removal::EmptyDirectory | Removal::IfEmpty => unlinkat(&parent, &*name, UnlinkatFlags::RemoveDir),
@@ -60,7 +80,6 @@ impl Root {
             }
             removed => removed?,
         }
-        fsync(&parent)?;
         Ok(())
     }
 }

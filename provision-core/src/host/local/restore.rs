@@ -1,7 +1,7 @@
 //! Putting something back exactly as it was: content, owner, mode, times, extended attributes, flags.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 
 use nix::sys::stat::fstat;
@@ -14,6 +14,9 @@ use crate::effect::{AttributeChanges, FileFlags, HardLinks};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{FileAttributes, FileImage, FileKind, ImageContent};
 use crate::path::Mode;
+
+/// As many zeros as this are left out when a file is written, in bytes.
+const HOLE: usize = 4 << 10;
 
 impl Root {
     /// Puts something back; the name holds what is there now or all of the old, at every instant.
@@ -45,11 +48,20 @@ impl Root {
             Belongings { owner, mode: image.access.mode, hard_links: HardLinks::Break, confidential: false, others };
         let fill = |file: &mut File| {
             let mut piece = vec![0; 64 << 10];
+            let mut length = 0;
             loop {
-                match content.read(&mut piece).while_doing(|| "reading what the journal kept")? {
-                    0 => return Ok(()),
-                    read => file.write_all(&piece[..read])?,
+                let read = content.read(&mut piece).while_doing(|| "reading what the journal kept")?;
+                let bytes = &piece[..read];
+                match bytes {
+                    // A hole at the end is not there before the length says so.
+                    [] => return Ok(file.set_len(length)?),
+                    // Zeros that are not written take no room.
+                    _ if bytes.len() >= HOLE && bytes.iter().all(|byte| *byte == 0) => {
+                        file.seek_relative(i64::try_from(read).unwrap_or(i64::MAX))?;
+                    }
+                    _ => file.write_all(bytes)?,
                 }
+                length += bytes.len() as u64;
             }
         };
         self.write_file(&image.path, &belongings, fill, |_| Ok(()))

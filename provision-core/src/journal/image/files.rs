@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::zeros::{Decoder, Encoder};
 use super::{BLOBS, INLINE, Keeper, Kept};
 use crate::canonical;
 use crate::effect::{Access, Content, Effect, FileFlags, PathChange};
@@ -14,6 +16,10 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Blob, BlobSource, FileAttributes, FileImage, FileKind, HostView, HostViewExt, ImageContent};
 use crate::path::HostPath;
 use crate::state::{Digester, HostKey, Sealer};
+
+/// A file for which there is no room is read to find out whether it is sparse, up to this length in bytes: holes take their time as
+/// well.
+const LONGEST_COUNTED: u64 = 16 << 30;
 
 /// How a path was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,17 +157,24 @@ impl Keeper<'_> {
             return self.keep(&bytes);
         }
         if let Some(free) = self.store.free_bytes().filter(|free| free / 2 < size) {
-            return Err(Error::new(
-                ErrorKind::NoSpace,
-                format!("{path} has {size} bytes, and the journal has room for {free}"),
-            )
-            .with_hint("free some space below /var/lib/provision, or move the file away yourself"));
+            let no_space = || {
+                let message = format!("{path} has {size} bytes, and the journal has room for {free}");
+                Error::new(ErrorKind::NoSpace, message)
+                    .with_hint("free some space below /var/lib/provision, or move the file away yourself")
+            };
+            if size > LONGEST_COUNTED {
+                return Err(no_space());
+            }
+            // There may be room for a sparse file all the same.
+            let mut encoder = Encoder::new(Counter { left: free / 2 });
+            let counted = host.copy_out(path, &mut encoder).and_then(|_| Ok(encoder.finish()?));
+            counted.map_err(|error| if error.kind() == ErrorKind::NoSpace { no_space() } else { error })?;
         }
         let mut kept = None;
         self.store.stream(&mut |to| {
-            let mut tee = Tee { digester: self.key.digester(), sealer: self.key.sealer(to)? };
+            let mut tee = Tee { digester: self.key.digester(), encoder: Encoder::new(self.key.sealer(to)?) };
             let size = host.copy_out(path, &mut tee)?.unwrap_or_default();
-            tee.sealer.finish()?;
+            tee.encoder.finish()?.finish()?;
             let digest = tee.digester.finish();
             let name = format!("{BLOBS}/{digest}");
             kept = Some(Kept::Blob { digest, size });
@@ -357,17 +370,32 @@ impl Keeper<'_> {
 /// Seals bytes and digests them on the way.
 struct Tee<W: Write> {
     digester: Digester,
-    sealer: Sealer<W>,
+    encoder: Encoder<Sealer<W>>,
 }
 
 impl<W: Write> Write for Tee<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let length = self.sealer.write(bytes)?;
+        let length = self.encoder.write(bytes)?;
         self.digester.update(&bytes[..length]);
         Ok(length)
     }
     fn flush(&mut self) -> std::io::Result<()> {
-        self.sealer.flush()
+        self.encoder.flush()
+    }
+}
+
+/// Counts what is written to it, up to a limit.
+struct Counter {
+    left: u64,
+}
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Errno::ENOSPC)?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -393,7 +421,7 @@ struct Stored {
 impl BlobSource for Stored {
     fn open(&self) -> Result<Box<dyn Read + Send>> {
         match self.store.open(&format!("{BLOBS}/{}", self.digest))? {
-            Some(sealed) => Ok(Box::new(self.key.open(sealed))),
+            Some(sealed) => Ok(Box::new(Decoder::new(self.key.open(sealed)))),
             None => Err(Error::new(ErrorKind::NotFound, format!("the journal has lost the content {}", self.digest))),
         }
     }
