@@ -255,6 +255,11 @@ fn schema_with_common<R: JsonSchema>() -> Value {
     schema
 }
 
+/// The JSON Schema of the attributes that resources of all types have.
+pub fn common_attributes() -> Value {
+    schema_of::<Common>()
+}
+
 fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     generator.into_root_schema_for::<T>().to_value()

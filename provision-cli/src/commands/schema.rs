@@ -4,7 +4,7 @@ use std::io::Write;
 
 use provision_core::config::contract_library;
 use provision_core::diagnostic::did_you_mean;
-use provision_core::registry::TypeDescription;
+use provision_core::registry::{TypeDescription, common_attributes};
 use serde_json::{Map, Value};
 
 use crate::cli::{Schema, SchemaForm};
@@ -38,23 +38,30 @@ pub fn run(program: &Program<'_>, verb: &Schema) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// Each type with the attributes of its own; those that all types have come once, at the end.
 fn markdown(types: &[TypeDescription]) -> String {
+    let common = common_attributes();
+    let is_own = |name: &str| common["properties"].get(name).is_none();
     let mut text = String::from("# Resource types\n");
     for known in types {
-        text += &format!(
-            "\n## {}\n\n{}\n\n| attribute | type | default | meaning |\n|---|---|---|---|\n",
-            known.name, known.description
-        );
-        let properties = known.schema["properties"].as_object();
-        for (name, property) in properties.into_iter().flatten() {
-            let cell = |text: String| text.replace('|', "\\|").replace('\n', " ");
-            let default =
-                property.get("default").filter(|default| !default.is_null()).map(|default| format!("`{default}`"));
-            let meaning = property["description"].as_str().unwrap_or_default().to_owned();
-            let kind = kind_of(property, &known.schema);
-            text +=
-                &format!("| `{name}` | {} | {} | {} |\n", cell(kind), cell(default.unwrap_or_default()), cell(meaning));
-        }
+        text += &format!("\n## {}\n\n{}\n\n", known.name, known.description);
+        text += &table(&known.schema, is_own);
+        text += "\nAnd the [attributes of all types](#attributes-of-all-types).\n";
+    }
+    text + "\n## Attributes of all types\n\n" + &table(&common, |_| true)
+}
+
+/// The attributes of a schema, as far as they are wanted.
+fn table(schema: &Value, is_wanted: impl Fn(&str) -> bool) -> String {
+    let mut text = String::from("| attribute | type | default | meaning |\n|---|---|---|---|\n");
+    let properties = schema["properties"].as_object();
+    for (name, property) in properties.into_iter().flatten().filter(|(name, _)| is_wanted(name)) {
+        let cell = |text: String| text.replace('|', "\\|").replace('\n', " ");
+        let default =
+            property.get("default").filter(|default| !default.is_null()).map(|default| format!("`{default}`"));
+        let meaning = property["description"].as_str().unwrap_or_default().to_owned();
+        let kind = kind_of(property, schema);
+        text += &format!("| `{name}` | {} | {} | {} |\n", cell(kind), cell(default.unwrap_or_default()), cell(meaning));
     }
     text
 }

@@ -137,7 +137,7 @@ impl HostRecord {
         }
         let root = HostPath::root();
         let Some(found) = host.metadata(&root)? else { return Ok(record) };
-        record.add(host, scope, &root, found, None, true)?;
+        record.add_tree(host, scope, root, found)?;
         if scope.facts {
             record.add_facts(host)?;
         }
@@ -145,13 +145,38 @@ impl HostRecord {
         Ok(record)
     }
 
+    /// Records something and all beneath it; users may have made it deeper than a stack is.
+    fn add_tree(&mut self, host: &dyn HostView, scope: &Scope, top: HostPath, found: FileMetadata) -> Result<()> {
+        let mut todo = vec![(top, found, None, true)];
+        while let Some((path, found, above, is_reachable)) = todo.pop() {
+            self.add(host, scope, &path, &found, is_reachable)?;
+            if found.kind != FileKind::Directory {
+                continue;
+            }
+            if above.is_some_and(|mount| mount != found.mount) {
+                self.mounts.push(path.clone());
+            }
+            if !scope.enters(&path) {
+                continue;
+            }
+            let is_reachable = is_reachable && found.access.mode.bits() & 0o001 != 0;
+            for name in host.list(&path)?.unwrap_or_default().into_iter().rev() {
+                let inner = path.join(&name)?;
+                // Between the listing and now it may have gone.
+                if let Some(next) = host.metadata(&inner)?.filter(|next| scope.holds(&inner, next.kind)) {
+                    todo.push((inner, next, Some(found.mount), is_reachable));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn add(
         &mut self,
         host: &dyn HostView,
         scope: &Scope,
         path: &HostPath,
-        found: FileMetadata,
-        above: Option<u64>,
+        found: &FileMetadata,
         is_reachable: bool,
     ) -> Result<()> {
         let access = PathAccess::from(&found.access);
@@ -167,29 +192,11 @@ impl HostRecord {
         {
             self.attributes.insert(path.clone(), RecordedAttributes { xattrs, flags });
         }
-        match found.kind {
-            FileKind::File => {
-                if found.links > 1 {
-                    self.hard_links.insert(path.clone(), found.links);
-                }
-                self.add_content(host, scope, path, &found, is_reachable)?;
+        if found.kind == FileKind::File {
+            if found.links > 1 {
+                self.hard_links.insert(path.clone(), found.links);
             }
-            FileKind::Directory => {
-                if above.is_some_and(|mount| mount != found.mount) {
-                    self.mounts.push(path.clone());
-                }
-                if scope.enters(path) {
-                    let is_reachable = is_reachable && found.access.mode.bits() & 0o001 != 0;
-                    for name in host.list(path)?.unwrap_or_default() {
-                        let inner = path.join(&name)?;
-                        // Between the listing and now it may have gone.
-                        if let Some(next) = host.metadata(&inner)?.filter(|next| scope.holds(&inner, next.kind)) {
-                            self.add(host, scope, &inner, next, Some(found.mount), is_reachable)?;
-                        }
-                    }
-                }
-            }
-            _ => {}
+            self.add_content(host, scope, path, found, is_reachable)?;
         }
         Ok(())
     }
@@ -341,6 +348,16 @@ mod tests {
         let mut record = HostRecord::of(&host, &Scope::comparison()).unwrap();
         record.hard_links.insert(HostPath::new("/etc/motd").unwrap(), 2);
         record
+    }
+
+    /// Whoever may make directories could make the record overflow the stack.
+    #[test]
+    fn a_deep_directory_is_recorded_on_a_small_stack() {
+        let deep = format!("/srv{}", "/d".repeat(1_000));
+        let host = SimHost::from_record(record()).unwrap().with_directory(&deep);
+        let work = move || HostRecord::of(&host, &Scope::comparison()).unwrap().paths;
+        let paths = std::thread::Builder::new().stack_size(256 << 10).spawn(work).unwrap().join().unwrap();
+        assert!(paths.iter().any(|(path, _)| path.as_str() == deep));
     }
 
     #[test]
