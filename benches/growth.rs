@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use provision_core::apply::ApplyOptions;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, LocalHost, SimHost};
+use provision_core::host::{Host, LocalHost};
 use provision_core::journal::{Journal, MemoryStore, Purpose, RunInfo};
 use provision_core::plan::PlanOptions;
 use provision_core::resource::ResourceId;
+use provision_core::sim::SimHost;
 use provision_core::site::{Entry, Site};
 use provision_resources::{Debian, Directory, File, Service};
 

@@ -19,9 +19,10 @@ use nickel_lang_core::program::{Program, ProgramBuilder};
 use provision_core::apply::ApplyOptions;
 use provision_core::config::{EvaluationCache, Evaluator, Input, SiteSource, contract_library, load};
 use provision_core::facts::Facts;
-use provision_core::host::{LocalHost, SimHost};
+use provision_core::host::LocalHost;
 use provision_core::journal::{Journal, Purpose, RunInfo};
 use provision_core::plan::PlanOptions;
+use provision_core::sim::SimHost;
 use provision_resources::{Debian, registry};
 
 const FILES: usize = 1000;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use provision_core::config::{Input, SiteSource};
-use provision_core::host::SimHost;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Site, Suite, SuiteOptions};
 use provision_resources::registry;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use provision_core::config::{Input, SiteSource};
-use provision_core::host::SimHost;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Suite, SuiteOptions};
 use provision_resources::registry;
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use provision_core::host::SimHost;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Failure, RELEASES, Site};
 use provision_core::{assert_idempotent, assert_order_does_not_matter, assert_rolls_back};
 use provision_resources::registry;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use provision_core::host::{Catalogue, SimHost};
+use provision_core::sim::{Catalogue, SimHost};
 use provision_core::testing::Site;
 use provision_resources::registry;
 

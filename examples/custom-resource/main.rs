@@ -5,8 +5,8 @@
 
 use provision_core::config::{Input, SiteSource, contract_library, load};
 use provision_core::facts::Facts;
-use provision_core::host::SimHost;
 use provision_core::prelude::*;
+use provision_core::sim::SimHost;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,8 @@
 use std::error::Error as AnyError;
 use std::path::Path;
 
-use provision_core::host::SimHost;
 use provision_core::prelude::*;
+use provision_core::sim::SimHost;
 use provision_resources::{Debian, Directory, File, Package, Service, User};
 
 fn main() -> Result<(), Box<dyn AnyError>> {

@@ -4,7 +4,7 @@
 //! ```
 //! use provision_core::apply::ApplyOptions;
 //! use provision_core::engine::{Engine, Options};
-//! use provision_core::host::SimHost;
+//! use provision_core::sim::SimHost;
 //! use provision_core::journal::{Journal, MemoryStore};
 //! use provision_core::plan::PlanOptions;
 //! use provision_core::site::Site;

@@ -187,7 +187,7 @@ fn effective_user(status: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::SimHost;
+    use crate::sim::SimHost;
 
     /// The file has a line for each of them once there are several.
     #[test]

@@ -4,20 +4,16 @@ mod accounts;
 mod attributes;
 mod faulty;
 mod forward;
-mod glob;
 mod homes;
-mod lines;
+pub(crate) mod lines;
 mod local;
-mod overlay;
+mod models;
+pub(crate) mod overlay;
 mod packages;
 mod public;
 mod questions;
-mod record;
-mod sim;
 pub(crate) mod system;
 pub(crate) mod units;
-
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,19 +34,17 @@ pub use lines::parse_shadow;
 pub use local::{
     Age, DigestCache, DirectoryStore, FileIdentity, LocalHost, LocalSystem, LockGuard, LockHolder, Progress, RunLock,
 };
-pub use overlay::{CommandScript, Doubt, Overlay, UnitScript};
+#[doc(hidden)]
+pub use models::{PackageModel, UnitIndex, UnitModel};
+pub(crate) use overlay::Layer;
+pub use overlay::{Doubt, Overlay};
 pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
     TransactionPreview, native_package_name,
 };
 pub use questions::{Answer, HostViewExt, Question};
-pub use record::{
-    HostRecord, PathAccess, PathKind, PathTable, RecordedAttributes, RecordedPassword, RecordedUnit, Scope,
-};
-pub use sim::{Beginning, Catalogue, CatalogueHeader, RecordedPackage, ScriptChanges, SimFile, SimHost, SimUnit};
-#[doc(hidden)]
+pub use units::is_manager_input;
 pub(crate) use units::unit_of_file;
-pub use units::{ModelledUnits, is_manager_input};
 
 /// A host that can be looked at and not changed.
 ///
@@ -118,14 +112,21 @@ pub trait HostView: Send + Sync {
     /// What time it is on the host.
     fn now(&self) -> Moment;
 
-    /// What a package would bring, where that is known beforehand: only simulated hosts know it.
-    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+    /// How packages and programs behave, where a whole host is modelled.
+    #[doc(hidden)]
+    fn package_model(&self) -> Option<&dyn PackageModel> {
         None
     }
 
-    /// What a simulated host has read of its units already.
+    /// How the service manager behaves, where a whole host is modelled.
     #[doc(hidden)]
-    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+    fn unit_model(&self) -> Option<&dyn UnitModel> {
+        None
+    }
+
+    /// What is known of unit files already, where a whole host is modelled.
+    #[doc(hidden)]
+    fn unit_index(&self) -> Option<&dyn UnitIndex> {
         None
     }
 
@@ -366,16 +367,22 @@ fn missing_account(what: &str, name: &str) -> Error {
         .with_hint(format!("declare `{what}.{name}`, or correct the name"))
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: HostView + ?Sized> HostView for &H {
     crate::forward_view!(at a glance: self => **self);
     crate::forward_view!(files: self => **self);
     crate::forward_view!(rest: self => **self);
+    crate::forward_view!(models: self => **self);
+    crate::forward_view!(index: self => **self);
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: HostView + ?Sized> HostView for Box<H> {
     crate::forward_view!(at a glance: self => **self);
     crate::forward_view!(files: self => **self);
     crate::forward_view!(rest: self => **self);
+    crate::forward_view!(models: self => **self);
+    crate::forward_view!(index: self => **self);
 }
 
 impl<H: Host + ?Sized> Host for &H {

@@ -3,13 +3,13 @@
 //! A [`Resource`](resource::Resource) says how one thing on a host should be. A [`Site`](site::Site) holds many of them;
 //! its [`Graph`](graph::Graph) orders them and makes a [`Plan`](plan::Plan) on a model of the host. An [`Engine`](engine::Engine)
 //! is the safe way from there to a host that is as declared: it locks, plans, writes down, applies, and takes back. A host is
-//! a real one ([`LocalHost`](host::LocalHost)), a directory, or a simulated Debian ([`SimHost`](host::SimHost)): the code of
+//! a real one ([`LocalHost`](host::LocalHost)), a directory, or a simulated Debian ([`SimHost`](sim::SimHost)): the code of
 //! a resource type is the same for all.
 //!
 //! This crate knows no apt and no systemd; `provision-resources` brings Debian's types, and the platform for real hosts.
 //!
 //! ```
-//! use provision_core::host::SimHost;
+//! use provision_core::sim::SimHost;
 //! use provision_core::prelude::*;
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Simulated hosts come with the feature `sim`; a program that works on real hosts alone is smaller without it.
+//!
 //! The feature `nickel`, which is on by default, links code under LGPL-3.0-only: `malachite`, through `nickel-lang-core`.
 //! Without it all that is linked is under permissive licences.
 
@@ -93,6 +95,8 @@ pub mod resource;
 pub mod rollback;
 mod run;
 pub mod secret;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod site;
 mod source;
 mod state;

@@ -25,7 +25,7 @@
 //!
 //! let mut site = Site::new();
 //! site.declare("web", Hostname {});
-//! let report = Engine::open(provision_core::host::SimHost::debian(13), Journal::new(MemoryStore::new()), Options::new("example"))?
+//! let report = Engine::open(provision_core::sim::SimHost::debian(13), Journal::new(MemoryStore::new()), Options::new("example"))?
 //!     .plan(site, &PlanOptions::default())?
 //!     .apply(&ApplyOptions::default(), &())?;
 //! assert_eq!(report.counts.changed, 1);

@@ -36,7 +36,8 @@ pub use case::{
 /// Everything that is declared for a host.
 ///
 /// ```
-/// # use provision_core::host::{Host, HostExt, HostView, HostViewExt, SimHost};
+/// # use provision_core::host::{Host, HostExt, HostView, HostViewExt};
+/// # use provision_core::sim::SimHost;
 /// # use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Claim, Resource, ResourceId, Target};
 /// # use provision_core::{error::Result, path::HostPath, site::Site};
 /// # use serde::{Deserialize, Serialize};

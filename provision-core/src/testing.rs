@@ -1,7 +1,7 @@
 //! What a test suite uses: sites that are converged on simulated hosts, in milliseconds and without a machine.
 //!
 //! ```
-//! use provision_core::host::SimHost;
+//! use provision_core::sim::SimHost;
 //! use provision_core::testing::Site;
 //! # use provision_core::error::Result;
 //! # use provision_core::host::{Host, HostExt, HostView, HostViewExt};

@@ -336,7 +336,7 @@ fn touches_unit_files(effect: &Effect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::SimHost;
+    use crate::sim::SimHost;
     use crate::state::{HostKey, MemoryStore, StateStore};
 
     /// Asked about its removal, apt knows nothing of the release that comes before it in the same undo.

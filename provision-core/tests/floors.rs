@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["registry"],
     &["resource"],
     &["journal"],
-    &["facts", "source"],
+    &["facts", "source", "sim"],
     &["host"],
     &["secret"],
     &["state", "effect", "policy"],

@@ -11,7 +11,7 @@ use provision_core::apply::ApplyOptions;
 use provision_core::effect::{Effect, UnitAction};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Retention, RunInfo, StateStore, StoreLock};
 use provision_core::plan::{PlanOptions, SavedPlan};
 use provision_core::registry::SitePolicy;
@@ -19,6 +19,7 @@ use provision_core::report::Report;
 use provision_core::resource::ResourceId;
 use provision_core::rollback::RollbackOptions;
 use provision_core::secret::MemorySecrets;
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 
 use common::{Daemon, Note};

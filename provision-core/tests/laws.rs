@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use provision_core::effect::{Access, Command, Effect, FileFlags, UnitAction, WriteFile};
 use provision_core::error::Result;
-use provision_core::host::{Fault, Host, HostExt, HostRecord, HostView, HostViewExt, Scope, SimHost};
+use provision_core::host::{Fault, Host, HostExt, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
 use provision_core::registry::Registry;
 use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::secret::Text;
+use provision_core::sim::{HostRecord, Scope, SimHost};
 use provision_core::testing::{Case, Extent, Failure, Ground, Law, Laws, Part, Tried, Verdict, Verdicts, Watched};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -11,13 +11,14 @@ use provision_core::duration::Duration;
 use provision_core::effect::{Effect, Output, UnitAction};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt};
 use provision_core::journal::{Ending, Journal, MemoryStore};
 use provision_core::observe::Event;
 use provision_core::plan::PlanOptions;
 use provision_core::registry::{OnFailure, SitePolicy};
 use provision_core::report::{Outcome, Report};
 use provision_core::resource::ResourceId;
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 
 use common::{Daemon, Note};

@@ -6,11 +6,12 @@ mod common;
 use provision_core::apply::ApplyOptions;
 use provision_core::engine::{Engine, Options, PlanError};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Fault, Faulty, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore, Purpose};
 use provision_core::plan::PlanOptions;
 use provision_core::resource::ResourceId;
 use provision_core::rollback::RollbackOptions;
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 
 use common::{Daemon, Note};

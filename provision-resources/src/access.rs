@@ -214,7 +214,7 @@ pub(crate) fn in_the_way(path: &HostPath, what: &str, hint: impl Into<String>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use provision_core::host::SimHost;
+    use provision_core::sim::SimHost;
 
     #[test]
     fn numbers_and_names_of_one_user_are_the_same() {

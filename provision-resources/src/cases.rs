@@ -1,7 +1,7 @@
 //! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
 
-use provision_core::host::SimHost;
 use provision_core::resource::Resource;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use provision_core::effect::Effect;
 use provision_core::error::{Error, Result};
-use provision_core::host::SimHost;
 use provision_core::resource::{ApplyContext, AttributeError, CheckContext, PlanContext, Resource, ResourceId};
+use provision_core::sim::SimHost;
 use serde_json::Value;
 
 /// What became of a resource.

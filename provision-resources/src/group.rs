@@ -155,7 +155,7 @@ fn sorted(names: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::converging::{converge, fails, mistakes};
-    use provision_core::host::SimHost;
+    use provision_core::sim::SimHost;
     use serde_json::json;
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use provision_core::prelude::*;
-//! use provision_core::host::SimHost;
+//! use provision_core::sim::SimHost;
 //! use provision_resources::{File, Package, Service, User};
 //!
 //! let mut site = Site::new();

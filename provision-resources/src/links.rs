@@ -103,7 +103,8 @@ fn parts(path: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use provision_core::effect::{AttributeChanges, Effect};
-    use provision_core::host::{Host, SimHost};
+    use provision_core::host::Host;
+    use provision_core::sim::SimHost;
 
     fn link(host: &SimHost, owner: &str, path: &str, target: &str) {
         let (owner, group) = (owner.to_owned(), "root".to_owned());

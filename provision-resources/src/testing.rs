@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use provision_core::effect::{Content, Effect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::SimHost;
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Resource, ResourceId, Source, Surroundings};
+use provision_core::sim::SimHost;
 
 use crate::converging::attempt;
 

@@ -5,11 +5,12 @@ use std::sync::Mutex;
 
 use provision_core::apply::ApplyOptions;
 use provision_core::engine::{Engine, Options};
-use provision_core::host::{Host, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore};
 use provision_core::observe::Event;
 use provision_core::plan::PlanOptions;
 use provision_core::secret::{MemorySecrets, Text};
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 use provision_resources::{File, User};
 use serde_json::json;

@@ -4,13 +4,14 @@
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
 use provision_core::engine::{Engine, Options};
-use provision_core::host::{Fault, Faulty, Host, HostViewExt, SimHost};
+use provision_core::host::{Fault, Faulty, Host, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore};
 use provision_core::plan::{PlanOptions, Selector};
 use provision_core::registry::SitePolicy;
 use provision_core::report::Report;
 use provision_core::resource::Resource;
 use provision_core::rollback::RollbackOptions;
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 use provision_resources::{Directory, File, Service, Symlink};
 use serde_json::{Value, json};

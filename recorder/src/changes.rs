@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use provision_core::host::{Group, PathTable, ScriptChanges};
+use provision_core::host::Group;
 use provision_core::path::HostPath;
+use provision_core::sim::{PathTable, ScriptChanges};
 
 use crate::deb::Deb;
 use crate::filter::{Kept, kept};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use provision_core::host::{PathAccess, PathKind, PathTable, RecordedPackage};
 use provision_core::path::HostPath;
+use provision_core::sim::{PathAccess, PathKind, PathTable, RecordedPackage};
 
 use crate::control::Paragraph;
 use crate::filter::{Kept, kept, merged};

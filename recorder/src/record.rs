@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use provision_core::host::{CatalogueHeader, PathKind, RecordedPackage};
 use provision_core::path::HostPath;
+use provision_core::sim::{CatalogueHeader, PathKind, RecordedPackage};
 
 use crate::Arguments;
 use crate::choose::{Outcome, extend, fetch, installation, parse_list};

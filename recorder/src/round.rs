@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use provision_core::host::{RecordedPackage, ScriptChanges};
+use provision_core::sim::{RecordedPackage, ScriptChanges};
 
 use crate::changes::{Explained, Installed, Purged, Removed, changes};
 use crate::deb::Deb;

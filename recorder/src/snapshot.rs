@@ -7,7 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use provision_core::host::{Accounts, Group, PathAccess, PathKind, User};
+use provision_core::host::{Accounts, Group, User};
+use provision_core::sim::{PathAccess, PathKind};
 
 use crate::filter::{Kept, kept, within};
 

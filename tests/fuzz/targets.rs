@@ -15,12 +15,13 @@ use provision_core::effect::{
 };
 use provision_core::engine::{Engine, Options};
 use provision_core::graph::Graph;
-use provision_core::host::{Accounts, Host, HostRecord, HostView, HostViewExt, LocalHost, SimHost, parse_shadow};
+use provision_core::host::{Accounts, Host, HostView, HostViewExt, LocalHost, parse_shadow};
 use provision_core::journal::{Journal, MemoryStore, StateStore};
 use provision_core::path::{HostPath, Mode};
 use provision_core::plan::{PlanOptions, SavedPlan, Selector};
 use provision_core::resource::ResourceId;
 use provision_core::secret::Template;
+use provision_core::sim::{HostRecord, SimHost};
 use provision_core::site::{RawDeclaration, Site};
 use provision_core::version::{Constraint, Version};
 use provision_resources::{Debian, registry};

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
-use provision_core::host::{Beginning, Fault, Host, HostView, LocalHost, SimHost};
+use provision_core::host::{Fault, Host, HostView, LocalHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Recorder, RunInfo};
 use provision_core::report::Counts;
 use provision_core::resource::ResourceId;
 use provision_core::rollback::RollbackOptions;
+use provision_core::sim::{Beginning, SimHost};
 use provision_core::testing::{Extent, Failure, Ground, Observed, Part, Tried, Watched};
 use provision_resources::Debian;
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use provision_core::host::{Beginning, Fault, HostView, LocalHost, Scope, SimHost};
+use provision_core::host::{Fault, HostView, LocalHost};
 use provision_core::path::HostPath;
+use provision_core::sim::{Beginning, Scope, SimHost};
 use provision_core::testing::{Extent, Failure, Ground, Part, Tried, Watched};
 use provision_resources::Debian;
 

@@ -6,10 +6,11 @@ use provision_core::apply::ApplyOptions;
 use provision_core::effect::Effect;
 use provision_core::error::Error;
 use provision_core::graph::Graph;
-use provision_core::host::{Host, HostRecord, HostView, Scope, SimHost};
+use provision_core::host::{Host, HostView};
 use provision_core::path::HostPath;
 use provision_core::plan::{PlanOptions, Verdict};
 use provision_core::report::{Outcome, Report};
+use provision_core::sim::{HostRecord, Scope, SimHost};
 
 use super::scenario::Scenario;
 

@@ -2,7 +2,8 @@
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use provision_core::host::{Host, LocalHost, SimHost};
+use provision_core::host::{Host, LocalHost};
+use provision_core::sim::SimHost;
 use provision_resources::Debian;
 
 use super::compare::{disagreement, model_of};

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use provision_core::host::SimHost;
 use provision_core::report::Outcome;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Failure, Row, Site, each};
 use provision_core::{assert_idempotent, assert_order_does_not_matter, assert_rolls_back, assert_survives_every_fault};
 use provision_resources::registry;

@@ -1,10 +1,11 @@
 //! What is said of a type that changes what it does not claim.
 
 use provision_core::error::Result;
-use provision_core::host::{HostExt, HostViewExt, SimHost};
+use provision_core::host::{HostExt, HostViewExt};
 use provision_core::path::HostPath;
 use provision_core::registry::Registry;
 use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
+use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Law, Laws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

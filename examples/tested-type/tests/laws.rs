@@ -1,7 +1,7 @@
 //! The types of this crate keep the laws that all types keep.
 
-use provision_core::host::SimHost;
 use provision_core::registry::Registry;
+use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
 use provision_tested_type::{Issue, Motd};
 

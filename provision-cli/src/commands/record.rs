@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use provision_core::error::{Error, ErrorKind, ResultExt};
-use provision_core::host::{HostRecord, Scope};
+use provision_core::sim::{HostRecord, Scope};
 
 use crate::cli::{Options, RecordVerb};
 use crate::context::Target;

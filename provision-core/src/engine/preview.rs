@@ -18,7 +18,7 @@ use crate::state::HostKey;
 ///
 /// ```
 /// use provision_core::engine::{Options, Preview};
-/// use provision_core::host::SimHost;
+/// use provision_core::sim::SimHost;
 /// use provision_core::journal::{Journal, MemoryStore};
 /// use provision_core::plan::PlanOptions;
 /// use provision_core::site::Site;

@@ -12,6 +12,8 @@ macro_rules! forward_view {
     };
     (but files: $me:ident => $other:expr) => {
         $crate::forward_view!(rest: $me => $other);
+        $crate::forward_view!(models: $me => $other);
+        $crate::forward_view!(index: $me => $other);
         fn at_a_glance(&$me) -> Option<Box<dyn $crate::host::HostView + '_>> {
             None
         }
@@ -19,6 +21,19 @@ macro_rules! forward_view {
     (at a glance: $me:ident => $other:expr) => {
         fn at_a_glance(&$me) -> Option<Box<dyn $crate::host::HostView + '_>> {
             ($other).at_a_glance()
+        }
+    };
+    (models: $me:ident => $other:expr) => {
+        fn package_model(&$me) -> Option<&dyn $crate::host::PackageModel> {
+            ($other).package_model()
+        }
+        fn unit_model(&$me) -> Option<&dyn $crate::host::UnitModel> {
+            ($other).unit_model()
+        }
+    };
+    (index: $me:ident => $other:expr) => {
+        fn unit_index(&$me) -> Option<&dyn $crate::host::UnitIndex> {
+            ($other).unit_index()
         }
     };
     (files: $me:ident => $other:expr) => {
@@ -53,12 +68,6 @@ macro_rules! forward_view {
         }
         fn is_running(&$me) -> bool {
             ($other).is_running()
-        }
-        fn catalogue(&$me) -> Option<::std::sync::Arc<$crate::host::Catalogue>> {
-            ($other).catalogue()
-        }
-        fn modelled_units(&$me) -> Option<&dyn $crate::host::ModelledUnits> {
-            ($other).modelled_units()
         }
         fn prefetch(&$me, claims: &mut dyn Iterator<Item = &$crate::resource::Claim>) {
             ($other).prefetch(claims)

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::host::HostViewExt;
 
 /// The lines that a host without account files would have, made from what it says of its accounts.
-pub(super) fn of_model<H: HostView + ?Sized>(host: &H, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
+pub(crate) fn of_model<H: HostView + ?Sized>(host: &H, users: &[&str], groups: &[&str]) -> Result<Vec<AccountLine>> {
     let accounts = host.accounts()?;
     let mut lines = Vec::new();
     let mut push = |database, name: &str, line: Option<String>, position| {

@@ -93,13 +93,6 @@ pub struct TransactionPreview {
     pub download_bytes: Option<u64>,
 }
 
-impl TransactionPreview {
-    /// How often dpkg unpacks, configures or removes a package in it.
-    pub(crate) fn steps_of_dpkg(&self) -> usize {
-        self.changes.iter().map(|change| if change.action == PackageAction::Remove { 1 } else { 2 }).sum()
-    }
-}
-
 /// What happens to one package in a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageChange {

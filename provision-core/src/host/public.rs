@@ -57,7 +57,8 @@ fn names(path: &HostPath) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{HostViewExt, SimHost};
+    use crate::host::HostViewExt;
+    use crate::sim::SimHost;
 
     #[test]
     fn a_file_below_a_closed_directory_is_not_readable_by_all() {

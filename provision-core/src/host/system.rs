@@ -19,21 +19,6 @@ pub struct Os {
     pub codename: String,
 }
 
-/// The files that [`Facts::gather`](crate::facts::Facts::gather) reads and that lie where the kernel and systemd show themselves.
-pub(crate) const FACT_FILES: &[&str] = &[
-    "/proc/1/comm",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/net/fib_trie",
-    "/proc/net/if_inet6",
-    "/proc/self/status",
-    "/proc/sys/kernel/hostname",
-    "/proc/sys/kernel/osrelease",
-    "/run/systemd/container",
-    "/sys/class/dmi/id/sys_vendor",
-    "/var/lib/dpkg/arch",
-];
-
 /// `/etc/os-release` is a link by design, see `os-release(5)`.
 fn os_release<H: HostView + ?Sized>(host: &H) -> Result<String> {
     for path in ["/usr/lib/os-release", "/etc/os-release"] {

@@ -1,10 +1,8 @@
 //! Units as their files declare them: `systemd.unit(5)`, read through any host.
 
-mod calendar;
 mod definition;
 mod files;
 mod links;
-mod modelled;
 mod state;
 mod sysv;
 
@@ -14,17 +12,16 @@ use crate::error::Result;
 use crate::host::{FileKind, HostView};
 use crate::path::HostPath;
 
-pub(in crate::host) use calendar::{Calendar, time_span};
-pub(in crate::host) use definition::{Definition, Dependency, Fragment, drop_in_directories};
-pub(in crate::host) use files::UnitFiles;
-pub(in crate::host) use links::{ETC, links_of, links_to, mask_of};
-pub use modelled::ModelledUnits;
-pub(in crate::host) use modelled::UnitCache;
-pub(in crate::host) use state::{aliases, file_state, is_generated};
-pub(in crate::host) use sysv::{SysvScript, sysv_script};
+pub(crate) use definition::{Definition, Fragment, drop_in_directories};
+pub(crate) use files::UnitFiles;
+pub(crate) use links::{ETC, links_of, links_to, mask_of};
+#[cfg(feature = "sim")]
+pub(crate) use state::aliases;
+pub(crate) use state::{file_state, is_generated};
+pub(crate) use sysv::{SysvScript, sysv_script};
 
 /// Where unit files lie, the strongest first; see `systemd.unit(5)`, "Unit File Load Path".
-pub(in crate::host) const DIRECTORIES: [&str; 5] = [
+pub(crate) const DIRECTORIES: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -37,24 +34,24 @@ const SUFFIXES: [&str; 9] =
     [".service", ".socket", ".timer", ".path", ".mount", ".target", ".automount", ".swap", ".slice"];
 
 /// Whether a name is one of a unit.
-pub(in crate::host) fn is_unit(name: &str) -> bool {
+pub(crate) fn is_unit(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// The name of the template that an instance comes from: `getty@.service` for `getty@tty2.service`.
-pub(in crate::host) fn template_of(unit: &str) -> Option<String> {
+pub(crate) fn template_of(unit: &str) -> Option<String> {
     let (stem, rest) = unit.split_once('@')?;
     let (instance, suffix) = rest.rsplit_once('.')?;
     (!instance.is_empty()).then(|| format!("{stem}@.{suffix}"))
 }
 
 /// The names of all units that have a file, or that something is linked to want; templates are none.
-pub(in crate::host) fn names(host: &(impl UnitFiles + ?Sized)) -> Result<Vec<String>> {
+pub(crate) fn names(host: &(impl UnitFiles + ?Sized)) -> Result<Vec<String>> {
     names_among(host, &SUFFIXES, true)
 }
 
 /// The names of all units of a kind that have a file: those that end like this.
-pub(in crate::host) fn names_like(host: &(impl UnitFiles + ?Sized), suffixes: &[&str]) -> Result<Vec<String>> {
+pub(crate) fn names_like(host: &(impl UnitFiles + ?Sized), suffixes: &[&str]) -> Result<Vec<String>> {
     names_among(host, suffixes, false)
 }
 
@@ -73,20 +70,6 @@ fn names_among(host: &(impl UnitFiles + ?Sized), suffixes: &[&str], with_wanted:
         }
     }
     Ok(names.into_iter().collect())
-}
-
-/// The directories whose links make units pull in others.
-fn link_directories(host: &(impl UnitFiles + ?Sized)) -> Result<Vec<HostPath>> {
-    let mut all = Vec::new();
-    for directory in DIRECTORIES {
-        let directory = HostPath::new(directory)?;
-        for entry in host.names(&directory)?.unwrap_or_default() {
-            if pulls(&entry) {
-                all.push(directory.join(&entry)?);
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// Whether a directory of this name has links to what a unit pulls in.

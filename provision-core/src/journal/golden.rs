@@ -17,10 +17,11 @@ use crate::claim::{Claim, Target};
 use crate::effect::{Access, CreateUser, Effect, PackageTransaction, UnitAction, WriteFile};
 use crate::error::{ErrorKind, Result};
 use crate::golden;
-use crate::host::{FileKind, Host, HostRecord, HostView, HostViewExt, PackageEntry, PackageStatus, SimHost};
+use crate::host::{FileKind, Host, HostView, HostViewExt, PackageEntry, PackageStatus};
 use crate::id::ResourceId;
 use crate::path::{HostPath, Mode};
 use crate::run::Counts;
+use crate::sim::{HostRecord, SimHost};
 use crate::state::{KEY, with_fixed_randomness};
 
 const LARGE: &[u8] = b"a content that is taken for a large one\n";

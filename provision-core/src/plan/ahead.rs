@@ -2,7 +2,7 @@
 //! processors. What was seen counts only where the model of the host still says the same.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -10,7 +10,7 @@ use crate::claim::Claim;
 use crate::effect::{Content, Digest};
 use crate::error::{Error, Result};
 use crate::graph::Node;
-use crate::host::{Answer, Catalogue, FileAttributes, FileMetadata, HostView, ModelledUnits, Question};
+use crate::host::{Answer, FileAttributes, FileMetadata, HostView, PackageModel, Question, UnitIndex, UnitModel};
 use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::DynState;
@@ -153,10 +153,13 @@ impl HostView for Noted<'_> {
     fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
         self.at(path).copy_out(path, to)
     }
-    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+    fn package_model(&self) -> Option<&dyn PackageModel> {
         None
     }
-    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+    fn unit_model(&self) -> Option<&dyn UnitModel> {
+        None
+    }
+    fn unit_index(&self) -> Option<&dyn UnitIndex> {
         None
     }
     fn prefetch(&self, _: &mut dyn Iterator<Item = &Claim>) {}

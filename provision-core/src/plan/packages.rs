@@ -208,7 +208,7 @@ impl<H: HostView> Host for Ruled<'_, H> {
     fn perform(&self, effect: &Effect) -> Result<()> {
         match effect {
             // What comes along is known of a simulated host only.
-            Effect::Packages(transaction) if self.overlay.catalogue().is_some() => {
+            Effect::Packages(transaction) if self.overlay.package_model().is_some() => {
                 let preview = |transaction: &PackageTransaction| {
                     self.overlay.preview_of(transaction).while_doing(|| effect.to_string())
                 };
@@ -255,7 +255,7 @@ impl Planner<'_> {
 
     /// Why what is on offer is another thing by the time that packages are changed.
     fn changes_offers(&self) -> Option<&'static str> {
-        if self.base.catalogue().is_some() {
+        if self.base.package_model().is_some() {
             return None;
         }
         let effects = || self.steps.iter().flat_map(|step| &step.effects);

@@ -361,8 +361,9 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::golden;
-    use crate::host::{HostExt, HostRecord, HostViewExt, SimHost};
+    use crate::host::{HostExt, HostViewExt};
     use crate::resource::{ApplyContext, CheckContext, PlanContext, Resource};
+    use crate::sim::{HostRecord, SimHost};
     use crate::state::with_fixed_randomness;
     use schemars::JsonSchema;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::apply::ApplyOptions;
 use crate::effect::Effect;
 use crate::graph::Graph;
-use crate::host::SimHost;
 use crate::journal::Journal;
 use crate::plan::PlanOptions;
 use crate::rollback::RollbackOptions;
+use crate::sim::SimHost;
 use crate::state::MemoryStore;
 
 use super::packages_alone::{but_for_packages, packages_alone};

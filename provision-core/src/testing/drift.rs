@@ -5,8 +5,9 @@ use crate::effect::{
     Access, AttributeChanges, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
 };
 use crate::graph::Graph;
-use crate::host::{FileKind, Host, HostView, HostViewExt, PackageStatus, SimHost};
+use crate::host::{FileKind, Host, HostView, HostViewExt, PackageStatus};
 use crate::path::{HostPath, Mode};
+use crate::sim::SimHost;
 
 use crate::random::Random;
 

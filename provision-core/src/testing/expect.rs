@@ -1,10 +1,11 @@
 //! What a test of a site expects, compared with what became of the host.
 
 use crate::diagnostic::{Span, did_you_mean};
-use crate::host::{FileKind, HostView, HostViewExt, SimHost};
+use crate::host::{FileKind, HostView, HostViewExt};
 use crate::path::HostPath;
 use crate::plan::Verdict;
 use crate::report::{Outcome, StepReport};
+use crate::sim::SimHost;
 use crate::site::{Expectations, FileExpectation, PlanWord, SiteTest, UnitExpectation};
 
 use super::{Failure, Run};

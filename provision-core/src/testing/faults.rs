@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::apply::ApplyOptions;
 use crate::effect::{Effect, UnitAction};
 use crate::graph::Graph;
-use crate::host::{Fault, Faulty, HostViewExt, SimHost};
+use crate::host::{Fault, Faulty, HostViewExt};
 use crate::journal::{Journal, Purpose, RunInfo};
 use crate::plan::PlanOptions;
 use crate::report::Report;
+use crate::sim::SimHost;
 use crate::state::MemoryStore;
 
 use super::packages_alone::{but_for_packages, packages_alone};

@@ -3,8 +3,9 @@
 use crate::diagnostic::did_you_mean;
 use crate::effect::{AttributeChanges, CreateUser, Effect, Output, PackageRequest, PackageTransaction, UserChanges};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, Host, HostView, HostViewExt, SimHost};
+use crate::host::{FileKind, Host, HostView, HostViewExt};
 use crate::path::{HostPath, Mode};
+use crate::sim::SimHost;
 use crate::site::{StartingFile, StartingState};
 
 /// Something that a host cannot begin with, and where the test says it.
@@ -114,9 +115,7 @@ fn is_installed(host: &SimHost, name: &str) -> Result<()> {
     if !host.available_versions(name)?.is_empty() {
         return Err(error.with_hint(format!("say `packages = [{name:?}]` as well")));
     }
-    let catalogue = host.catalogue();
-    let near = catalogue.as_ref().and_then(|catalogue| did_you_mean(name, catalogue.names()));
-    Err(match near {
+    Err(match did_you_mean(name, host.catalogue().names()) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint("no package source has it either"),
     })

@@ -3,7 +3,7 @@
 //! An author writes cases: a host, and a declaration to bring about on it.
 //!
 //! ```
-//! use provision_core::host::SimHost;
+//! use provision_core::sim::SimHost;
 //! use provision_core::testing::{Case, laws};
 //! # use provision_core::error::Result;
 //! # use provision_core::host::{Host, HostExt, HostView, HostViewExt};

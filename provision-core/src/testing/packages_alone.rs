@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::effect::Effect;
 use crate::error::Result;
-use crate::host::{Host, SimHost};
+use crate::host::Host;
+use crate::sim::SimHost;
 
 use super::{Failure, Tried};
 

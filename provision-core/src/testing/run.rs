@@ -3,10 +3,11 @@
 use crate::apply::ApplyOptions;
 use crate::effect::Effect;
 use crate::graph::Graph;
-use crate::host::{Host, SimHost};
+use crate::host::Host;
 use crate::journal::{Journal, Purpose, RunInfo};
 use crate::plan::{Plan, PlanOptions};
 use crate::report::{Outcome, Report, StepReport};
+use crate::sim::SimHost;
 use crate::state::MemoryStore;
 
 use super::Failure;

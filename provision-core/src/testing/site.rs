@@ -10,10 +10,11 @@ use crate::config::{Evaluator, Input, SiteSource};
 use crate::error::{Error, ResultExt};
 use crate::facts::Facts;
 use crate::graph::Graph;
-use crate::host::{HostView, SimHost};
+use crate::host::HostView;
 #[cfg(feature = "nickel")]
 use crate::registry::Registry;
 use crate::secret::{MemorySecrets, SecretStore};
+use crate::sim::SimHost;
 use crate::state::HostKey;
 
 use super::{Failure, Run, Survived, checks, faults};

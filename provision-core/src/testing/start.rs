@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::facts::Facts;
-use crate::host::{HostRecord, SimHost};
+use crate::sim::{HostRecord, SimHost};
 use crate::site::StartingState;
 
 use super::RELEASES;

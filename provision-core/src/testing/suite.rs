@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::config::{Branches, Evaluator, Input};
 use crate::facts::Facts;
 use crate::graph::Graph;
-use crate::host::SimHost;
 use crate::registry::Registry;
+use crate::sim::SimHost;
 use crate::site::{SiteTest, Spans, StartingState};
 
 use super::furnish::{Unfit, furnish_leniently};

@@ -5,14 +5,14 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::facts::Facts;
-use crate::host::SimHost;
+use crate::sim::SimHost;
 
 use super::{Failure, RELEASES, Run, Site};
 
 /// A case of a table: a host by a name, and what is particular about it.
 ///
 /// ```
-/// # use provision_core::host::SimHost;
+/// # use provision_core::sim::SimHost;
 /// # use provision_core::testing::Row;
 /// let row = Row::new("much memory", SimHost::debian(13))
 ///     .facts(|facts| facts.memory_mib = Some(8192))

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::effect::Effect;
 use crate::error::Result;
-use crate::host::{FileKind, Host, HostRecord, HostView, PackageStatus, Scope, SimHost};
+use crate::host::{FileKind, Host, HostView, PackageStatus};
 use crate::path::HostPath;
+use crate::sim::{HostRecord, Scope, SimHost};
 
 use super::Failure;
 

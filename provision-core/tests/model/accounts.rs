@@ -1,7 +1,8 @@
 //! Users and groups, and the numbers of both.
 
 use provision_core::effect::{CreateUser, Effect, UserChanges};
-use provision_core::host::{Host, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt};
+use provision_core::sim::SimHost;
 
 fn system_user(name: &str) -> Effect {
     let attributes = UserChanges::default();

@@ -2,7 +2,8 @@
 
 use provision_core::effect::{Command, Effect, Output, Removal, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostExt, HostView, SimHost};
+use provision_core::host::{Host, HostExt, HostView};
+use provision_core::sim::SimHost;
 
 use super::{act, path};
 

@@ -3,8 +3,9 @@
 
 use provision_core::effect::{Effect, PackageTransaction, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt};
 use provision_core::path::HostPath;
+use provision_core::sim::SimHost;
 
 mod accounts;
 mod files;

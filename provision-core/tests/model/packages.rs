@@ -4,7 +4,8 @@ use provision_core::effect::{
     Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction, Removal, UnitAction,
 };
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostViewExt, PackageState, PackageStatus, SimHost};
+use provision_core::host::{Host, HostViewExt, PackageState, PackageStatus};
+use provision_core::sim::SimHost;
 
 use super::{act, packages, path};
 

@@ -2,7 +2,8 @@
 
 use provision_core::effect::{Effect, Removal, UnitAction};
 use provision_core::error::ErrorKind;
-use provision_core::host::{Host, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt};
+use provision_core::sim::SimHost;
 
 use super::{act, path, sub, try_to, with_units};
 

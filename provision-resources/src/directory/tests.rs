@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{Site, converge, converge_in, in_words, mistakes};
-use provision_core::host::{Host, HostView, HostViewExt, SimHost};
+use provision_core::host::{Host, HostView, HostViewExt};
+use provision_core::sim::SimHost;
 
 const WWW: &str = "/srv/www";
 

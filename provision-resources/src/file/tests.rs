@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{Site, converge, converge_in, in_words, mistakes};
-use provision_core::host::{HostViewExt, SimHost};
+use provision_core::host::HostViewExt;
+use provision_core::sim::SimHost;
 use serde_json::json;
 
 const MOTD: &str = "/etc/motd";

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use provision_core::host::{HostViewExt, PackageState, SimHost};
+use provision_core::host::{HostViewExt, PackageState};
+use provision_core::sim::SimHost;
 use serde_json::{Value, json};
 
 use super::*;

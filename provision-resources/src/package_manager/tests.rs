@@ -1,4 +1,5 @@
-use provision_core::host::{PackageState, PackageStatus, SimHost};
+use provision_core::host::{PackageState, PackageStatus};
+use provision_core::sim::SimHost;
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,4 +1,4 @@
-use provision_core::host::SimHost;
+use provision_core::sim::SimHost;
 use serde_json::{Value, json};
 
 use super::*;

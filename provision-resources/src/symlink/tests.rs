@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{converge, in_words, mistakes};
 use provision_core::error::ErrorKind;
-use provision_core::host::SimHost;
+use provision_core::sim::SimHost;
 
 const SITE: &str = "/etc/nginx/sites-enabled/site";
 

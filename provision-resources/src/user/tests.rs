@@ -1,9 +1,10 @@
 mod beside_others;
 
 use provision_core::effect::{Access, CreateUser, Sensitive, UserChanges, WriteFile};
-use provision_core::host::{Host, HostViewExt, SimHost};
+use provision_core::host::{Host, HostViewExt};
 use provision_core::path::Mode;
 use provision_core::plan::PlanOptions;
+use provision_core::sim::SimHost;
 use provision_core::site::Site;
 use serde_json::{Value, json};
 

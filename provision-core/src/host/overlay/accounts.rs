@@ -7,12 +7,11 @@ use crate::effect::{Access, CreateUser, Effect, Removal, Sensitive, UserChanges}
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::homes::{effects_of_new_home, has_user_groups};
 use crate::host::lines::{parse_group, parse_shadow, parse_user};
-use crate::host::sim::ScriptChanges;
-use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Overlay, Shadow, User, missing_account};
+use crate::host::{AccountDatabase, AccountLine, FileKind, Group, HostView, Layer, Shadow, User, missing_account};
 use crate::path::{HostPath, Mode};
 
-impl<H: HostView> Overlay<H> {
-    pub(in crate::host) fn create_user(&self, user: &CreateUser) -> Result<()> {
+impl Layer<'_> {
+    pub(crate) fn create_user(&self, user: &CreateUser) -> Result<()> {
         let attributes = &user.attributes;
         if self.accounts()?.users.contains_key(&user.name) {
             return Err(Error::new(ErrorKind::Conflict, format!("user {} exists already", user.name)));
@@ -79,11 +78,11 @@ impl<H: HostView> Overlay<H> {
         }
     }
 
-    pub(super) fn gid_of(&self, group: &str) -> Result<u32> {
+    pub(crate) fn gid_of(&self, group: &str) -> Result<u32> {
         self.group(group)?.map(|group| group.gid).ok_or_else(|| missing_account("group", group))
     }
 
-    pub(super) fn change_user(&self, name: &str, changes: &UserChanges) -> Result<()> {
+    pub(crate) fn change_user(&self, name: &str, changes: &UserChanges) -> Result<()> {
         let gid = changes.primary_group.as_deref().map(|group| self.gid_of(group)).transpose()?;
         for group in changes.groups.iter().flatten() {
             self.gid_of(group)?;
@@ -137,7 +136,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    pub(super) fn remove_user(&self, name: &str, remove_home: bool) -> Result<()> {
+    pub(crate) fn remove_user(&self, name: &str, remove_home: bool) -> Result<()> {
         let stays = self.user(name)?.filter(|_| remove_home).map(|user| self.home_stays(&user)).transpose()?.flatten();
         let takes_group = has_user_groups(self)?;
         let mut model = self.model();
@@ -178,7 +177,7 @@ impl<H: HostView> Overlay<H> {
         })
     }
 
-    pub(in crate::host) fn create_group(&self, name: &str, gid: Option<u32>, system: bool) -> Result<()> {
+    pub(crate) fn create_group(&self, name: &str, gid: Option<u32>, system: bool) -> Result<()> {
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
         if accounts.groups.contains_key(name) {
@@ -197,49 +196,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    /// Creates a group as a maintainer script did, with a number of its own.
-    pub(super) fn create_recorded_group(&self, recorded: &Group) -> Result<()> {
-        let taken = self.accounts()?.groups.values().map(|group| group.gid).collect();
-        let gid = number_like(recorded.gid, &taken)?;
-        self.create_group(&recorded.name, Some(gid), true)
-    }
-
-    /// Creates a user as a maintainer script did, with a number of its own.
-    pub(super) fn create_recorded_user(&self, recorded: &User, changes: &ScriptChanges) -> Result<()> {
-        let accounts = self.accounts()?;
-        let taken = accounts.users.values().map(|user| user.uid).collect();
-        let group = changes.groups.iter().find(|group| group.gid == recorded.gid).map(|group| group.name.as_str());
-        let group = group.or_else(|| accounts.group_name(recorded.gid));
-        let gid = group.map_or(Ok(recorded.gid), |group| self.gid_of(group))?;
-        // adduser(8) and systemd-sysusers(8) give user and group one number where they can.
-        let uid = match group == Some(recorded.name.as_str()) {
-            true if recorded.uid == recorded.gid && !BTreeSet::contains(&taken, &gid) => gid,
-            _ => number_like(recorded.uid, &taken)?,
-        };
-        // Held any longer, they would be copied to be changed.
-        drop(accounts);
-        let mut model = self.model();
-        let user = User { uid, gid, ..recorded.clone() };
-        self.accounts_of(&mut model)?.users.insert(user.name.clone(), user);
-        let locked = Shadow { password: Sensitive::new("!"), expires: None };
-        model.shadows.insert(recorded.name.clone(), Some(locked));
-        Ok(())
-    }
-
-    /// Takes a user into a group.
-    pub(super) fn add_member(&self, group: &str, user: &str) -> Result<()> {
-        if self.group(group)?.is_none() {
-            return Ok(());
-        }
-        self.change_group(group, |group| {
-            if !group.members.iter().any(|member| member == user) {
-                group.members.push(user.to_owned());
-                group.members.sort_unstable();
-            }
-        })
-    }
-
-    pub(super) fn change_group(&self, name: &str, change: impl FnOnce(&mut Group)) -> Result<()> {
+    pub(crate) fn change_group(&self, name: &str, change: impl FnOnce(&mut Group)) -> Result<()> {
         let mut model = self.model();
         match self.accounts_of(&mut model)?.groups.get_mut(name) {
             Some(group) => change(group),
@@ -249,7 +206,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts account lines back. Of the files that the model has no counterpart of, nothing is known.
-    pub(super) fn restore_accounts(&self, lines: &[AccountLine]) -> Result<()> {
+    pub(crate) fn restore_accounts(&self, lines: &[AccountLine]) -> Result<()> {
         let before = self.accounts()?;
         let mut model = self.model();
         for AccountLine { database, name, line, .. } in lines {
@@ -291,7 +248,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    pub(super) fn remove_group(&self, name: &str) -> Result<()> {
+    pub(crate) fn remove_group(&self, name: &str) -> Result<()> {
         let mut model = self.model();
         let accounts = self.accounts_of(&mut model)?;
         let Some(group) = accounts.groups.get(name) else { return Err(missing_account("group", name)) };
@@ -311,16 +268,6 @@ fn put<T>(entries: &mut BTreeMap<String, T>, name: &str, entry: Option<T>) {
         Some(entry) => drop(entries.insert(name.to_owned(), entry)),
         None => drop(entries.remove(name)),
     }
-}
-
-/// A number for what was recorded with another: fixed ones stay, adduser(8) counts up, systemd-sysusers(8) down.
-fn number_like(recorded: u32, taken: &BTreeSet<u32>) -> Result<u32> {
-    let number = match recorded {
-        0..100 | 60000.. => Some(recorded),
-        100..500 => (100..=999).find(|number| !taken.contains(number)),
-        _ => (100..=999).rev().find(|number| !taken.contains(number)),
-    };
-    number.ok_or_else(|| Error::new(ErrorKind::Conflict, "no free number is left"))
 }
 
 /// The next number as useradd(8) and groupadd(8) choose it with Debian's login.defs(5): above the highest from 1000 on,

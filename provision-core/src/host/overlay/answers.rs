@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::Overlay;
+use super::Layer;
 use crate::error::{Error, Result};
 use crate::host::{
-    Accounts, Group, HostView, HostViewExt, PackageManager, PackageState, PackageStatus, PackageTable, Shadow,
-    UnitState, User, system,
+    Accounts, Group, HostViewExt, PackageManager, PackageState, PackageStatus, PackageTable, Shadow, UnitState, User,
+    system,
 };
 
-impl<H: HostView> Overlay<H> {
-    pub(in crate::host) fn package(&self, name: &str) -> Result<PackageState> {
+impl Layer<'_> {
+    pub(crate) fn package(&self, name: &str) -> Result<PackageState> {
         let modelled = self.model().packages.get(name).cloned();
         let mut state = match modelled {
             Some(state) => state,
@@ -21,7 +21,7 @@ impl<H: HostView> Overlay<H> {
                     state.status = PackageStatus::Installed;
                 }
                 // New lists may have a package of that name.
-                if model.lists_refreshed && !state.provided_by.is_empty() && !self.is_simulated() {
+                if model.lists_refreshed && !state.provided_by.is_empty() && self.package_model().is_none() {
                     return Err(Error::unknown("the package lists are refreshed first"));
                 }
                 state
@@ -33,26 +33,29 @@ impl<H: HostView> Overlay<H> {
         Ok(state)
     }
 
-    pub(super) fn available_versions(&self, name: &str) -> Result<Vec<String>> {
+    pub(crate) fn available_versions(&self, name: &str) -> Result<Vec<String>> {
         self.require_settled_lists()?;
-        let offered = self.model().available.get(name).cloned();
-        self.pinned(name, offered.map_or_else(|| self.base.available_versions(name), Ok)?)
-    }
-
-    pub(super) fn interrupted_packages(&self) -> Result<Vec<String>> {
-        let repaired = self.model().repaired;
-        match self.is_simulated() {
-            true => Ok(self.package_manager()?.interrupted),
-            false if repaired => Ok(Vec::new()),
-            false => self.base.interrupted_packages(),
+        let offered = self.base.available_versions(name)?;
+        match self.package_model() {
+            Some(model) => model.arranged(self, name, offered),
+            None => Ok(offered),
         }
     }
 
-    pub(super) fn package_manager(&self) -> Result<PackageManager> {
+    pub(crate) fn interrupted_packages(&self) -> Result<Vec<String>> {
+        let repaired = self.model().repaired;
+        match self.package_model() {
+            Some(_) => Ok(self.package_manager()?.interrupted),
+            None if repaired => Ok(Vec::new()),
+            None => self.base.interrupted_packages(),
+        }
+    }
+
+    pub(crate) fn package_manager(&self) -> Result<PackageManager> {
         let mut state = self.base.package_manager()?;
-        let table = if self.is_simulated() { Some(self.packages()?) } else { None };
+        let table = self.package_model().map(|_| self.packages()).transpose()?;
         let model = self.model();
-        state.lists_age = if model.lists_refreshed { Some(0) } else { model.lists_age.unwrap_or(state.lists_age) };
+        state.lists_age = if model.lists_refreshed { Some(0) } else { state.lists_age };
         state.are_lists_outdated = model.sources_changed || (state.are_lists_outdated && !model.lists_refreshed);
         state.were_lists_fetched = !model.sources_changed && (model.lists_fetched || state.were_lists_fetched);
         match table {
@@ -66,7 +69,7 @@ impl<H: HostView> Overlay<H> {
         Ok(state)
     }
 
-    pub(super) fn packages(&self) -> Result<Arc<PackageTable>> {
+    pub(crate) fn packages(&self) -> Result<Arc<PackageTable>> {
         if let Some(table) = &self.model().package_table {
             return Ok(Arc::clone(table));
         }
@@ -83,7 +86,7 @@ impl<H: HostView> Overlay<H> {
         Ok(table)
     }
 
-    pub(super) fn unit(&self, name: &str) -> Result<UnitState> {
+    pub(crate) fn unit(&self, name: &str) -> Result<UnitState> {
         let state = self.unit_state(name)?;
         if !state.exists() {
             self.doubt(|| format!("unit {name}"));
@@ -91,7 +94,7 @@ impl<H: HostView> Overlay<H> {
         Ok(state)
     }
 
-    pub(super) fn user(&self, name: &str) -> Result<Option<User>> {
+    pub(crate) fn user(&self, name: &str) -> Result<Option<User>> {
         let user = self.accounts()?.users.get(name).cloned();
         if user.is_none() {
             self.doubt(|| format!("user {name}"));
@@ -99,7 +102,7 @@ impl<H: HostView> Overlay<H> {
         Ok(user)
     }
 
-    pub(super) fn group(&self, name: &str) -> Result<Option<Group>> {
+    pub(crate) fn group(&self, name: &str) -> Result<Option<Group>> {
         let group = self.accounts()?.groups.get(name).cloned();
         if group.is_none() {
             self.doubt(|| format!("group {name}"));
@@ -107,24 +110,25 @@ impl<H: HostView> Overlay<H> {
         Ok(group)
     }
 
-    pub(super) fn accounts(&self) -> Result<Arc<Accounts>> {
+    pub(crate) fn accounts(&self) -> Result<Arc<Accounts>> {
         match &self.model().accounts {
             Some(accounts) => Ok(Arc::clone(accounts)),
             None => self.base.accounts(),
         }
     }
 
-    pub(super) fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
+    pub(crate) fn shadow(&self, user: &str) -> Result<Option<Shadow>> {
         if let Some(shadow) = self.model().shadows.get(user) {
             return Ok(shadow.clone());
         }
         self.base.shadow(user)
     }
 
-    pub(super) fn architecture(&self) -> Result<Option<String>> {
-        match self.is_simulated() {
-            true => system::architecture(self),
-            false => self.base.architecture(),
+    pub(crate) fn architecture(&self) -> Result<Option<String>> {
+        // A recording answers from its files, which effects may have changed.
+        match self.package_model() {
+            Some(_) => system::architecture(self),
+            None => self.base.architecture(),
         }
     }
 }

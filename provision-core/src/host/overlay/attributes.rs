@@ -4,10 +4,10 @@ use super::node::Node;
 
 use crate::effect::{Access, AclSubject, AttributeChanges, FileFlags, HardLinks, WriteFile, inherited};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileAttributes, FileKind, HostView, Overlay, locked, missing_account, several_names};
+use crate::host::{FileAttributes, FileKind, HostView, Layer, locked, missing_account, several_names};
 use crate::path::{HostPath, Mode};
 
-impl<H: HostView> Overlay<H> {
+impl Layer<'_> {
     /// The attributes of a node, which may be those of the host beneath.
     fn attributes_of(&self, path: &HostPath, node: &Node) -> Result<FileAttributes> {
         match &node.attributes {
@@ -17,7 +17,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts a file in the place of another, of which it keeps what is not to change.
-    pub(super) fn put_file(&self, file: &WriteFile) -> Result<()> {
+    pub(crate) fn put_file(&self, file: &WriteFile) -> Result<()> {
         let path = &file.path;
         let mut node = Node::new(FileKind::File, file.access.clone(), Some(file.content.clone()));
         let old = self.node(path)?.filter(|old| old.kind == FileKind::File);
@@ -47,7 +47,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts a copy of a file in a place: with its list, and without what would let it be run with the rights of another.
-    pub(super) fn put_copy(&self, from: &HostPath, to: &HostPath) -> Result<()> {
+    pub(crate) fn put_copy(&self, from: &HostPath, to: &HostPath) -> Result<()> {
         let (Some(original), Some(content)) = (self.node(from)?, self.read(from)?) else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {from}")));
         };
@@ -68,7 +68,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// A list of somebody whose it was says nothing for its new owner.
-    pub(super) fn drop_lists(&self, path: &HostPath, node: &mut Node) -> Result<()> {
+    pub(crate) fn drop_lists(&self, path: &HostPath, node: &mut Node) -> Result<()> {
         let mut attributes = self.attributes_of(path, node)?;
         attributes.xattrs.retain(|name, _| name != FileAttributes::ACL && name != FileAttributes::DEFAULT_ACL);
         node.attributes = Some(attributes);
@@ -76,7 +76,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Changes attributes of a node that has its final mode.
-    pub(super) fn change_attributes(&self, path: &HostPath, node: &mut Node, changes: &AttributeChanges) -> Result<()> {
+    pub(crate) fn change_attributes(&self, path: &HostPath, node: &mut Node, changes: &AttributeChanges) -> Result<()> {
         // Most effects change nothing of them, and then nobody has to look.
         if changes.is_empty() && node.attributes.is_none() {
             return Ok(());
@@ -108,7 +108,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// What something new has from the directory that it lies in: the default list, see `acl(5)`.
-    pub(super) fn inherit(&self, path: &HostPath, new: &Node) -> Result<FileAttributes> {
+    pub(crate) fn inherit(&self, path: &HostPath, new: &Node) -> Result<FileAttributes> {
         let mut attributes = FileAttributes::default();
         let Some(parent) = path.parent() else { return Ok(attributes) };
         // Only where a list can have been declared; a host beneath is not asked about each of its directories.
@@ -128,7 +128,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Fails as a real host would, if something may not be removed or replaced.
-    pub(super) fn require_unlocked(&self, path: &HostPath) -> Result<()> {
+    pub(crate) fn require_unlocked(&self, path: &HostPath) -> Result<()> {
         let Some(Some(node)) = self.modelled(&self.real(path)?, Node::clone) else { return Ok(()) };
         let flags = self.attributes_of(path, &node)?.flags;
         if AttributeChanges::default().may_unlock(flags) { Ok(()) } else { Err(locked("it", path, flags)) }

@@ -1,16 +1,15 @@
 //! What effects do to the model: the one place that knows every kind, and those on files.
 
 use super::node::Node;
-
-use crate::effect::{Access, AttributeChanges, Effect, Removal, Touched};
+use crate::effect::{Access, AttributeChanges, Effect, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
-use crate::host::{FileImage, FileKind, HostView, ImageContent, Overlay};
+use crate::host::{FileImage, FileKind, HostView, ImageContent, Layer};
 use crate::path::{HostPath, Mode};
 
-impl<H: HostView> Overlay<H> {
+impl Layer<'_> {
     /// Lets an effect happen to the model, or fails as a real host would.
-    pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
+    pub(crate) fn carry_out(&self, effect: &Effect) -> Result<()> {
         if let Effect::Run(command) = effect {
             return self.run(command);
         }
@@ -21,21 +20,8 @@ impl<H: HostView> Overlay<H> {
         if effect.path().is_some_and(is_package_source) {
             self.model().sources_changed = true;
         }
-        // Files are on the disk once they are written; dpkg and useradd(8) wait for theirs.
-        match effect.touches().first() {
-            Some(Touched::Path { path, .. }) => self.sync(Some(&self.real(path)?)),
-            Some(
-                Touched::User(_)
-                | Touched::Group(_)
-                | Touched::UsersOf(_)
-                | Touched::Home { .. }
-                | Touched::Packages(_)
-                | Touched::PackageDatabase
-                | Touched::PackageLists,
-            )
-            | None => self.sync(None),
-            Some(Touched::Unit { .. } | Touched::ServiceManager | Touched::Anything(_)) => {}
-        }
+        #[cfg(feature = "sim")]
+        self.sync_after(effect)?;
         Ok(())
     }
 
@@ -91,10 +77,11 @@ impl<H: HostView> Overlay<H> {
             Effect::Remove { path, what } => self.remove(path, *what)?,
             Effect::RepairPackages => self.repair_packages()?,
             Effect::RefreshPackageLists => {
-                self.require_package_lock()?;
+                if let Some(packages) = self.package_model() {
+                    packages.refresh_lists()?;
+                }
                 let mut model = self.model();
-                (model.lists_refreshed, model.lists_fetched) = (true, true);
-                (model.sources_changed, model.archive_moved) = (false, false);
+                (model.lists_refreshed, model.lists_fetched, model.sources_changed) = (true, true, false);
             }
             Effect::Packages(transaction) => self.change_packages(transaction)?,
             Effect::CreateUser(user) => self.create_user(user)?,
@@ -127,7 +114,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    pub(super) fn require_names(&self, owner: Option<&str>, group: Option<&str>) -> Result<()> {
+    pub(crate) fn require_names(&self, owner: Option<&str>, group: Option<&str>) -> Result<()> {
         if let Some(owner) = owner {
             self.require_user(owner)?;
         }
@@ -139,21 +126,21 @@ impl<H: HostView> Overlay<H> {
         }
     }
 
-    pub(super) fn require_user(&self, name: &str) -> Result<()> {
+    pub(crate) fn require_user(&self, name: &str) -> Result<()> {
         if is_number(name) || name == "root" || self.user(name)?.is_some() {
             return Ok(());
         }
         Err(missing_account("user", name))
     }
 
-    pub(super) fn refuse_directory(&self, path: &HostPath) -> Result<()> {
+    pub(crate) fn refuse_directory(&self, path: &HostPath) -> Result<()> {
         match self.metadata(path)?.map(|metadata| metadata.kind) {
             Some(FileKind::Directory) => Err(Error::new(ErrorKind::Conflict, "a directory is in its place")),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn set_metadata(
+    pub(crate) fn set_metadata(
         &self,
         path: &HostPath,
         owner: Option<&str>,
@@ -184,7 +171,7 @@ impl<H: HostView> Overlay<H> {
         self.put_changed(path, node)
     }
 
-    pub(super) fn restore(&self, image: &FileImage) -> Result<()> {
+    pub(crate) fn restore(&self, image: &FileImage) -> Result<()> {
         let FileImage { path, content, access, attributes } = image;
         self.require_names(Some(&access.owner), Some(&access.group))?;
         self.require_parent(path)?;
@@ -226,7 +213,7 @@ impl<H: HostView> Overlay<H> {
         self.put_changed(&image.path, node)
     }
 
-    pub(super) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
+    pub(crate) fn remove(&self, path: &HostPath, what: Removal) -> Result<()> {
         let Some(found) = self.metadata(path)? else { return Ok(()) };
         self.require_unlocked(path)?;
         let is_directory = found.kind == FileKind::Directory;

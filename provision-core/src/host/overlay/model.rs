@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 
-use super::commands::CommandScript;
-use super::node::{Directory, Node, Unsynced};
-use super::units::{Runtime, UnitScript};
+use super::node::{Directory, Node};
+use super::units::Runtime;
+#[cfg(feature = "sim")]
+use super::unsynced::Unsynced;
 use crate::effect::Effect;
 use crate::host::units::{self, DIRECTORIES, Definition};
 use crate::host::{Accounts, Doubt, FileKind, FileMetadata, PackageEntry, PackageState, PackageTable, Shadow};
@@ -16,78 +17,62 @@ use crate::path::HostPath;
 
 /// What is known beyond the host beneath.
 #[derive(Clone, Default)]
-pub(super) struct Model {
-    /// Whether this is a host by itself, and no plan for one.
-    pub(super) is_host: bool,
-    pub(super) nodes: BTreeMap<HostPath, Option<Node>>,
-    pub(super) any_removed: bool,
+pub(crate) struct Model {
+    pub(crate) nodes: BTreeMap<HostPath, Option<Node>>,
+    pub(crate) any_removed: bool,
     /// Whether a change may be about units that its path does not name: their files may lie elsewhere.
-    pub(super) has_linked_units: bool,
+    pub(crate) has_linked_units: bool,
     /// Directories that are there.
-    pub(super) known_directories: HashSet<HostPath>,
+    pub(crate) known_directories: HashSet<HostPath>,
     /// Where directories really are.
-    pub(super) directories: HashMap<HostPath, Directory>,
-    pub(super) last_inode: u64,
-    pub(super) read_only: BTreeSet<HostPath>,
-    pub(super) free_bytes: Option<u64>,
-    pub(super) accounts: Option<Arc<Accounts>>,
-    pub(super) shadows: HashMap<String, Option<Shadow>>,
+    pub(crate) directories: HashMap<HostPath, Directory>,
+    pub(crate) read_only: BTreeSet<HostPath>,
+    /// What can still be written, in bytes, where that is limited.
+    pub(crate) free_bytes: Option<u64>,
+    pub(crate) accounts: Option<Arc<Accounts>>,
+    pub(crate) shadows: HashMap<String, Option<Shadow>>,
     /// What owners and groups of files of the host beneath are called by now.
-    pub(super) renamed_owners: HashMap<String, String>,
-    pub(super) renamed_groups: HashMap<String, String>,
-    pub(super) packages: HashMap<String, PackageState>,
+    pub(crate) renamed_owners: HashMap<String, String>,
+    pub(crate) renamed_groups: HashMap<String, String>,
+    pub(crate) packages: HashMap<String, PackageState>,
     /// All packages, those of the host beneath as well; once somebody has asked for them.
-    pub(super) package_table: Option<Arc<PackageTable>>,
+    pub(crate) package_table: Option<Arc<PackageTable>>,
     /// Which packages came along with others.
-    pub(super) automatic: HashMap<String, bool>,
-    /// Seconds since the package lists were fetched, if a test says so.
-    pub(super) lists_age: Option<Option<u64>>,
-    pub(super) available: HashMap<String, Vec<String>>,
-    pub(super) lists_refreshed: bool,
+    pub(crate) automatic: HashMap<String, bool>,
+    pub(crate) lists_refreshed: bool,
     /// Whether that was in the run that is under way.
-    pub(super) lists_fetched: bool,
+    pub(crate) lists_fetched: bool,
     /// Whether package sources were changed since the lists were fetched.
-    pub(super) sources_changed: bool,
-    /// Packages whose scripts fail when they are configured, if a test wants it.
-    pub(super) failing_scripts: HashSet<String>,
-    /// Whether the archive has other files by now than the lists say, if a test wants it.
-    pub(super) archive_moved: bool,
-    pub(super) repaired: bool,
-    /// Who holds the lock of the package database.
-    pub(super) package_lock: Option<String>,
+    pub(crate) sources_changed: bool,
+    pub(crate) repaired: bool,
     /// Packages that dpkg has unpacked, has not configured, and did not know before.
-    pub(super) new_packages: HashSet<String>,
-    /// How many packages dpkg still unpacks, configures or removes before it is killed.
-    pub(super) steps_until_killed: Option<usize>,
-    pub(super) units: HashMap<String, Runtime>,
-    pub(super) unit_scripts: HashMap<String, UnitScript>,
+    pub(crate) new_packages: HashSet<String>,
+    pub(crate) units: HashMap<String, Runtime>,
     /// How often what declares units was changed.
-    pub(super) unit_file_changes: u64,
+    pub(crate) unit_file_changes: u64,
     /// Units as their files declare them, as far as they were read since then.
-    pub(super) definitions: HashMap<String, Arc<Definition>>,
+    pub(crate) definitions: HashMap<String, Arc<Definition>>,
     /// Their `UnitFileState`, as far as it was asked for since then.
-    pub(super) file_states: HashMap<String, &'static str>,
+    pub(crate) file_states: HashMap<String, &'static str>,
     /// When each path among the unit files was last changed, and when the service manager last read them.
-    pub(super) unit_changes: BTreeMap<HostPath, u64>,
-    pub(super) change: u64,
-    pub(super) units_read: u64,
-    pub(super) booted_micros: u64,
-    pub(super) switched_off: bool,
-    pub(super) commands: HashMap<String, CommandScript>,
+    pub(crate) unit_changes: BTreeMap<HostPath, u64>,
+    pub(crate) change: u64,
+    pub(crate) units_read: u64,
     /// Effects whose consequences nobody can foresee.
-    pub(super) opaque: Vec<String>,
-    pub(super) changed: bool,
+    pub(crate) opaque: Vec<String>,
+    pub(crate) changed: bool,
     /// The paths that were read; `None` where they are not noted.
-    pub(super) reads: Option<Vec<HostPath>>,
-    pub(super) recorded: Vec<Effect>,
-    pub(super) doubts: BTreeSet<Doubt>,
+    pub(crate) reads: Option<Vec<HostPath>>,
+    pub(crate) recorded: Vec<Effect>,
+    pub(crate) doubts: BTreeSet<Doubt>,
     /// What paths held before they were changed by something that does not wait for the disk.
-    pub(super) unsynced: BTreeMap<HostPath, Unsynced>,
+    #[cfg(feature = "sim")]
+    pub(crate) unsynced: BTreeMap<HostPath, Unsynced>,
 }
 
 impl Model {
     /// Notes that a path is read.
-    pub(super) fn note_read(&mut self, path: &HostPath) {
+    pub(crate) fn note_read(&mut self, path: &HostPath) {
         if let Some(reads) = self.reads.as_mut()
             && reads.last() != Some(path)
         {
@@ -96,7 +81,7 @@ impl Model {
     }
 
     /// What effects have made of a path; `None` if they have not touched it.
-    pub(super) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
+    pub(crate) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
         if let Some(node) = self.nodes.get(path) {
             return Some(node.as_ref());
         }
@@ -109,7 +94,7 @@ impl Model {
     }
 
     /// Puts something into the table of paths.
-    pub(super) fn enter(&mut self, path: HostPath, node: Option<Node>) {
+    pub(crate) fn enter(&mut self, path: HostPath, node: Option<Node>) {
         let is_directory = node.as_ref().is_some_and(|node| node.kind == FileKind::Directory);
         let leads_to_units = DIRECTORIES.iter().any(|directory| directory.starts_with(path.as_str()));
         // `service.d` and `app-.service.d` are about more than one unit.
@@ -147,12 +132,12 @@ impl Model {
         }
     }
 
-    pub(super) fn forget_directories(&mut self) {
+    pub(crate) fn forget_directories(&mut self) {
         self.directories.clear();
         self.known_directories.clear();
     }
 
-    pub(super) fn forget_definitions(&mut self) {
+    pub(crate) fn forget_definitions(&mut self) {
         self.definitions.clear();
         self.forget_file_states();
     }
@@ -163,7 +148,7 @@ impl Model {
     }
 
     /// The names in a directory: those of the host, as effects have changed them.
-    pub(super) fn children(&self, directory: &HostPath, names: Vec<String>) -> Vec<String> {
+    pub(crate) fn children(&self, directory: &HostPath, names: Vec<String>) -> Vec<String> {
         let mut names: BTreeSet<String> = names.into_iter().collect();
         for (path, node) in self.nodes.range(directory.clone()..) {
             if !path.is_within(directory) {
@@ -184,14 +169,14 @@ impl Model {
     }
 
     /// Puts something at a path. Other names of a file that was there keep it.
-    pub(super) fn put(&mut self, path: &HostPath, node: Node) {
+    pub(crate) fn put(&mut self, path: &HostPath, node: Node) {
         self.leave_names(path);
         self.forget_directory(path);
         self.enter(path.clone(), Some(node));
     }
 
     /// Changes what is at a path; the file may have other names.
-    pub(super) fn change(&mut self, path: &HostPath, node: Node) {
+    pub(crate) fn change(&mut self, path: &HostPath, node: Node) {
         if let Some(inode) = node.inode {
             for other in self.nodes.values_mut().flatten().filter(|other| other.inode == Some(inode)) {
                 let links = other.links;
@@ -213,7 +198,7 @@ impl Model {
     }
 
     /// Files belong to numbers: who gets another, or none, leaves them to that.
-    pub(super) fn rename_owner(&mut self, from: &str, to: &str, is_meant: impl Fn(&HostPath) -> bool) {
+    pub(crate) fn rename_owner(&mut self, from: &str, to: &str, is_meant: impl Fn(&HostPath) -> bool) {
         let all = self.nodes.iter_mut().filter_map(|(path, node)| Some((path, node.as_mut()?)));
         for (_, node) in all.filter(|(path, node)| node.access.owner == from && is_meant(path)) {
             to.clone_into(&mut node.access.owner);
@@ -222,7 +207,7 @@ impl Model {
     }
 
     /// What the host beneath says of a path, with the names that its owner and group have by now.
-    pub(super) fn with_names(&self, mut found: FileMetadata) -> FileMetadata {
+    pub(crate) fn with_names(&self, mut found: FileMetadata) -> FileMetadata {
         if let Some(name) = self.renamed_owners.get(&found.access.owner) {
             found.access.owner.clone_from(name);
         }
@@ -233,19 +218,19 @@ impl Model {
     }
 
     /// The same for groups.
-    pub(super) fn rename_group(&mut self, from: &str, to: &str) {
+    pub(crate) fn rename_group(&mut self, from: &str, to: &str) {
         for node in self.nodes.values_mut().flatten().filter(|node| node.access.group == from) {
             to.clone_into(&mut node.access.group);
         }
         rename(&mut self.renamed_groups, from, to);
     }
 
-    pub(super) fn set_package(&mut self, name: &str, state: PackageState) {
+    pub(crate) fn set_package(&mut self, name: &str, state: PackageState) {
         self.packages.insert(name.to_owned(), state);
         self.note_package(name);
     }
 
-    pub(super) fn set_automatic(&mut self, name: &str, automatic: bool) {
+    pub(crate) fn set_automatic(&mut self, name: &str, automatic: bool) {
         self.automatic.insert(name.to_owned(), automatic);
         self.note_package(name);
     }
@@ -258,7 +243,7 @@ impl Model {
     }
 
     /// Enters what is known of a package into a table.
-    pub(super) fn enter_package(&self, table: &mut PackageTable, name: &str) {
+    pub(crate) fn enter_package(&self, table: &mut PackageTable, name: &str) {
         let mut entry = table.get(name).cloned().unwrap_or_default();
         if let Some(state) = self.packages.get(name) {
             (entry.status, entry.version, entry.hold) = (state.status, state.version.clone(), state.hold);
@@ -272,7 +257,7 @@ impl Model {
         };
     }
 
-    pub(super) fn remove(&mut self, path: &HostPath) {
+    pub(crate) fn remove(&mut self, path: &HostPath) {
         self.leave_names(path);
         self.any_removed = true;
         self.forget_directory(path);

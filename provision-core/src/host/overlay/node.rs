@@ -1,46 +1,40 @@
 //! What the model knows of one path.
 
 use crate::effect::{Access, Content};
+use crate::error::{Error, ErrorKind};
 use crate::host::{FileAttributes, FileKind, FileMetadata};
 use crate::path::HostPath;
 
-/// How a path was before a change that is not on the disk yet.
-#[derive(Clone)]
-pub(super) struct Unsynced {
-    pub(super) before: Option<Option<Node>>,
-    pub(super) since_micros: u64,
-}
-
 /// Where a directory really is.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
-    pub(super) path: HostPath,
+pub(crate) struct Directory {
+    pub(crate) path: HostPath,
     /// Whether only root can change what its path leads to.
-    pub(super) is_private: bool,
+    pub(crate) is_private: bool,
     /// Its mount; none if it is not there.
-    pub(super) mount: Option<u64>,
+    pub(crate) mount: Option<u64>,
 }
 
 /// Something at a path.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) kind: FileKind,
-    pub(super) access: Access,
+pub(crate) struct Node {
+    pub(crate) kind: FileKind,
+    pub(crate) access: Access,
     /// The content of a file or the text of a link; `None` if it is the host's own, or if nobody knows it.
-    pub(super) data: Option<Content>,
-    pub(super) size: u64,
-    pub(super) mount: u64,
-    pub(super) links: u64,
+    pub(crate) data: Option<Content>,
+    pub(crate) size: u64,
+    pub(crate) mount: u64,
+    pub(crate) links: u64,
     /// Which file it is, for one with several names.
-    pub(super) inode: Option<u64>,
+    pub(crate) inode: Option<u64>,
     /// Everything else; `None` if it is the host's own.
-    pub(super) attributes: Option<FileAttributes>,
+    pub(crate) attributes: Option<FileAttributes>,
     /// Whether it was put there by an effect, so that the host beneath has no part in it.
-    pub(super) is_new: bool,
+    pub(crate) is_new: bool,
 }
 
 impl Node {
-    pub(super) fn new(kind: FileKind, access: Access, data: Option<Content>) -> Node {
+    pub(crate) fn new(kind: FileKind, access: Access, data: Option<Content>) -> Node {
         let size = data.as_ref().map_or(0, |data| data.bytes().len() as u64);
         Node {
             kind,
@@ -55,7 +49,7 @@ impl Node {
         }
     }
 
-    pub(super) fn metadata(&self) -> FileMetadata {
+    pub(crate) fn metadata(&self) -> FileMetadata {
         FileMetadata {
             kind: self.kind,
             access: self.access.clone(),
@@ -65,12 +59,30 @@ impl Node {
         }
     }
 
-    pub(super) fn content(&self) -> Option<Content> {
+    pub(crate) fn content(&self) -> Option<Content> {
         self.data.clone().filter(|_| self.kind == FileKind::File)
     }
 
-    pub(super) fn target(&self) -> Option<String> {
+    pub(crate) fn target(&self) -> Option<String> {
         let data = self.data.as_ref().filter(|_| self.kind == FileKind::Symlink)?;
         data.text().map(str::to_owned)
     }
+}
+
+/// The error for a file of which only the name is known.
+pub(crate) fn not_held(path: &HostPath) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("the simulated host has {path}, and does not know what it holds"))
+        .with_hint(format!("say what it holds, as in `test_host.files.\"{path}\" = \"…\"` in the site"))
+}
+
+const UNRECORDED: &str = "\0nobody has recorded what this file holds: ";
+
+/// What stands for a content that nobody has recorded: it can be kept and put back.
+pub(crate) fn unrecorded(path: &HostPath) -> Content {
+    format!("{UNRECORDED}{path}").into()
+}
+
+/// Whether a content is only a stand-in.
+pub(crate) fn is_unrecorded(content: &Content) -> bool {
+    content.bytes().starts_with(UNRECORDED.as_bytes())
 }

@@ -3,21 +3,21 @@
 use super::node::{Directory, Node};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileKind, HostView, Overlay};
+use crate::host::{FileKind, HostView, Layer};
 use crate::path::HostPath;
 
 /// As the kernel, see `path_resolution(7)`.
 const MOST_LINKS: u32 = 40;
 
-impl<H: HostView> Overlay<H> {
+impl Layer<'_> {
     /// The path by which the model knows something: without links on the way.
-    pub(super) fn real(&self, path: &HostPath) -> Result<HostPath> {
+    pub(crate) fn real(&self, path: &HostPath) -> Result<HostPath> {
         self.model().note_read(path);
         Ok(self.placed(path)?.0)
     }
 
     /// The same, with the mount of the directory that it lies in.
-    pub(super) fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
+    pub(crate) fn placed(&self, path: &HostPath) -> Result<(HostPath, Option<u64>)> {
         let Some(parent) = path.parent_text() else { return Ok((path.clone(), None)) };
         let known = self.model().directories.get(parent).cloned();
         let directory = match known {
@@ -96,7 +96,7 @@ impl<H: HostView> Overlay<H> {
         let modelled = self.modelled(link, Node::target).flatten();
         if !is_ours {
             // A real host refuses it itself.
-            return if modelled.is_some() || self.is_simulated() { Err(foreign_link(link)) } else { Ok(None) };
+            return if modelled.is_some() || self.stands_on_record() { Err(foreign_link(link)) } else { Ok(None) };
         }
         match modelled.flatten() {
             Some(target) => Ok(Some(target)),
@@ -105,7 +105,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Fails as a real host would, if the directory of a path is not there.
-    pub(super) fn require_parent(&self, path: &HostPath) -> Result<()> {
+    pub(crate) fn require_parent(&self, path: &HostPath) -> Result<()> {
         let Some(parent) = path.parent() else { return Ok(()) };
         if self.model().known_directories.contains(&parent) {
             return Ok(());
@@ -117,7 +117,7 @@ impl<H: HostView> Overlay<H> {
                 Ok(())
             }
             // The host beneath follows this link, or refuses to.
-            Some(FileKind::Symlink) if !self.is_simulated() => Ok(()),
+            Some(FileKind::Symlink) if !self.stands_on_record() => Ok(()),
             Some(_) => {
                 Err(Error::new(ErrorKind::Conflict, format!("{parent}, or something above it, is not a directory")))
             }
@@ -126,7 +126,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// What is at a path, to be changed; what effects have not touched comes from the host beneath.
-    pub(super) fn node(&self, path: &HostPath) -> Result<Option<Node>> {
+    pub(crate) fn node(&self, path: &HostPath) -> Result<Option<Node>> {
         self.at(&self.real(path)?)
     }
 
@@ -150,7 +150,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The kind of what a path leads to, all links followed; `None` if that is nowhere.
-    pub(in crate::host) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
+    pub(crate) fn leads_to(&self, path: &HostPath) -> Result<Option<HostPath>> {
         let mut path = self.real(path)?;
         for _ in 0..MOST_LINKS {
             let Some(node) = self.at(&path)? else { return Ok(None) };
@@ -165,7 +165,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Fails as a real host would, if nothing can be changed at a path.
-    pub(super) fn require_writable(&self, path: &HostPath) -> Result<()> {
+    pub(crate) fn require_writable(&self, path: &HostPath) -> Result<()> {
         let model = self.model();
         match model.read_only.iter().any(|mount| path.is_within(mount)) {
             false => Ok(()),
@@ -174,7 +174,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Takes space for a file, if it is limited.
-    pub(super) fn take_space(&self, bytes: u64) -> Result<()> {
+    pub(crate) fn take_space(&self, bytes: u64) -> Result<()> {
         let mut model = self.model();
         if let Some(free) = &mut model.free_bytes {
             *free = free
@@ -185,7 +185,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts something at a path, on the file system that its directory lies on.
-    pub(super) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
+    pub(crate) fn put_beside(&self, path: &HostPath, node: Node) -> Result<()> {
         let (path, mount) = self.placed(path)?;
         self.require_writable(&path)?;
         self.model().put(&path, Node { mount: mount.unwrap_or_default(), ..node });
@@ -193,7 +193,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Puts a node back that has been changed where it is.
-    pub(super) fn put_changed(&self, path: &HostPath, node: Node) -> Result<()> {
+    pub(crate) fn put_changed(&self, path: &HostPath, node: Node) -> Result<()> {
         let path = self.real(path)?;
         self.require_writable(&path)?;
         self.model().change(&path, node);
@@ -201,16 +201,16 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Takes away what is at a path, with all beneath it.
-    pub(super) fn take_away(&self, path: &HostPath) -> Result<()> {
+    pub(crate) fn take_away(&self, path: &HostPath) -> Result<()> {
         let path = self.real(path)?;
         self.require_writable(&path)?;
         self.model().remove(&path);
         Ok(())
     }
 
-    /// Whether the host beneath is only a recording.
-    pub(super) fn is_simulated(&self) -> bool {
-        self.base.catalogue().is_some()
+    /// Whether the host beneath is only a recording, which follows no links.
+    fn stands_on_record(&self) -> bool {
+        self.package_model().is_some()
     }
 }
 

@@ -6,14 +6,10 @@ use crate::host::FileKind;
 use crate::path::HostPath;
 
 /// Where an administrator enables and masks units.
-pub(in crate::host) const ETC: &str = DIRECTORIES[0];
+pub(crate) const ETC: &str = DIRECTORIES[0];
 
 /// The links that enable a unit: what wants it, and other names for it.
-pub(in crate::host) fn links_to(
-    host: &(impl UnitFiles + ?Sized),
-    directory: &HostPath,
-    unit: &str,
-) -> Result<Vec<HostPath>> {
+pub(crate) fn links_to(host: &(impl UnitFiles + ?Sized), directory: &HostPath, unit: &str) -> Result<Vec<HostPath>> {
     let mut links = Vec::new();
     for entry in host.names(directory)?.unwrap_or_default() {
         let path = directory.join(&entry)?;
@@ -34,7 +30,7 @@ pub(in crate::host) fn links_to(
 }
 
 /// The links that enabling a unit makes: their paths and their text.
-pub(in crate::host) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(HostPath, String)>> {
+pub(crate) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(HostPath, String)>> {
     let Some(fragment) = &unit.fragment else { return Ok(Vec::new()) };
     let target = match fragment.path.as_str().strip_prefix("/usr/lib/systemd/system/") {
         Some(name) => format!("{vendor}/{name}"),
@@ -53,6 +49,6 @@ pub(in crate::host) fn links_of(unit: &Definition, vendor: &str) -> Result<Vec<(
 }
 
 /// The path by which a unit is masked.
-pub(in crate::host) fn mask_of(unit: &str) -> Result<HostPath> {
+pub(crate) fn mask_of(unit: &str) -> Result<HostPath> {
     HostPath::new(&format!("{ETC}/{unit}"))
 }

@@ -9,7 +9,7 @@ use crate::host::{LocalSystem, UnitState};
 use crate::path::HostPath;
 
 /// `UnitFileState`, see `systemctl(1)`, is-enabled.
-pub(in crate::host) fn file_state(host: &(impl UnitFiles + ?Sized), unit: &Definition) -> Result<&'static str> {
+pub(crate) fn file_state(host: &(impl UnitFiles + ?Sized), unit: &Definition) -> Result<&'static str> {
     let at_run = |fragment: &Fragment| fragment.path.as_str().starts_with("/run/");
     let fragment = unit.fragment.as_ref();
     if unit.is_masked() {
@@ -29,7 +29,7 @@ pub(in crate::host) fn file_state(host: &(impl UnitFiles + ?Sized), unit: &Defin
 }
 
 /// Whether something may make a unit at boot: a generator, see `systemd.generator(7)`, or from an init script.
-pub(in crate::host) fn is_generated(host: &(impl UnitFiles + ?Sized), unit: &str) -> Result<bool> {
+pub(crate) fn is_generated(host: &(impl UnitFiles + ?Sized), unit: &str) -> Result<bool> {
     let made = ["generator.early", "generator", "generator.late"].map(|kind| format!("/run/systemd/{kind}/{unit}"));
     for path in made {
         if host.kind(&HostPath::new(&path)?)?.is_some() {
@@ -41,7 +41,7 @@ pub(in crate::host) fn is_generated(host: &(impl UnitFiles + ?Sized), unit: &str
 
 /// Names that units would have as well if they were enabled (`Alias=`), each with the name of its unit. While a unit is disabled no
 /// link says so.
-pub(in crate::host) fn aliases(host: &(impl UnitFiles + ?Sized)) -> Result<BTreeMap<String, String>> {
+pub(crate) fn aliases(host: &(impl UnitFiles + ?Sized)) -> Result<BTreeMap<String, String>> {
     let mut aliases = BTreeMap::new();
     for name in names(host)? {
         if let Some(unit) = Definition::load(host, &name)? {

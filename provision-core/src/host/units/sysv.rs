@@ -6,22 +6,22 @@ use crate::path::HostPath;
 
 /// An init script that a unit is made from.
 #[derive(Clone, Debug)]
-pub(in crate::host) struct SysvScript {
+pub(crate) struct SysvScript {
     /// Its name in `/etc/init.d`.
-    pub(in crate::host) name: String,
+    pub(crate) name: String,
     /// Whether it starts at boot, as systemd-sysv-install(8) tells.
     is_enabled: bool,
 }
 
 impl SysvScript {
     /// What `systemctl is-enabled` says of it; `UnitFileState` is always `generated`.
-    pub(in crate::host) fn file_state(&self) -> &'static str {
+    pub(crate) fn file_state(&self) -> &'static str {
         if self.is_enabled { "enabled" } else { "disabled" }
     }
 }
 
 /// The init script that a unit is made from. A unit file of the same name comes first; that is for the caller to know.
-pub(in crate::host) fn sysv_script(host: &(impl UnitFiles + ?Sized), unit: &str) -> Result<Option<SysvScript>> {
+pub(crate) fn sysv_script(host: &(impl UnitFiles + ?Sized), unit: &str) -> Result<Option<SysvScript>> {
     let Some(name) = unit.strip_suffix(".service").filter(|name| !name.is_empty()) else { return Ok(None) };
     // One of a package that was removed may no longer be executed, and is no unit.
     if !host.is_program(&HostPath::new("/etc/init.d")?.join(name)?)? {

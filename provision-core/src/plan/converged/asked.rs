@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::claim::Claim;
 use crate::effect::{Content, Digest};
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::host::{self, Catalogue, FileAttributes, FileMetadata, HostView, ModelledUnits, Question};
+use crate::host::{self, FileAttributes, FileMetadata, HostView, PackageModel, Question, UnitIndex, UnitModel};
 use crate::journal::Journal;
 use crate::moment::Moment;
 use crate::path::HostPath;
@@ -180,10 +180,13 @@ impl<H: HostView> HostView for Asked<'_, H> {
         to.write_all(content.bytes())?;
         Ok(Some(content.bytes().len() as u64))
     }
-    fn catalogue(&self) -> Option<Arc<Catalogue>> {
+    fn package_model(&self) -> Option<&dyn PackageModel> {
         None
     }
-    fn modelled_units(&self) -> Option<&dyn ModelledUnits> {
+    fn unit_model(&self) -> Option<&dyn UnitModel> {
+        None
+    }
+    fn unit_index(&self) -> Option<&dyn UnitIndex> {
         None
     }
 }

@@ -1,7 +1,8 @@
 //! What the laws are tried on: simulated hosts, and whatever else can be brought to how a case begins.
 
-use crate::host::{Fault, HostRecord, HostView, PathAccess, PathKind, SimHost};
+use crate::host::{Fault, HostView};
 use crate::path::HostPath;
+use crate::sim::{HostRecord, PathAccess, PathKind, SimHost};
 use crate::testing::{Failure, Tried};
 
 /// Where hosts for trials come from.

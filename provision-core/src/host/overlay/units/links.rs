@@ -3,14 +3,14 @@
 use crate::effect::UnitAction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::overlay::node::Node;
-use crate::host::overlay::seed::root_access;
+use crate::host::overlay::root_access;
 use crate::host::units::{self, Definition};
-use crate::host::{FileKind, HostView, Overlay, UnitState};
+use crate::host::{FileKind, HostView, Layer, UnitState};
 use crate::path::HostPath;
 
-impl<H: HostView> Overlay<H> {
+impl Layer<'_> {
     /// Enables, disables, masks or unmasks a unit.
-    pub(super) fn link_unit(&self, name: &str, action: UnitAction) -> Result<()> {
+    pub(crate) fn link_unit(&self, name: &str, action: UnitAction) -> Result<()> {
         let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
         let definition = if given { None } else { self.definition(name)? };
         let script = if definition.is_none() { self.simulated_script(name)? } else { None };
@@ -51,7 +51,7 @@ impl<H: HostView> Overlay<H> {
                 self.keep_given(name, false, |given| given.file_state.clear());
                 self.remove_links_to(name)
             }
-            (UnitAction::Enable | UnitAction::Disable, None) if self.is_simulated() && script.is_some() => {
+            (UnitAction::Enable | UnitAction::Disable, None) if script.is_some() => {
                 script.map_or(Ok(()), |script| self.link_script(&script.name, action == UnitAction::Enable))
             }
             // A unit without a file that the model can read.
@@ -66,18 +66,18 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Whether the link that masks a unit is at a path.
-    pub(in crate::host::overlay) fn is_masked_by(&self, mask: &HostPath) -> Result<bool> {
+    pub(crate) fn is_masked_by(&self, mask: &HostPath) -> Result<bool> {
         Ok(self.metadata(mask)?.is_some_and(|found| found.kind == FileKind::Symlink)
             && self.read_link(mask)?.as_deref() == Some("/dev/null"))
     }
 
-    pub(super) fn keep_given(&self, name: &str, has_file: bool, change: impl FnOnce(&mut UnitState)) {
+    pub(crate) fn keep_given(&self, name: &str, has_file: bool, change: impl FnOnce(&mut UnitState)) {
         if !has_file && let Some(given) = self.model().units.get_mut(name).and_then(|runtime| runtime.given.as_mut()) {
             change(given);
         }
     }
 
-    pub(super) fn enable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
+    pub(crate) fn enable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
         done.push(unit.id.clone());
         for (link, target) in units::links_of(unit, &self.vendor_units()?)? {
             if self.metadata(&link)?.is_some() {
@@ -96,7 +96,7 @@ impl<H: HostView> Overlay<H> {
         Ok(())
     }
 
-    pub(super) fn disable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
+    pub(crate) fn disable(&self, unit: &Definition, done: &mut Vec<String>) -> Result<()> {
         // systemctl(1) says that it ignores it, and ends well.
         if unit.is_masked() {
             return Ok(());
@@ -145,7 +145,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// How systemd names the directory of packaged units: Debian 12 and older look through `/lib`.
-    pub(super) fn vendor_units(&self) -> Result<String> {
+    pub(crate) fn vendor_units(&self) -> Result<String> {
         let os = crate::host::system::os(self).unwrap_or_default();
         let old = os.version.parse::<u32>().is_ok_and(|version| version <= 12);
         Ok(if old { "/lib/systemd/system" } else { "/usr/lib/systemd/system" }.to_owned())

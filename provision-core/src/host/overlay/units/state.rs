@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::Runtime;
 use crate::error::Result;
 use crate::host::units::{self, Definition, drop_in_directories, template_of};
-use crate::host::{HostView, HostViewExt, Overlay, UnitState};
+use crate::host::{HostView, HostViewExt, Layer, UnitState};
 use crate::path::HostPath;
 
-impl<H: HostView> Overlay<H> {
+impl Layer<'_> {
     /// A unit as its files declare it; read once until files of units change.
-    pub(super) fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
-        if let Some(units) = self.base.modelled_units()
+    pub(crate) fn definition(&self, name: &str) -> Result<Option<Arc<Definition>>> {
+        if let Some(units) = self.base.unit_index()
             && !self.has_changed(name)
         {
             // What it does not know may be a link that leads somewhere by now.
@@ -56,7 +56,7 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// How a unit is.
-    pub(in crate::host::overlay) fn unit_state(&self, name: &str) -> Result<UnitState> {
+    pub(crate) fn unit_state(&self, name: &str) -> Result<UnitState> {
         let known = self.model().units.get(name).cloned();
         if let Some(given) = known.as_ref().and_then(|runtime| runtime.given.clone()) {
             return Ok(self.as_it_runs(given));
@@ -82,10 +82,10 @@ impl<H: HostView> Overlay<H> {
             {
                 return Ok(UnitState { alias_of: Some(unit.clone()), ..self.unit_state(&unit)? });
             }
-            let gone = match self.is_simulated() {
-                true => !self.is_recorded_alone(name)?,
+            let gone = match self.base.unit_index() {
+                Some(_) => !self.is_recorded_alone(name)?,
                 // Nothing was behind the mask that is taken away.
-                false => base.is_masked() && self.has_changed(name) && !units::is_generated(self, name)?,
+                None => base.is_masked() && self.has_changed(name) && !units::is_generated(self, name)?,
             };
             let state = match known {
                 // Its file is gone, and it still runs, or has failed.
@@ -133,7 +133,9 @@ impl<H: HostView> Overlay<H> {
             started_micros: base.started_micros,
         };
         let mut state = runtime.over(state);
-        if let Some(sub) = self.sub_of_trigger(&definition, &state)? {
+        if let Some(manager) = self.unit_model()
+            && let Some(sub) = manager.sub_state(self, &definition, &state)?
+        {
             state.sub = Some(sub.to_owned());
         }
         Ok(self.as_it_runs(UnitState { needs_reload: self.is_outdated(&definition.id, &state), ..state }))
@@ -151,38 +153,26 @@ impl<H: HostView> Overlay<H> {
         Ok(is_unread && self.is_running() && !units::links_to(self, &HostPath::new(units::ETC)?, name)?.is_empty())
     }
 
-    /// Whether a unit runs, by the name of its file.
-    pub(super) fn runs(&self, id: &str) -> Result<bool> {
-        let known = self.model().units.get(id).and_then(|runtime| match (&runtime.given, &runtime.activity) {
-            (Some(given), _) => Some(given.is_active()),
-            (None, activity) => activity.as_ref().map(|(active, _)| active == "active"),
-        });
-        match known {
-            Some(runs) => Ok(runs),
-            None => Ok(self.base.unit(id)?.is_active()),
-        }
-    }
-
     /// Whether unit files have changed since the service manager read them.
-    pub(super) fn has_unread_units(&self) -> bool {
+    pub(crate) fn has_unread_units(&self) -> bool {
         let model = self.model();
         model.units_read < model.change
     }
 
-    pub(super) fn as_it_runs(&self, state: UnitState) -> UnitState {
-        match self.model().switched_off {
-            true => UnitState { active: None, sub: None, needs_reload: false, ..state },
-            false => state,
+    pub(crate) fn as_it_runs(&self, state: UnitState) -> UnitState {
+        match self.base.is_running() {
+            true => state,
+            false => UnitState { active: None, sub: None, needs_reload: false, ..state },
         }
     }
 
     /// Whether the model has to read the files of a unit: the host beneath knows nothing of what effects have changed.
-    pub(super) fn declares(&self, name: &str) -> bool {
-        self.is_simulated() || self.has_changed(name)
+    pub(crate) fn declares(&self, name: &str) -> bool {
+        self.unit_model().is_some() || self.has_changed(name)
     }
 
     /// Whether effects have changed the files of a unit, or the links to it.
-    pub(super) fn has_changed(&self, name: &str) -> bool {
+    pub(crate) fn has_changed(&self, name: &str) -> bool {
         let model = self.model();
         if model.unit_changes.is_empty() && !model.has_linked_units {
             return false;
@@ -199,19 +189,19 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// Whether a recorded unit never had a file, as those that are made at boot.
-    pub(super) fn is_recorded_alone(&self, name: &str) -> Result<bool> {
+    pub(crate) fn is_recorded_alone(&self, name: &str) -> Result<bool> {
         let recorded = self.base.unit(name)?;
         // One that can be enabled had a file; the service manager had not read that it is gone.
         let is_forgotten = recorded.file_state == "enabled" && self.model().units_read > 0;
-        let had_file = match self.base.modelled_units() {
+        let had_file = match self.base.unit_index() {
             Some(units) => units.definition(name)?.is_some(),
-            None => Definition::load(&self.base, name)?.is_some(),
+            None => Definition::load(self.base, name)?.is_some(),
         };
         Ok(recorded.exists() && !is_forgotten && !had_file)
     }
 
     /// Whether the files of a unit that is in memory have changed since they were read.
-    pub(super) fn is_outdated(&self, name: &str, state: &UnitState) -> bool {
+    pub(crate) fn is_outdated(&self, name: &str, state: &UnitState) -> bool {
         let runs = !matches!(state.active.as_deref(), None | Some("inactive"));
         let in_memory = runs || state.file_state.starts_with("enabled");
         let model = self.model();
@@ -234,8 +224,8 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The service manager reads all unit files.
-    pub(in crate::host::overlay) fn reload_units(&self) -> Result<()> {
-        self.fail_lost_timers()?;
+    pub(crate) fn reload_units(&self) -> Result<()> {
+        self.unit_model().map_or(Ok(()), |manager| manager.before_reload(self))?;
         let mut model = self.model();
         model.change += 1;
         model.units_read = model.change;
@@ -248,22 +238,24 @@ impl<H: HostView> Overlay<H> {
     }
 
     /// The name that the state of a unit is kept under.
-    pub(super) fn id_of(&self, name: &str) -> String {
+    pub(crate) fn id_of(&self, name: &str) -> String {
         let given = self.model().units.get(name).is_some_and(|runtime| runtime.given.is_some());
         let definition = if given { None } else { self.definition(name).ok().flatten() };
         definition.map_or_else(|| name.to_owned(), |definition| definition.id.clone())
     }
 
-    pub(super) fn note(&self, name: &str, change: impl FnOnce(&mut Runtime)) {
+    pub(crate) fn note(&self, name: &str, change: impl FnOnce(&mut Runtime)) {
         let id = self.id_of(name);
         change(self.model().units.entry(id).or_default());
     }
 
-    pub(super) fn set_activity(&self, name: &str, active: &str, sub: &str) {
+    pub(crate) fn set_activity(&self, name: &str, active: &str, sub: &str) {
+        #[cfg(feature = "sim")]
         let now = self.now().monotonic_micros;
         self.note(name, |runtime| {
+            #[cfg(feature = "sim")]
             if active != "active" {
-                runtime.ended_micros = Some(now);
+                runtime.history.ended_micros = Some(now);
             }
             match &mut runtime.given {
                 Some(given) => (given.active, given.sub) = (Some(active.to_owned()), Some(sub.to_owned())),
