@@ -5,7 +5,8 @@ use std::ops::Range;
 use nickel_lang_core::ast::primop::PrimOp;
 use nickel_lang_core::ast::record::FieldPathElem;
 use nickel_lang_core::ast::{Ast, AstAlloc, Node, StringChunk};
-use nickel_lang_core::error::{Error, ParseErrors};
+use nickel_lang_core::cache::SourcePath;
+use nickel_lang_core::error::Error;
 use nickel_lang_core::program::FieldPath;
 
 use crate::diagnostic::Diagnostic;
@@ -35,15 +36,12 @@ pub(super) fn add(session: &mut Session, overrides: &[(String, String)]) -> Vec<
     // By canonical path: of two overrides of one field the later counts.
     let mut chosen: Vec<(String, usize)> = Vec::new();
     for (index, (path, _)) in overrides.iter().enumerate() {
-        match FieldPath::parse(session.cache(), path.clone()) {
+        match field_path(session, path) {
             Ok(path) => {
-                let path = path.to_string();
                 chosen.retain(|(other, _)| *other != path);
                 chosen.push((path, index));
             }
-            Err(error) => {
-                let errors = session.describe(Error::ParseErrors(ParseErrors::new(vec![error])));
-                let why = errors.first().map_or("", |error| error.message.as_str());
+            Err(why) => {
                 let span = session.places.shown_span(shown, lines[index].0.clone());
                 diagnostics.push(
                     Diagnostic::error(format!("`{path}` is not the path of a field: {why}"))
@@ -67,6 +65,32 @@ pub(super) fn add(session: &mut Session, overrides: &[(String, String)]) -> Vec<
     diagnostics
 }
 
+/// The path of a field in its canonical form; or why it is none.
+///
+/// It is read as that of a field in a record. Nickel's own parser of paths alone would be a third copy of all of Nickel's
+/// grammar in the program: 3 MB.
+fn field_path(session: &mut Session, path: &str) -> Result<String, String> {
+    if path.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let alloc = AstAlloc::new();
+    let file = session.cache().replace_string(SourcePath::Query, format!("{{ {path} = null }}"));
+    let parsed = match session.cache().sources.parse_nickel(&alloc, file) {
+        Ok(parsed) => parsed,
+        Err(errors) => {
+            let errors = session.describe(Error::ParseErrors(errors));
+            return Err(errors.first().map_or_else(String::new, |error| error.message.clone()));
+        }
+    };
+    let Node::Record(record) = parsed.node else { return Err("it is more than a path".to_owned()) };
+    let [field] = record.field_defs else { return Err("it is more than one field".to_owned()) };
+    if !field.metadata.is_empty() || !record.includes.is_empty() {
+        return Err("it is more than a path".to_owned());
+    }
+    let names = field.path.iter().map(FieldPathElem::try_as_ident).collect::<Option<Vec<_>>>();
+    names.map(|names| FieldPath(names).to_string()).ok_or_else(|| "a name in it is computed".to_owned())
+}
+
 /// Whether the text is a Nickel literal: data, and nothing that would be computed or looked up.
 ///
 /// Digits that begin with a zero are a text: they are the mode of a file or a telephone number, never a quantity.
@@ -75,7 +99,7 @@ fn is_literal(session: &mut Session, text: &str) -> bool {
         return false;
     }
     let alloc = AstAlloc::new();
-    let file = session.cache().replace_string(nickel_lang_core::cache::SourcePath::Query, text.to_owned());
+    let file = session.cache().replace_string(SourcePath::Query, text.to_owned());
     let parsed = session.cache().sources.parse_nickel(&alloc, file);
     parsed.is_ok_and(|ast| is_data(&ast))
 }

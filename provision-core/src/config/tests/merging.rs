@@ -114,13 +114,13 @@ fn a_malformed_path_is_an_error() {
     `resources..a` is not the path of a field: unexpected token
       --> --set:1:1 `resources..a`
       help: write for example --set 'resources.file."/etc/motd".content=Hello'
-    `` is not the path of a field: unexpected end of file
+    `` is not the path of a field: it is empty
       --> --set:2:1 ``
       help: write for example --set 'resources.file."/etc/motd".content=Hello'
     `a b` is not the path of a field: unexpected token
       --> --set:3:1 `a b`
       help: write for example --set 'resources.file."/etc/motd".content=Hello'
-    `x = 1, y` is not the path of a field: unexpected token
+    `x = 1, y` is not the path of a field: it is more than one field
       --> --set:4:1 `x = 1, y`
       help: write for example --set 'resources.file."/etc/motd".content=Hello'
     "#);
