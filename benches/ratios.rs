@@ -18,12 +18,17 @@ use nickel_lang_core::eval::cache::CacheImpl;
 use nickel_lang_core::program::{Program, ProgramBuilder};
 use provision_core::apply::ApplyOptions;
 use provision_core::config::{EvaluationCache, Evaluator, Input, SiteSource, contract_library, load};
+use provision_core::error::Result;
 use provision_core::facts::Facts;
 use provision_core::host::LocalHost;
 use provision_core::journal::{Journal, Purpose, RunInfo};
 use provision_core::plan::PlanOptions;
+use provision_core::registry::Registry;
+use provision_core::resource::{ApplyContext, CheckContext, PlanContext, Resource};
 use provision_core::sim::SimHost;
-use provision_resources::{Debian, registry};
+use provision_resources::{Debian, File, registry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 const FILES: usize = 1000;
 const RUNS: usize = 9;
@@ -48,6 +53,9 @@ fn main() {
     );
     report("evaluate a site, against bare Nickel", 1.2, || evaluated(&site), || bare_nickel(&site));
     report("evaluate and plan, against bare Nickel", 1.5, || evaluate_and_plan(&site), || bare_nickel(&site));
+    let known = registry_of_many();
+    let with_many = || evaluate_and_plan_with(&known, &site);
+    report("a program that knows 45 more types, against this one", 1.05, with_many, || evaluate_and_plan(&site));
     let cache = EvaluationCache::new(LocalHost::open(&root, Debian::new()).unwrap().cache().unwrap());
     report("read a site that is kept, against bare Nickel", 0.1, || kept(&site, &cache), || bare_nickel(&site));
     let fleet = directory.path().join("fleet.ncl");
@@ -129,7 +137,48 @@ fn input(site: &Path) -> Input {
 }
 
 fn evaluate_and_plan(site: &Path) {
-    let graph = load(&registry(), &Facts::default(), input(site)).unwrap().into_graph().unwrap();
+    evaluate_and_plan_with(&registry(), site);
+}
+
+/// A type that no site names.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Unused<const NUMBER: usize>(File);
+
+const UNUSED: [&str; 45] = [
+    "unused0", "unused1", "unused2", "unused3", "unused4", "unused5", "unused6", "unused7", "unused8", "unused9",
+    "unused10", "unused11", "unused12", "unused13", "unused14", "unused15", "unused16", "unused17", "unused18",
+    "unused19", "unused20", "unused21", "unused22", "unused23", "unused24", "unused25", "unused26", "unused27",
+    "unused28", "unused29", "unused30", "unused31", "unused32", "unused33", "unused34", "unused35", "unused36",
+    "unused37", "unused38", "unused39", "unused40", "unused41", "unused42", "unused43", "unused44",
+];
+
+impl<const NUMBER: usize> Resource for Unused<NUMBER> {
+    const TYPE: &'static str = UNUSED[NUMBER];
+    type State = ();
+    fn check(&self, _: &CheckContext<'_>) -> Result<()> {
+        Ok(())
+    }
+    fn plan(&self, _: &PlanContext<'_>, (): &()) -> Result<()> {
+        Ok(())
+    }
+    fn apply(&self, _: &ApplyContext<'_>, (): &(), (): &()) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The types of this program, and 45 more.
+fn registry_of_many() -> Registry {
+    let mut known = registry();
+    macro_rules! know {
+        ($($number:literal)*) => { $(known = known.with::<Unused<$number>>();)* };
+    }
+    know!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44);
+    known
+}
+
+fn evaluate_and_plan_with(known: &Registry, site: &Path) {
+    let graph = load(known, &Facts::default(), input(site)).unwrap().into_graph().unwrap();
     let host = SimHost::debian(12);
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     assert_eq!(planned.plan().counts().change, FILES);
