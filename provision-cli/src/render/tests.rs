@@ -9,7 +9,7 @@ use provision_core::config::Branch;
 use provision_core::testing::Coverage;
 use serde_json::json;
 
-use super::style;
+use super::{foreign, style};
 use crate::cli::{Format, Options};
 use crate::commands::test::Outcome;
 use crate::exit::Failure;
@@ -33,9 +33,9 @@ impl Progress {
     }
 
     /// One more is done.
-    pub fn step(&self, name: &str, _holds: bool) {
+    pub fn step(&self, name: &str) {
         if let Some(bar) = &self.0 {
-            bar.set_message(name.to_owned());
+            bar.set_message(foreign::line(name));
             bar.inc(1);
         }
     }
