@@ -38,8 +38,6 @@ pub struct Program<'a> {
 /// The host that the options name, before it is opened.
 pub struct Target {
     machine: Machine,
-    /// Where evaluations are kept; a simulated host, or a user without such a directory, goes without.
-    cache: Option<EvaluationCache>,
     digests: Option<DigestCache>,
 }
 
@@ -53,14 +51,13 @@ impl Target {
     pub fn open(options: &Options, progress: Option<Progress>) -> Result<Target, Failure> {
         if options.simulate {
             let machine = Machine::Simulated(Box::new(SimHost::debian(12)));
-            return Ok(Target { machine, cache: None, digests: None });
+            return Ok(Target { machine, digests: None });
         }
         let root = options.root.as_deref().unwrap_or(Path::new("/"));
         let mut host = LocalHost::open(root, Debian::new())?;
         if options.root.is_some() {
             refuse_what_is_no_system(&host, root)?;
         }
-        let cache = host.cache().ok().map(EvaluationCache::new);
         let digests = if options.full { None } else { host.cache().ok().map(DigestCache::new) };
         if let Some(progress) = progress {
             host = host.with_progress(progress);
@@ -68,7 +65,7 @@ impl Target {
         if let Some(digests) = &digests {
             host = host.with_digests(digests.clone());
         }
-        Ok(Target { machine: Machine::Local(Box::new(host)), cache, digests })
+        Ok(Target { machine: Machine::Local(Box::new(host)), digests })
     }
 
     /// Its journal.
@@ -79,9 +76,13 @@ impl Target {
         })
     }
 
-    /// Where evaluations of a site are kept.
+    /// Where evaluations of a site are kept; a simulated host, or a user without such a directory, goes without.
     pub fn cache(&self, arguments: &SiteArguments) -> Result<Option<EvaluationCache>, Failure> {
-        let Some(cache) = self.cache.clone().filter(|_| !arguments.no_cache) else { return Ok(None) };
+        let store = match &self.machine {
+            Machine::Local(host) if !arguments.no_cache => host.cache().ok(),
+            Machine::Local(_) | Machine::Simulated(_) => None,
+        };
+        let Some(cache) = store.map(EvaluationCache::new) else { return Ok(None) };
         let key = if arguments.set.is_empty() { None } else { self.journal()?.key().ok().flatten() };
         Ok(Some(match key {
             Some(key) => cache.with_key(key),
@@ -108,10 +109,11 @@ impl Target {
         let patience = Duration::from_secs(work.lock_timeout);
         let options =
             EngineOptions { waiting: Arc::new(waiting), ..self.engine_options(secrets).with_patience(patience) };
-        let journal = self.journal()?;
         let opened = match self.machine {
             Machine::Local(host) => Engine::local(*host, options).map(Engine::boxed),
-            Machine::Simulated(host) => Engine::open(*host, journal, options).map(Engine::boxed),
+            Machine::Simulated(host) => {
+                Engine::open(*host, Journal::new(MemoryStore::new()), options).map(Engine::boxed)
+            }
         };
         opened.map_err(|error| match error.kind() {
             ErrorKind::Locked => Failure::Locked(error),
@@ -254,12 +256,12 @@ pub fn graph(program: &Program<'_>, arguments: &SiteArguments, facts: &Facts) ->
 /// is kept.
 pub fn site(
     program: &Program<'_>,
-    arguments: &SiteArguments,
+    input: Input,
     chosen: &Chosen,
     facts: &Facts,
     cache: Option<EvaluationCache>,
 ) -> Result<(Site, Option<KeptEvaluation>), Failure> {
-    let (site, kept) = load_kept(program.registry, facts, Input { cache, ..input(arguments)? })?;
+    let (site, kept) = load_kept(program.registry, facts, Input { cache, ..input })?;
     let policy = site.policy();
     Ok((site.with_policy(SitePolicy { prune: policy.prune || chosen.prune, ..policy }), kept))
 }

@@ -41,12 +41,13 @@ fn apply_site(program: &Program<'_>, verb: &Apply) -> Result<Exit, Failure> {
     let engine = target.engine(&verb.work, AtHand::of(&verb.secrets, beside))?;
     render::history::recovered(engine.recovered(), options)?;
     let facts = context::facts(options, &verb.site, engine.host(), false)?;
-    let memory = Memory::of(program, verb, cache.clone())?;
-    if let Some(converged) = memory.converged(&facts).filter(|converged| engine.is_converged(converged)) {
+    let input = context::input(&verb.site)?;
+    let memory = Memory::of(program, verb, cache.clone());
+    if let Some(converged) = memory.converged(&facts, &input).filter(|converged| engine.is_converged(converged)) {
         render::events::nothing_to_do(converged.steps(), began.elapsed())?;
         return Ok(Exit::Success);
     }
-    let (site, kept) = context::site(program, &verb.site, &verb.chosen, &facts, cache)?;
+    let (site, kept) = context::site(program, input, &verb.chosen, &facts, cache)?;
     // Only a plan that is shown names what is no longer declared.
     let without_leftovers = !verb.work.ask;
     let plan_options = PlanOptions { only: verb.chosen.only.clone(), without_leftovers, ..PlanOptions::default() };

@@ -25,7 +25,7 @@ pub fn run(program: &Program<'_>, verb: &Plan) -> Result<Exit, Failure> {
     let beside = verb.site.sites.first().map(PathBuf::as_path);
     let preview = target.preview(AtHand::of(&verb.secrets, beside))?;
     let facts = context::facts(options, &verb.site, preview.host(), false)?;
-    let (site, _) = context::site(program, &verb.site, &verb.chosen, &facts, cache)?;
+    let (site, _) = context::site(program, context::input(&verb.site)?, &verb.chosen, &facts, cache)?;
     if verb.output.is_some() {
         // Digests in the saved plan must be those of the run that applies it.
         preview.journal().make_key()?;
