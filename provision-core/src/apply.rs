@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
         while let Some(first) = left.first() {
             let first = self.within_timeout(number, started, first)?;
             let batch = match batch::length(left) {
-                1 => std::slice::from_ref(&first),
+                1 => std::slice::from_ref(&*first),
                 many => &left[..many],
             };
             let (done, result) = self.perform_all(&[number], batch);

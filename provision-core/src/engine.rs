@@ -36,7 +36,7 @@ use crate::plan::{Converged, Plan, PlanOptions, Planned, SavedPlan, Selector};
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::rollback::{Rollback, RollbackOptions};
-use crate::run::{Retention, RunId};
+use crate::run::{PendingNotification, Retention, RunId};
 use crate::secret::{MemorySecrets, SecretStore};
 use crate::site::Site;
 use crate::state::HostKey;
@@ -236,9 +236,7 @@ impl<H: Host> Engine<H> {
     }
 
     fn with_pending(&self, options: &PlanOptions) -> Result<PlanOptions> {
-        let mut pending_notifications = self.journal().pending()?.notifications;
-        pending_notifications.extend(options.pending_notifications.iter().cloned());
-        Ok(PlanOptions { pending_notifications, ..options.clone() })
+        Ok(with_notifications(self.journal().pending()?.notifications, options))
     }
 
     /// Begins a run that keeps so much of the past.
@@ -246,6 +244,12 @@ impl<H: Host> Engine<H> {
         let recorder = self.journal().clone().with_retention(kept).begin(&self.lock, info)?;
         Ok(ApplyOptions { recorder: Some(recorder), ..options.clone() })
     }
+}
+
+/// The same with notifications that earlier runs left pending.
+fn with_notifications(mut pending: Vec<PendingNotification>, options: &PlanOptions) -> PlanOptions {
+    pending.extend(options.pending_notifications.iter().cloned());
+    PlanOptions { pending_notifications: pending, ..options.clone() }
 }
 
 /// A host, its past, and how a program works with both.

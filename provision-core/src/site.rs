@@ -396,6 +396,7 @@ impl Site {
     /// Every mistake that can be found without a host: cycles, unknown references, two owners of one thing, source files
     /// that cannot be read.
     pub fn into_graph(mut self) -> Result<Graph, Diagnostics> {
+        let name = self.name().to_owned();
         let mut diagnostics = Vec::new();
         for declaration in self.declared.iter().filter(|declaration| !declaration.is_valid) {
             let Declaration { id, resource, spans, .. } = declaration;
@@ -432,7 +433,6 @@ impl Site {
             }
         }
         let sources = self.sources;
-        let name = self.name.unwrap_or_else(|| "site".to_owned());
         let origin = if self.origin.is_empty() { vec![name.clone()] } else { self.origin };
         match Graph::build(self.declared, &self.broken, &mut diagnostics) {
             Some(graph) if diagnostics.is_empty() => Ok(graph

@@ -18,6 +18,11 @@ use crate::run::PendingNotification;
 /// How long an effect took, and why it failed.
 type Outcome = (Duration, Option<Error>);
 
+/// How many effects were performed.
+fn done(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|(_, error)| error.is_none()).count()
+}
+
 /// Performs effects: under their locks, written down before and after, and told to the observer.
 pub(crate) struct Executor<'a> {
     pub(super) host: &'a dyn Host,
@@ -68,7 +73,7 @@ impl<'a> Executor<'a> {
         let begun = Instant::now();
         let Some(recorder) = self.recorder else {
             let (outcomes, result) = self.perform_unrecorded(ids, effects);
-            return (outcomes.iter().filter(|(_, error)| error.is_none()).count(), result);
+            return (done(&outcomes), result);
         };
         note(recorder);
         // Nothing is done before it is written down, with the notifications that it makes pending.
@@ -80,7 +85,7 @@ impl<'a> Executor<'a> {
             }
         };
         let (mut outcomes, result) = self.perform_unrecorded(ids, &effects[..entries.len()]);
-        let done = outcomes.iter().filter(|(_, error)| error.is_none()).count();
+        let done = done(&outcomes);
         let not_begun = || Error::new(ErrorKind::Cancelled, "it was not begun, because an effect before it failed");
         outcomes.resize_with(entries.len(), || (Duration::ZERO, Some(not_begun())));
         let concluded = entries.into_iter().zip(effects).zip(outcomes);

@@ -65,8 +65,13 @@ impl Run<'_> {
     }
 
     /// An effect that ends in time, where it can be ended; an error if the time is up.
-    pub(super) fn within_timeout(&self, number: usize, started: Instant, effect: &Effect) -> Result<Effect> {
-        let Some(deadline) = self.deadline(number, started) else { return Ok(effect.clone()) };
+    pub(super) fn within_timeout<'e>(
+        &self,
+        number: usize,
+        started: Instant,
+        effect: &'e Effect,
+    ) -> Result<Cow<'e, Effect>> {
+        let Some(deadline) = self.deadline(number, started) else { return Ok(Cow::Borrowed(effect)) };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(self.too_late(number).while_doing(effect.to_string()));
@@ -76,7 +81,7 @@ impl Run<'_> {
             let left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             command.timeout_seconds = command.timeout_seconds.min(left);
         }
-        Ok(effect)
+        Ok(Cow::Owned(effect))
     }
 
     /// A command that was ended because the time of its resource was up is told by that time, not by what was left of it.

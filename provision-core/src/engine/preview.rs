@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Options, Parts, PlanError};
+use super::{Options, Parts, PlanError, with_notifications};
 use crate::error::{ErrorKind, Result};
 use crate::facts::Facts;
 use crate::host::HostView;
@@ -75,10 +75,8 @@ impl<H: HostView> Preview<H> {
         // Without the key of the host digests are compared in this plan only.
         let key = || self.journal().key().ok().flatten().map_or_else(HostKey::random, Ok);
         let graph = self.parts.resolved(self.parts.graph(site, orphans)?, &options.only, key)?;
-        let mut options = options.clone();
-        let pending = self.pending.iter().flat_map(|pending| pending.notifications.iter().cloned());
-        options.pending_notifications.extend(pending);
-        let planned = graph.plan(self.host(), &options)?;
+        let pending = self.pending.as_ref().map(|pending| pending.notifications.clone()).unwrap_or_default();
+        let planned = graph.plan(self.host(), &with_notifications(pending, options))?;
         Ok(planned.held_by(Arc::clone(&graph)))
     }
 

@@ -39,6 +39,12 @@ fn root(mode: u32) -> Access {
     Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) }
 }
 
+/// What installs a package of the catalogue.
+fn installing(name: &str) -> PackageTransaction {
+    let request = PackageRequest { name: name.to_owned(), version: None };
+    PackageTransaction { install: vec![request], ..PackageTransaction::default() }
+}
+
 impl SimHost {
     #[track_caller]
     fn put(mut self, at: &str, kind: FileKind, mode: u32, data: Option<Content>) -> SimHost {
@@ -210,9 +216,7 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_package(self, name: &str) -> SimHost {
-        let request = PackageRequest { name: name.to_owned(), version: None };
-        let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        self.begin(Effect::Packages(transaction))
+        self.begin(Effect::Packages(installing(name)))
     }
 
     /// With a package in a state, whatever the catalogue says.
@@ -229,8 +233,7 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_interrupted_package(self, name: &str) -> SimHost {
-        let request = PackageRequest { name: name.to_owned(), version: None };
-        let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
+        let transaction = installing(name);
         let steps = match self.preview(&transaction) {
             Ok(preview) => preview.steps_of_dpkg(),
             Err(error) => panic!("the host cannot begin like that: {error}; {}", error.hint().unwrap_or_default()),
