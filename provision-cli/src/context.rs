@@ -90,7 +90,7 @@ impl Target {
         }))
     }
 
-    /// The host, to be looked at without its past.
+    /// The host without its past, to be read only.
     pub fn view(self) -> Box<dyn Host> {
         match self.machine {
             Machine::Local(host) => host,
@@ -98,7 +98,7 @@ impl Target {
         }
     }
 
-    /// The host with its past, to be looked at.
+    /// The host with its past, to be read only.
     pub fn preview(self, secrets: impl SecretStore + 'static) -> Result<Preview<Box<dyn Host>>, Failure> {
         let (journal, options) = (self.journal()?, self.engine_options(secrets));
         Ok(Preview::open(self.view(), journal, options)?)

@@ -173,7 +173,7 @@ impl SimHost {
         base.pass(end.saturating_sub(now()));
     }
 
-    /// Lets happen what a socket, a timer or a path waits for: somebody connects, the time comes, the file is there. It
+    /// Lets happen what a socket, a timer or a path waits for: a client connects, the time comes, the file is there. It
     /// starts its unit, unless that runs. A name without a suffix is that of a socket.
     ///
     /// ```

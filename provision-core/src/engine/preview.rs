@@ -1,4 +1,4 @@
-//! [`Preview`]: a host and its past, only to be looked at.
+//! [`Preview`]: a host and its past, to be read only.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::run::RunId;
 use crate::site::Site;
 use crate::state::HostKey;
 
-/// A host and its past, only to be looked at: it takes no lock and writes nothing, so it waits for no other run, and what
+/// A host and its past, to be read only: it takes no lock and writes nothing, so it waits for no other run, and what
 /// it shows may be different as soon as one does its work. A user who may not read the past plans without it.
 ///
 /// ```

@@ -42,7 +42,7 @@ pub struct Overlay<H> {
 }
 
 /// Something that was taken to be absent, although an effect that cannot be modelled may bring it:
-/// nobody knows the users, units and files of a package before it is installed.
+/// the users, units and files of a package are not known before it is installed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Doubt {
     /// What was looked for: `user postgres`.
@@ -114,7 +114,7 @@ impl<H: HostView> Overlay<H> {
             if !model.changed {
                 return true;
             }
-            // What nobody can foresee may be anywhere, and owners may have other names by now.
+            // What cannot be foreseen may be anywhere, and owners may have other names by now.
             if !model.opaque.is_empty() || model.accounts.is_some() {
                 return false;
             }

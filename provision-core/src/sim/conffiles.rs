@@ -16,7 +16,7 @@ impl Machine<'_> {
     pub(super) fn unpack_conffile(&self, file: &Shipped, known: bool, changes: bool, wish: Conffiles) -> Result<()> {
         let Shipped { path, kind, data, .. } = file;
         let new = Node::new(kind.kind(), kind.access(), data.clone());
-        // One that is the same as before is not asked about: it stays, even if somebody has changed it or taken it away.
+        // One that is the same as before is not asked about: it stays, even if it was changed or taken away.
         let asks = !known || changes;
         let Some(there) = self.node(path)? else {
             return match (known, asks, wish) {
@@ -28,7 +28,7 @@ impl Machine<'_> {
         };
         let is_the_same = match self.read(path) {
             Ok(Some(now)) => data.as_ref().is_some_and(|data| now.bytes() == data.bytes()),
-            // What nobody has recorded came with the package.
+            // What was not recorded came with the package.
             _ => true,
         };
         if !asks || is_the_same || there.kind != FileKind::File {
@@ -62,7 +62,7 @@ impl Machine<'_> {
     }
 }
 
-/// dpkg(1) asks what to do, and nobody answers.
+/// dpkg(1) asks what to do, and gets no answer.
 fn asked(path: &HostPath) -> Error {
     Error::new(ErrorKind::CommandFailed, format!("{path} was changed here, and the package brings another"))
 }

@@ -52,7 +52,7 @@ impl Machine<'_> {
         };
         let mut unwanted = Vec::new();
         for (link, kind) in changes.paths.iter().filter(enables) {
-            // A unit that somebody has masked is not enabled either, nor one that a preset speaks against.
+            // A unit that is masked is not enabled either, nor one that a preset speaks against.
             let PathKind::Symlink(target) = kind else { continue };
             let refused = !self.preset_enables(target.rsplit('/').next().unwrap_or_default())?;
             let mask = mask_of(link.name())?;

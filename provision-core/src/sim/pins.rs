@@ -1,4 +1,4 @@
-//! Which version apt prefers where somebody has said so: `apt_preferences(5)`.
+//! Which version apt prefers where preferences say so: `apt_preferences(5)`.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ impl Pins {
         Ok(pins)
     }
 
-    /// Reads a file of preferences. Regular expressions and fields that nobody knows are left aside.
+    /// Reads a file of preferences. Regular expressions and fields that are not known are left aside.
     pub(crate) fn parse(text: &str) -> Result<Pins> {
         let mut pins = Vec::new();
         let mut fields: Vec<(String, String)> = Vec::new();
@@ -91,7 +91,7 @@ impl Pins {
         self.0.is_empty()
     }
 
-    /// The versions that can be installed: of those on offer, with the preferred one first, as somebody has arranged them.
+    /// The versions that can be installed: of those on offer, with the preferred one first, as preferences arrange them.
     /// None if no version is to come. `release` is the number of the release that they come from.
     pub(crate) fn arrange(
         &self,

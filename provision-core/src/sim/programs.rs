@@ -88,7 +88,7 @@ impl Machine<'_> {
                 Ok(Some(output))
             }
             None if self.debian.performs() => self.answer(command).map(Some),
-            // What nobody has declared is told before anything is done.
+            // A command that was not declared is told before anything is done.
             None => self.base().query(command).map(|_| None),
         }
     }

@@ -9,7 +9,7 @@ use crate::host::units::is_unit;
 use crate::host::{FileAttributes, HostView, PackageState, UnitState};
 use crate::path::HostPath;
 
-/// How long a change may be lost with the power that nobody waits for: ext4(5), commit, in microseconds.
+/// How long a change may be lost with the power if no program waits for the disk: ext4(5), commit, in microseconds.
 const COMMIT_MICROS: u64 = 5_000_000;
 
 impl Machine<'_> {

@@ -153,7 +153,7 @@ impl SimHost {
     /// With another owner, group and mode for what is at a path.
     ///
     /// # Panics
-    /// If nothing is there, or nobody has these names.
+    /// If nothing is there, or there are no accounts of these names.
     #[must_use]
     #[track_caller]
     pub fn with_access(self, at: &str, owner: &str, group: &str, mode: u32) -> SimHost {
@@ -367,7 +367,7 @@ impl SimHost {
     }
 
     /// With a command that gives this answer; named by its first words, as many as should count (`nginx`, `nginx -t`).
-    /// Commands that nobody knows are errors.
+    /// Commands that are not known are errors.
     #[must_use]
     pub fn with_command(self, words: &str, output: Output) -> SimHost {
         self.give(|given| drop(given.commands.insert(words.to_owned(), output.into())));

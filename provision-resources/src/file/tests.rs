@@ -345,7 +345,7 @@ fn what_is_new_is_roots_or_has_the_group_of_a_set_group_id_directory() {
 }
 
 #[test]
-fn a_file_that_is_given_away_runs_no_longer_as_somebody_else() {
+fn a_file_that_is_given_away_runs_no_longer_as_another_user() {
     let host = SimHost::debian(12).with_file("/srv/run", "old\n").with_access("/srv/run", "www-data", "root", 0o4755);
     converge(&host, "/srv/run", File::default().content("new\n")).unwrap();
     assert_eq!(access(&host, "/srv/run"), "www-data:root 4755");

@@ -29,7 +29,7 @@ impl Layer<'_> {
                     .with_hint(format!("say `primary_group = \"{}\"` to use it", user.name)));
             }
             None => {
-                // It gets the number of the user where nobody has that.
+                // It gets the number of the user where no group has that.
                 let is_free = self.accounts()?.group_name(uid).is_none();
                 self.create_group(&user.name, is_free.then_some(uid), user.system)?;
                 self.gid_of(&user.name)?
@@ -145,7 +145,7 @@ impl Layer<'_> {
         for group in accounts.groups.values_mut() {
             group.members.retain(|member| member != name);
         }
-        // userdel(8) takes the user's own group along if nobody else is in it, and login.defs(5) lets it.
+        // userdel(8) takes the user's own group along if no other user is in it, and login.defs(5) lets it.
         let own = takes_group
             && accounts.groups.get(name).is_some_and(|group| group.gid == user.gid && group.members.is_empty());
         if own && !accounts.users.values().any(|other| other.gid == user.gid) {

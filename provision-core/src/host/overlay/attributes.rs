@@ -34,7 +34,7 @@ impl Layer<'_> {
             }
             None => self.inherit(path, &node)?,
         };
-        // A list that somebody else may have made is none that root has agreed to.
+        // A list that another user may have made is none that root has agreed to.
         let foreign = old.is_some_and(|old| old.access.owner != "root" && old.access.owner != file.access.owner);
         if file.content.is_sensitive() || foreign {
             attributes.xattrs.remove(FileAttributes::ACL);
@@ -67,7 +67,7 @@ impl Layer<'_> {
         attributes.modified_nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
     }
 
-    /// A list of somebody whose it was says nothing for its new owner.
+    /// The list of a former owner says nothing for the new one.
     pub(crate) fn drop_lists(&self, path: &HostPath, node: &mut Node) -> Result<()> {
         let mut attributes = self.attributes_of(path, node)?;
         attributes.xattrs.retain(|name, _| name != FileAttributes::ACL && name != FileAttributes::DEFAULT_ACL);
@@ -77,7 +77,7 @@ impl Layer<'_> {
 
     /// Changes attributes of a node that has its final mode.
     pub(crate) fn change_attributes(&self, path: &HostPath, node: &mut Node, changes: &AttributeChanges) -> Result<()> {
-        // Most effects change nothing of them, and then nobody has to look.
+        // Most effects change nothing of them, and then no look is needed.
         if changes.is_empty() && node.attributes.is_none() {
             return Ok(());
         }

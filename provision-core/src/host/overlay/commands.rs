@@ -1,4 +1,4 @@
-//! Commands in the model: what they say and do is known where a whole host is modelled, and else foreseen by nobody.
+//! Commands in the model: what they say and do is known where a whole host is modelled, and else cannot be foreseen.
 
 use crate::effect::{Command, Output, WriteFile};
 use crate::error::{Error, ErrorKind, Result};

@@ -35,7 +35,7 @@ pub(crate) struct Model {
     pub(crate) renamed_owners: HashMap<String, String>,
     pub(crate) renamed_groups: HashMap<String, String>,
     pub(crate) packages: HashMap<String, PackageState>,
-    /// All packages, those of the host beneath as well; once somebody has asked for them.
+    /// All packages, those of the host beneath as well; once they were asked for.
     pub(crate) package_table: Option<Arc<PackageTable>>,
     /// Which packages came along with others.
     pub(crate) automatic: HashMap<String, bool>,
@@ -58,7 +58,7 @@ pub(crate) struct Model {
     pub(crate) unit_changes: BTreeMap<HostPath, u64>,
     pub(crate) change: u64,
     pub(crate) units_read: u64,
-    /// Effects whose consequences nobody can foresee.
+    /// Effects whose consequences cannot be foreseen.
     pub(crate) opaque: Vec<String>,
     pub(crate) changed: bool,
     /// The paths that were read; `None` where they are not noted.
@@ -117,7 +117,7 @@ impl Model {
         self.nodes.insert(path, node);
     }
 
-    /// What is at a path changes: one that nobody has gone through leads nowhere that is known.
+    /// What is at a path changes: one that was not followed leads nowhere that is known.
     fn forget_directory(&mut self, path: &HostPath) {
         match self.directories.get(path) {
             // What is no link changes for what lies in it alone, by whatever way that is come to.

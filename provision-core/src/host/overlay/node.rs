@@ -20,7 +20,7 @@ pub(crate) struct Directory {
 pub(crate) struct Node {
     pub(crate) kind: FileKind,
     pub(crate) access: Access,
-    /// The content of a file or the text of a link; `None` if it is the host's own, or if nobody knows it.
+    /// The content of a file or the text of a link; `None` if it is the host's own, or if it is not known.
     pub(crate) data: Option<Content>,
     pub(crate) size: u64,
     pub(crate) mount: u64,
@@ -77,7 +77,7 @@ pub(crate) fn not_held(path: &HostPath) -> Error {
 
 const UNRECORDED: &str = "\0nobody has recorded what this file holds: ";
 
-/// What stands for a content that nobody has recorded: it can be kept and put back.
+/// What stands for a content that was not recorded: it can be kept and put back.
 pub(crate) fn unrecorded(path: &HostPath) -> Content {
     format!("{UNRECORDED}{path}").into()
 }

@@ -91,7 +91,7 @@ impl Layer<'_> {
         Ok(directory)
     }
 
-    /// The text of a link on the way, if it is followed. One that somebody else may have put there is not.
+    /// The text of a link on the way, if it is followed. One that another user may have put there is not.
     fn linked(&self, link: &HostPath, is_ours: bool) -> Result<Option<String>> {
         let modelled = self.modelled(link, Node::target).flatten();
         if !is_ours {

@@ -11,7 +11,7 @@ use crate::sim::relations::Relation;
 use crate::version::Version;
 
 impl Resolver<'_> {
-    /// What somebody asked for by name.
+    /// What is asked for by name.
     pub(super) fn ask(&mut self, name: &str, version: Option<&str>, transaction: &PackageTransaction) -> Result<()> {
         let plain = name.split(':').next().unwrap_or(name);
         let Some(candidate) = self.candidate(plain).map(str::to_owned) else { return self.ask_for_virtual(name) };

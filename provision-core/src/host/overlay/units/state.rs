@@ -142,7 +142,7 @@ impl Layer<'_> {
     }
 
     /// Whether the service manager has not read yet that the file of a unit is gone, and something still wants the unit:
-    /// what nobody refers to is forgotten at once; see `systemd.unit(5)`, `CollectMode=`.
+    /// what nothing refers to is forgotten at once; see `systemd.unit(5)`, `CollectMode=`.
     fn is_remembered(&self, name: &str) -> Result<bool> {
         let is_unread = {
             let model = self.model();
