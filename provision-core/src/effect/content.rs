@@ -170,7 +170,7 @@ impl<'de> Deserialize<'de> for Content {
 }
 
 /// A text that must not be shown: `Debug` hides it, and so does every form that people can read, such as JSON. Only a
-/// form that no one reads (`Serializer::is_human_readable`), which is sealed at once, holds it. It is wiped from memory
+/// form that is not for people (`Serializer::is_human_readable`), which is sealed at once, holds it. It is wiped from memory
 /// when the last of its clones is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sensitive(Arc<Zeroizing<String>>);

@@ -111,7 +111,7 @@ impl HostView for Base {
             Question::Shadow(user) => Answer::Shadow(self.recorded.shadow(user)),
             Question::AccountLines(users, groups) => Answer::AccountLines(lines::of_model(self, users, groups)?),
             Question::Query(command) => {
-                let message = format!("nobody has recorded what `{command}` says");
+                let message = format!("the record does not hold the output of `{command}`");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
             Question::Architecture => Answer::Architecture(system::architecture(self)?),

@@ -75,8 +75,8 @@ impl HostKey {
         Zeroizing::new([KEY.header().as_bytes(), &self.0[..], &check_of(&self.0)].concat())
     }
 
-    /// A running digest (HMAC-SHA-256): equal contents have equal ones, and without the key no one can try out what
-    /// the content may be.
+    /// A running digest (HMAC-SHA-256): equal contents have equal ones, and without the key the content cannot be
+    /// guessed by trial.
     pub fn digester(&self) -> Digester {
         Digester(Hmac::new_from_slice(&*self.0).expect("a key of any length will do"))
     }

@@ -12,7 +12,7 @@ use super::{act, path, sub, try_to, with_units};
 fn a_socket_starts_its_service_when_somebody_connects() {
     let host = with_units(&[("x.service", "")], &[("x.socket", "[Socket]\nListenStream=/run/x.sock\n")]);
     assert_eq!(host.triggers_of("x").unwrap(), ["x.socket"]);
-    assert_eq!(host.trigger("x.socket").unwrap_err().kind(), ErrorKind::Conflict, "nobody listens");
+    assert_eq!(host.trigger("x.socket").unwrap_err().kind(), ErrorKind::Conflict, "no unit listens");
     act(&host, "x.socket", UnitAction::Start);
     assert_eq!((sub(&host, "x.socket"), host.unit("x").is_active()), ("listening".into(), false));
     host.trigger("x.socket").unwrap();

@@ -75,7 +75,7 @@ pub(crate) fn not_held(path: &HostPath) -> Error {
         .with_hint(format!("say what it holds, as in `test_host.files.\"{path}\" = \"…\"` in the site"))
 }
 
-const UNRECORDED: &str = "\0nobody has recorded what this file holds: ";
+const UNRECORDED: &str = "\0the record does not hold the content of this file: ";
 
 /// What stands for a content that was not recorded: it can be kept and put back.
 pub(crate) fn unrecorded(path: &HostPath) -> Content {
