@@ -196,7 +196,7 @@ fn fleet_text() -> String {
          { resources.file = {\n",
     );
     for number in 0..HOSTS {
-        writeln!(text, "  {:?} = role \"%{{facts.hostname}} {number}\",", path(number)).unwrap();
+        writeln!(text, "  {:?} = role \"%{{p.facts.hostname}} {number}\",", path(number)).unwrap();
     }
     text + "} } | p.Site\n"
 }

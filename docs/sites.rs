@@ -29,7 +29,8 @@ fn the_tests_of_the_documents_pass() {
         let role = role.display();
         let site = here.join(format!("site-{number}.ncl"));
         let text = format!(
-            "(import \"{role}\") {{ name = \"web1\", port = 8080, memory_mib = facts.memory_mib }} & {{\n{test}\n}}"
+            "let p = import \"provision.ncl\" in
+             (import \"{role}\") {{ name = \"web1\", port = 8080, memory_mib = p.facts.memory_mib }} & {{\n{test}\n}}"
         );
         std::fs::write(&site, text).unwrap();
         let input = Input { sources: vec![SiteSource::File(site)], ..Input::default() };

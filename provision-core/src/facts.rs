@@ -7,7 +7,7 @@ use crate::host::{HostView, HostViewExt, system};
 
 pub use crate::host::system::{Os, native_architecture};
 
-/// What a site may know of its host, as `facts` in the configuration.
+/// What a site may know of its host, as `facts` of the library `provision.ncl`.
 ///
 /// In a root directory there is no kernel and no processor to ask. There, `kernel`, `cpus`, `memory_mib`, `virtualisation`, `init` and
 /// `is_root` are null and `addresses` are empty; `os`, `architecture`, `hostname` and `fqdn` are read from its files.

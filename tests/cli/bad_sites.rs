@@ -33,6 +33,7 @@ refused! {
     two_owners: validate, 3, "{ resources = { file.\"/etc/a\" = {}, symlink.\"/etc/a\".target = \"b\" } }";
     a_missing_source_file: validate, 3, "{ resources.file.\"/etc/a\".source = \"files/a\" }";
     an_undefined_variable: validate, 3, "{ resources.file.\"/etc/a\".content = greeting }";
+    a_fact_without_the_library: validate, 3, "{\n  resources.file.\"/etc/a\".content = facts.hostname,\n}";
     a_site_for_another_version: validate, 3, "{ provision_version = \">= 99\", resources = {} }";
     two_contents: validate, 3, "{ resources.file.\"/etc/a\" = { content = \"x\", json = {} } }";
     a_password_in_clear_text: validate, 3, "{ resources.user = {\n  anna = { password = \"hunter2\", shel = \"/bin/bash\" },\n  ben.passwrd = \"hunter3\",\n  carl.password = 4711,\n} }";

@@ -10,7 +10,8 @@ use crate::Place;
 use crate::requirements::{Missing, given, programs};
 use crate::root_directory::place;
 
-const SITE: &str = "{ resources.file.\"/etc/motd\".content = (import \"text.ncl\") ++ facts.os.codename }";
+const SITE: &str = r#"let p = import "provision.ncl" in
+{ resources.file."/etc/motd".content = (import "text.ncl") ++ p.facts.os.codename }"#;
 
 fn started() -> Result<Place, Missing> {
     let place = place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "VERSION_CODENAME=trixie\n");

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::{Place, Ran};
 
-const GOOD: &str = r#"{
+const GOOD: &str = r#"let p = import "provision.ncl" in {
   resources = {
-    file."/etc/motd".content = "%{std.to_string facts.cpus} processors\n",
+    file."/etc/motd".content = "%{std.to_string p.facts.cpus} processors\n",
     user.deploy = {},
   },
   tests = {
@@ -100,10 +100,10 @@ fn a_release_that_was_not_recorded_is_refused() {
 
 /// A site whose decisions are here and in a role.
 fn branching() -> Place {
-    let site = r#"let greeting = import "roles/greeting.ncl" in
+    let site = r#"let p = import "provision.ncl" in let greeting = import "roles/greeting.ncl" in
 {
   resources.file = greeting { loud = false }
-    & (if facts.cpus > 64 then { "/etc/large".content = "" } else {}),
+    & (if p.facts.cpus > 64 then { "/etc/large".content = "" } else {}),
   tests."a large host is marked" = {
     facts.cpus = 128,
     expect.files."/etc/large".exists = true,

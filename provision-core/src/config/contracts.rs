@@ -9,6 +9,7 @@ use schemars::schema_for;
 
 use super::TypeDescription;
 use super::schema::{Writer, documentation, field_name, string};
+use super::session::FACTS_OF_HOST;
 use crate::site::{StartingState, TestCase};
 
 const HEADER: &str = "\
@@ -142,9 +143,7 @@ fn tests() -> String {
 ///
 /// Under it, a site that applies the contracts by itself can be evaluated regardless of what they would refuse.
 pub(super) fn lenient_library(types: &[String]) -> String {
-    // The program knows the facts by this name; the library hands them on.
-    let mut text =
-        format!("{PRELUDE}let facts_of_host = facts in\n{{\n  Site = Dyn,\n  facts = facts_of_host,\n  types = {{\n");
+    let mut text = format!("{PRELUDE}{{\n  Site = Dyn,\n  facts = {FACTS_OF_HOST},\n  types = {{\n");
     for name in types {
         let _ = writeln!(text, "    {} = Dyn,", field_name(name));
     }

@@ -26,7 +26,8 @@ use crate::site::Site;
 /// ```
 /// # use provision_core::config::{Evaluator, Input, SiteSource};
 /// # use provision_core::{facts::Facts, registry::Registry};
-/// let text = "{ resources = {}, on_failure = if facts.os.id == \"debian\" then 'stop else 'continue }";
+/// let text = r#"let p = import "provision.ncl" in
+///     { on_failure = if p.facts.os.id == "debian" then 'stop else 'continue }"#;
 /// let source = SiteSource::Text { name: "site.ncl".into(), text: text.into() };
 /// let fleet = Evaluator::new(&Registry::new(), Input { sources: vec![source], ..Input::default() });
 /// for host in [Facts::default(), Facts::default()] {

@@ -87,7 +87,7 @@ pub struct Request<'a> {
     pub overrides: Vec<(String, String)>,
     /// Directories to look for imports in, after the one of the importing file.
     pub import_paths: Vec<PathBuf>,
-    /// What is known of the host: visible as `facts` in the site and in every file that it imports.
+    /// What is known of the host: `facts` of the library, which the site and every file that it imports can import.
     pub facts: &'a serde_json::Value,
     /// The resource types that the `Site` contract admits.
     pub types: &'a dyn DescribeTypes,

@@ -27,8 +27,8 @@ use super::{Request, data, errors, traps};
 /// The name by which a site imports the contract library.
 pub(super) const LIBRARY: &str = "provision.ncl";
 
-/// The name by which a site knows the facts of its host.
-pub(super) const FACTS: &str = "facts";
+/// The name by which the library knows the facts of the host. A site reads them from the library.
+pub(super) const FACTS_OF_HOST: &str = "__facts_of_host";
 
 /// A Nickel machine, and what it was made from. The one that the texts were parsed in evaluates nothing itself: for each
 /// host another begins with what it knows.
@@ -88,7 +88,7 @@ impl Session {
         let context = VmContext::new(cache, Box::new(watch.clone()), NullReporter {});
         let on_disk = loaded.iter().filter(|source| source.on_disk).map(|source| source.path.clone()).collect();
         Session {
-            context: context.with_extend_env(vec![(Ident::new(FACTS), NickelValue::null())]),
+            context: context.with_extend_env(vec![(Ident::new(FACTS_OF_HOST), NickelValue::null())]),
             environment: Environment::new(),
             places,
             parts,
@@ -108,7 +108,7 @@ impl Session {
         let mut context = VmContext::new_with_pos_table(cache, positions, Box::new(watch.clone()), NullReporter {});
         let mut environment = context.import_resolver.mk_eval_env(&mut context.cache);
         let facts = data::facts(&mut context.cache, facts, &watch);
-        environment.insert(Ident::new(FACTS), context.cache.add(facts.into(), BindingType::Normal));
+        environment.insert(Ident::new(FACTS_OF_HOST), context.cache.add(facts.into(), BindingType::Normal));
         let mut session = Session {
             context,
             environment,

@@ -17,7 +17,7 @@ use nickel_lang_core::identifier::{Ident, LocIdent};
 use nickel_lang_core::traverse::{TraverseAlloc, TraverseControl};
 use nickel_lang_core::typecheck::{TypecheckMode, UnifType, mk_initial_ctxt, typecheck};
 
-use super::session::{FACTS, Session};
+use super::session::{FACTS_OF_HOST, Session};
 
 /// Fewer pieces are checked as they are.
 const MANY: usize = 50;
@@ -52,7 +52,7 @@ impl Session {
             let ast = alloc.alloc(ast);
             let library = modules.into_iter().filter_map(|(module, file)| Some((module, asts.get(file)?)));
             let Ok(mut context) = mk_initial_ctxt(&alloc, library) else { return Ok(false) };
-            context.type_env.insert(Ident::new(FACTS), UnifType::concrete(TypeF::Dyn));
+            context.type_env.insert(Ident::new(FACTS_OF_HOST), UnifType::concrete(TypeF::Dyn));
             let mut imported = HashMap::new();
             let mut resolver = AstResolver::new(&alloc, &mut imported, slice);
             // A type that is left open has to be known when the file is compiled.

@@ -8,7 +8,11 @@ pub(super) fn explain(diagnostic: &mut Diagnostic, sources: &Sources) {
         return;
     }
     let message = diagnostic.message.as_str();
-    diagnostic.help = if message.contains("infinite recursion") {
+    diagnostic.help = if message == "unbound identifier `facts`" {
+        let help =
+            "facts are in the library: begin the file with `let p = import \"provision.ncl\" in`, and write `p.facts`";
+        Some(help.to_owned())
+    } else if message.contains("infinite recursion") {
         let help = "the fields of a record see each other, so `content = content` means itself: give the outer value another \
                     name, as in `let text = … in { content = text }`";
         Some(help.to_owned())
@@ -86,7 +90,8 @@ mod tests {
             ("{ resources.user.a.shell = /bin/bash }", "write it in quotes"),
             ("{ resources.file.\"/a\".content = m%\"\n  text\n}", "line 1 has no end"),
             ("let content = \"x\" in { resources.file.\"/a\" = { content = content } }", "means itself"),
-            ("{ resources.file.\"/a\".size = facts.n + 1 }", "some facts are"),
+            ("let p = import \"provision.ncl\" in { resources.file.\"/a\".size = p.facts.n + 1 }", "some facts are"),
+            ("{ resources.file.\"/a\".size = facts.n + 1 }", "and write `p.facts`"),
         ] {
             let found = help_of(text);
             assert!(found.contains(help), "{text}\n{found}");

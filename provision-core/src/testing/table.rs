@@ -158,7 +158,7 @@ mod tests {
     fn site() -> Site {
         Site::text(
             &Registry::new().with::<Note>(),
-            r#"{
+            r#"let facts = (import "provision.ncl").facts in {
               resources.note.n.text =
                 if facts.cpus == 1 then std.fail_with "one" else "%{std.to_string facts.cpus} %{facts.os.version}",
             }"#,

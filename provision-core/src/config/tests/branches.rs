@@ -27,7 +27,9 @@ fn listed(branches: &Branches) -> String {
 
 /// A site with one file that holds this.
 fn content(expression: &str) -> Site {
-    Site::text(&format!("{{ resources.file.\"/a\".content =\n{expression}\n}}"))
+    Site::text(&format!(
+        "let facts = (import \"provision.ncl\").facts in {{ resources.file.\"/a\".content =\n{expression}\n}}"
+    ))
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn branches_are_found_wherever_an_expression_can_stand() {
         r#"let Short = std.contract.from_validator (fun text => if std.string.length text < 9 then 'Ok
   else 'Error { message = if text == "" then "empty" else "long" }) in
 let f : forall a. Bool -> a -> a -> a = fun b x y => if b then x else y in
-let { name ? (if true then "n" else "m") } = {} in
+let { name ? (if true then "n" else "m") } = {} in let facts = (import "provision.ncl").facts in
 {
   resources.file."/%{if facts.n == 1 then "one" else "two"}" = {
     content | Short | default = "%{f true "x" "y"}%{name}",

@@ -12,7 +12,7 @@ use super::super::cache::tests::has;
 use super::{Evaluation, EvaluationCache, Site, evaluate};
 use crate::state::{MemoryStore, StateStore};
 
-const SITE: &str = r#"
+const SITE: &str = r#"let facts = (import "provision.ncl").facts in
 let role = import "role.ncl" in
 {
   resources.file."/a" = { content = role.text ++ facts.os.id, size = (import "data.json").size },
@@ -132,7 +132,10 @@ fn a_file_that_comes_before_an_import_path_is_imported() {
 #[test]
 fn a_fact_that_is_new_is_noticed_by_its_name() {
     let mut world = World::new();
-    world.write("site/role.ncl", "{ text = std.record.fields facts |> std.string.join \" \" }");
+    world.write(
+        "site/role.ncl",
+        "{ text = std.record.fields (import \"provision.ncl\").facts |> std.string.join \" \" }",
+    );
     world.evaluate();
     world.facts["os"]["version"] = json!("13");
     assert!(!world.has());

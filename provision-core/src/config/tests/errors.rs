@@ -7,7 +7,7 @@ use super::{Site, wrong};
 
 #[test]
 fn every_broken_field_is_reported_and_the_others_remain() {
-    let text = r#"let Port = std.contract.from_predicate (fun x => x > 0) in
+    let text = r#"let Port = std.contract.from_predicate (fun x => x > 0) in let facts = (import "provision.ncl").facts in
 {
   resources.file."/a" = { content = "x" & "y", size = 1 / 0, owner = "kept" },
   resources.file."/b" = { content = unknown, size | Port = -1 },
@@ -257,7 +257,7 @@ fn only_the_contract_speaks_where_nothing_else_is_wrong() {
 
 #[test]
 fn a_string_that_is_closed_in_the_wrong_order_is_a_mistake_and_no_panic() {
-    let text = r#"{ resources.file."/etc/%{ = { content = m%"hello %{facts.n}"% } }"#;
+    let text = r#"{ resources.file."/etc/%{ = { content = m%"hello %{name}"% } }"#;
     let evaluation = Site::text(text).run();
     let [mistake] = evaluation.diagnostics.as_slice() else { panic!("{:?}", evaluation.diagnostics) };
     assert_eq!(mistake.message, "strings are closed in the wrong order in site.ncl");

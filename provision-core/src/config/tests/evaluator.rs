@@ -18,12 +18,12 @@ let p = import "provision.ncl" in
 let data = import "data.json" in
 let role = fun name => { owner | default = data.owner, mode | p.Mode | default = "0600", content = name } in
 let Small = std.contract.from_predicate (fun n => n < 3) in
-let shared = { names = data.names |> std.array.map (fun name => "/" ++ name), size = facts.size } in
+let shared = { names = data.names |> std.array.map (fun name => "/" ++ name), size = p.facts.size } in
 {
   resources.file = {
     "/shared" = role (std.string.join "," shared.names) & { size = shared.size },
-    "/own" = role facts.name & { owner = facts.owner, mode = facts.mode },
-    "/few".size | Small = facts.size,
+    "/own" = role p.facts.name & { owner = p.facts.owner, mode = p.facts.mode },
+    "/few".size | Small = p.facts.size,
     "/data" = data.file,
   },
 } | p.Site
@@ -79,7 +79,7 @@ fn named(hostname: &str) -> Facts {
 #[test]
 fn a_host_on_which_the_evaluation_never_ends_does_no_harm_to_others() {
     let site = r#"let rec grow = fun list => grow (list @ list) in
-        { prune = if facts.hostname == "endless" then grow [1] == [] else true }"#;
+        { prune = if (import "provision.ncl").facts.hostname == "endless" then grow [1] == [] else true }"#;
     let fleet = evaluator(site);
     for _ in 0..2 {
         assert!(fleet.load(&named("a")).unwrap().policy().prune);
@@ -100,7 +100,7 @@ fn what_is_wrong_is_told_to_each_host() {
 
 #[test]
 fn threads_that_ask_at_once_each_get_their_own() {
-    let fleet = evaluator(r#"{ prune = facts.hostname == "b" }"#);
+    let fleet = evaluator(r#"{ prune = (import "provision.ncl").facts.hostname == "b" }"#);
     std::thread::scope(|scope| {
         for name in ["a", "b", "a", "b"] {
             let fleet = &fleet;

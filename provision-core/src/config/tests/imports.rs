@@ -33,7 +33,7 @@ fn imports_are_found_and_listed() {
         ("site.ncl", SITE),
         (
             "roles/web.ncl",
-            "let p = import \"provision.ncl\" in\n{ resources.file.\"/b\" | p.types.file = { content = facts.n } }",
+            "let p = import \"provision.ncl\" in\n{ resources.file.\"/b\" | p.types.file = { content = p.facts.n } }",
         ),
         ("data.json", "{ \"text\":\n \"from json\" }"),
         ("data.toml", "size = 3\n"),
@@ -49,6 +49,38 @@ fn imports_are_found_and_listed() {
     assert_eq!(without(&directory, &content.to_string()), "DIR/data.json:2:2");
     let names = ["data.json", "data.toml", "o.yaml", "roles/web.ncl", "site.ncl"];
     assert_eq!(evaluation.files, names.map(|name| directory.path().join(name)));
+}
+
+/// The bare name `facts` held the facts as well, which neither editors nor Nickel itself know.
+#[test]
+fn facts_are_reached_by_the_library_alone() {
+    let content = |text: &str| Site::text(text).facts(json!({ "n": "fact" })).json()["resources"]["file"]["/a"].clone();
+    let site = "{ resources.file.\"/a\".content = facts.n }";
+    for (before, expected) in [
+        ("let facts = (import \"provision.ncl\").facts in", "fact"),
+        ("let facts = { n = \"own\" } in", "own"),
+        ("let { facts, .. } = import \"provision.ncl\" in", "fact"),
+    ] {
+        assert_eq!(content(&format!("{before} {site}")), json!({ "content": expected }), "{before}");
+    }
+    let by_argument = format!("(fun facts => {site}) {{ n = \"argument\" }}");
+    assert_eq!(content(&by_argument), json!({ "content": "argument" }));
+
+    let directory = directory(&[
+        (
+            "site.ncl",
+            "let p = import \"provision.ncl\" in\n(import \"role.ncl\") & { resources.file.a.size = p.facts.n }",
+        ),
+        ("role.ncl", "{\n  resources.file.\"/a\".content = facts.n,\n}"),
+    ]);
+    let site = Site::file(&directory.path().join("site.ncl")).facts(json!({ "n": 1, "other": 2 }));
+    assert_snapshot!(without(&directory, &site.wrong()), @r#"
+    unbound identifier `facts`
+      --> DIR/role.ncl:2:33 `facts` this identifier is unbound
+      note: Found while evaluating `resources.file."/a".content`
+      help: facts are in the library: begin the file with `let p = import "provision.ncl" in`, and write `p.facts`
+    "#);
+    assert_eq!(site.run().inputs.facts, [vec!["n".to_owned()]].into());
 }
 
 #[test]
@@ -149,7 +181,11 @@ fn a_site_may_be_data() {
 #[test]
 fn data_merges_like_anything_else() {
     let directory = directory(&[
-        ("site.ncl", "(import \"a.json\") & { resources.file = { a.size = 1, b = facts.file & { size = 2 } } }"),
+        (
+            "site.ncl",
+            "let p = import \"provision.ncl\" in
+             (import \"a.json\") & { resources.file = { a.size = 1, b = p.facts.file & { size = 2 } } }",
+        ),
         ("a.json", r#"{ "resources": { "file": { "a": { "content": "json", "notifies": ["a:b"] } } } }"#),
     ]);
     let site = Site::file(&directory.path().join("site.ncl")).facts(json!({ "file": { "content": "fact" } }));

@@ -127,6 +127,8 @@ fn types_of_many_pieces_are_checked() {
     assert!(wrong.contains("Number"), "{wrong}");
     let wrong = with("resources.file.a.content = nowhere,").wrong();
     assert!(wrong.contains("nowhere"), "{wrong}");
+    let wrong = with("resources.file.a.content = facts.n,").wrong();
+    assert!(wrong.contains("unbound identifier `facts`") && wrong.contains("p.facts"), "{wrong}");
     let wrong = with("resources.file.a = import \"gone.ncl\",").wrong();
     assert!(wrong.contains("cannot import `gone.ncl`"), "{wrong}");
 }

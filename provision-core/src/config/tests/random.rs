@@ -9,7 +9,7 @@ let role = fun user => { owner | default = user, mode | p.Mode | default = "0600
 {
   provision_version = "^0.1",
   helper | not_exported = 3,
-  resources.file."/etc/motd" = role "bob" & { content = m%"hello %{facts.n}"%, ensure = 'present, size = helper * 2 },
+  resources.file."/etc/motd" = role "bob" & { content = m%"hello %{p.facts.n}"%, ensure = 'present, size = helper * 2 },
   resources.file."/b" = { content = (match { 1 => "one", _ => "other" }) 1, notifies = ["file:/etc/motd"] },
 } | p.Site
 "#;

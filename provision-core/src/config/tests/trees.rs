@@ -60,8 +60,8 @@ let role = fun user => { owner | default = user, mode | default = "0600" } in
 }
 
 #[test]
-fn facts_are_visible_and_what_they_give_points_at_the_field() {
-    let text = "{\n  resources.file.\"/a\" = { owner = facts.user.name, content = \"on %{facts.host}\" } }";
+fn facts_are_in_the_library_and_what_they_give_points_at_the_field() {
+    let text = "let p = import \"provision.ncl\" in {\n  resources.file.\"/a\" = { owner = p.facts.user.name, content = \"on %{p.facts.host}\" } }";
     let site = Site::text(text).facts(json!({ "host": "web1", "user": { "name": "bob" } }));
     let tree = site.tree();
     assert_eq!(tree.to_json()["resources"]["file"]["/a"], json!({ "owner": "bob", "content": "on web1" }));
@@ -71,8 +71,8 @@ fn facts_are_visible_and_what_they_give_points_at_the_field() {
 #[test]
 fn numbers_are_exact_where_they_can_be() {
     let types = vec![super::described("n", "", json!({ "type": "object" }))];
-    let text = "{ resources.n.a = { most = 18446744073709551615, least = -9223372036854775808,
-        half = 0.5, third = 1 / 3, whole = 4 / 2, big = 9007199254740993, fact = facts.n } }";
+    let text = "let p = import \"provision.ncl\" in { resources.n.a = { most = 18446744073709551615, least = -9223372036854775808,
+        half = 0.5, third = 1 / 3, whole = 4 / 2, big = 9007199254740993, fact = p.facts.n } }";
     let site = Site { types, ..Site::text(text) }.facts(json!({ "n": 9007199254740993_u64 }));
     let expected = json!({ "most": u64::MAX, "least": i64::MIN, "half": 0.5, "third": 1.0 / 3.0, "whole": 2,
         "big": 9007199254740993_u64, "fact": 9007199254740993_u64 });
