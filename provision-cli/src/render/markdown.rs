@@ -5,9 +5,8 @@ use std::io::Write;
 use provision_core::effect::Content;
 use provision_core::plan::{Change, Plan, Step, Verdict};
 use serde_json::Value;
-use similar::TextDiff;
 
-use super::foreign;
+use super::{diff, foreign};
 use super::plan::{counted, effects_of, sign};
 use crate::exit::Failure;
 use crate::output;
@@ -40,7 +39,7 @@ pub fn plan(plan: &Plan, host: &str) -> Result<(), Failure> {
     }
     for step in &busy {
         for change in step.changes.iter().filter(|change| is_text(&change.from) || is_text(&change.to)) {
-            diff(&mut out, step, change)?;
+            details(&mut out, step, change)?;
         }
     }
     let lost: Vec<String> =
@@ -78,14 +77,20 @@ fn is_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains('\n'))
 }
 
-fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failure> {
+fn details(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failure> {
     let (from, to) = (change.from.as_str().unwrap_or_default(), change.to.as_str().unwrap_or_default());
     // What is not shown has no lines.
     let ((from, gone), (to, new)) = (shown(from, '-'), shown(to, '+'));
-    let diff = TextDiff::from_lines(from, to).unified_diff().context_radius(3).to_string();
-    let diff = format!("{gone}{diff}{new}");
-    let diff: Vec<String> = diff.trim_end().split('\n').map(foreign::content).collect();
-    let diff = diff.join("\n");
+    let mut lines: Vec<String> = gone.into_iter().collect();
+    for hunk in diff::hunks(from, to) {
+        lines.push(hunk.to_string());
+        for line in hunk.lines {
+            lines.push(foreign::content(&format!("{}{}", line.sign(), line.text)));
+            lines.extend(line.unfinished.then(|| "\\ No newline at end of file".to_owned()));
+        }
+    }
+    lines.extend(new);
+    let diff = lines.join("\n");
     // A fence must be longer than any within.
     let longest = diff.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);
@@ -100,8 +105,8 @@ fn diff(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Failur
 }
 
 /// The text of a side to be compared, and the line for one that is not shown.
-fn shown(side: &str, sign: char) -> (&str, String) {
-    if Content::is_placeholder(side) { ("", format!("{sign}{side}\n")) } else { (side, String::new()) }
+fn shown(side: &str, sign: char) -> (&str, Option<String>) {
+    if Content::is_placeholder(side) { ("", Some(format!("{sign}{side}"))) } else { (side, None) }
 }
 
 /// Foreign text in a code span, in which no link, no mention and no emphasis is recognised; see CommonMark 6.1. A bar would

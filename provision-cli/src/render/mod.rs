@@ -1,6 +1,7 @@
 //! From data to what people and programs read.
 
 pub mod diagnostics;
+mod diff;
 pub mod error;
 pub mod events;
 pub mod facts;

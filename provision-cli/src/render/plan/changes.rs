@@ -5,11 +5,11 @@ use std::io::Write;
 use provision_core::effect::Content;
 use provision_core::plan::Change;
 use serde_json::{Map, Value};
-use similar::{ChangeTag, TextDiff};
+use similar::ChangeTag;
 
 use crate::cli::Options;
 use crate::exit::Failure;
-use crate::render::{foreign, style};
+use crate::render::{diff, foreign, style};
 
 /// More lines of a diff are counted and not shown, unless more is asked for.
 const MOST_LINES: usize = 30;
@@ -19,10 +19,10 @@ pub fn show(out: &mut impl Write, changes: &[Change], options: &Options) -> Resu
     for change in changes {
         match (&change.from, &change.to) {
             (Value::String(from), Value::String(to)) if is_text(from) || is_text(to) => {
-                diff(out, &change.attribute, from, to, options)?;
+                text(out, &change.attribute, from, to, options)?;
             }
-            (Value::Null, Value::String(to)) if is_text(to) => diff(out, &change.attribute, "", to, options)?,
-            (Value::String(from), Value::Null) if is_text(from) => diff(out, &change.attribute, from, "", options)?,
+            (Value::Null, Value::String(to)) if is_text(to) => text(out, &change.attribute, "", to, options)?,
+            (Value::String(from), Value::Null) if is_text(from) => text(out, &change.attribute, from, "", options)?,
             (Value::Object(gone), Value::Null) => entries(out, &change.attribute, ("-", style::REMOVE), gone)?,
             (Value::Null, Value::Object(new)) => entries(out, &change.attribute, ("+", style::ADD), new)?,
             (Value::Null, Value::Null) => {}
@@ -71,7 +71,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &Options) -> Result<(), Failure> {
+fn text(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &Options) -> Result<(), Failure> {
     let faint = style::FAINT;
     if !attribute.is_empty() {
         writeln!(out, "    {}:", foreign::line(attribute))?;
@@ -81,21 +81,19 @@ fn diff(out: &mut impl Write, attribute: &str, from: &str, to: &str, options: &O
     let (unshown_from, unshown_to) = (unshown(from), unshown(to));
     let from = if unshown_from.is_some() { "" } else { from };
     let to = if unshown_to.is_some() { "" } else { to };
-    let diff = TextDiff::from_lines(from, to);
     let mut lines = Vec::new();
     lines.extend(unshown_from.map(|it| (style::REMOVE, format!("-{it}"), false)));
-    for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+    for hunk in diff::hunks(from, to) {
         if !from.is_empty() && !to.is_empty() {
-            lines.push((faint, hunk.header().to_string(), false));
+            lines.push((faint, hunk.to_string(), false));
         }
-        for change in hunk.iter_changes() {
-            let (sign, style) = match change.tag() {
-                ChangeTag::Delete => ("-", style::REMOVE),
-                ChangeTag::Insert => ("+", style::ADD),
-                ChangeTag::Equal => (" ", faint),
+        for line in hunk.lines {
+            let style = match line.tag {
+                ChangeTag::Delete => style::REMOVE,
+                ChangeTag::Insert => style::ADD,
+                ChangeTag::Equal => faint,
             };
-            let text = change.value().trim_end_matches('\n').to_owned();
-            lines.push((style, format!("{sign}{text}"), change.missing_newline()));
+            lines.push((style, format!("{}{}", line.sign(), line.text), line.unfinished));
         }
     }
     lines.extend(unshown_to.map(|it| (style::ADD, format!("+{it}"), false)));
