@@ -4,6 +4,7 @@
 mod batch;
 mod executor;
 mod packages;
+mod performed;
 mod policy;
 mod reactions;
 mod schedule;
@@ -30,6 +31,7 @@ use crate::report::{Outcome, Report, StepReport};
 use crate::resource::DynState;
 
 pub(crate) use executor::Executor;
+use performed::Performed;
 
 /// How a plan is applied.
 #[derive(Clone, Default)]
@@ -143,11 +145,11 @@ struct Run<'a> {
 }
 
 /// What is to be done for a step, decided.
-struct Task<'a> {
+struct Task {
     before: DynState,
     want: DynState,
-    changes: Cow<'a, [Change]>,
-    effects: Cow<'a, [Effect]>,
+    changes: Arc<[Change]>,
+    effects: Arc<[Effect]>,
     /// Whether it differs from what was planned.
     is_new: bool,
 }
@@ -238,7 +240,7 @@ impl<'a> Run<'a> {
             declared_at: step.declared_at.clone(),
             outcome,
             changes: progress.changes,
-            effects: progress.effects,
+            effects: progress.effects.into_effects(),
             reacted_to: progress.reacted_to,
             deferred: progress.deferred || matches!(step.verdict, Verdict::Deferred { .. }),
             took: started.elapsed(),
@@ -260,21 +262,20 @@ impl<'a> Run<'a> {
         if task.is_new {
             self.tell(&Event::StepDecided { id: Cow::Borrowed(id), effects: Cow::Borrowed(&task.effects) });
         }
-        let mut left = &*task.effects;
-        progress.effects.reserve_exact(left.len());
-        while let Some(first) = left.first() {
+        let mut begun = 0;
+        while let Some(first) = task.effects.get(begun) {
             let first = self.within_timeout(number, started, first)?;
-            let batch = match batch::length(left) {
+            let batch = match batch::length(&task.effects[begun..]) {
                 1 => std::slice::from_ref(&*first),
-                many => &left[..many],
+                many => &task.effects[begun..begun + many],
             };
             let (done, result) = self.perform_all(&[number], batch);
-            progress.effects.extend_from_slice(&batch[..done]);
+            progress.effects.add(&task.effects, begun..begun + done);
             result.map_err(|error| self.naming_its_timeout(number, started, error))?;
-            left = &left[done..];
+            begun += done;
         }
         if progress.changes.is_empty() {
-            progress.changes = task.changes.to_vec();
+            progress.changes = task.changes.clone();
         }
         if task.before != task.want {
             self.verify(number, &task.want, &task.effects)?;
@@ -284,7 +285,7 @@ impl<'a> Run<'a> {
     }
 
     /// What to do for a step: what was planned, unless the plan could not know.
-    fn decide(&self, number: usize) -> Result<Task<'a>> {
+    fn decide(&self, number: usize) -> Result<Task> {
         let (step, node) = (self.step(number), self.node(number));
         let went_as_planned = |step: &usize| {
             let succeeded = self.results[*step].get().is_some_and(|report| report.outcome.is_success());
@@ -295,8 +296,8 @@ impl<'a> Run<'a> {
         let as_planned = |(before, want): &(DynState, DynState)| Task {
             before: before.clone(),
             want: want.clone(),
-            changes: Cow::Borrowed(&step.changes),
-            effects: Cow::Borrowed(&step.effects),
+            changes: step.changes.clone(),
+            effects: step.effects.clone(),
             is_new: false,
         };
         match planned {
@@ -311,7 +312,7 @@ impl<'a> Run<'a> {
     }
 
     /// What to do for a step, on the host as it is at this moment.
-    fn decide_anew(&self, number: usize) -> Result<Task<'a>> {
+    fn decide_anew(&self, number: usize) -> Result<Task> {
         let node = self.node(number);
         if self.verbatim {
             return Err(Error::new(
@@ -385,8 +386,8 @@ impl<'a> Run<'a> {
 /// What a step has done so far.
 #[derive(Default)]
 struct Progress {
-    changes: Vec<Change>,
-    effects: Vec<Effect>,
+    changes: Arc<[Change]>,
+    effects: Performed,
     reacted_to: Vec<ResourceId>,
     deferred: bool,
 }

@@ -70,9 +70,9 @@ pub struct Step {
     /// What is to happen.
     pub verdict: Verdict,
     /// What differs.
-    pub changes: Vec<Change>,
+    pub changes: Arc<[Change]>,
     /// What is done to the host.
-    pub effects: Vec<Effect>,
+    pub effects: Arc<[Effect]>,
     /// What is done because other resources change.
     pub reaction: Option<Reaction>,
     /// What was taken to be absent although a package of this plan may bring it. It is looked at again before anything
@@ -375,8 +375,8 @@ impl Planner<'_> {
             declared_at: node.declared_at().cloned(),
             phase,
             verdict: Verdict::InSync,
-            changes: Vec::new(),
-            effects: Vec::new(),
+            changes: Arc::default(),
+            effects: Arc::default(),
             reaction: None,
             assumes: Vec::new(),
             tags: node.common.tags.clone(),
@@ -404,9 +404,10 @@ impl Planner<'_> {
                         step.verdict = Verdict::Change;
                     }
                     let (before, want) = &decision.states;
-                    step.changes = made_on_the_way(node, &decision.effects, self.base);
-                    step.changes.extend(change::between(node, before, want, &[self.base, &self.overlay]));
-                    step.effects = decision.effects;
+                    let mut changes = made_on_the_way(node, &decision.effects, self.base);
+                    changes.extend(change::between(node, before, want, &[self.base, &self.overlay]));
+                    step.changes = changes.into();
+                    step.effects = decision.effects.into();
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);
                 }
@@ -506,8 +507,7 @@ fn bring_about<H: HostView>(
 ) -> Result<Decision> {
     if now != want {
         let applied = node.apply(&now, &want, &Ruled { overlay, declared });
-        let mut effects = overlay.take_recorded();
-        effects.shrink_to_fit();
+        let effects = overlay.take_recorded();
         applied?;
         return Ok(Decision { states: (now, want), effects });
     }

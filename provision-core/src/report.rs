@@ -1,5 +1,6 @@
 //! What a run did, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -80,9 +81,9 @@ pub struct StepReport {
     /// What became of it.
     pub outcome: Outcome,
     /// What differed.
-    pub changes: Vec<Change>,
+    pub changes: Arc<[Change]>,
     /// What was done, reactions included.
-    pub effects: Vec<Effect>,
+    pub effects: Arc<[Effect]>,
     /// The resources whose changes it reacted to.
     pub reacted_to: Vec<ResourceId>,
     /// Whether the plan could not say what to do, or was wrong about it, so that it was decided when its turn came.
@@ -99,8 +100,8 @@ impl StepReport {
             id,
             declared_at: None,
             outcome,
-            changes: Vec::new(),
-            effects: Vec::new(),
+            changes: Arc::default(),
+            effects: Arc::default(),
             reacted_to: Vec::new(),
             deferred: false,
             took: Duration::ZERO,

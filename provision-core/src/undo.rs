@@ -3,6 +3,7 @@
 mod changes;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -94,6 +95,8 @@ struct Undoing<'a> {
     overlay: Overlay<&'a dyn HostView>,
     options: RollbackOptions,
     steps: Vec<Step>,
+    /// What belongs to the last of them, to which more may be added.
+    last: (Vec<Effect>, Vec<Change>),
     transactions: Vec<PlannedTransaction>,
     kept: Vec<Left>,
     irreversible: Vec<Left>,
@@ -108,6 +111,7 @@ impl<'a> Undoing<'a> {
             overlay: Overlay::new(host),
             options,
             steps: Vec::new(),
+            last: Default::default(),
             transactions: Vec::new(),
             kept: Vec::new(),
             irreversible: Vec::new(),
@@ -132,6 +136,7 @@ impl<'a> Undoing<'a> {
         if !self.steps.is_empty() {
             self.react(&effects)?;
         }
+        self.finish_step();
         let plan = Plan {
             steps: self.steps,
             transactions: self.transactions,
@@ -228,23 +233,34 @@ impl<'a> Undoing<'a> {
 
     fn push(&mut self, record: &EffectRecord, verdict: Verdict, effects: Vec<Effect>, changes: Vec<Change>) {
         let Some(id) = record.intent.ids.first() else { return };
-        let last = self.steps.last_mut().filter(|step| step.id == *id && step.verdict == verdict);
-        match last {
-            Some(step) if verdict == Verdict::Change => {
-                step.effects.extend(effects);
-                step.changes.extend(changes);
-            }
-            _ => self.steps.push(Step {
-                id: id.clone(),
-                declared_at: None,
-                phase: self.steps.len(),
-                verdict,
-                changes,
-                effects,
-                reaction: None,
-                assumes: Vec::new(),
-                tags: Vec::new(),
-            }),
+        let goes_on = verdict == Verdict::Change
+            && self.steps.last().is_some_and(|step| step.id == *id && step.verdict == verdict);
+        if !goes_on {
+            self.begin_step(id.clone(), verdict, None);
+        }
+        self.last.0.extend(effects);
+        self.last.1.extend(changes);
+    }
+
+    fn begin_step(&mut self, id: ResourceId, verdict: Verdict, reaction: Option<Reaction>) {
+        self.finish_step();
+        self.steps.push(Step {
+            id,
+            declared_at: None,
+            phase: self.steps.len(),
+            verdict,
+            changes: Arc::default(),
+            effects: Arc::default(),
+            reaction,
+            assumes: Vec::new(),
+            tags: Vec::new(),
+        });
+    }
+
+    fn finish_step(&mut self) {
+        let (effects, changes) = std::mem::take(&mut self.last);
+        if let Some(step) = self.steps.last_mut() {
+            (step.effects, step.changes) = (effects.into(), changes.into());
         }
     }
 
@@ -315,17 +331,8 @@ impl<'a> Undoing<'a> {
     }
 
     fn push_reaction(&mut self, id: ResourceId, causes: Vec<ResourceId>, effects: Vec<Effect>) {
-        self.steps.push(Step {
-            id,
-            declared_at: None,
-            phase: self.steps.len(),
-            verdict: Verdict::InSync,
-            changes: Vec::new(),
-            effects: Vec::new(),
-            reaction: Some(Reaction { causes, pending_notifications: Vec::new(), effects, certain: true }),
-            assumes: Vec::new(),
-            tags: Vec::new(),
-        });
+        let reaction = Reaction { causes, pending_notifications: Vec::new(), effects, certain: true };
+        self.begin_step(id, Verdict::InSync, Some(reaction));
     }
 }
 
@@ -345,7 +352,7 @@ mod tests {
         let names = || vec!["hello".to_owned()];
         let host = SimHost::debian(13).with_package("hello").with_held_package("hello");
         let (key, store) = (HostKey::random()?, MemoryStore::new());
-        let store: std::sync::Arc<dyn StateStore> = std::sync::Arc::new(store);
+        let store: Arc<dyn StateStore> = Arc::new(store);
         let undoing = Undoing::new(Keeper { key: &key, store: &store }, &host, RollbackOptions::default());
         let purge = PackageTransaction { purge: names(), ..PackageTransaction::default() };
         assert_eq!(undoing.with_releases(&purge)?.unhold, Vec::<String>::new());

@@ -166,7 +166,7 @@ fn the_plan_is_what_is_done_and_the_second_run_is_quiet() {
     let packages: Vec<Effect> =
         planned.plan().transactions.iter().map(|planned| Effect::Packages(planned.transaction.clone())).collect();
     assert_eq!(packages.len(), 1, "all packages are one transaction");
-    let rest = planned.plan().steps.iter().flat_map(|step| step.effects.clone());
+    let rest = planned.plan().steps.iter().flat_map(|step| step.effects.iter().cloned());
     let expected: Vec<Effect> =
         packages.into_iter().chain(rest.filter(|effect| !matches!(effect, Effect::Packages(_)))).collect();
     planned.apply(&host, &ApplyOptions::default(), &());

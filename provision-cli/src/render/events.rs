@@ -189,7 +189,7 @@ impl<'a> Watcher<'a> {
             Outcome::InSync => headline(&mut out, (" ", style::FAINT), &step.id, "in sync", at)?,
             Outcome::Changed => {
                 let causes: Vec<String> = step.reacted_to.iter().map(ToString::to_string).collect();
-                let says = match (step.changes.as_slice(), causes.as_slice()) {
+                let says = match (&*step.changes, &*causes) {
                     ([], [_, ..]) => {
                         let effects: Vec<String> = step.effects.iter().map(ToString::to_string).collect();
                         format!("{}, because {} changed", effects.join(", "), list(&causes))

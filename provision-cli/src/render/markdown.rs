@@ -6,8 +6,8 @@ use provision_core::effect::Content;
 use provision_core::plan::{Change, Plan, Step, Verdict};
 use serde_json::Value;
 
-use super::{diff, foreign};
 use super::plan::{counted, effects_of, sign};
+use super::{diff, foreign};
 use crate::exit::Failure;
 use crate::output;
 

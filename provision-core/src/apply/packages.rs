@@ -11,7 +11,7 @@ use crate::observe::Event;
 use crate::plan::{Foreseen, PlannedTransaction, is_transaction, settle_transactions};
 use crate::report::Outcome;
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Carries out a phase of package resources. One whose effects are more than package changes runs by itself.
     pub(super) fn packages(&self, phase: &[usize]) {
         let mut members: Vec<(usize, Task, Instant)> = Vec::new();
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
     /// The archive has moved on: with new lists, versions may be others too.
     fn refresh_and_decide_anew(
         &self,
-        members: &mut [(usize, Task<'a>, Instant)],
+        members: &mut [(usize, Task, Instant)],
         places: &[usize],
         failures: &mut [Option<Error>],
     ) {
@@ -139,8 +139,8 @@ impl<'a> Run<'a> {
         let verified = self.verify(number, &task.want, &task.effects);
         let outcome = match (verified, failure) {
             (Ok(()), _) => {
-                progress.changes = task.changes.to_vec();
-                progress.effects = task.effects.to_vec();
+                progress.changes = task.changes.clone();
+                progress.effects.add(&task.effects, 0..task.effects.len());
                 let causes = self.causes(number);
                 match self.react(number, &task, causes, &mut progress) {
                     Ok(()) => Outcome::Changed,

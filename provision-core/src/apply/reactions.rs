@@ -60,7 +60,7 @@ impl Run<'_> {
         drop_settled(&mut effects, &causes.iter().map(|(_, at)| at).collect::<Vec<_>>(), self.executor.host);
         for effect in &effects {
             self.perform(&[number], effect)?;
-            progress.effects.push(effect.clone());
+            progress.effects.push(effect);
         }
         if !effects.is_empty() {
             progress.reacted_to = causes.into_iter().map(|(id, _)| id).collect();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::Executor;
+use super::{Executor, Performed};
 use crate::effect::{Effect, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::HostViewExt;
@@ -20,14 +20,16 @@ impl Executor<'_> {
         for step in &rollback.plan.steps {
             let began = Instant::now();
             let mut report = StepReport::of(step.id.clone(), Outcome::NotRun);
+            let mut performed = Performed::default();
             if !stopped && !self.cancel.is_cancelled() {
                 self.tell(&Event::StepStarted { id: Cow::Borrowed(&step.id) });
-                report.outcome = match self.take_back(step, &rollback.plan, &mut report) {
+                report.outcome = match self.take_back(step, &rollback.plan, &mut report, &mut performed) {
                     Ok(()) => Outcome::Changed,
                     Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
                 };
                 stopped = !report.outcome.is_success();
             }
+            report.effects = performed.into_effects();
             report.took = began.elapsed();
             self.tell(&Event::StepFinished { step: Cow::Borrowed(&report) });
             steps.push(report);
@@ -51,13 +53,13 @@ impl Executor<'_> {
             .with_hint(format!("`systemctl status {unit}` and `journalctl -u {unit}` tell why")))
     }
 
-    fn take_back(&self, step: &Step, plan: &Plan, report: &mut StepReport) -> Result<()> {
+    fn take_back(&self, step: &Step, plan: &Plan, report: &mut StepReport, performed: &mut Performed) -> Result<()> {
         if let Verdict::Failed { error } = &step.verdict {
             return Err(error.clone());
         }
         let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
         let effects: Vec<&Effect> = step.effects.iter().chain(reactions).collect();
-        for &effect in &effects {
+        for (place, &effect) in effects.iter().enumerate() {
             // It may have gone with its package.
             if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
                 && !self.host.unit(unit)?.exists()
@@ -69,7 +71,10 @@ impl Executor<'_> {
                     recorder.notify(&follower.id, &step.id);
                 }
             })?;
-            report.effects.push(effect.clone());
+            match place < step.effects.len() {
+                true => performed.add(&step.effects, place..place + 1),
+                false => performed.push(effect),
+            }
         }
         effects.iter().try_for_each(|effect| self.require_running(effect))?;
         report.changes.clone_from(&step.changes);

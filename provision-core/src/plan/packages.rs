@@ -1,5 +1,7 @@
 //! All package changes of a batch as one transaction, foreseen with what they bring along.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
 
 use super::{PlannedTransaction, Planner, Verdict, is_transaction};
@@ -232,7 +234,7 @@ impl Planner<'_> {
             if let Some(step) = self.steps.iter_mut().find(|step| step.id == id) {
                 let error = error.of(&step.id, step.declared_at.as_ref());
                 step.verdict = Verdict::Failed { error };
-                step.effects.clear();
+                step.effects = Arc::default();
                 step.reaction = None;
             }
         }
@@ -258,7 +260,7 @@ impl Planner<'_> {
         if self.base.package_model().is_some() {
             return None;
         }
-        let effects = || self.steps.iter().flat_map(|step| &step.effects);
+        let effects = || self.steps.iter().flat_map(|step| step.effects.iter());
         let is_below = |path: &HostPath| path.as_str().starts_with("/etc/apt/");
         if effects().any(|effect| effect.path().is_some_and(is_below)) {
             return Some("what is below /etc/apt changes first");

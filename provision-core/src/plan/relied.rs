@@ -17,7 +17,7 @@ pub(super) fn relied_on(plan: &Plan, host: &dyn HostView, key: &HostKey) -> Resu
     let keeper = Keeper { key, store: &store };
     let mut found = BTreeMap::new();
     let reactions = plan.steps.iter().flat_map(|step| &step.reaction).flat_map(|reaction| &reaction.effects);
-    for effect in plan.steps.iter().flat_map(|step| &step.effects).chain(reactions) {
+    for effect in plan.steps.iter().flat_map(|step| step.effects.iter()).chain(reactions) {
         for thing in effect.touches() {
             keeper.relied(&thing, host, &mut found)?;
         }

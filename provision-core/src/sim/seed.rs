@@ -119,7 +119,7 @@ impl Machine<'_> {
                 continue;
             }
             match unsynced.before {
-                Some(Some(node)) => model.put(&path, node),
+                Some(Some(node)) => model.put(&path, *node),
                 Some(None) => model.remove(&path),
                 None => drop(model.nodes.remove(&path)),
             }

@@ -216,7 +216,7 @@ impl Case<'_> {
         for step in self.well.report.steps.iter().filter(|step| !step.reacted_to.is_empty()) {
             let units: Vec<&String> = step.effects.iter().filter_map(unit_that_reads_anew).collect();
             let causes = self.well.report.steps.iter().filter(|cause| step.reacted_to.contains(&cause.id));
-            let changes: Vec<&Effect> = causes.flat_map(|cause| &cause.effects).collect();
+            let changes: Vec<&Effect> = causes.flat_map(|cause| cause.effects.iter()).collect();
             let last_change =
                 done.iter().rposition(|effect| effect.as_ref().is_some_and(|effect| changes.contains(&effect)));
             for unit in units {

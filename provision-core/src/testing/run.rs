@@ -31,7 +31,7 @@ impl Run {
 
     /// What was done to the host, in order of the plan.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
-        self.report.steps.iter().flat_map(|step| &step.effects)
+        self.report.steps.iter().flat_map(|step| step.effects.iter())
     }
 
     /// Whether nothing was done.

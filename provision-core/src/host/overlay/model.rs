@@ -18,7 +18,7 @@ use crate::path::HostPath;
 /// What is known beyond the host beneath.
 #[derive(Clone, Default)]
 pub(crate) struct Model {
-    pub(crate) nodes: BTreeMap<HostPath, Option<Node>>,
+    pub(crate) nodes: BTreeMap<HostPath, Option<Box<Node>>>,
     pub(crate) any_removed: bool,
     /// Whether a change may be about units that its path does not name: their files may lie elsewhere.
     pub(crate) has_linked_units: bool,
@@ -83,7 +83,7 @@ impl Model {
     /// What effects have made of a path; `None` if they have not touched it.
     pub(crate) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
         if let Some(node) = self.nodes.get(path) {
-            return Some(node.as_ref());
+            return Some(node.as_deref());
         }
         // Below something that was removed, or put in the place of a directory, nothing of the host is left.
         let gone = self.any_removed
@@ -114,7 +114,7 @@ impl Model {
             self.change += 1;
             self.unit_changes.insert(path.clone(), self.change);
         }
-        self.nodes.insert(path, node);
+        self.nodes.insert(path, node.map(Box::new));
     }
 
     /// What is at a path changes: one that was not followed leads nowhere that is known.
@@ -180,7 +180,7 @@ impl Model {
         if let Some(inode) = node.inode {
             for other in self.nodes.values_mut().flatten().filter(|other| other.inode == Some(inode)) {
                 let links = other.links;
-                *other = Node { links, ..node.clone() };
+                **other = Node { links, ..node.clone() };
             }
         }
         self.forget_directory(path);

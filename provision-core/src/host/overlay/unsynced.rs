@@ -9,12 +9,12 @@ use crate::host::{FileKind, HostView, Layer};
 use crate::path::HostPath;
 
 /// A path without links on the way, and what the model had of it.
-type Before = (HostPath, Option<Option<Node>>);
+type Before = (HostPath, Option<Option<Box<Node>>>);
 
 /// How a path was before a change that is not on the disk yet.
 #[derive(Clone)]
 pub(crate) struct Unsynced {
-    pub(crate) before: Option<Option<Node>>,
+    pub(crate) before: Option<Option<Box<Node>>>,
     pub(crate) since_micros: u64,
 }
 

@@ -26,7 +26,7 @@ pub(super) fn a_crash_is_survived(case: &ErasedCase) -> Trial {
 pub(super) fn no_torn_files(case: &ErasedCase) -> Trial {
     let (graph, host) = (case.graph()?, case.host());
     let planned = graph.plan(&host, &PlanOptions::default())?;
-    let effects: Vec<Effect> = planned.plan().steps.iter().flat_map(|step| step.effects.clone()).collect();
+    let effects: Vec<Effect> = planned.plan().steps.iter().flat_map(|step| step.effects.iter().cloned()).collect();
     let old = host.observed()?;
     let done = case.host();
     effects.iter().try_for_each(|effect| done.perform(effect))?;

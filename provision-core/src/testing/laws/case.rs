@@ -113,7 +113,7 @@ impl ErasedCase {
     pub(super) fn brings_packages(&self) -> Result<bool, Failure> {
         let graph = self.graph()?;
         let planned = graph.plan(&self.host(), &PlanOptions::default())?;
-        let mut effects = planned.plan().steps.iter().flat_map(|step| &step.effects);
+        let mut effects = planned.plan().steps.iter().flat_map(|step| step.effects.iter());
         Ok(effects.any(|effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages)))
     }
 

@@ -171,7 +171,7 @@ impl<'a> Life<'a> {
             .steps
             .iter()
             .filter(|step| step.id == self.case.id)
-            .flat_map(|step| step.effects.clone())
+            .flat_map(|step| step.effects.iter().cloned())
             .collect();
         for effect in &own {
             if let Some(what) = unclaimed(effect, &self.node.claims, &own, &self.allowed) {
