@@ -123,6 +123,7 @@ fn make_files(root: &Path) {
     for directory in ["etc", "var/cache", "var/lib"] {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
+    fs::write(root.join("etc/os-release"), "ID=debian\n").unwrap();
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/bash\n").unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
     for number in 0..FILES {

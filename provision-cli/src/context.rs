@@ -8,11 +8,10 @@ use std::time::Duration;
 use provision_core::config::{EvaluationCache, Input, KeptEvaluation, SiteSource, load, load_kept};
 use provision_core::engine::{Engine, Options as EngineOptions, Preview};
 use provision_core::error::{Error, ErrorKind, ResultExt};
-use provision_core::facts::Facts;
+use provision_core::facts::{Facts, Os};
 use provision_core::graph::Graph;
 use provision_core::host::{DigestCache, Host, HostView, HostViewExt, LocalHost, LockHolder, Progress};
 use provision_core::journal::{Journal, MemoryStore};
-use provision_core::path::HostPath;
 use provision_core::plan::Plan;
 use provision_core::registry::{Registry, SitePolicy};
 use provision_core::secret::SecretStore;
@@ -56,7 +55,7 @@ impl Target {
         let root = options.root.as_deref().unwrap_or(Path::new("/"));
         let mut host = LocalHost::open(root, Debian::new())?;
         if options.root.is_some() {
-            refuse_what_is_no_system(&host, root)?;
+            Os::require(&host).while_doing(|| format!("opening the root directory {}", root.display()))?;
         }
         let digests = if options.full { None } else { host.cache().ok().map(DigestCache::new) };
         if let Some(progress) = progress {
@@ -129,20 +128,6 @@ impl Target {
 fn waiting(other: Option<&LockHolder>) {
     let other = other.map_or_else(|| "another run".to_owned(), |other| format!("{} ({})", other.what, other.who));
     let _ = writeln!(output::stderr(), "waiting for {} to end", render::foreign::line(&other));
-}
-
-/// A directory that is no root of a system is one that was named by mistake, and nothing in it is changed.
-fn refuse_what_is_no_system(host: &LocalHost, root: &Path) -> Result<(), Failure> {
-    let marks = ["/etc/os-release", "/usr/lib/os-release", "/etc/passwd", "/var/lib/dpkg/status"];
-    for mark in marks {
-        if host.metadata(&HostPath::new(mark)?)?.is_some() {
-            return Ok(());
-        }
-    }
-    let message = format!("{} is no Debian system: it has neither etc/os-release nor etc/passwd", root.display());
-    Err(Error::new(ErrorKind::Unsupported, message)
-        .with_hint("name the directory that has the `etc` of a Debian system in it")
-        .into())
 }
 
 /// What the site may know of its host. Where a host is only looked ahead for, the command line can say otherwise.

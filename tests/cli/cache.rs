@@ -14,7 +14,8 @@ const SITE: &str = r#"let p = import "provision.ncl" in
 { resources.file."/etc/motd".content = (import "text.ncl") ++ p.facts.os.codename }"#;
 
 fn started() -> Result<Place, Missing> {
-    let place = place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "VERSION_CODENAME=trixie\n");
+    let place =
+        place(SITE)?.file("text.ncl", "\"hello \"").file("root/etc/os-release", "ID=debian\nVERSION_CODENAME=trixie\n");
     fs::create_dir_all(place.path("root/var/cache")).unwrap();
     Ok(place)
 }
@@ -52,7 +53,7 @@ fn a_change_of_an_import_or_a_fact_is_never_missed() {
     let place = place.file("text.ncl", "\"goodbye \"");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     assert_eq!(motd(&place), "goodbye trixie\n");
-    let place = place.file("root/etc/os-release", "VERSION_CODENAME=forky\n");
+    let place = place.file("root/etc/os-release", "ID=debian\nVERSION_CODENAME=forky\n");
     assert_eq!(place.run("apply --root root site.ncl").code, 0);
     assert_eq!(motd(&place), "goodbye forky\n");
     let broken = place.file("text.ncl", "3");
@@ -85,7 +86,7 @@ fn a_cache_that_is_not_roots_alone_is_ignored() {
     fs::remove_dir(&cache).unwrap();
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
     chown(entries(&place).pop().unwrap(), Some(65534), None).unwrap();
-    let place = place.file("root/etc/os-release", "VERSION_CODENAME=forky\n");
+    let place = place.file("root/etc/os-release", "ID=debian\nVERSION_CODENAME=forky\n");
     assert_eq!(place.run("plan --root root site.ncl").code, 0);
     fs::remove_dir_all(&cache).unwrap();
     // A link does not lead out of the root.

@@ -14,11 +14,15 @@ const SITE: &str = r#"{ resources = {
   symlink."/srv/current".target = "data",
 } }"#;
 
-/// A root directory with account files and nothing else. It takes root's rights.
+/// What a root directory must say of itself: without it, it is refused.
+pub const OS_RELEASE: &str = "ID=debian\n";
+
+/// A root directory with the name of its system, account files and nothing else. It takes root's rights.
 pub fn place(site: &str) -> Result<Place, Missing> {
     requirements::root()?;
     let accounts = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n";
-    Ok(Place::with(site).file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
+    let place = Place::with(site).file("root/etc/os-release", OS_RELEASE);
+    Ok(place.file("root/etc/passwd", accounts).file("root/etc/group", "root:x:0:\nnogroup:x:65534:\n"))
 }
 
 /// Puts programs and the libraries that they need into the root directory.

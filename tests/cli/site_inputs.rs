@@ -20,17 +20,23 @@ fn facts_for_looking_ahead_are_given() {
     assert!(absent.err.contains("in a root directory some facts are"), "{}", absent.seen());
 }
 
-/// `--root /tmp` was taken for a system, and changed.
+/// `--root /tmp` was taken for a system, and changed; so was a directory that has accounts and does not say what it is.
 #[test]
 fn a_directory_that_holds_no_system_is_refused() {
-    let place = Place::with("{ resources.file.\"/a\".content = \"x\" }").file("root/nothing", "");
-    for verb in
-        ["plan --root root site.ncl", "apply --root root site.ncl", "rollback --root root", "history --root root"]
-    {
-        let ran = place.run(verb);
-        assert!(ran.code == 1 && ran.err.contains("root is no Debian system"), "{verb}: {}", ran.seen());
+    let with = |file: &str, text: &str| Place::with("{ resources.file.\"/a\".content = \"x\" }").file(file, text);
+    for (place, missing) in [
+        (with("root/nothing", ""), "/etc/os-release is missing"),
+        (with("root/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"), "/etc/os-release is missing"),
+        (with("root/etc/os-release", "VERSION_ID=12\n"), "/etc/os-release does not set ID"),
+    ] {
+        for verb in ["plan {} site.ncl", "apply {} site.ncl", "rollback {}", "history {}", "record host {}"] {
+            let ran = place.run(&verb.replace("{}", "--root root"));
+            let said = format!("opening the root directory root: {missing}, so this is no Debian system");
+            assert!(ran.code == 1 && ran.err.contains(&said), "{verb}: {}", ran.seen());
+            assert!(ran.err.contains("hint: --root names the directory"), "{verb}: {}", ran.seen());
+        }
+        assert!(!place.path("root/a").exists() && !place.path("root/var").exists());
     }
-    assert!(!place.path("root/a").exists() && !place.path("root/var").exists());
 }
 
 #[test]

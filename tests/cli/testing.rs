@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::root_directory::OS_RELEASE;
 use crate::{Place, Ran};
 
 const GOOD: &str = r#"let p = import "provision.ncl" in {
@@ -422,6 +423,23 @@ fn a_fixture_that_is_none_is_refused() {
     assert_seen!("fixture_missing", place.run("test site.ncl"));
     let place = place.file("web1.host", "{ \"format\": \"provision-host/9\" }");
     assert_seen!("fixture_of_another_version", place.run("test site.ncl"));
+}
+
+#[test]
+fn a_record_that_lies_in_the_root_it_is_of_does_not_hold_itself() {
+    let place = Place::new().file("root/etc/os-release", OS_RELEASE).file("root/etc/motd", "hello\n");
+    std::os::unix::fs::symlink("etc", place.path("root/link")).unwrap();
+    let record = |output: &str| {
+        let ran = place.run(&format!("record host --root root -o {output}"));
+        assert_eq!(ran.code, 0, "{}", ran.seen());
+        std::fs::read_to_string(place.path(output)).unwrap()
+    };
+    let outside = record("web1.host");
+    // The second time the file is there.
+    for output in ["root/etc/web1.host", "root/etc/web1.host", "root/link/web1.host"] {
+        assert_eq!(record(output), outside, "{output}");
+    }
+    assert!(place.run("record host --root root").out.contains("/etc/web1.host"));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! `provision record`: write the state of a host down.
 
 use std::io::Write;
+use std::path::Path;
 
-use provision_core::error::{Error, ErrorKind, ResultExt};
+use provision_core::error::{Error, ResultExt};
+use provision_core::facts::Os;
+use provision_core::path::HostPath;
 use provision_core::sim::{HostRecord, Scope};
 
 use crate::cli::{Options, RecordVerb};
@@ -14,13 +17,11 @@ use crate::output;
 pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
     let RecordVerb::Host { output, without } = verb;
     let host = Target::open(options, None)?.view();
-    let scope = Scope::fixture().without(without.iter().cloned());
+    Os::require(&*host).while_doing(|| "recording the host")?;
+    let output_on_host = output.as_deref().filter(|_| !options.simulate);
+    let output_on_host = output_on_host.and_then(|file| path_below(file, options.root.as_deref()));
+    let scope = Scope::fixture().without(without.iter().cloned().chain(output_on_host));
     let record = HostRecord::of(&*host, &scope).while_doing(|| "recording the host")?;
-    if record.os.id.is_empty() {
-        let error = Error::new(ErrorKind::Unsupported, "/etc/os-release does not say which system it is")
-            .with_hint("name the directory that has the `etc` of a Debian system in it");
-        return Err(error.while_doing("recording the host").into());
-    }
     let json = record.to_json();
     match output {
         None => output::stdout().write_all(json.as_bytes())?,
@@ -30,4 +31,14 @@ pub fn run(options: &Options, verb: &RecordVerb) -> Result<Exit, Failure> {
             .while_doing(|| format!("writing {}", file.display()))?,
     }
     Ok(Exit::Success)
+}
+
+/// The path that a file of this machine has on the host that is recorded, if it lies there.
+fn path_below(file: &Path, root: Option<&Path>) -> Option<HostPath> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let named = directory.canonicalize().ok()?.join(file.file_name()?);
+    // A link is followed by what writes.
+    let written = named.canonicalize().unwrap_or(named);
+    let root = root.unwrap_or(Path::new("/")).canonicalize().ok()?;
+    HostPath::new(Path::new("/").join(written.strip_prefix(root).ok()?).to_str()?).ok()
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{HostView, HostViewExt};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 
 /// The operating system, from `os-release(5)`.
@@ -19,23 +19,41 @@ pub struct Os {
     pub codename: String,
 }
 
+impl Os {
+    /// The operating system of a host that has to say which it has: a directory that does not was named by mistake.
+    ///
+    /// # Errors
+    /// There is no `os-release(5)`, it does not set `ID`, or it cannot be read.
+    pub fn require<H: HostView + ?Sized>(host: &H) -> Result<Os> {
+        let missing = match os_release(host)?.map(|text| os_of(&text)) {
+            Some(os) if !os.id.is_empty() => return Ok(os),
+            Some(_) => "/etc/os-release does not set ID, so this is no Debian system",
+            None => "/etc/os-release is missing, so this is no Debian system",
+        };
+        Err(Error::new(ErrorKind::Unsupported, missing).with_hint(
+            "--root names the directory that has the `etc` of a Debian system in it; the package base-files brings \
+             /etc/os-release, with `ID=debian`",
+        ))
+    }
+}
+
 /// `/etc/os-release` is a link by design, see `os-release(5)`.
-fn os_release<H: HostView + ?Sized>(host: &H) -> Result<String> {
+fn os_release<H: HostView + ?Sized>(host: &H) -> Result<Option<String>> {
     for path in ["/usr/lib/os-release", "/etc/os-release"] {
         let is_link = host.read_link(&HostPath::new(path)?).is_ok_and(|target| target.is_some());
         if is_link {
             continue;
         }
         if let Some(text) = host.read_text(path)? {
-            return Ok(text);
+            return Ok(Some(text));
         }
     }
-    Ok(String::new())
+    Ok(None)
 }
 
 /// The operating system of a host; all fields are empty if it does not say.
 pub(crate) fn os<H: HostView + ?Sized>(host: &H) -> Result<Os> {
-    os_release(host).map(|text| os_of(&text))
+    os_release(host).map(|text| os_of(&text.unwrap_or_default()))
 }
 
 pub(crate) fn os_of(text: &str) -> Os {
