@@ -370,11 +370,14 @@ mod tests {
             prop_assert!(opened(&key, &sealed).is_err());
         }
 
-        #[test]
-        fn whole_pieces_that_were_cut_off_are_missed(pieces in 1usize..3) {
-            let key = HostKey::random().unwrap();
-            let sealed = key.seal(&vec![1; 3 * CHUNK]).unwrap();
-            prop_assert!(opened(&key, &sealed[..LENGTH + pieces * (CHUNK + TAG)]).is_err());
+    }
+
+    #[test]
+    fn whole_pieces_that_were_cut_off_are_missed() {
+        let key = HostKey::random().unwrap();
+        let sealed = key.seal(&vec![1; 3 * CHUNK]).unwrap();
+        for pieces in [1, 2] {
+            assert!(opened(&key, &sealed[..LENGTH + pieces * (CHUNK + TAG)]).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::evaluate::evaluate_apart;
 use super::imports::{directory, without};
-use super::{Branches, Site, evaluate_noting, wrong};
+use super::{Branches, Site, evaluate_noting, sweep, wrong};
 
 /// All branches, one a line: `+` if it was taken.
 fn branches(site: &Site) -> String {
@@ -189,7 +189,7 @@ fn expression() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: sweep(24), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn to_watch_a_site_changes_nothing_of_it(text in expression(), n in 0..3) {

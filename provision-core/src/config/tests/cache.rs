@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::cache::tests::has;
-use super::{Evaluation, EvaluationCache, Site, evaluate};
+use super::{Evaluation, EvaluationCache, Site, evaluate, sweep};
 use crate::state::{MemoryStore, StateStore};
 
 const SITE: &str = r#"let facts = (import "provision.ncl").facts in
@@ -251,7 +251,7 @@ fn happen(world: &mut World, (what, how): (usize, u8)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: sweep(4), ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_is_ever_missed(changes in prop::collection::vec(change(), 1..16)) {

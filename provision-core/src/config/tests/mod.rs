@@ -18,6 +18,13 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// How many cases of a long sweep are tried: more with `PROVISION_SWEEPS=whole`.
+#[expect(clippy::disallowed_methods, reason = "a test asks how long it may take")]
+fn sweep(usual: u32) -> u32 {
+    let is_whole = std::env::var("PROVISION_SWEEPS").is_ok_and(|which| which == "whole");
+    if is_whole { usual * 5 } else { usual }
+}
+
 /// Types that show every kind of attribute that matters to a contract.
 fn types() -> Vec<TypeDescription> {
     let file = json!({

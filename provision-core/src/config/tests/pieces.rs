@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::opened::Opened;
 use super::super::pieces::LEFT_APART;
-use super::{Evaluation, Site, breaches, wrong};
+use super::{Evaluation, Site, breaches, sweep, wrong};
 
 /// The evaluation on a thread with the stack that it needs, with the pieces put together or not.
 fn evaluated(text: &str, apart: bool) -> Evaluation {
@@ -80,7 +80,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: sweep(48), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn pieces_that_are_put_together_mean_what_they_meant(one in pieces(), other in pieces()) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Site;
+use super::{Site, sweep};
 
 const SEED: &str = r#"let p = import "provision.ncl" in
 let role = fun user => { owner | default = user, mode | p.Mode | default = "0600" } in
@@ -47,7 +47,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: sweep(48), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_mutilated_site_is_reported_or_accepted(
