@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
+use crate::effect::Sensitive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 use crate::secret::Text;
@@ -354,9 +356,31 @@ impl<R: Resource> DynResource for R {
         serde_json::to_value(self).unwrap_or_else(|error| Value::String(format!("<{error}>")))
     }
     fn all_attributes(&self) -> Result<Value> {
+        let unwritable = |error: &dyn fmt::Display| {
+            Error::new(ErrorKind::Invalid, format!("the attributes cannot be written down: {error}"))
+        };
+        let shown = serde_json::to_value(self).map_err(|error| unwritable(&error))?;
         // A form that is not for people shows what others hide.
-        let bytes = rmp_serde::to_vec_named(self).map_err(|error| error.to_string());
-        let value = bytes.and_then(|bytes| rmp_serde::from_slice(&bytes).map_err(|error| error.to_string()));
-        value.map_err(|error| Error::new(ErrorKind::Invalid, format!("the attributes cannot be written down: {error}")))
+        let bytes = Zeroizing::new(rmp_serde::to_vec_named(self).map_err(|error| unwritable(&error))?);
+        Ok(with_hidden(shown, rmp_serde::from_slice(&bytes).map_err(|error| unwritable(&error))?))
+    }
+}
+
+/// A value as people may see it, with what it hides. All else is left as it is shown: other types, such as addresses, have
+/// another form where it is not for people.
+fn with_hidden(shown: Value, whole: Value) -> Value {
+    match (shown, whole) {
+        (Value::String(text), whole) if text == Sensitive::HIDDEN => whole,
+        (Value::Object(shown), Value::Object(mut whole)) => {
+            let field = |(name, shown): (String, Value)| {
+                let whole = whole.get_mut(&name).map(Value::take).unwrap_or_default();
+                (name, with_hidden(shown, whole))
+            };
+            shown.into_iter().map(field).collect()
+        }
+        (Value::Array(shown), Value::Array(whole)) if shown.len() == whole.len() => {
+            shown.into_iter().zip(whole).map(|(shown, whole)| with_hidden(shown, whole)).collect()
+        }
+        (shown, _) => shown,
     }
 }

@@ -4,23 +4,26 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, UnitAction};
+use provision_core::effect::{Effect, Sensitive, UnitAction};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Retention, RunInfo, StateStore, StoreLock};
 use provision_core::plan::{PlanOptions, SavedPlan};
-use provision_core::registry::SitePolicy;
+use provision_core::registry::{Registry, SitePolicy};
 use provision_core::report::Report;
-use provision_core::resource::ResourceId;
+use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::rollback::RollbackOptions;
 use provision_core::secret::MemorySecrets;
 use provision_core::sim::SimHost;
 use provision_core::site::Site;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use common::{Daemon, Note};
 
@@ -434,6 +437,48 @@ fn a_saved_plan_with_any_byte_changed_or_cut_off_is_refused() {
     }
     let other = Journal::new(MemoryStore::new()).make_key().unwrap();
     assert_eq!(SavedPlan::read(&whole, &other).err().unwrap().kind(), ErrorKind::Damaged);
+}
+
+/// Hidden attributes were had from a form in which an address is four numbers.
+#[test]
+fn a_saved_plan_keeps_attributes_that_have_another_form_where_it_is_not_for_people() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Peer {
+        #[schemars(with = "String")]
+        address: IpAddr,
+        #[schemars(with = "String")]
+        keys: Vec<Sensitive>,
+    }
+    impl Resource for Peer {
+        const TYPE: &'static str = "peer";
+        type State = Option<String>;
+        fn check(&self, cx: &CheckContext<'_>) -> Result<Self::State> {
+            cx.host().read_text(cx.id().name())
+        }
+        fn plan(&self, _: &PlanContext<'_>, _: &Self::State) -> Result<Self::State> {
+            Ok(Some(format!("{} {}\n", self.address, self.keys[1].reveal())))
+        }
+        fn apply(&self, cx: &ApplyContext<'_>, _: &Self::State, want: &Self::State) -> Result<()> {
+            cx.host().write_text(cx.id().name(), want.as_deref().unwrap_or_default())
+        }
+        fn claims(&self, id: &ResourceId) -> Vec<Claim> {
+            vec![Claim::owns(Target::Path(id.name().parse().unwrap()))]
+        }
+    }
+    let (host, journal) = (SimHost::debian(13), Journal::new(MemoryStore::new()));
+    let key = journal.make_key().unwrap();
+    let mut site = Site::new();
+    let peer = Peer { address: [192, 0, 2, 1].into(), keys: vec![Sensitive::new("one"), Sensitive::new("two")] };
+    site.declare("/etc/peer", peer);
+    let graph = site.into_graph().unwrap();
+    let bytes = graph.plan(&host, &PlanOptions::default()).unwrap().save(&host, &key).unwrap();
+    let saved = SavedPlan::read(&bytes, &key).unwrap();
+    let graph = saved.graph(&Registry::new().with::<Peer>(), &journal).unwrap();
+    let planned = saved.renew(&graph, &host, &key, Vec::new()).unwrap();
+    let report = planned.apply(&host, &ApplyOptions::default(), &());
+    assert!(report.is_success(), "{report:?}");
+    assert_eq!(host.read_text("/etc/peer").unwrap().as_deref(), Some("192.0.2.1 two\n"));
 }
 
 /// A store whose disk is full for a moment: one line is written by half, and those after it could be written again.

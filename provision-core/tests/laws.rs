@@ -317,6 +317,20 @@ fn a_type_that_accepts_anything_is_caught() {
     assert!(broken(|text| Open { text }).contains(&Law::RoundTripAndClosed));
 }
 
+/// Law 10: a secret that a site may name is never asked for.
+#[test]
+fn a_secret_that_is_not_listed_is_caught() {
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Forgetful {
+        text: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other: Option<Text>,
+    }
+    motd!(@for Forgetful, check look, plan |text, _| want(text), apply |text, _, host| write(text, host));
+    assert_eq!(broken(|text| Forgetful { text, other: None }), [Law::RoundTripAndClosed]);
+}
+
 /// Law 11: what is not there is taken for granted.
 #[test]
 fn a_panic_in_an_empty_world_is_caught() {

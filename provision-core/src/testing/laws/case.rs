@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::schema_for;
 use serde_json::Value;
 
 use crate::effect::{Content, Effect};
@@ -75,13 +76,24 @@ pub(super) struct ErasedCase {
 /// The cases of a type.
 pub(super) struct TypeCases {
     pub(super) cases: Vec<ErasedCase>,
+    /// The attributes that can name a secret.
+    pub(super) texts: Vec<String>,
     pub(super) build: fn(&Value) -> Result<Box<dyn DynResource>, String>,
     pub(super) revive: fn(&Value) -> Result<DynState, String>,
 }
 
+/// The attributes whose schema is that of [`Text`](crate::secret::Text).
+fn texts(schema: &Value) -> Vec<String> {
+    let is_text = |schema: &Value| schema["x-nickel"] == "Text";
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let texts = properties
+        .filter(|(_, schema)| is_text(schema) || schema["anyOf"].as_array().into_iter().flatten().any(is_text));
+    texts.map(|(name, _)| name.clone()).collect()
+}
+
 impl TypeCases {
     pub(super) fn new<R: Resource>() -> TypeCases {
-        TypeCases { cases: Vec::new(), build: build::<R>, revive: revive::<R> }
+        TypeCases { cases: Vec::new(), texts: texts(schema_for!(R).as_value()), build: build::<R>, revive: revive::<R> }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::resource::DynState;
 use crate::testing::Failure;
 
-use super::case::{Trial, TypeCases};
+use super::case::{ErasedCase, Trial, TypeCases};
 
 /// Law 10.
 pub(super) fn round_trip_and_closed(cases: &TypeCases) -> Trial {
@@ -32,9 +32,27 @@ pub(super) fn round_trip_and_closed(cases: &TypeCases) -> Trial {
             return Err(Failure::new("an attribute that does not exist is accepted")
                 .difference("put `#[serde(deny_unknown_fields)]` on the type"));
         }
+        secrets_are_listed(cases, case)?;
         trials += 1;
     }
     Ok(trials)
+}
+
+/// A secret that [`Resource::secrets`](crate::resource::Resource::secrets) does not list is never asked for.
+fn secrets_are_listed(cases: &TypeCases, case: &ErasedCase) -> Result<(), Failure> {
+    for attribute in &cases.texts {
+        let mut named = case.attributes.clone();
+        if let Value::Object(fields) = &mut named {
+            fields.insert(attribute.clone(), json!({ "secret": "canary" }));
+        }
+        let Ok(mut resource) = (cases.build)(&named) else { continue };
+        if !resource.secrets().iter().any(|(listed, _)| listed == attribute) {
+            return Err(Failure::new(format!(
+                "`{attribute}` can name a secret, and `Resource::secrets` does not list it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn state_survives(cases: &TypeCases, state: &DynState) -> Result<(), Failure> {
