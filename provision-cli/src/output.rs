@@ -10,8 +10,11 @@ use anstream::AutoStream;
 
 use crate::render::foreign;
 
+/// What writes standard output for people.
+pub type Stdout = Visible<AutoStream<StdoutLock<'static>>>;
+
 /// Standard output for people.
-pub fn stdout() -> Visible<AutoStream<StdoutLock<'static>>> {
+pub fn stdout() -> Stdout {
     #[expect(clippy::disallowed_methods, reason = "what is written passes the writer that shows control characters")]
     Visible(anstream::stdout().lock())
 }

@@ -29,6 +29,7 @@ use crate::observe::{Event, Observer};
 use crate::plan::{Planned, PlannedStep, Step, Verdict, changes_between, decide_now, made_on_the_way};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::DynState;
+use crate::shared::Shared;
 
 pub(crate) use executor::Executor;
 use performed::Performed;
@@ -148,8 +149,8 @@ struct Run<'a> {
 struct Task {
     before: DynState,
     want: DynState,
-    changes: Arc<[Change]>,
-    effects: Arc<[Effect]>,
+    changes: Shared<Change>,
+    effects: Shared<Effect>,
     /// Whether it differs from what was planned.
     is_new: bool,
 }
@@ -386,7 +387,7 @@ impl<'a> Run<'a> {
 /// What a step has done so far.
 #[derive(Default)]
 struct Progress {
-    changes: Arc<[Change]>,
+    changes: Shared<Change>,
     effects: Performed,
     reacted_to: Vec<ResourceId>,
     deferred: bool,

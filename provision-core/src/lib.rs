@@ -95,6 +95,7 @@ pub mod resource;
 pub mod rollback;
 mod run;
 pub mod secret;
+mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod site;

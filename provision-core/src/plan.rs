@@ -37,6 +37,7 @@ use order::{WaitsFor, Writers};
 
 pub use crate::change::Change;
 pub use crate::graph::Selector;
+pub use crate::shared::Shared;
 pub use converged::Converged;
 #[cfg(all(test, feature = "nickel"))]
 pub(crate) use converged::tests as tests_of_converged;
@@ -70,9 +71,9 @@ pub struct Step {
     /// What is to happen.
     pub verdict: Verdict,
     /// What differs.
-    pub changes: Arc<[Change]>,
+    pub changes: Shared<Change>,
     /// What is done to the host.
-    pub effects: Arc<[Effect]>,
+    pub effects: Shared<Effect>,
     /// What is done because other resources change.
     pub reaction: Option<Reaction>,
     /// What was taken to be absent although a package of this plan may bring it. It is looked at again before anything
@@ -375,8 +376,8 @@ impl Planner<'_> {
             declared_at: node.declared_at().cloned(),
             phase,
             verdict: Verdict::InSync,
-            changes: Arc::default(),
-            effects: Arc::default(),
+            changes: Shared::default(),
+            effects: Shared::default(),
             reaction: None,
             assumes: Vec::new(),
             tags: node.common.tags.clone(),

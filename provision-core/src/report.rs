@@ -1,6 +1,5 @@
 //! What a run did, as data.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use crate::id::ResourceId;
 use crate::run::{PendingNotification, RunId};
 
 pub use crate::run::Counts;
+pub use crate::shared::Shared;
 
 /// What a run did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,9 +81,9 @@ pub struct StepReport {
     /// What became of it.
     pub outcome: Outcome,
     /// What differed.
-    pub changes: Arc<[Change]>,
+    pub changes: Shared<Change>,
     /// What was done, reactions included.
-    pub effects: Arc<[Effect]>,
+    pub effects: Shared<Effect>,
     /// The resources whose changes it reacted to.
     pub reacted_to: Vec<ResourceId>,
     /// Whether the plan could not say what to do, or was wrong about it, so that it was decided when its turn came.
@@ -100,8 +100,8 @@ impl StepReport {
             id,
             declared_at: None,
             outcome,
-            changes: Arc::default(),
-            effects: Arc::default(),
+            changes: Shared::default(),
+            effects: Shared::default(),
             reacted_to: Vec::new(),
             deferred: false,
             took: Duration::ZERO,

@@ -3,7 +3,6 @@
 mod changes;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,6 +15,7 @@ use crate::journal::{Before, EffectRecord, Journal, Keeper, Recorder, Undo};
 use crate::path::HostPath;
 use crate::plan::{Plan, PlannedTransaction, Reaction, Step, Verdict};
 use crate::run::RunId;
+use crate::shared::Shared;
 use crate::state::lost;
 
 /// How a run is taken back.
@@ -249,8 +249,8 @@ impl<'a> Undoing<'a> {
             declared_at: None,
             phase: self.steps.len(),
             verdict,
-            changes: Arc::default(),
-            effects: Arc::default(),
+            changes: Shared::default(),
+            effects: Shared::default(),
             reaction,
             assumes: Vec::new(),
             tags: Vec::new(),
@@ -352,7 +352,7 @@ mod tests {
         let names = || vec!["hello".to_owned()];
         let host = SimHost::debian(13).with_package("hello").with_held_package("hello");
         let (key, store) = (HostKey::random()?, MemoryStore::new());
-        let store: Arc<dyn StateStore> = Arc::new(store);
+        let store: std::sync::Arc<dyn StateStore> = std::sync::Arc::new(store);
         let undoing = Undoing::new(Keeper { key: &key, store: &store }, &host, RollbackOptions::default());
         let purge = PackageTransaction { purge: names(), ..PackageTransaction::default() };
         assert_eq!(undoing.with_releases(&purge)?.unhold, Vec::<String>::new());

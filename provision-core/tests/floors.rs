@@ -30,7 +30,7 @@ const FLOORS: &[&[&str]] = &[
     &["change", "format", "canonical", "claim", "run"],
     &["path", "duration"],
     &["located"],
-    &["bytes", "moment", "random", "version", "error"],
+    &["bytes", "moment", "random", "version", "error", "shared"],
     &["id", "diagnostic"],
 ];
 

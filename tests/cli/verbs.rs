@@ -1,9 +1,11 @@
 //! Every verb on sites that are right.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::requirements::given;
-use crate::{Place, Ran, example};
+use crate::{Place, Ran, example, provision};
 
 fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.seen()))
@@ -192,8 +194,35 @@ fn the_help_of_every_verb_is_about_that_verb_and_ends_with_an_example() {
 fn a_run_whose_output_cannot_be_written_goes_on_and_says_so() {
     let place = given!(crate::root_directory::place("{ resources.file.\"/etc/motd\".content = \"new\\n\" }"));
     let line = "exec \"$0\" apply --root root site.ncl > /dev/full";
-    let ran = place.start(std::process::Command::new("sh").args(["-c", line]).arg(crate::provision()), "");
+    let ran = place.start(Command::new("sh").args(["-c", line]).arg(provision()), "");
     assert_eq!(ran.code, 1, "{}", ran.seen());
     insta::assert_snapshot!("full_output", ran.seen());
     assert_eq!(std::fs::read_to_string(place.path("root/etc/motd")).unwrap(), "new\n");
+}
+
+/// The line that moves was asked for something while it made room for another one, and waited for itself.
+#[test]
+fn a_run_that_tries_again_says_so_and_ends() {
+    let place = Place::with(
+        r#"{
+  test_host.commands."false" = { code = 1, stdout = "", stderr = "" },
+  resources.file."/etc/motd" = { content = "hello\n", validate = ["false", "%"], retries = 1, on_failure = 'rollback },
+}
+"#,
+    );
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(provision()).args(["apply", "--simulate", "site.ncl"]);
+    insta::assert_snapshot!(place.start(&mut command, "").seen(), @r"
+    exit code 1
+    --- stdout
+    ! file:/etc/motd  failed once, is tried again in 1 s: write /etc/motd: the new content did not pass its validation, so it was not put in place
+    ! file:/etc/motd  site.ncl:3
+        write /etc/motd: the new content did not pass its validation, so it was not put in place
+        | false %
+        | exit code 1
+    Undoing what was done, because file:/etc/motd failed:
+
+    Failed: 1 failed (TIME).
+    --- stderr
+    ");
 }

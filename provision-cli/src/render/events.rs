@@ -15,7 +15,7 @@ use super::plan::{count_list, headline, list, show_changes, show_failure, sign};
 use super::{foreign, json, style};
 use crate::cli::{Format, Options};
 use crate::exit::Failure;
-use crate::output;
+use crate::output::{self, Stdout};
 
 /// Renders the events of a run.
 pub struct Watcher<'a> {
@@ -125,27 +125,30 @@ impl<'a> Watcher<'a> {
         }
         match event {
             _ if self.moves(event) => Ok(()),
-            Event::StepRetried { id, error, attempts, after } => self.bar.suspend(|| {
+            Event::StepRetried { id, error, attempts, after } => {
                 self.bar.set_message(format!("waiting to try {} again", foreign::line(id)));
                 let times = if *attempts == 1 { "once" } else { &format!("{attempts} times") };
                 let says = format!("failed {times}, is tried again in {:.0} s: {error}", after.as_secs_f64());
-                Ok(headline(&mut output::stdout(), ("!", style::CHANGE), id, &says, None)?)
-            }),
-            Event::RollbackStarted { because, .. } => self.bar.suspend(|| {
+                self.above(|out, _| Ok(headline(out, ("!", style::CHANGE), id, &says, None)?))
+            }
+            Event::RollbackStarted { because, .. } => {
                 self.undoing.store(true, Ordering::Relaxed);
-                let color = style::CHANGE;
-                writeln!(
-                    output::stdout(),
-                    "{color}Undoing{color:#} what was done, because {} failed:",
-                    foreign::line(because)
-                )?;
-                Ok(())
-            }),
+                let (color, because) = (style::CHANGE, foreign::line(because));
+                self.above(|out, _| {
+                    Ok(writeln!(out, "{color}Undoing{color:#} what was done, because {because} failed:")?)
+                })
+            }
             // Most steps of most runs: nothing is asked of the terminal for them.
             Event::StepFinished { step } if step.outcome == Outcome::InSync && self.options.verbose == 0 => Ok(()),
-            Event::StepFinished { step } => self.bar.suspend(|| self.step(step)),
+            Event::StepFinished { step } => self.above(|out, options| finished(out, step, options)),
             _ => Ok(()),
         }
+    }
+
+    /// Writes lines above the one that moves. Its lock is held meanwhile: nothing can be asked of it in there.
+    fn above(&self, write: impl FnOnce(&mut Stdout, &Options) -> Result<(), Failure>) -> Result<(), Failure> {
+        let options = self.options;
+        self.bar.suspend(|| write(&mut output::stdout(), options))
     }
 
     /// Follows a run in the line that moves, and says whether an event is about nothing else.
@@ -181,37 +184,6 @@ impl<'a> Watcher<'a> {
         change(&mut under_way);
         self.bar.set_message(under_way.shown());
     }
-
-    fn step(&self, step: &StepReport) -> Result<(), Failure> {
-        let mut out = output::stdout();
-        let at = step.declared_at.as_ref();
-        match &step.outcome {
-            Outcome::InSync => headline(&mut out, (" ", style::FAINT), &step.id, "in sync", at)?,
-            Outcome::Changed => {
-                let causes: Vec<String> = step.reacted_to.iter().map(ToString::to_string).collect();
-                let says = match (&*step.changes, &*causes) {
-                    ([], [_, ..]) => {
-                        let effects: Vec<String> = step.effects.iter().map(ToString::to_string).collect();
-                        format!("{}, because {} changed", effects.join(", "), list(&causes))
-                    }
-                    (_, [_, ..]) => format!("changed, and reacted to {}", list(&causes)),
-                    _ => String::new(),
-                };
-                headline(&mut out, sign(&step.changes), &step.id, &says, at)?;
-                if self.options.verbose > 0 {
-                    show_changes(&mut out, &step.changes, self.options)?;
-                }
-            }
-            Outcome::Failed { error } => show_failure(&mut out, &step.id, error, at)?,
-            Outcome::Skipped { because } => {
-                headline(&mut out, ("!", style::FAIL), &step.id, &format!("skipped, because {because} failed"), at)?;
-            }
-            // It was told when it was changed, and when that was undone.
-            Outcome::RolledBack { .. } => {}
-            Outcome::NotRun => headline(&mut out, ("!", style::CHANGE), &step.id, "not reached", at)?,
-        }
-        Ok(())
-    }
 }
 
 /// The effects under way, in the order in which they began.
@@ -237,6 +209,37 @@ impl UnderWay {
             [others @ .., last] => format!("{last}, and {} more", others.len()),
         }
     }
+}
+
+/// What became of a resource.
+fn finished(out: &mut Stdout, step: &StepReport, options: &Options) -> Result<(), Failure> {
+    let at = step.declared_at.as_ref();
+    match &step.outcome {
+        Outcome::InSync => headline(out, (" ", style::FAINT), &step.id, "in sync", at)?,
+        Outcome::Changed => {
+            let causes: Vec<String> = step.reacted_to.iter().map(ToString::to_string).collect();
+            let says = match (&*step.changes, &*causes) {
+                ([], [_, ..]) => {
+                    let effects: Vec<String> = step.effects.iter().map(ToString::to_string).collect();
+                    format!("{}, because {} changed", effects.join(", "), list(&causes))
+                }
+                (_, [_, ..]) => format!("changed, and reacted to {}", list(&causes)),
+                _ => String::new(),
+            };
+            headline(out, sign(&step.changes), &step.id, &says, at)?;
+            if options.verbose > 0 {
+                show_changes(out, &step.changes, options)?;
+            }
+        }
+        Outcome::Failed { error } => show_failure(out, &step.id, error, at)?,
+        Outcome::Skipped { because } => {
+            headline(out, ("!", style::FAIL), &step.id, &format!("skipped, because {because} failed"), at)?;
+        }
+        // It was told when it was changed, and when that was undone.
+        Outcome::RolledBack { .. } => {}
+        Outcome::NotRun => headline(out, ("!", style::CHANGE), &step.id, "not reached", at)?,
+    }
+    Ok(())
 }
 
 /// Moves a line until it is finished. Where no thread can be had, it moves only when something happens.

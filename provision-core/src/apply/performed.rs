@@ -1,15 +1,15 @@
 //! The effects that a step has performed so far.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::effect::Effect;
+use crate::shared::Shared;
 
 /// Effects in the order in which they were performed. They are shared with the plan, unless there are others: a plan may have
 /// hundreds of thousands.
 #[derive(Default)]
 pub(super) struct Performed {
-    planned: Arc<[Effect]>,
+    planned: Shared<Effect>,
     /// How many of the planned ones are done.
     done: usize,
     /// What was done after them.
@@ -22,9 +22,9 @@ impl Performed {
     }
 
     /// Adds some of the effects of a list.
-    pub(super) fn add(&mut self, list: &Arc<[Effect]>, which: Range<usize>) {
+    pub(super) fn add(&mut self, list: &Shared<Effect>, which: Range<usize>) {
         let goes_on = self.others.is_empty() && self.done == which.start;
-        if goes_on && (self.done == 0 || Arc::ptr_eq(list, &self.planned)) {
+        if goes_on && (self.done == 0 || list.is_same(&self.planned)) {
             self.planned = list.clone();
             self.done = which.end;
         } else {
@@ -37,7 +37,7 @@ impl Performed {
         self.others.push(effect.clone());
     }
 
-    pub(super) fn into_effects(self) -> Arc<[Effect]> {
+    pub(super) fn into_effects(self) -> Shared<Effect> {
         let Performed { planned, done, others } = self;
         if done == planned.len() && others.is_empty() {
             return planned;
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     fn all_that_was_planned_is_shared_and_what_else_was_done_follows_it() {
-        let list: Arc<[Effect]> = ["a", "b", "c"].map(start).into();
-        let again: Arc<[Effect]> = ["b", "d"].map(start).into();
+        let list: Shared<Effect> = ["a", "b", "c"].map(start).to_vec().into();
+        let again: Shared<Effect> = ["b", "d"].map(start).to_vec().into();
         let mut all = Performed::default();
         all.add(&list, 0..2);
         all.add(&list, 2..3);
-        assert!(Arc::ptr_eq(&all.into_effects(), &list));
+        assert!(all.into_effects().is_same(&list));
 
         let mut some = Performed::default();
         assert!(some.is_empty());

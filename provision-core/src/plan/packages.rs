@@ -1,7 +1,5 @@
 //! All package changes of a batch as one transaction, foreseen with what they bring along.
 
-use std::sync::Arc;
-
 use foldhash::HashMap;
 
 use super::{PlannedTransaction, Planner, Verdict, is_transaction};
@@ -14,6 +12,7 @@ use crate::host::{
 };
 use crate::id::ResourceId;
 use crate::path::HostPath;
+use crate::shared::Shared;
 
 /// Puts transactions together, as far as their options allow.
 pub(crate) fn merge<'a, T>(
@@ -234,7 +233,7 @@ impl Planner<'_> {
             if let Some(step) = self.steps.iter_mut().find(|step| step.id == id) {
                 let error = error.of(&step.id, step.declared_at.as_ref());
                 step.verdict = Verdict::Failed { error };
-                step.effects = Arc::default();
+                step.effects = Shared::default();
                 step.reaction = None;
             }
         }
