@@ -4,6 +4,7 @@
 //! [`Planned::apply`] performs those effects.
 
 mod ahead;
+mod aliases;
 mod change;
 mod converged;
 mod order;
@@ -33,6 +34,7 @@ use crate::state::HostKey;
 use relied::relied_on;
 
 use ahead::Foresight;
+use aliases::Aliases;
 use order::{WaitsFor, Writers};
 
 pub use crate::change::Change;
@@ -282,10 +284,12 @@ impl Graph {
         let nodes = self.selected(&options.only)?;
         let chosen: Vec<&Node> = nodes.iter().map(|node| &self.nodes[*node]).collect();
         host.prefetch(&mut chosen.iter().flat_map(|node| &node.claims));
+        let overlay = Overlay::noting_reads(host);
         let mut planner = Planner {
             graph: self,
             base: host,
-            overlay: Overlay::noting_reads(host),
+            aliases: Aliases::of(self, &overlay),
+            overlay,
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
             pending_notifications: pending_by_resource(&options.pending_notifications),
@@ -344,6 +348,7 @@ struct Planner<'a> {
     graph: &'a Graph,
     base: &'a dyn HostView,
     overlay: Overlay<&'a dyn HostView>,
+    aliases: Aliases<'a>,
     /// For each step what was seen before its turn.
     foreseen: Vec<Option<Foresight>>,
     pending_notifications: HashMap<&'a ResourceId, Vec<&'a PendingNotification>>,
@@ -394,10 +399,20 @@ impl Planner<'_> {
             step.verdict = Verdict::Skipped { because: impossible.id.clone() };
         } else if let Some(error) = self.declared_packages.contradiction(self.graph, number) {
             step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) };
+        } else if let Some(error) = self.aliases.contradiction(self.graph, number, &self.overlay) {
+            step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) };
+        } else if self.aliases.is_idle(number) {
+            match node.check(&self.overlay) {
+                Ok(now) => states = Some((now.clone(), now)),
+                Err(error) => step.verdict = Verdict::Failed { error: error.of(&node.id, node.declared_at()) },
+            }
         } else {
             self.overlay.take_doubts();
             self.overlay.take_reads();
-            let decision = self.decide(node);
+            let decision = self.decide(node).and_then(|decision| {
+                let followed = aliases::followed(self.graph, number, &decision.effects, &self.overlay);
+                followed.map_or(Ok(decision), Err)
+            });
             step.assumes = self.overlay.take_doubts();
             match decision {
                 Ok(decision) => {

@@ -8,13 +8,13 @@ use provision_core::error::Result;
 use provision_core::host::{FileKind, Host, HostExt, HostView, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore};
 use provision_core::path::{HostPath, Mode};
-use provision_core::plan::PlanOptions;
+use provision_core::plan::{PlanOptions, Step, Verdict};
 use provision_core::registry::SitePolicy;
 use provision_core::resource::{ApplyContext, CheckContext, Claim, PlanContext, Resource, ResourceId, Target};
 use provision_core::rollback::RollbackOptions;
 use provision_core::sim::SimHost;
 use provision_core::site::Site;
-use provision_resources::{Directory, File, Group, User};
+use provision_resources::{Directory, File, Group, Service, Symlink, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +29,13 @@ fn apply(site: Site, prune: bool, host: &SimHost, journal: &Journal) {
     let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
     let report = prepared.apply(&ApplyOptions::default(), &()).unwrap();
     assert!(report.is_success(), "{report:#?}");
+}
+
+fn has_nothing_to_do(site: Site, host: &SimHost, journal: &Journal) {
+    let engine = Engine::open(host, journal.clone(), Options::new("tester")).unwrap();
+    let site = site.with_policy(SitePolicy { prune: true, ..SitePolicy::default() });
+    let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
+    assert!(prepared.plan().is_quiet(), "{:#?}", prepared.plan());
 }
 
 fn user() -> Site {
@@ -241,4 +248,118 @@ fn another_site_prunes_nothing_and_shares_are_told() {
     assert_eq!(host.read_text("/srv/a").unwrap().as_deref(), Some("a\n"));
     run(Site::new().with_name("web"), &host, &journal);
     assert_eq!(host.read_text("/srv/a").unwrap(), None);
+}
+
+/// It was in the way for ever, with the purge as well.
+#[test]
+fn a_path_in_a_purged_directory_that_becomes_something_else_makes_room() {
+    let path = HostPath::new("/srv/d/x").unwrap();
+    let file = |content: &str| serde_json::from_value::<File>(json!({ "content": content })).unwrap();
+    let site = |kind: FileKind| {
+        let mut site = of::<Directory>(&[("/srv/d", json!({ "purge": true }))]);
+        match kind {
+            FileKind::Directory => {
+                site.declare("/srv/d/x", Directory::default());
+                site.declare("/srv/d/x/a", file("a\n"));
+            }
+            FileKind::Symlink => drop(site.declare("/srv/d/x", Symlink::to("/etc"))),
+            _ => drop(site.declare("/srv/d/x", file("x\n"))),
+        }
+        site
+    };
+    let kinds = [FileKind::File, FileKind::Directory, FileKind::Symlink];
+    for (from, to) in kinds.into_iter().flat_map(|from| kinds.into_iter().map(move |to| (from, to))) {
+        let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+        run(site(from), &host, &journal);
+        run(site(to), &host, &journal);
+        let found = host.metadata(&path).unwrap().map(|found| found.kind);
+        assert_eq!(found, Some(to), "{from:?} becomes {to:?}");
+        let graph = site(to).into_graph().unwrap();
+        assert!(graph.plan(&host, &PlanOptions::default()).unwrap().plan().is_empty(), "{from:?} became {to:?}");
+    }
+}
+
+/// The steps of a plan that fail, in words.
+fn refused(site: Site, host: &SimHost) -> Vec<String> {
+    let graph = site.into_graph().unwrap();
+    let planned = graph.plan(host, &PlanOptions::default()).unwrap();
+    let error = |step: &Step| match &step.verdict {
+        Verdict::Failed { error } => Some(format!("{}: {}", step.id, error.message())),
+        _ => None,
+    };
+    planned.plan().steps.iter().filter_map(error).collect()
+}
+
+/// One of the two failed in each run, and undid what the other one had done.
+#[test]
+fn one_file_by_two_names_is_refused_with_both_and_pruned_by_neither() {
+    let host = SimHost::debian(12);
+    let content = |text: &str| json!({ "content": text });
+    let two = of::<File>(&[("/bin/tool", content("one\n")), ("/usr/bin/tool", content("two\n"))]);
+    let said = refused(two, &host);
+    let names = ["/bin/tool and /usr/bin/tool", "/usr/bin/tool and /bin/tool"];
+    for (said, (names, other)) in said.iter().zip(names.iter().zip(["/usr/bin/tool", "/bin/tool"])) {
+        let whole = format!("{names} are one place on this host, /usr/bin/tool, and file:{other} (");
+        assert!(said.contains(&whole) && said.contains(file!()), "{said}");
+    }
+    assert_eq!(said.len(), 2);
+    let same = of::<File>(&[("/bin/tool", content("one\n")), ("/usr/bin/tool", content("one\n"))]);
+    assert_eq!(refused(same, &host), [""; 0], "two roles may agree");
+    let mut kinds = of::<File>(&[("/lib/tool", content("one\n"))]);
+    kinds.declare("/usr/lib/tool", Directory::default());
+    assert_eq!(refused(kinds, &host).len(), 2);
+    // A link of the site itself leads somewhere once it is there.
+    let mut linked = of::<File>(&[("/srv/current/conf", content("one\n")), ("/srv/releases/conf", content("two\n"))]);
+    linked.declare("/srv/current", Symlink::to("releases"));
+    linked.declare("/srv/releases", Directory::default());
+    assert_eq!(refused(linked, &host).len(), 1);
+    let absent = of::<File>(&[("/bin/tool", content("one\n")), ("/usr/bin/tool", json!({ "ensure": "absent" }))]);
+    assert_eq!(refused(absent, &host).len(), 2);
+    // Another name for what was declared is no reason to take it away.
+    let journal = Journal::new(MemoryStore::new());
+    run(of::<File>(&[("/bin/tool", content("one\n"))]), &host, &journal);
+    for _ in 0..2 {
+        let renamed = || of::<File>(&[("/usr/bin/tool", content("one\n"))]);
+        has_nothing_to_do(renamed(), &host, &journal);
+        run(renamed(), &host, &journal);
+        assert_eq!(host.read_text("/usr/bin/tool").unwrap().as_deref(), Some("one\n"));
+    }
+}
+
+/// Each run gave it the mode of the one, and then that of the other.
+#[test]
+fn one_directory_that_is_meant_through_a_link_as_well_is_refused() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let mut site = of::<Directory>(&[("/srv/releases", json!({}))]);
+    site.declare("/srv/current", Symlink::to("releases"));
+    run(site, &host, &journal);
+    let follow = |mode: &str| {
+        of::<Directory>(&[
+            ("/srv/current", json!({ "links": "follow", "mode": mode })),
+            ("/srv/releases", json!({ "mode": "0755" })),
+        ])
+    };
+    let said = refused(follow("0700"), &host);
+    assert_eq!(said.len(), 1);
+    let whole = "directory:/srv/current: /srv/current and /srv/releases are one place on this host, /srv/releases, and \
+                 directory:/srv/releases (";
+    assert!(said[0].starts_with(whole), "{said:?}");
+    assert_eq!(refused(follow("0755"), &host), [""; 0]);
+}
+
+/// Each run enabled the unit by its one name and disabled it by its other one.
+#[test]
+fn one_unit_by_two_names_is_refused_with_both() {
+    let host = SimHost::debian(12);
+    let unit = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\nAlias=appd.service\n";
+    host.write_text("/etc/systemd/system/app.service", unit).unwrap();
+    run(of::<Service>(&[("app", json!({}))]), &host, &Journal::new(MemoryStore::new()));
+    let two = of::<Service>(&[("app", json!({})), ("appd", json!({ "enabled": false }))]);
+    let said = refused(two, &host);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].contains("app.service and appd.service are one unit on this host, app.service, and service:appd ("),
+        "{said:?}"
+    );
+    assert_eq!(refused(of::<Service>(&[("app", json!({})), ("appd", json!({}))]), &host), [""; 0]);
 }

@@ -106,6 +106,11 @@ impl<H: HostView> Overlay<H> {
         self.layer().placed(path).map_or_else(|_| path.clone(), |(real, _)| real)
     }
 
+    /// Where a path leads, all links followed; `None` if that is nowhere, or behind a link that is not followed.
+    pub(crate) fn leads_to(&self, path: &HostPath) -> Option<HostPath> {
+        self.layer().leads_to(path).ok().flatten()
+    }
+
     /// Whether the host beneath is still as it was found, as far as these paths go.
     pub(crate) fn leaves_alone(&self, paths: &[HostPath]) -> bool {
         let layer = self.layer();
