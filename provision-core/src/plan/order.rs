@@ -46,31 +46,32 @@ impl Writers {
         reads: &[HostPath],
         real: &dyn Fn(&HostPath) -> HostPath,
     ) -> WaitsFor {
-        let reactions = step.reaction.iter().flat_map(|reaction| &reaction.effects);
-        let effects: Vec<&Effect> = step.effects.iter().chain(reactions).collect();
+        let reactions = || step.reaction.iter().flat_map(|reaction| &reaction.effects);
+        // There may be hundreds of thousands, so they are not collected.
+        let touched = || step.effects.iter().chain(reactions()).flat_map(Effect::touches);
         let is_undecided = matches!(step.verdict, Verdict::Deferred { .. });
-        if effects.is_empty() && !is_undecided {
+        if step.effects.is_empty() && reactions().next().is_none() && !is_undecided {
             return WaitsFor::default();
         }
-        let touched: Vec<Touched<'_>> = effects.iter().flat_map(|effect| effect.touches()).collect();
         let mut rests_on = BTreeSet::new();
         let mut after = BTreeSet::from_iter(self.barrier);
         for path in reads {
             self.writers_of(path, real, &mut rests_on);
         }
-        for thing in &touched {
-            self.find(thing, real, &mut rests_on, &mut after);
+        for thing in touched() {
+            self.find(&thing, real, &mut rests_on, &mut after);
         }
-        if is_undecided || touched.iter().any(|thing| matches!(thing, Touched::Anything(_))) {
+        if is_undecided || touched().any(|thing| matches!(thing, Touched::Anything(_))) {
             after.extend(std::mem::take(&mut self.since_barrier));
             self.barrier = Some(number);
         } else {
             self.since_barrier.push(number);
         }
-        for thing in &touched {
-            self.note(thing, number, real);
+        for thing in touched() {
+            self.note(&thing, number, real);
         }
-        for path in reads {
+        // A later writer waits for the writer anyhow.
+        for path in reads.iter().filter(|path| self.paths.get(*path) != Some(&number)) {
             self.readers.entry(path.clone()).or_default().push(number);
         }
         after.extend(&rests_on);
