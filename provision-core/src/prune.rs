@@ -22,6 +22,8 @@ pub(crate) struct Pruned {
     made: BTreeMap<Made, String>,
     /// What a resource of another type is about to take the place of.
     replaced: BTreeSet<HostPath>,
+    /// What lies above paths that are declared, with those: a directory stays, and what is none makes room.
+    ways: BTreeMap<HostPath, Vec<HostPath>>,
     key: Option<Arc<HostKey>>,
 }
 
@@ -34,6 +36,8 @@ enum Found {
     Absent,
     /// Something else has changed it since, or put something into it.
     Changed,
+    /// A directory on the way to what is declared.
+    OnTheWay,
 }
 
 type State = BTreeMap<String, Found>;
@@ -41,7 +45,8 @@ type State = BTreeMap<String, Found>;
 impl Pruned {
     /// Takes away what was made for a resource.
     pub(crate) fn new(orphan: &Orphan) -> Pruned {
-        Pruned { made: orphan.digests.clone(), replaced: BTreeSet::new(), key: orphan.key.clone() }
+        let (made, ways) = (orphan.digests.clone(), orphan.ways.clone());
+        Pruned { made, replaced: BTreeSet::new(), ways, key: orphan.key.clone() }
     }
 
     /// Gives away what is not to be taken away, or is by another.
@@ -55,6 +60,20 @@ impl Pruned {
     pub(crate) fn make_room(&mut self, place: &HostPath, beneath: BTreeMap<Made, String>) {
         self.replaced.insert(place.clone());
         self.made.extend(beneath);
+    }
+
+    /// Leaves directories on the way to what is declared; what else is in their place goes before.
+    pub(crate) fn lead(&mut self, ways: &BTreeMap<HostPath, Vec<HostPath>>) {
+        let known = self.paths().filter_map(|path| ways.get_key_value(path));
+        self.ways = known.map(|(way, to)| (way.clone(), to.clone())).collect();
+    }
+
+    /// The paths that may go.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &HostPath> {
+        self.made.keys().filter_map(|made| match made {
+            Made::Path(path) => Some(path),
+            Made::Home(_) | Made::Package(_) | Made::User(_) | Made::Group(_) => None,
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -91,9 +110,13 @@ impl Pruned {
         let now = keeper.digest_of(made, host)?;
         if let (Made::Path(path), Some(_)) = (made, &now)
             && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
-            && host.list(path)?.into_iter().flatten().any(|name| path.join(&name).is_ok_and(|path| !goes(&path)))
         {
-            return Ok(Found::Changed);
+            if self.ways.contains_key(path) {
+                return Ok(Found::OnTheWay);
+            }
+            if host.list(path)?.into_iter().flatten().any(|name| path.join(&name).is_ok_and(|path| !goes(&path))) {
+                return Ok(Found::Changed);
+            }
         }
         Ok(match now {
             None => Found::Absent,
@@ -172,14 +195,16 @@ impl DynResource for Pruned {
         }
     }
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
-        let claim = |made: &Made| {
+        let claims = |made: &Made| {
             let place = made.path().and_then(|path| self.replaced.iter().find(|place| path.is_within(place)));
-            match place {
-                Some(place) => Claim::precedes(Target::Path(place.clone())),
-                None => Claim::removes(made.target()),
-            }
+            let before = match (place, made.path().and_then(|path| self.ways.get(path))) {
+                (Some(place), _) => std::slice::from_ref(place),
+                (None, Some(to)) => to.as_slice(),
+                (None, None) => return vec![Claim::removes(made.target())],
+            };
+            before.iter().map(|path| Claim::precedes(Target::Path(path.clone()))).collect()
         };
-        self.made.keys().map(claim).collect()
+        self.made.keys().flat_map(claims).collect()
     }
     fn check(&self, cx: &CheckContext<'_>) -> Result<DynState> {
         Ok(DynState::new(self.found(cx.host(), &BTreeSet::new())?))

@@ -313,6 +313,15 @@ impl Site {
         for ((number, place), made) in beneath {
             pruned[number].1.make_room(place, made);
         }
+        let ways = ways(&owners, &pruned);
+        for (_, goes) in &mut pruned {
+            goes.lead(&ways);
+        }
+        for orphan in self.orphans.iter_mut().filter(|_| !ways.is_empty()) {
+            let paths = orphan.made.iter().filter_map(Made::path);
+            orphan.ways =
+                paths.filter_map(|path| ways.get_key_value(path)).map(|(way, to)| (way.clone(), to.clone())).collect();
+        }
         for (number, goes) in pruned.into_iter().filter(|(_, goes)| !goes.is_empty()) {
             let orphan = &self.orphans[number];
             let notifies = orphan.notifies.iter().filter(|id| known.contains(*id)).cloned().collect();
@@ -495,6 +504,24 @@ impl Site {
             })
             .collect()
     }
+}
+
+/// What may be pruned and lies above paths that are declared, with those. What is declared itself on the way comes before what is
+/// beneath it, and is enough.
+fn ways(
+    owners: &BTreeMap<Target, (Hold, ResourceId)>,
+    pruned: &[(usize, Pruned)],
+) -> BTreeMap<HostPath, Vec<HostPath>> {
+    let going: BTreeSet<&HostPath> = pruned.iter().flat_map(|(_, goes)| goes.paths()).collect();
+    let is_owned = |path: &HostPath| matches!(owners.get(&Target::Path(path.clone())), Some((Hold::Owns, _)));
+    let mut ways: BTreeMap<HostPath, Vec<HostPath>> = BTreeMap::new();
+    for (target, (hold, _)) in owners.iter().filter(|_| !going.is_empty()) {
+        let (Target::Path(path), Hold::Owns) = (target, hold) else { continue };
+        for above in path.ancestors().take_while(|above| !is_owned(above)).filter(|above| going.contains(above)) {
+            ways.entry(above).or_default().push(path.clone());
+        }
+    }
+    ways
 }
 
 /// What is wrong with how attributes name secrets.

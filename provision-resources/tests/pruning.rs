@@ -363,3 +363,68 @@ fn one_unit_by_two_names_is_refused_with_both() {
     );
     assert_eq!(refused(of::<Service>(&[("app", json!({})), ("appd", json!({}))]), &host), [""; 0]);
 }
+
+/// Something was in the place of it for ever.
+#[test]
+fn a_file_makes_room_for_what_comes_beneath_it_or_in_its_place() {
+    let file = |path: &str| of::<File>(&[(path, json!({ "content": "x\n" }))]);
+    let in_purged = |path: &str| {
+        let mut site = of::<Directory>(&[("/srv/kp", json!({ "purge": true }))]);
+        site.declare(path, serde_json::from_value::<File>(json!({ "content": "x\n" })).unwrap());
+        site
+    };
+    let linked = || {
+        let mut site = of::<Directory>(&[("/srv/else", json!({}))]);
+        site.declare("/srv/k", Symlink::to("else"));
+        site
+    };
+    type Sites<'a> = (&'a str, &'a dyn Fn() -> Site, &'a dyn Fn() -> Site);
+    let cases: [Sites<'_>; 6] = [
+        ("/srv/k", &|| file("/srv/k/a"), &|| of::<Directory>(&[("/srv/k/a", json!({}))])),
+        ("/srv/k", &|| file("/srv/k/a"), &|| file("/srv/k/a/b/c")),
+        ("/srv/k", &|| file("/srv/k/a"), &|| file("/srv/k/b")),
+        ("/srv/k", &|| file("/srv/k"), &|| file("/srv/k/f")),
+        ("/srv/k", &linked, &|| file("/srv/k/f")),
+        ("/srv/kp/b", &|| in_purged("/srv/kp/b"), &|| in_purged("/srv/kp/b/c")),
+    ];
+    for (number, (place, before, after)) in cases.into_iter().enumerate() {
+        let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+        run(before(), &host, &journal);
+        run(after(), &host, &journal);
+        has_nothing_to_do(after(), &host, &journal);
+        let kind = |path: &str| host.metadata(&HostPath::new(path).unwrap()).unwrap().map(|found| found.kind);
+        assert_eq!(kind(place), Some(FileKind::Directory), "case {number}");
+        run(Site::new(), &host, &journal);
+        assert_eq!(kind(place), None, "case {number}: {:?}", journal.ledger().unwrap());
+        assert_eq!(kind("/srv/else"), None, "case {number}");
+    }
+}
+
+/// What was changed since is not this program's to remove, although it is in the way.
+#[test]
+fn a_file_that_was_changed_makes_no_room() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    run(of::<File>(&[("/srv/k", json!({ "content": "x\n" }))]), &host, &journal);
+    host.write_text("/srv/k", "years of work\n").unwrap();
+    let engine = Engine::open(&host, journal.clone(), Options::new("tester")).unwrap();
+    let site = of::<File>(&[("/srv/k/f", json!({ "content": "x\n" }))]);
+    let site = site.with_policy(SitePolicy { prune: true, ..SitePolicy::default() });
+    let prepared = engine.plan(site, &PlanOptions::default()).unwrap();
+    assert!(!prepared.apply(&ApplyOptions::default(), &()).unwrap().is_success());
+    assert_eq!(host.read_text("/srv/k").unwrap().as_deref(), Some("years of work\n"));
+}
+
+/// A purge took what is no way for one, since something is declared beneath.
+#[test]
+fn a_file_in_a_purged_directory_is_in_the_way_of_nothing() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let site = || {
+        let mut site = of::<Directory>(&[("/srv/kp", json!({ "purge": true }))]);
+        site.declare("/srv/kp/b/c", serde_json::from_value::<File>(json!({ "content": "x\n" })).unwrap());
+        site
+    };
+    run(of::<Directory>(&[("/srv/kp", json!({}))]), &host, &journal);
+    host.write_text("/srv/kp/b", "by hand\n").unwrap();
+    apply(site(), false, &host, &journal);
+    assert_eq!(host.read_text("/srv/kp/b/c").unwrap().as_deref(), Some("x\n"));
+}

@@ -80,6 +80,9 @@ pub struct Orphan {
     /// How each was left, in the digests of the host's key.
     #[serde(skip)]
     pub(crate) digests: BTreeMap<Made, String>,
+    /// What of it lies above paths that are declared, with those.
+    #[serde(skip)]
+    pub(crate) ways: BTreeMap<HostPath, Vec<HostPath>>,
     #[serde(skip)]
     pub(crate) notifies: BTreeSet<ResourceId>,
     #[serde(skip)]
@@ -188,6 +191,7 @@ impl Ledger {
             changed: Vec::new(),
             needed: Vec::new(),
             digests: entry.made.clone(),
+            ways: BTreeMap::new(),
             notifies: entry.notifies.clone(),
             key: None,
         })
@@ -214,7 +218,14 @@ impl Ledger {
                 made.extend(self.inherited(id, path, &mut makers));
             }
             for made in &made {
-                makers.entry(made.clone()).or_default().insert(id.clone());
+                let of_made = makers.entry(made.clone()).or_default();
+                // What was not there is no longer what others have made in the same place.
+                if made.path().is_some() && site.is_some() {
+                    for other in std::mem::take(of_made).iter().filter(|other| *other != id) {
+                        self.entries.get_mut(other).and_then(|entry| entry.made.remove(made));
+                    }
+                }
+                of_made.insert(id.clone());
             }
             if site.is_none() && !self.entries.contains_key(id) {
                 continue;

@@ -115,13 +115,16 @@ pub(super) fn followed<H: HostView>(
 ) -> Option<Error> {
     let node = &graph.nodes[number];
     let own = || held(node).filter_map(path_of);
-    if is_removal(node) || own().next().is_none() {
+    let is_own = |place: &HostPath| own().any(|path| path == place);
+    if is_removal(node) || effects.iter().filter_map(Effect::path).all(is_own) {
         return None;
     }
-    for place in effects.iter().filter_map(Effect::path).filter(|place| own().all(|path| path != *place)) {
-        let leads_there = |path: &&HostPath| overlay.leads_to(path).as_ref() == Some(place);
-        let Some(name) = own().find(leads_there) else { continue };
-        let place = Target::Path(place.clone());
+    for name in own() {
+        let Some(place) = overlay.leads_to(name).filter(|place| !is_own(place)) else { continue };
+        if effects.iter().all(|effect| effect.path() != Some(&place)) {
+            continue;
+        }
+        let place = Target::Path(place);
         let is_other =
             |other: &&Node| other.id != node.id && !is_removal(other) && held(other).any(|held| *held == place);
         if let Some(other) = graph.nodes.iter().find(is_other).filter(|other| !agree(node, other)) {

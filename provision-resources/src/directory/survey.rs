@@ -119,7 +119,8 @@ impl<'a> Survey<'a> {
             }
             return Ok(true);
         }
-        Ok(self.leads_to_declared(path))
+        // What is no way cannot lead anywhere.
+        Ok(matches!(found.kind, FileKind::Directory | FileKind::Symlink) && self.leads_to_declared(path))
     }
 
     /// Notes something that is not declared and of which all is known.
