@@ -428,3 +428,23 @@ fn a_file_in_a_purged_directory_is_in_the_way_of_nothing() {
     apply(site(), false, &host, &journal);
     assert_eq!(host.read_text("/srv/kp/b/c").unwrap().as_deref(), Some("x\n"));
 }
+
+/// It went with the second site, although the first one declared it still.
+#[test]
+fn what_one_site_made_stays_when_another_one_that_changed_it_drops_it() {
+    let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));
+    let site = |name: &str, content: &str| of::<File>(&[("/etc/q", json!({ "content": content }))]).with_name(name);
+    let first = || site("first", "one\n");
+    let second = || site("second", "two\n");
+    run(first(), &host, &journal);
+    run(second(), &host, &journal);
+    let declared = second();
+    let orphans = journal.orphans("second", &declared.ids()).unwrap();
+    let graph = declared.with_orphans(orphans).into_graph().unwrap();
+    let told: Vec<String> = graph.warnings().iter().map(|warning| warning.message.clone()).collect();
+    assert_eq!(told, ["the sites `second` and `first` both decide about file:/etc/q"]);
+    run(Site::new().with_name("second"), &host, &journal);
+    assert_eq!(host.read_text("/etc/q").unwrap().as_deref(), Some("two\n"));
+    run(Site::new().with_name("first"), &host, &journal);
+    assert_eq!(host.read_text("/etc/q").unwrap(), None);
+}

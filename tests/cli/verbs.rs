@@ -113,6 +113,7 @@ fn only_chooses() {
 fn a_new_site_applies() {
     let place = Place::new();
     insta::assert_snapshot!("init", place.run("init new").seen());
+    assert!(std::fs::read_to_string(place.path("new/site.ncl")).unwrap().contains(r#"name = "new","#));
     assert_eq!(place.run("validate --simulate new/site.ncl").code, 0);
     assert_eq!(place.run("apply --simulate new/site.ncl").code, 0);
     let again = place.run("init new");

@@ -8,6 +8,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind as IoErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use provision_core::config::contract_library;
 use provision_core::error::{Error, ErrorKind, ResultExt};
@@ -21,6 +22,9 @@ use crate::output;
 const LIBRARY_BEGINS: &str = "# The contracts of provision";
 
 const SITE: &str = include_str!("init/site.ncl");
+
+/// The most bytes that the name of a site has.
+const LONGEST_NAME: usize = 64;
 
 /// Writes the files of a new site. A site that is there already stays, and the library too, unless it is to be renewed.
 pub fn run(program: &Program<'_>, verb: &Init) -> Result<Exit, Failure> {
@@ -50,7 +54,8 @@ pub fn run(program: &Program<'_>, verb: &Init) -> Result<Exit, Failure> {
         writeln!(out, "updated {}", path.display())?;
         return Ok(Exit::Success);
     }
-    for (name, text) in [("site.ncl", SITE), ("provision.ncl", library.as_str())] {
+    let site = SITE.replace(r#"name = "site""#, &format!(r#"name = "{}""#, name_after(directory)));
+    for (name, text) in [("site.ncl", &site), ("provision.ncl", &library)] {
         let path = directory.join(name);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
@@ -71,4 +76,27 @@ pub fn run(program: &Program<'_>, verb: &Init) -> Result<Exit, Failure> {
     let site = directory.join("site.ncl");
     writeln!(out, "\nNext: provision plan --simulate {0}\n      provision apply --simulate {0}", site.display())?;
     Ok(Exit::Success)
+}
+
+/// A name for the site of a directory, so that two sites of one host do not share theirs.
+fn name_after(directory: &Path) -> String {
+    let path = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let may_stand = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let name: String = name.chars().map(|c| if may_stand(c) { c } else { '-' }).take(LONGEST_NAME).collect();
+    if name.chars().any(|c| c.is_ascii_alphanumeric()) { name } else { "site".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_named_after_its_directory() {
+        let name = |directory: &str| name_after(Path::new(directory));
+        assert_eq!(name("/nowhere/web-1.example"), "web-1.example");
+        assert_eq!(name("/nowhere/mein büro\""), "mein-b-ro-");
+        assert_eq!(name(&format!("/nowhere/{}", "a".repeat(200))).len(), LONGEST_NAME);
+        assert_eq!((name("/"), name("/nowhere/…")), ("site".to_owned(), "site".to_owned()));
+    }
 }

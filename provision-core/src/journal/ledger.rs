@@ -36,7 +36,7 @@ pub struct Ledger {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    /// The site that it was last changed for.
+    /// The site that it was made for, or last changed for if nothing of it was made.
     site: String,
     /// The last run that changed something for it.
     run: RunId,
@@ -232,7 +232,8 @@ impl Ledger {
             }
             let entry = self.entries.entry(id.clone()).or_default();
             entry.run = run;
-            if let Some(site) = site {
+            // What a site made is not another one's for a change of it.
+            if let Some(site) = site.filter(|_| entry.made.is_empty() || !made.is_empty()) {
                 site.clone_into(&mut entry.site);
             }
             entry.made.extend(made.into_iter().map(|made| (made, String::new())));
