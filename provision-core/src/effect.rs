@@ -10,6 +10,7 @@ mod attributes;
 mod capabilities;
 mod command;
 mod content;
+mod held;
 mod hiding;
 pub(crate) mod images;
 mod packages;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::held::Held;
 use super::images::ImageContent;
 use super::{Content, Effect, WriteFile};
 
@@ -17,13 +18,13 @@ impl Effect {
     ///
     /// Texts of the type [`Sensitive`](super::Sensitive) hide themselves.
     fn hidden(&self) -> Option<Effect> {
-        match self {
-            Effect::WriteFile(file) => {
+        match self.held() {
+            Held::File(file) => {
                 let is_closed = file.access.mode.bits() & 0o004 == 0;
                 let is_hidden = !file.content.bytes().is_empty() && (is_closed || file.content.is_sensitive());
                 is_hidden.then(|| Effect::WriteFile(WriteFile { content: Content::hidden(), ..file.clone() }))
             }
-            Effect::Restore(image) if image.is_sensitive() => {
+            Held::Image(image) if image.is_sensitive() => {
                 let mut image = image.clone();
                 if let ImageContent::File(content) = &mut image.content
                     && !content.bytes().is_empty()
@@ -31,29 +32,14 @@ impl Effect {
                     *content = Content::hidden();
                 }
                 image.attributes.xattrs.values_mut().for_each(|value| *value = Content::hidden());
-                Some(Effect::Restore(image))
+                Some(Effect::Restore(Box::new(image)))
             }
-            Effect::Restore(_)
-            | Effect::CopyFile { .. }
-            | Effect::CreateDirectory { .. }
-            | Effect::CreateSymlink { .. }
-            | Effect::SetMetadata { .. }
-            | Effect::Remove { .. }
-            | Effect::RepairPackages
-            | Effect::RefreshPackageLists
-            | Effect::Packages(_)
-            | Effect::CreateUser(_)
-            | Effect::ChangeUser { .. }
-            | Effect::RemoveUser { .. }
-            | Effect::CreateGroup { .. }
-            | Effect::ChangeGroup { .. }
-            | Effect::SetMembers { .. }
-            | Effect::RemoveGroup { .. }
-            | Effect::RestoreAccounts { .. }
-            | Effect::Unit { .. }
-            | Effect::ReloadUnits
-            | Effect::WatchUnit { .. }
-            | Effect::Run(_) => None,
+            Held::Image(_)
+            | Held::NewUser(_)
+            | Held::OfUser(..)
+            | Held::Lines(_)
+            | Held::Command(_)
+            | Held::Nothing => None,
         }
     }
 }

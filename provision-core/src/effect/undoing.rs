@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::images::ImageContent;
-use super::{Content, Effect};
+use super::held::Held;
+use super::images::{AccountLine, FileImage, ImageContent};
+use super::{Command, Content, CreateUser, Effect, UserChanges, WriteFile};
 
 /// Whether an effect can be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,38 +22,36 @@ impl Effect {
     /// The effect as it is written down: without contents, which may be large, and without what must not be shown.
     #[must_use]
     pub fn without_content(&self) -> Effect {
-        let mut effect = self.clone();
-        match &mut effect {
-            Effect::WriteFile(file) => {
-                file.content = Content::from("");
-                file.validate = file.validate.take().map(|command| super::Command { stdin: None, ..command });
+        let unfed = |command: &Command| Command { stdin: None, ..command.clone() };
+        match self.held() {
+            Held::File(file) => {
+                let validate = file.validate.as_ref().map(unfed);
+                Effect::WriteFile(WriteFile { content: Content::from(""), validate, ..file.clone() })
             }
-            Effect::Restore(image) => {
-                if let ImageContent::File(content) = &mut image.content {
-                    *content = Content::from("");
-                }
+            Held::Image(image) => {
+                let content = match &image.content {
+                    ImageContent::File(_) => ImageContent::File(Content::from("")),
+                    other @ (ImageContent::Stored(_)
+                    | ImageContent::Directory
+                    | ImageContent::Symlink(_)
+                    | ImageContent::Same) => other.clone(),
+                };
+                Effect::Restore(Box::new(FileImage { content, ..image.clone() }))
             }
-            Effect::CreateUser(user) => user.attributes.password = None,
-            Effect::ChangeUser { changes, .. } => changes.password = None,
-            Effect::Run(command) => command.stdin = None,
-            Effect::RestoreAccounts { lines } => lines.iter_mut().for_each(|line| line.line = None),
-            Effect::CopyFile { .. }
-            | Effect::CreateDirectory { .. }
-            | Effect::CreateSymlink { .. }
-            | Effect::SetMetadata { .. }
-            | Effect::Remove { .. }
-            | Effect::RepairPackages
-            | Effect::RefreshPackageLists
-            | Effect::Packages(_)
-            | Effect::RemoveUser { .. }
-            | Effect::CreateGroup { .. }
-            | Effect::ChangeGroup { .. }
-            | Effect::SetMembers { .. }
-            | Effect::RemoveGroup { .. }
-            | Effect::Unit { .. }
-            | Effect::ReloadUnits
-            | Effect::WatchUnit { .. } => {}
+            Held::NewUser(user) => {
+                let attributes = UserChanges { password: None, ..user.attributes.clone() };
+                Effect::CreateUser(CreateUser { attributes, ..user.clone() })
+            }
+            Held::OfUser(name, changes) => {
+                let changes = UserChanges { password: None, ..changes.clone() };
+                Effect::ChangeUser { name: name.to_owned(), changes }
+            }
+            Held::Lines(lines) => {
+                let lines = lines.iter().map(|line| AccountLine { line: None, ..line.clone() }).collect();
+                Effect::RestoreAccounts { lines }
+            }
+            Held::Command(command) => Effect::Run(unfed(command)),
+            Held::Nothing => self.clone(),
         }
-        effect
     }
 }

@@ -341,17 +341,8 @@ impl HostView for LocalHost {
             Question::Group(name) => Answer::Group(self.accounts()?.groups.get(*name).cloned()),
             Question::InterruptedPackages => Answer::InterruptedPackages(self.package_manager()?.interrupted),
             Question::Query(command) => Answer::Query(self.system.run(command)?),
-            Question::Package(_)
-            | Question::AvailableVersions(_)
-            | Question::PackageManager
-            | Question::Packages
-            | Question::Preview(_)
-            | Question::PackageOf(_)
-            | Question::Unit(_)
-            | Question::Accounts
-            | Question::Shadow(_)
-            | Question::AccountLines(..)
-            | Question::Architecture => self.platform.ask(&self.system, question)?,
+            // The platform names each that there is.
+            _ => self.platform.ask(&self.system, question)?,
         })
     }
     fn is_running(&self) -> bool {

@@ -154,7 +154,8 @@ impl OfFile {
 }
 
 impl Other {
-    /// What is remembered of a question; `None` for one that is answered differently each time.
+    /// What is remembered of a question; `None` for one that may be answered differently each time, as any other is taken to be:
+    /// a run that asks it is not remembered.
     fn asked_by(question: &Question<'_>) -> Option<Other> {
         match question {
             Question::Package(name) => Some(Other::Package((*name).to_owned())),
@@ -165,13 +166,7 @@ impl Other {
             Question::Accounts => Some(Other::Accounts),
             Question::Shadow(name) => Some(Other::Shadow((*name).to_owned())),
             Question::Architecture => Some(Other::Architecture),
-            Question::AvailableVersions(_)
-            | Question::PackageManager
-            | Question::Packages
-            | Question::Preview(_)
-            | Question::PackageOf(_)
-            | Question::AccountLines(..)
-            | Question::Query(_) => None,
+            _ => None,
         }
     }
 
