@@ -1,24 +1,12 @@
 //! Which paths are worth recording.
 
-/// Neither these nor what lies below: state of the package manager, caches, and what differs from one recording to the next.
+use provision_core::sim::Scope;
+
+/// Neither these nor what lies below, as [`Scope::VARYING`]: state of the package manager, caches, and what differs from one
+/// recording to the next.
 const NEVER: &[&str] = &[
     "/dev",
-    "/etc/.pwd.lock",
-    "/etc/group",
-    "/etc/group-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/ld.so.cache",
-    "/etc/machine-id",
     "/etc/mailcap",
-    "/etc/passwd",
-    "/etc/passwd-",
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/subgid",
-    "/etc/subgid-",
-    "/etc/subuid",
-    "/etc/subuid-",
     "/proc",
     "/run/adduser",
     "/run/needrestart",
@@ -159,7 +147,7 @@ pub fn merged(path: &str) -> String {
 
 /// What is done with a path, which is written [`merged`].
 pub fn kept(path: &str) -> Kept {
-    if NEVER.iter().any(|never| within(path, never)) {
+    if NEVER.iter().chain(Scope::VARYING).any(|never| within(path, never)) {
         return Kept::NoTree;
     }
     let name = path.rsplit('/').next().unwrap_or_default();

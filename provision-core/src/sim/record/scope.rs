@@ -59,36 +59,36 @@ const LEFT_OUT: &[&str] = &[
     "/var/tmp",
 ];
 
-/// What changes by itself, or differs between two hosts that are alike.
-const HIDDEN: &[&str] = &[
-    "/etc/.pwd.lock",
-    "/etc/group",
-    "/etc/group-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/ld.so.cache",
-    "/etc/machine-id",
-    "/etc/mtab",
-    "/etc/passwd",
-    "/etc/passwd-",
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/subgid",
-    "/etc/subgid-",
-    "/etc/subuid",
-    "/etc/subuid-",
-];
-
 /// The longest file that is held as text, in bytes.
 const LONGEST: u64 = 64 << 10;
 
 impl Scope {
+    /// What changes by itself, or differs between two hosts that are alike. The recorder of packages leaves it out as well.
+    pub const VARYING: &[&str] = &[
+        "/etc/.pwd.lock",
+        "/etc/group",
+        "/etc/group-",
+        "/etc/gshadow",
+        "/etc/gshadow-",
+        "/etc/ld.so.cache",
+        "/etc/machine-id",
+        "/etc/passwd",
+        "/etc/passwd-",
+        "/etc/shadow",
+        "/etc/shadow-",
+        "/etc/subgid",
+        "/etc/subgid-",
+        "/etc/subuid",
+        "/etc/subuid-",
+    ];
+
     /// For fixtures: configuration and units with their texts, everything else by what it is.
     pub fn fixture() -> Scope {
         let texts = ["/etc", "/usr/lib/systemd/system", "/usr/lib/os-release", "/usr/local"];
         Scope {
             left_out: paths(LEFT_OUT),
-            hidden: paths(HIDDEN),
+            // What is mounted is no matter of files.
+            hidden: paths(&[Scope::VARYING, &["/etc/mtab"]].concat()),
             texts: paths(&texts),
             digests: false,
             facts: true,
