@@ -4,30 +4,34 @@
 //! it; of escape sequences only the colours of this program pass. [`foreign::line`](crate::render::foreign::line) does more
 //! for a piece of foreign text: it keeps it in one line. JSON passes a writer that escapes the same characters as JSON does.
 
-use std::io::{self, StderrLock, StdoutLock, Write};
+#[cfg(test)]
+pub mod captured;
+#[cfg(not(test))]
+mod streams;
 
-use anstream::AutoStream;
+use std::io::{self, StdoutLock, Write};
 
 use crate::render::foreign;
 
+#[cfg(test)]
+use captured as streams;
+
 /// What writes standard output for people.
-pub type Stdout = Visible<AutoStream<StdoutLock<'static>>>;
+pub type Stdout = Visible<streams::Out>;
 
 /// Standard output for people.
 pub fn stdout() -> Stdout {
-    #[expect(clippy::disallowed_methods, reason = "what is written passes the writer that shows control characters")]
-    Visible(anstream::stdout().lock())
+    Visible(streams::out())
 }
 
 /// Standard error for people.
-pub fn stderr() -> Visible<AutoStream<StderrLock<'static>>> {
-    #[expect(clippy::disallowed_methods, reason = "what is written passes the writer that shows control characters")]
-    Visible(anstream::stderr().lock())
+pub fn stderr() -> Visible<streams::Diagnostics> {
+    Visible(streams::diagnostics())
 }
 
 /// Standard output for JSON.
-pub fn json() -> Escaped<StdoutLock<'static>> {
-    Escaped(raw())
+pub fn json() -> Escaped<streams::Documents> {
+    Escaped(streams::documents())
 }
 
 /// Standard output for bytes that are wanted as they are: a secret, a script, a text that this program makes.
@@ -69,7 +73,7 @@ fn visible(mut text: &str) -> String {
 
 /// The length of the sequence that a text begins with, if it sets a colour or a weight that this program uses; see
 /// `console_codes(4)`, "ECMA-48 Select Graphic Rendition". Black, backgrounds and what conceals text are not among them.
-fn own_color(text: &str) -> usize {
+pub fn own_color(text: &str) -> usize {
     let Some(end) = text.strip_prefix("\x1b[").and_then(|rest| rest.find('m')) else { return 0 };
     let parameters: Vec<Option<u8>> = text[2..2 + end].split(';').map(|number| number.parse().ok()).collect();
     let is_own = match parameters[..] {

@@ -53,7 +53,7 @@ fn apply_site(program: &Program<'_>, verb: &Apply) -> Result<Exit, Failure> {
     let plan_options = PlanOptions { only: verb.chosen.only.clone(), without_leftovers, ..PlanOptions::default() };
     let prepared = memory.plan(&engine, site, kept, &plan_options)?;
     if options.format == Format::Text {
-        render::diagnostics::warnings(prepared.graph());
+        render::diagnostics::warnings(prepared.graph().warnings(), prepared.graph().sources());
     }
     let exit = carry_out(program, verb, &watcher, &engine, &prepared, false);
     let holds_no_secrets = context::holds_no_secrets(prepared.graph(), prepared.plan());

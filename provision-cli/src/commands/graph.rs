@@ -23,7 +23,7 @@ pub fn run(program: &Program<'_>, verb: &GraphArguments) -> Result<Exit, Failure
             render::json::print(&json!({ "schema": "provision/graph/1", "resources": resources }))?;
         }
         (_, GraphForm::Text) => {
-            render::diagnostics::warnings(&graph);
+            render::diagnostics::warnings(graph.warnings(), graph.sources());
             text(&graph)?;
         }
         (_, GraphForm::Dot) => dot(&graph)?,
@@ -76,7 +76,7 @@ fn mermaid(graph: &Graph) -> Result<(), Failure> {
     for (place, vertex) in graph.vertices().enumerate() {
         writeln!(out, "  n{place}[\"{}\"]", foreign::line(vertex.id).replace('"', "#quot;"))?;
         for (before, reason) in vertex.after {
-            writeln!(out, "  n{} -->|{}| n{place}", number(before), reason.to_string().replace('|', "/"))?;
+            writeln!(out, "  n{} -->|{}| n{place}", number(before), foreign::line(reason).replace('|', "/"))?;
         }
     }
     Ok(())

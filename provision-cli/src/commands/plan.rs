@@ -56,7 +56,7 @@ pub fn run(program: &Program<'_>, verb: &Plan) -> Result<Exit, Failure> {
             "diagnostics": graph.warnings(),
         }))?,
         Format::Text => {
-            render::diagnostics::warnings(graph);
+            render::diagnostics::warnings(graph.warnings(), graph.sources());
             render::history::unfinished(preview.pending().map_or(&[], |pending| &pending.unfinished))?;
             render::plan::show(plan, &context::host_name(options, &facts), options)?;
         }

@@ -34,7 +34,7 @@ pub fn run(program: &Program<'_>, verb: &Validate) -> Result<Exit, Failure> {
             "diagnostics": graph.warnings(),
         }))?,
         Format::Text | Format::Markdown => {
-            render::diagnostics::warnings(&graph);
+            render::diagnostics::warnings(graph.warnings(), graph.sources());
             if !options.quiet {
                 let s = if graph.len() == 1 { "" } else { "s" };
                 writeln!(out, "The site is valid: {} resource{s}.", graph.len())?;

@@ -7,14 +7,13 @@ use codespan_reporting::diagnostic as codespan;
 use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term;
 use provision_core::diagnostic::{Diagnostic, Diagnostics, Severity, Sources};
-use provision_core::graph::Graph;
 
 use super::{foreign, style};
 use crate::output;
 
 /// Shows what is odd about a site.
-pub fn warnings(graph: &Graph) {
-    show(graph.warnings(), graph.sources());
+pub fn warnings(list: &[Diagnostic], sources: &Sources) {
+    show(list, sources);
 }
 
 /// Shows everything that is wrong with a site, and how much it is.
@@ -55,15 +54,18 @@ fn prepare(diagnostic: &Diagnostic, numbers: &BTreeMap<&str, usize>) -> codespan
     for label in &diagnostic.labels {
         let Some(file) = numbers.get(&*label.span.file) else {
             // Declared by a Rust program, whose text is not at hand.
-            notes.push(lines(&format!("{}: {}", label.span, label.message)));
+            notes.push(foreign::line(format!("{}: {}", label.span, label.message)));
             continue;
         };
         let style = if label.primary { codespan::LabelStyle::Primary } else { codespan::LabelStyle::Secondary };
         let range = label.span.start..label.span.end;
-        labels.push(codespan::Label::new(style, *file, range).with_message(lines(&label.message)));
+        labels.push(codespan::Label::new(style, *file, range).with_message(foreign::line(&label.message)));
     }
     notes.extend(diagnostic.help.as_ref().map(|help| lines(&format!("help: {help}"))));
-    codespan::Diagnostic::new(severity).with_message(lines(&diagnostic.message)).with_labels(labels).with_notes(notes)
+    codespan::Diagnostic::new(severity)
+        .with_message(foreign::line(&diagnostic.message))
+        .with_labels(labels)
+        .with_notes(notes)
 }
 
 /// A text of several lines, each shown as foreign text.

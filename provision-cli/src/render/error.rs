@@ -13,10 +13,7 @@ pub fn show(failure: &Failure) {
     let mut out = output::stderr();
     let style = style::FAIL;
     let _ = match failure {
-        Failure::Invalid(diagnostics) => {
-            drop(out);
-            return super::diagnostics::all(diagnostics);
-        }
+        Failure::Invalid(diagnostics) => return super::diagnostics::all(diagnostics),
         Failure::Failed(error) | Failure::Locked(error) | Failure::Output(error) => {
             writeln!(out, "{style}error{style:#}: {}", foreign::line(error))
                 .and_then(|()| details(&mut out, "  ", error))
@@ -25,7 +22,9 @@ pub fn show(failure: &Failure) {
         Failure::Usage(message) => {
             writeln!(out, "{style}error{style:#}: {}\n\nFor more information, try '--help'.", foreign::line(message))
         }
-        Failure::Tests(failure) => writeln!(out, "{style}error{style:#}: {failure}"),
+        Failure::Tests(failure) => {
+            writeln!(out, "{style}error{style:#}: {}", super::tests::lines(failure).join("\n"))
+        }
         Failure::OutputClosed => Ok(()),
     };
 }

@@ -87,7 +87,7 @@ pub fn run(record: &RunRecord, options: &Options) -> Result<(), Failure> {
         writeln!(out, "  ended  {}", when(ended.at_micros))?;
     }
     if let Some(digest) = &record.info.site_digest {
-        writeln!(out, "  site   sha256:{digest}")?;
+        writeln!(out, "  site   sha256:{}", foreign::line(digest))?;
     }
     writeln!(out, "  with   provision {}\n", foreign::line(&record.program))?;
     for effect in &record.effects {

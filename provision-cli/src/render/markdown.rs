@@ -106,7 +106,7 @@ fn details(out: &mut impl Write, step: &Step, change: &Change) -> Result<(), Fai
 
 /// The text of a side to be compared, and the line for one that is not shown.
 fn shown(side: &str, sign: char) -> (&str, Option<String>) {
-    if Content::is_placeholder(side) { ("", Some(format!("{sign}{side}"))) } else { (side, None) }
+    if Content::is_placeholder(side) { ("", Some(foreign::content(&format!("{sign}{side}")))) } else { (side, None) }
 }
 
 /// Foreign text in a code span, in which no link, no mention and no emphasis is recognised; see CommonMark 6.1. A bar would
@@ -125,4 +125,28 @@ fn code(text: impl std::fmt::Display) -> String {
 /// Foreign text that stays text within HTML.
 fn escaped(text: &str) -> String {
     foreign::line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::captured;
+    use serde_json::json;
+
+    /// It had ended the fence, and what followed was Markdown.
+    #[test]
+    fn a_text_that_looks_like_one_that_is_not_shown_stays_in_its_fence() {
+        let change = json!({ "attribute": "content", "from": "<7 bytes, sha256 x\n```\n@all>", "to": "a\nb\n" });
+        let step = json!({
+            "id": "file:/etc/motd", "declared_at": null, "phase": 0, "verdict": { "verdict": "change" }, "changes": [change],
+            "effects": [], "reaction": null, "assumes": [], "tags": [],
+        });
+        let none = json!([]);
+        let read = json!({
+            "steps": [step], "transactions": none, "dropped_notifications": none, "orphans": none, "others": none,
+        });
+        plan(&serde_json::from_value(read).unwrap(), "host").unwrap();
+        let shown = captured::take();
+        assert!(shown.contains("-<7 bytes, sha256 x\\n```\\n@all>\n"), "{shown}");
+    }
 }

@@ -7,6 +7,8 @@ pub mod events;
 pub mod facts;
 pub mod foreign;
 pub mod history;
+#[cfg(test)]
+mod hostile_texts;
 pub mod json;
 pub mod markdown;
 pub mod plan;

@@ -18,14 +18,14 @@ use crate::exit::Failure;
 use crate::output;
 
 pub use changes::show as show_changes;
+#[cfg(test)]
+pub use packages::show as show_packages;
 
 /// Shows what would be done, and a summary.
 pub fn show(plan: &Plan, host: &str, options: &Options) -> Result<(), Failure> {
-    let mut out = output::stdout();
     if !options.quiet {
-        writeln!(out, "Plan for {}\n", foreign::line(host))?;
+        writeln!(output::stdout(), "Plan for {}\n", foreign::line(host))?;
     }
-    drop(out);
     show_steps(plan, options)
 }
 
@@ -41,8 +41,9 @@ pub fn show_steps(plan: &Plan, options: &Options) -> Result<(), Failure> {
     points_of_no_return(&mut out, plan)?;
     for OtherSite { site, resources } in &plan.others {
         let (faint, count) = (style::FAINT, resources.len());
-        let ids: Vec<String> = resources.iter().take(3).map(ToString::to_string).collect();
+        let ids: Vec<String> = resources.iter().take(3).map(foreign::line).collect();
         let more = if count > 3 { " and others" } else { "" };
+        let site = foreign::line(site);
         writeln!(out, "  {faint}what the site `{site}` made stays: {}{more}{faint:#}", ids.join(", "))?;
     }
     leftovers(&mut out, &plan.orphans, options)?;

@@ -5,8 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use provision_core::config::Branch;
-use provision_core::testing::Coverage;
+use provision_core::testing::{Coverage, Failure as TestFailure};
 use serde_json::json;
 
 use super::{foreign, style};
@@ -58,31 +57,28 @@ pub fn show(outcomes: &[Outcome], coverage: &Coverage, took: Duration, options: 
         match &outcome.result {
             Ok(says) if !options.quiet => {
                 let (ok, faint) = (style::ADD, style::FAINT);
-                let says = if says.is_empty() { String::new() } else { format!("  {faint}{says}{faint:#}") };
-                writeln!(out, "{ok}ok{ok:#}   {}{says}", outcome.name)?;
+                let says =
+                    if says.is_empty() { String::new() } else { format!("  {faint}{}{faint:#}", foreign::line(says)) };
+                writeln!(out, "{ok}ok{ok:#}   {}{says}", foreign::line(&outcome.name))?;
             }
             Ok(_) => {}
             Err(failure) => {
                 let fail = style::FAIL;
-                writeln!(out, "{fail}FAIL{fail:#} {}", outcome.name)?;
-                for line in failure.to_string().lines() {
-                    writeln!(out, "     {line}")?;
-                }
+                writeln!(out, "{fail}FAIL{fail:#} {}", foreign::line(&outcome.name))?;
+                lines(failure).iter().try_for_each(|line| writeln!(out, "     {line}"))?;
             }
         }
     }
-    let untouched = coverage.untouched();
-    if !untouched.is_empty() && !options.quiet {
-        writeln!(out, "\nNo check has changed:")?;
-        for (id, span) in &untouched {
-            let faint = style::FAINT;
-            let place = span.as_ref().map(|span| format!("  {}:{}", span.file, span.line)).unwrap_or_default();
-            writeln!(out, "  {id}{faint}{place}{faint:#}")?;
-        }
-    }
-    let untaken = coverage.untaken_branches();
+    let (untouched, untaken) = (coverage.untouched(), coverage.untaken_branches());
     if !options.quiet {
-        show_branches(&mut out, &untaken, coverage)?;
+        let untouched = untouched
+            .iter()
+            .map(|(id, span)| (id.to_string(), span.as_ref().map(|span| format!("{}:{}", span.file, span.line))));
+        show_untried(&mut out, "No check has changed", &untouched.collect::<Vec<_>>())?;
+        let untaken = untaken.iter().map(|branch| (branch.to_string(), Some(branch.at.to_string())));
+        show_untried(&mut out, "No check has taken", &untaken.collect::<Vec<_>>())?;
+        let unwatched = coverage.unwatched().into_iter().map(|why| (why, None));
+        show_untried(&mut out, "Branches that were not watched", &unwatched.collect::<Vec<_>>())?;
     }
     let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     let passed = outcomes.len() - failed;
@@ -96,27 +92,41 @@ pub fn show(outcomes: &[Outcome], coverage: &Coverage, took: Duration, options: 
     Ok(())
 }
 
+/// Why a test fails: what fails, with the lines of a content that it shows, and the details.
+pub fn lines(failure: &TestFailure) -> Vec<String> {
+    let text = failure.to_string();
+    let mut shown: Vec<String> = Vec::new();
+    for line in failure.what().split('\n') {
+        match shown.last_mut() {
+            Some(last) if !line.starts_with("  | ") => *last += &format!("\\n{}", foreign::line(line)),
+            Some(_) => shown.push(foreign::content(line)),
+            None => shown.push(foreign::line(line)),
+        }
+    }
+    let details = text.strip_prefix(failure.what()).unwrap_or_default().lines().skip(1);
+    shown.extend(details.map(foreign::content));
+    shown
+}
+
 fn exercised(all: usize, left_out: usize, what: &str) -> String {
     format!("{} of {all} {what}", all - left_out)
 }
 
-/// Shows the branches that no check has taken, and what could not be watched.
-fn show_branches(out: &mut impl Write, untaken: &[Branch], coverage: &Coverage) -> std::io::Result<()> {
+/// Shows what was not tried, each with where it was written.
+pub fn show_untried(out: &mut impl Write, heading: &str, all: &[(String, Option<String>)]) -> std::io::Result<()> {
     let faint = style::FAINT;
-    if !untaken.is_empty() {
-        writeln!(out, "\nNo check has taken:")?;
+    if !all.is_empty() {
+        writeln!(out, "\n{heading}:")?;
     }
-    for branch in untaken {
-        writeln!(out, "  {branch}{faint}  {}{faint:#}", branch.at)?;
+    for (what, at) in all {
+        let place = at.as_ref().map(|at| format!("  {}", foreign::line(at))).unwrap_or_default();
+        writeln!(out, "  {}{faint}{place}{faint:#}", foreign::line(what))?;
     }
-    let unwatched = coverage.unwatched();
-    if !unwatched.is_empty() {
-        writeln!(out, "\nBranches that were not watched:")?;
-    }
-    unwatched.iter().try_for_each(|why| writeln!(out, "  {why}"))
+    Ok(())
 }
 
-fn document(outcomes: &[Outcome], coverage: &Coverage) -> serde_json::Value {
+/// What programs are shown.
+pub fn document(outcomes: &[Outcome], coverage: &Coverage) -> serde_json::Value {
     let checks: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
@@ -203,7 +213,10 @@ fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push('\t'),
-            c if c < ' ' => escaped.push('\u{fffd}'),
+            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c if c == '\u{7f}' || foreign::changes_the_display(c) => {
+                let _ = write!(escaped, "&#{};", u32::from(c));
+            }
             c => escaped.push(c),
         }
     }
