@@ -420,10 +420,10 @@ impl Planner<'_> {
                         step.verdict = Verdict::Change;
                     }
                     let (before, want) = &decision.states;
-                    let mut changes = made_on_the_way(node, &decision.effects, self.base);
+                    step.effects = decision.effects.into();
+                    let mut changes = made_on_the_way(node, &step.effects, self.base);
                     changes.extend(change::between(node, before, want, &[self.base, &self.overlay]));
                     step.changes = changes.into();
-                    step.effects = decision.effects.into();
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);
                 }

@@ -242,7 +242,6 @@ impl Platform for Debian {
 
     fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
         self.come_to_rest(system, effect)?;
-        #[expect(clippy::wildcard_enum_match_arm, reason = "`LocalHost` names the effects that come here")]
         match effect {
             Effect::Packages(transaction) => {
                 apt::transact(system, self.architecture(system)?.as_deref(), transaction)?;
@@ -268,7 +267,15 @@ impl Platform for Debian {
             Effect::ChangeGroup { name, gid } => accounts::change_group(system, name, *gid)?,
             Effect::SetMembers { group, members } => accounts::set_members(system, group, members)?,
             Effect::RemoveGroup { name } => accounts::remove_group(system, name)?,
-            // The host itself performs the others, and names each that it leaves to the platform.
+            // The host itself performs them.
+            Effect::WriteFile(_)
+            | Effect::CopyFile { .. }
+            | Effect::CreateDirectory { .. }
+            | Effect::CreateSymlink { .. }
+            | Effect::SetMetadata { .. }
+            | Effect::Restore(_)
+            | Effect::Remove { .. }
+            | Effect::Run(_) => return Err(not_ours()),
             _ => return Err(not_ours()),
         }
         Ok(())

@@ -429,3 +429,17 @@ fn a_check_that_refuses_a_content_is_told_with_all_that_it_says() {
         assert!(!place.path(&format!("root/etc/{name}")).exists());
     }
 }
+
+/// The model of a host held all that a rollback puts back: several times the size of a sparse file.
+#[test]
+fn a_rollback_of_a_large_file_does_not_hold_its_content() {
+    let place = given!(place("{ resources.file.\"/srv/large\".content = \"small\\n\" }"));
+    fs::create_dir_all(place.path("root/srv")).unwrap();
+    let large = place.path("root/srv/large");
+    fs::File::create(&large).unwrap().set_len(512 << 20).unwrap();
+    assert_eq!(place.run("apply --root root site.ncl").code, 0);
+    let line = "ulimit -v 400000; exec \"$0\" rollback --root root";
+    let ran = place.start(Command::new("sh").args(["-c", line]).arg(provision()), "");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_eq!(fs::metadata(&large).unwrap().len(), 512 << 20);
+}

@@ -121,6 +121,16 @@ impl Blob {
             None => Err(Error::new(ErrorKind::NotFound, format!("the content {} is lost", self.digest))),
         }
     }
+
+    /// All of it, in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Blob::open), or it cannot be read to its end.
+    pub(crate) fn content(&self) -> Result<Content> {
+        let mut bytes = Vec::new();
+        self.open()?.read_to_end(&mut bytes)?;
+        Ok(bytes.into())
+    }
 }
 
 /// A line of an account file, or that there is none.

@@ -20,7 +20,7 @@ impl Machine<'_> {
             let model = self.model();
             1 + model.nodes.values().flatten().filter_map(|node| node.inode).max().unwrap_or_default()
         });
-        let data = node.content().map_or_else(|| self.base().read(of), |content| Ok(Some(content)))?;
+        let data = node.content()?.map_or_else(|| self.base().read(of), |content| Ok(Some(content)))?;
         let (first, second) = (self.real(of)?, self.real(path)?);
         let mut model = self.model();
         let node = Node { inode: Some(inode), links: node.links + 1, data, is_new: true, ..node };

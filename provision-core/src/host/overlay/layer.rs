@@ -37,7 +37,7 @@ impl HostView for Layer<'_> {
 
     fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
         let path = &self.real(path)?;
-        match self.modelled(path, |node| (node.kind, node.content().is_some(), node.is_new)) {
+        match self.modelled(path, |node| (node.kind, node.has_content(), node.is_new)) {
             // Only owner or mode are modelled; the content is still the host's.
             Some(Some((FileKind::File, false, false))) | None => return self.base.copy_out(path, to),
             Some(_) => {}
@@ -55,7 +55,9 @@ impl HostView for Layer<'_> {
 
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         let path = &self.real(path)?;
-        match self.modelled(path, |node| (node.kind, node.content(), node.is_new)) {
+        let look = |node: &Node| -> Result<_> { Ok((node.kind, node.content()?, node.is_new)) };
+        let modelled = self.modelled(path, look).map(Option::transpose).transpose()?;
+        match modelled {
             Some(None) => Ok(None),
             Some(Some((_, Some(content), _))) if is_unrecorded(&content) => Err(not_held(path)),
             Some(Some((_, Some(content), _))) => Ok(Some(content)),
@@ -70,7 +72,7 @@ impl HostView for Layer<'_> {
 
     fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
         let real = &self.real(path)?;
-        match self.modelled(real, |node| (node.kind, node.content().is_some(), node.is_new)) {
+        match self.modelled(real, |node| (node.kind, node.has_content(), node.is_new)) {
             // Only owner or mode are modelled; the content is still the host's.
             Some(Some((FileKind::File, false, false))) | None => self.base.digest(real),
             Some(_) => Ok(self.read(path)?.map(|content| Digest::of(content.bytes()))),

@@ -1,7 +1,8 @@
 //! What the model knows of one path.
 
+use crate::effect::images::Blob;
 use crate::effect::{Access, Content};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileAttributes, FileKind, FileMetadata};
 use crate::path::HostPath;
 
@@ -22,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) access: Access,
     /// The content of a file or the text of a link; `None` if it is the host's own, or if it is not known.
     pub(crate) data: Option<Content>,
+    /// The content of a file that is too large to hold it; read only if it is asked for.
+    pub(crate) stored: Option<Blob>,
     pub(crate) size: u64,
     pub(crate) mount: u64,
     pub(crate) links: u64,
@@ -40,6 +43,7 @@ impl Node {
             kind,
             access,
             data,
+            stored: None,
             size,
             mount: 0,
             links: 1,
@@ -59,8 +63,18 @@ impl Node {
         }
     }
 
-    pub(crate) fn content(&self) -> Option<Content> {
-        self.data.clone().filter(|_| self.kind == FileKind::File)
+    /// Whether the content of a file is known.
+    pub(crate) fn has_content(&self) -> bool {
+        self.kind == FileKind::File && (self.data.is_some() || self.stored.is_some())
+    }
+
+    /// The content of a file, if it is known.
+    pub(crate) fn content(&self) -> Result<Option<Content>> {
+        match (&self.data, &self.stored) {
+            _ if self.kind != FileKind::File => Ok(None),
+            (None, Some(blob)) => blob.content().map(Some),
+            (data, _) => Ok(data.clone()),
+        }
     }
 
     pub(crate) fn target(&self) -> Option<String> {

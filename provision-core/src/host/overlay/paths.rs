@@ -140,6 +140,7 @@ impl Layer<'_> {
             kind: found.kind,
             access: found.access,
             data: None,
+            stored: None,
             size: found.size,
             mount: found.mount,
             links: found.links,
@@ -209,7 +210,7 @@ impl Layer<'_> {
     }
 
     /// Whether the host beneath is only a recording, which follows no links.
-    fn stands_on_record(&self) -> bool {
+    pub(super) fn stands_on_record(&self) -> bool {
         self.package_model().is_some()
     }
 }
