@@ -348,7 +348,11 @@ impl<'a> Run<'a> {
         let ids: Vec<&ResourceId> = steps.iter().map(|number| &self.step(*number).id).collect();
         self.executor.perform_all(&ids, effects, |recorder| {
             for number in steps {
-                recorder.claims(&self.step(*number).id, &self.node(*number).claims);
+                let node = self.node(*number);
+                recorder.claims(&node.id, &node.claims);
+                if node.common.sensitive {
+                    recorder.hides(&node.id);
+                }
                 self.followers(*number).for_each(|follower| recorder.notify(follower, &self.step(*number).id));
             }
         })

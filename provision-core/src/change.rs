@@ -15,6 +15,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Hides its values behind what stands for them.
+    pub(crate) fn hide(&mut self, behind: &str) {
+        (self.from, self.to) = (behind.into(), behind.into());
+    }
+
     /// What people call it: the attribute, or `state` for one that is a single value.
     pub fn label(&self) -> &str {
         if self.attribute.is_empty() { "state" } else { &self.attribute }

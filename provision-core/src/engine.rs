@@ -187,8 +187,9 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// The site is wrong, a secret or the host cannot be read. What a resource cannot read of the host is in the plan.
     pub fn plan(&self, site: Site, options: &PlanOptions) -> Result<Prepared<'_, H>, PlanError> {
-        let graph = self.graph(site, options)?;
-        let planned = graph.plan(self.host(), &self.with_pending(options)?)?;
+        let options = self.with_pending(options)?;
+        let graph = self.graph(site, &options)?;
+        let planned = graph.plan(self.host(), &options)?;
         Ok(Prepared { engine: self, planned: planned.held_by(Arc::clone(&graph)) })
     }
 
@@ -202,9 +203,9 @@ impl<H: Host> Engine<H> {
         site: Site,
         options: &PlanOptions,
     ) -> Result<(Prepared<'_, H>, Option<Converged>), PlanError> {
-        let graph = self.graph(site, options)?;
-        let (planned, converged) =
-            graph.plan_and_remember(self.host(), &self.with_pending(options)?, self.journal())?;
+        let options = self.with_pending(options)?;
+        let graph = self.graph(site, &options)?;
+        let (planned, converged) = graph.plan_and_remember(self.host(), &options, self.journal())?;
         Ok((Prepared { engine: self, planned: planned.held_by(Arc::clone(&graph)) }, converged))
     }
 
@@ -229,10 +230,11 @@ impl<H: Host> Engine<H> {
         Ok(PreparedRollback { engine: self, rollback: self.journal().rollback(run, self.host(), options)? })
     }
 
+    /// The options are those with what is pending.
     fn graph(&self, site: Site, options: &PlanOptions) -> Result<Arc<Graph>, PlanError> {
         let orphans = self.parts.orphans(&site, options)?;
         let key = || self.journal().make_key_under(&self.lock);
-        self.parts.resolved(self.parts.graph(site, orphans)?, &options.only, key)
+        self.parts.resolved(self.parts.graph(site, orphans, options)?, &options.only, key)
     }
 
     fn with_pending(&self, options: &PlanOptions) -> Result<PlanOptions> {
@@ -266,12 +268,13 @@ impl<H: HostView> Parts<H> {
         if options.only.is_empty() { self.journal.orphans(site.name(), &site.ids()) } else { Ok(Vec::new()) }
     }
 
-    fn graph(&self, site: Site, orphans: Vec<Orphan>) -> Result<Graph, PlanError> {
+    fn graph(&self, site: Site, orphans: Vec<Orphan>, options: &PlanOptions) -> Result<Graph, PlanError> {
         let site = match &self.options.digests {
             Some(digests) => site.with_digests(digests.clone()),
             None => site,
         };
-        site.with_orphans(orphans).into_graph().map_err(PlanError::Site)
+        let site = site.with_orphans(orphans).with_pending_notifications(&options.pending_notifications);
+        site.into_graph().map_err(PlanError::Site)
     }
 
     /// The graph with the secrets that it names, if it names some.

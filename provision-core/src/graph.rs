@@ -17,6 +17,7 @@ use crate::bytes::hex;
 use crate::canonical;
 use crate::claim::{Claim, Hold, Target};
 use crate::diagnostic::{Diagnostic, Sources, Span, did_you_mean};
+use crate::effect::Effect;
 use crate::error::{Error, Errors, Result};
 use crate::host::{Host, HostView};
 use crate::id::ResourceId;
@@ -105,6 +106,14 @@ impl Node {
 
     pub(crate) fn hidden(&self, now: &DynState, host: &dyn HostView) -> &'static [&'static str] {
         self.resource.hidden(&CheckContext::new(&self.id, host), now)
+    }
+
+    /// Effects of the resource; if it is sensitive, they show no contents.
+    pub(crate) fn hiding(&self, effects: Vec<Effect>) -> Vec<Effect> {
+        match self.common.sensitive {
+            true => effects.into_iter().map(Effect::into_sensitive).collect(),
+            false => effects,
+        }
     }
 
     pub(crate) fn declared_at(&self) -> Option<&Span> {

@@ -90,6 +90,7 @@ pub mod prelude;
 mod prune;
 mod random;
 pub mod registry;
+mod regular;
 pub mod report;
 pub mod resource;
 pub mod rollback;

@@ -30,6 +30,7 @@ use crate::moment::Moment;
 use crate::path::HostPath;
 use crate::resource::DynState;
 use crate::run::PendingNotification;
+use crate::site::is_of_the_engine;
 use crate::state::HostKey;
 use relied::relied_on;
 
@@ -52,7 +53,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The package changes of several steps, each carried out at once.
     pub transactions: Vec<PlannedTransaction>,
-    /// Pending notifications of earlier runs that are dropped: their resource is no longer declared.
+    /// Pending notifications of earlier runs that are dropped: their resource is no longer declared. Those of the engine's own
+    /// resources stay pending until they are delivered.
     pub dropped_notifications: Vec<PendingNotification>,
     /// What earlier runs made for resources that are no longer declared, and that stays.
     pub orphans: Vec<Orphan>,
@@ -317,7 +319,7 @@ impl Graph {
         let dropped_notifications = options
             .pending_notifications
             .iter()
-            .filter(|pending| undeclared.contains_key(&pending.id))
+            .filter(|pending| undeclared.contains_key(&pending.id) && !is_of_the_engine(&pending.id))
             .cloned()
             .collect();
         let orphans = if options.only.is_empty() && !options.without_leftovers { self.orphans() } else { &[] };
@@ -476,7 +478,7 @@ impl Planner<'_> {
         let maybe = Overlay::new(&self.overlay);
         // A reaction that cannot be foreseen is decided when its turn comes.
         node.react(before, &maybe).ok()?;
-        let mut effects = maybe.take_recorded();
+        let mut effects = node.hiding(maybe.take_recorded());
         if causes.is_empty() {
             let since: Vec<&Moment> = pending_notifications.iter().map(|pending| &pending.at).collect();
             drop_settled(&mut effects, &since, &self.overlay);
@@ -523,7 +525,7 @@ fn bring_about<H: HostView>(
 ) -> Result<Decision> {
     if now != want {
         let applied = node.apply(&now, &want, &Ruled { overlay, declared });
-        let effects = overlay.take_recorded();
+        let effects = node.hiding(overlay.take_recorded());
         applied?;
         return Ok(Decision { states: (now, want), effects });
     }

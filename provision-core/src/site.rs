@@ -23,6 +23,7 @@ use crate::policy::{Common, SitePolicy};
 use crate::prune::Pruned;
 use crate::registry::Registry;
 use crate::resource::{AttributeError, Declared, DynResource, Resource, Surroundings};
+use crate::run::PendingNotification;
 use crate::source::Source;
 
 pub use crate::declaration::{Entry, Handle, Spans};
@@ -32,6 +33,7 @@ pub use case::{
     CommandAnswer, Expectations, FileExpectation, FullFile, PlanWord, SiteTest, StartingFile, StartingState,
     TestAddresses, TestCase, TestFacts, UnitExpectation,
 };
+pub(crate) use trigger::is_of_the_engine;
 
 /// Everything that is declared for a host.
 ///
@@ -80,6 +82,8 @@ pub struct Site {
     orphans: Vec<Orphan>,
     /// What other sites made on the host.
     foreign: Vec<Orphan>,
+    /// Whether an earlier run has left the reload of the service manager pending.
+    is_reload_pending: bool,
     /// Tests that it brings along.
     tests: Vec<SiteTest>,
     /// What simulated hosts have beside their installation, in all tests.
@@ -214,6 +218,13 @@ impl Site {
         Site { orphans, foreign, ..self }
     }
 
+    /// With what earlier runs left pending. What the engine itself still has to do is done by the next run, whatever its site
+    /// declares.
+    #[must_use]
+    pub fn with_pending_notifications(self, pending: &[PendingNotification]) -> Site {
+        Site { is_reload_pending: pending.iter().any(|pending| is_of_the_engine(&pending.id)), ..self }
+    }
+
     /// Warns of what this site decides about and another one has made: they would undo each other's work.
     fn shared_with_other_sites(&self) -> Vec<Diagnostic> {
         let mut shared: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -328,7 +339,7 @@ impl Site {
             self.declared.push(Declaration {
                 id: orphan.id.clone(),
                 resource: Box::new(goes),
-                common: Common { notifies, ..Common::default() },
+                common: Common { notifies, sensitive: orphan.sensitive, ..Common::default() },
                 spans: Spans::default(),
                 is_companion: true,
                 is_valid: false,
@@ -420,8 +431,8 @@ impl Site {
         let owned = self.owned_paths();
         self.prune();
         // What is pruned counts as well.
-        if self.owned_paths().iter().any(crate::host::is_manager_input) {
-            self.declared.extend(trigger::daemon_reload(&self.declared));
+        if self.is_reload_pending || self.owned_paths().iter().any(crate::host::is_manager_input) {
+            self.declared.extend(trigger::daemon_reload(&self.declared, self.is_reload_pending));
         }
         let (known, digests) = (self.source_files.take(), self.digests.take());
         let read = Mutex::new(BTreeMap::new());

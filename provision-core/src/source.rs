@@ -4,13 +4,13 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::effect::{Content, Digest};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::DigestCache;
+use crate::regular;
 
 /// Bytes that a resource copies to a host. Those of a large file whose digest is known are read only when they are wanted.
 /// Cheap to clone.
@@ -85,13 +85,12 @@ impl Source {
     }
 }
 
-/// Opens a regular file of the site. To open a pipe would wait for a writer, and a device may never end.
+/// Opens a regular file of the site.
 fn open_regular(path: &Path) -> Result<File> {
-    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(Error::new(ErrorKind::Invalid, "it is not a regular file").with_hint("name a file that can be copied"))
+    regular::open(path).map_err(|error| match error.kind() {
+        ErrorKind::Invalid => error.with_hint("name a file that can be copied"),
+        _ => error,
+    })
 }
 
 fn read_regular(path: &Path) -> Result<Vec<u8>> {

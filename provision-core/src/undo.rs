@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::change::Change;
-use crate::effect::{Effect, PackageTransaction, UnitAction};
+use crate::effect::{Effect, PackageTransaction, Sensitive, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, HostViewExt, Overlay, is_manager_input};
 use crate::id::ResourceId;
@@ -36,6 +36,9 @@ pub struct Rollback {
     pub kept: Vec<Left>,
     /// What stays, because it cannot be undone.
     pub irreversible: Vec<Left>,
+    /// Resources of which no content is shown.
+    #[serde(skip)]
+    pub sensitive: BTreeSet<ResourceId>,
 }
 
 /// An effect that is not taken back.
@@ -85,7 +88,7 @@ impl Rollback {
             orphans: Vec::new(),
             others: Vec::new(),
         };
-        Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new() }
+        Rollback { of, plan, kept: Vec::new(), irreversible: Vec::new(), sensitive: BTreeSet::new() }
     }
 }
 
@@ -100,6 +103,7 @@ struct Undoing<'a> {
     transactions: Vec<PlannedTransaction>,
     kept: Vec<Left>,
     irreversible: Vec<Left>,
+    sensitive: BTreeSet<ResourceId>,
     /// Unit files were changed, and the service manager has not read them.
     stale_units: bool,
 }
@@ -115,6 +119,7 @@ impl<'a> Undoing<'a> {
             transactions: Vec::new(),
             kept: Vec::new(),
             irreversible: Vec::new(),
+            sensitive: BTreeSet::new(),
             stale_units: false,
         }
     }
@@ -144,7 +149,7 @@ impl<'a> Undoing<'a> {
             orphans: Vec::new(),
             others: Vec::new(),
         };
-        Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible })
+        Ok(Rollback { of, plan, kept: self.kept, irreversible: self.irreversible, sensitive: self.sensitive })
     }
 
     /// Takes an effect back, but for the start of a unit: what that needs may not be back yet.
@@ -185,7 +190,12 @@ impl<'a> Undoing<'a> {
             effects.insert(0, Effect::ReloadUnits);
             self.stale_units = false;
         }
-        let changes = self.changes(&effects);
+        let mut changes = self.changes(&effects);
+        if record.intent.sensitive {
+            self.sensitive.extend(record.intent.ids.first().cloned());
+            effects = effects.into_iter().map(Effect::into_sensitive).collect();
+            changes.iter_mut().for_each(|change| change.hide(Sensitive::HIDDEN));
+        }
         let with_packages = effects.iter().any(|effect| matches!(effect, Effect::Packages(_)));
         for effect in &effects {
             self.stale_units |= touches_unit_files(effect);

@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     &["state", "effect", "policy"],
     &["change", "format", "canonical", "claim", "run"],
     &["path", "duration"],
-    &["located"],
+    &["located", "regular"],
     &["bytes", "moment", "random", "version", "error", "shared"],
     &["id", "diagnostic"],
 ];

@@ -255,6 +255,60 @@ fn a_notification_of_something_that_is_no_longer_declared_is_dropped() {
     assert_eq!(journal.pending().unwrap().notifications, []);
 }
 
+/// The file lies there and the service manager goes on with the old one: no site can declare that this is none of its business.
+#[test]
+fn an_owed_reload_of_the_service_manager_is_done_by_the_next_run_of_any_site() {
+    let (host, store) = (host(), MemoryStore::new());
+    let unit = "/etc/systemd/system/kk.service";
+    let mut units = Site::new();
+    units.declare(unit, Note { text: "[Service]\nExecStart=/bin/true\n".into() });
+    let faulty = Faulty::new(&host, 1, Fault::DiesBefore);
+    run(units, &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
+    assert!(host.read_text(unit).unwrap().is_some());
+    host.take_effects();
+    let other = || {
+        let mut site = Site::new().with_name("other");
+        site.declare("/etc/b", Note { text: "b".into() });
+        site
+    };
+    let journal = Journal::new(store);
+    let recovered = Engine::open(&host, journal.clone(), Options::new("tester")).unwrap().recovered().len();
+    assert_eq!(recovered, 1);
+    // Who makes plans without an engine drops it no more than an engine does.
+    let pending_notifications = journal.pending().unwrap().notifications;
+    assert_eq!(pending_notifications.len(), 1);
+    let graph = other().into_graph().unwrap();
+    let planned = graph.plan(&host, &PlanOptions { pending_notifications, ..PlanOptions::default() }).unwrap();
+    assert_eq!(planned.plan().dropped_notifications, []);
+    let report = run(other(), &host, &journal);
+    assert!(report.is_success(), "{report:?}");
+    assert!(host.take_effects().contains(&Effect::ReloadUnits));
+    assert_eq!(journal.pending().unwrap().notifications, []);
+    assert!(!run(other(), &host, &journal).changed_anything());
+}
+
+#[test]
+fn a_refused_plan_names_the_first_things_that_have_moved_and_counts_the_others() {
+    let (host, store) = (host(), MemoryStore::new());
+    let journal = Journal::new(store);
+    let registry = Registry::new().with::<Note>();
+    let mut site = Site::new();
+    for number in 0..30 {
+        site.declare(&format!("/srv/{number}"), Note { text: "new".into() });
+    }
+    let key = journal.make_key().unwrap();
+    let saved = site.into_graph().unwrap().plan(&host, &PlanOptions::default()).unwrap().save(&host, &key).unwrap();
+    for number in 0..30 {
+        host.write_text(&format!("/srv/{number}"), "by hand").unwrap();
+    }
+    let saved = SavedPlan::read(&saved, &key).unwrap();
+    let graph = saved.graph(&registry, &journal).unwrap();
+    let error = saved.renew(&graph, &host, &key, Vec::new()).err().unwrap();
+    let cause = error.cause().unwrap_or_default();
+    assert_eq!(cause.lines().count(), 9, "{cause}");
+    assert!(cause.lines().last().unwrap().starts_with("and "), "{cause}");
+}
+
 #[test]
 fn a_run_is_undone_and_the_undo_is_undone() {
     let (host, store) = (host(), MemoryStore::new());

@@ -407,3 +407,62 @@ fn nothing_is_no_secret_and_other_directories_are_none() {
     let place = place.file("secrets/old stuff/x.age", "no secret of this store");
     assert_eq!(secret(&place, "rekey", "").out, "api\n");
 }
+
+const OPEN: &str = "canary-of-a-sensitive-resource-3Hx9";
+
+/// The file may be read by all of its host, and its content is nothing for a screen, a pipeline or a log.
+#[test]
+fn what_is_declared_as_sensitive_is_so_in_its_undo_as_well() {
+    let with = |after: &str| {
+        let file = format!("content = \"{OPEN} one\\n\", sensitive = true");
+        format!(
+            "{{ name = \"site\", resources = {{ file.\"/etc/open.conf\" = {{ {file} }}, {after} }}, on_failure = 'rollback }}"
+        )
+    };
+    let fails =
+        "file.\"/etc/z\" = { content = \"z\", validate = \"sh -c 'exit 1' %\", after = [\"file:/etc/open.conf\"] }";
+    let place = given!(place(&with("")));
+    let place = place.file("fails.ncl", &with(fails)).file("other.ncl", &with("").replace("one", "two"));
+    let place = place.file("gone.ncl", "{ name = \"site\", resources = {} }");
+    let place =
+        place.file("absent.ncl", "{ resources.file.\"/etc/open.conf\" = { ensure = 'absent, sensitive = true } }");
+    copy_programs(&place, &["sh"]);
+    let mut said = String::new();
+    for format in ["--format text", "-vv --format text", "--format json", "--format markdown"] {
+        // A run has no report in Markdown.
+        let of_runs = format.replace("markdown", "text");
+        let mut once = |arguments: &str| {
+            let is_run = arguments.starts_with("apply") || arguments.starts_with("rollback --root root ") && !arguments.ends_with("--plan");
+            let format = if is_run { of_runs.as_str() } else { format };
+            let ran = place.run(&format!("{format} {arguments}"));
+            said += &format!("$ {format} {arguments}\n{}", ran.seen());
+            ran.code
+        };
+        let looks = ["show --root root", "history --root root", "rollback --root root --plan"];
+        once("plan --root root fails.ncl");
+        assert_eq!(once("apply --root root fails.ncl"), 1);
+        looks.iter().for_each(|verb| drop(once(verb)));
+        for run in [
+            "apply site.ncl",
+            "apply other.ncl",
+            "apply --prune gone.ncl",
+            "rollback",
+            "apply absent.ncl",
+            "rollback",
+            "rollback",
+        ] {
+            let (verb, arguments) = run.split_once(' ').unwrap_or((run, ""));
+            once(&format!("plan --root root {}", if arguments.is_empty() { "site.ncl" } else { arguments }));
+            assert_eq!(once(&format!("{verb} --root root {arguments}")), 0);
+            looks.iter().for_each(|verb| drop(once(verb)));
+        }
+        once("plan -o a.plan --root root absent.ncl");
+        said += &fs::read_to_string(place.path("a.plan")).unwrap();
+        fs::remove_dir_all(place.path("root/var")).unwrap();
+        fs::remove_file(place.path("root/etc/open.conf")).unwrap_or_default();
+    }
+    assert!(said.contains("<sensitive>") && said.contains("\"rollback_started\""), "{said}");
+    let shown: Vec<&str> = said.lines().filter(|line| line.starts_with("$ ") || line.contains(OPEN)).collect();
+    let leaks: Vec<&[&str]> = shown.windows(2).filter(|pair| pair[1].contains(OPEN)).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}

@@ -54,7 +54,7 @@ impl Run<'_> {
             _ => {
                 let overlay = Overlay::new(self.executor.host);
                 node.react(&task.before, &overlay)?;
-                overlay.take_recorded()
+                node.hiding(overlay.take_recorded())
             }
         };
         drop_settled(&mut effects, &causes.iter().map(|(_, at)| at).collect::<Vec<_>>(), self.executor.host);

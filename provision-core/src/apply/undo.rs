@@ -8,7 +8,7 @@ use crate::effect::{Effect, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::HostViewExt;
 use crate::observe::Event;
-use crate::plan::{Plan, Step, Verdict};
+use crate::plan::{Step, Verdict};
 use crate::report::{Outcome, StepReport};
 use crate::undo::Rollback;
 
@@ -23,7 +23,7 @@ impl Executor<'_> {
             let mut performed = Performed::default();
             if !stopped && !self.cancel.is_cancelled() {
                 self.tell(&Event::StepStarted { id: Cow::Borrowed(&step.id) });
-                report.outcome = match self.take_back(step, &rollback.plan, &mut report, &mut performed) {
+                report.outcome = match self.take_back(step, rollback, &mut report, &mut performed) {
                     Ok(()) => Outcome::Changed,
                     Err(error) => Outcome::Failed { error: error.of(&step.id, None) },
                 };
@@ -53,7 +53,13 @@ impl Executor<'_> {
             .with_hint(format!("`systemctl status {unit}` and `journalctl -u {unit}` tell why")))
     }
 
-    fn take_back(&self, step: &Step, plan: &Plan, report: &mut StepReport, performed: &mut Performed) -> Result<()> {
+    fn take_back(
+        &self,
+        step: &Step,
+        rollback: &Rollback,
+        report: &mut StepReport,
+        performed: &mut Performed,
+    ) -> Result<()> {
         if let Verdict::Failed { error } = &step.verdict {
             return Err(error.clone());
         }
@@ -67,7 +73,10 @@ impl Executor<'_> {
                 continue;
             }
             self.perform(&[&step.id], effect, |recorder| {
-                for follower in plan.steps.iter().filter(|step| step.reaction.is_some()) {
+                if rollback.sensitive.contains(&step.id) {
+                    recorder.hides(&step.id);
+                }
+                for follower in rollback.plan.steps.iter().filter(|step| step.reaction.is_some()) {
                     recorder.notify(&follower.id, &step.id);
                 }
             })?;

@@ -52,6 +52,11 @@ impl Content {
         Content::sensitive(Sensitive::HIDDEN)
     }
 
+    /// The same bytes, which must not be shown.
+    pub(crate) fn into_sensitive(self) -> Content {
+        if self.is_sensitive() { self } else { Content::sensitive(self.bytes()) }
+    }
+
     /// Bytes that are not shared.
     pub(crate) fn owned(bytes: Box<[u8]>) -> Content {
         Content(Arc::new(Bytes { bytes, sensitive: false }))

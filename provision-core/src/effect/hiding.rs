@@ -14,6 +14,25 @@ impl Effect {
         self.hidden().is_some()
     }
 
+    /// The effect as that of a sensitive resource: no content that it holds is shown, whoever may read the file.
+    #[must_use]
+    pub(crate) fn into_sensitive(self) -> Effect {
+        match self.held() {
+            Held::File(file) => {
+                let content = file.content.clone().into_sensitive();
+                Effect::WriteFile(WriteFile { content, ..file.clone() })
+            }
+            Held::Image(image) => {
+                let mut image = image.clone();
+                if let ImageContent::File(content) = &mut image.content {
+                    *content = content.clone().into_sensitive();
+                }
+                Effect::Restore(Box::new(image))
+            }
+            Held::NewUser(_) | Held::OfUser(..) | Held::Lines(_) | Held::Command(_) | Held::Nothing => self,
+        }
+    }
+
     /// The effect without what must not be shown; `None` if all of it may be.
     ///
     /// Texts of the type [`Sensitive`](super::Sensitive) hide themselves.
@@ -105,6 +124,18 @@ mod tests {
             assert!(sealed.windows(6).any(|window| window == b"canary"), "the sealed form keeps it");
             let again: Effect = serde_json::from_str(&serde_json::to_string(&effect).unwrap()).unwrap();
             assert!(again.is_sensitive());
+        }
+    }
+
+    #[test]
+    fn the_content_of_a_sensitive_resource_is_hidden_in_a_file_that_is_open_to_all() {
+        let path = HostPath::new("/etc/app.conf").unwrap();
+        let write = Effect::WriteFile(WriteFile::new(path, "canary", access(0o644)));
+        for effect in [write, restore(0o644, "canary".into())] {
+            assert!(serde_json::to_string(&effect).unwrap().contains("canary"));
+            let hidden = effect.clone().into_sensitive();
+            assert!(!serde_json::to_string(&hidden).unwrap().contains("canary"));
+            assert_eq!(hidden, effect, "it does the same");
         }
     }
 

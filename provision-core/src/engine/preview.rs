@@ -74,9 +74,10 @@ impl<H: HostView> Preview<H> {
         let orphans = if_allowed(self.parts.orphans(&site, options))?.unwrap_or_default();
         // Without the key of the host digests are compared in this plan only.
         let key = || self.journal().key().ok().flatten().map_or_else(HostKey::random, Ok);
-        let graph = self.parts.resolved(self.parts.graph(site, orphans)?, &options.only, key)?;
         let pending = self.pending.as_ref().map(|pending| pending.notifications.clone()).unwrap_or_default();
-        let planned = graph.plan(self.host(), &with_notifications(pending, options))?;
+        let options = with_notifications(pending, options);
+        let graph = self.parts.resolved(self.parts.graph(site, orphans, &options)?, &options.only, key)?;
+        let planned = graph.plan(self.host(), &options)?;
         Ok(planned.held_by(Arc::clone(&graph)))
     }
 

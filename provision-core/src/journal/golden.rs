@@ -100,8 +100,8 @@ fn more_records(keeper: &Keeper<'_>, host: &dyn HostView) -> Result<Vec<Record>>
         ),
     ] {
         let at = host.now();
-        let intent =
-            Intent { number, ids: vec![id.parse()?], owners: Vec::new(), effect, before, at_micros: at.unix_micros };
+        let (ids, owners, sensitive) = (vec![id.parse()?], Vec::new(), number == 5);
+        let intent = Intent { number, ids, owners, sensitive, effect, before, at_micros: at.unix_micros };
         let did = Did { number, after, error: None, left_changes: false, took_micros: 5, at, recovered: false };
         records.extend([Record::Intends(Box::new(intent)), Record::Did(Box::new(did))]);
     }

@@ -43,6 +43,9 @@ struct Entry {
     made: BTreeMap<Made, String>,
     /// Resources that react to its changes.
     notifies: BTreeSet<ResourceId>,
+    /// Whether the resource is sensitive: then no content is shown of what was made, once it is taken away either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sensitive: bool,
 }
 
 /// Something that was made.
@@ -85,6 +88,8 @@ pub struct Orphan {
     pub(crate) ways: BTreeMap<HostPath, Vec<HostPath>>,
     #[serde(skip)]
     pub(crate) notifies: BTreeSet<ResourceId>,
+    #[serde(skip)]
+    pub(crate) sensitive: bool,
     #[serde(skip)]
     pub(crate) key: Option<Arc<HostKey>>,
 }
@@ -193,6 +198,7 @@ impl Ledger {
             digests: entry.made.clone(),
             ways: BTreeMap::new(),
             notifies: entry.notifies.clone(),
+            sensitive: entry.sensitive,
             key: None,
         })
         .collect()
@@ -212,7 +218,7 @@ impl Ledger {
                 makers.entry(made.clone()).or_default().insert(id.clone());
             }
         }
-        for Doing { id, made, owned } in &doings.done {
+        for Doing { id, made, owned, sensitive } in &doings.done {
             let mut made = made.clone();
             if let Some(path) = owned {
                 made.extend(self.inherited(id, path, &mut makers));
@@ -235,6 +241,7 @@ impl Ledger {
             // What a site made is not another one's for a change of it.
             if let Some(site) = site.filter(|_| entry.made.is_empty() || !made.is_empty()) {
                 site.clone_into(&mut entry.site);
+                entry.sensitive = *sensitive;
             }
             entry.made.extend(made.into_iter().map(|made| (made, String::new())));
             entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
@@ -301,6 +308,7 @@ struct Doing {
     made: Vec<Made>,
     /// The path of the effect, if the resource owns it.
     owned: Option<HostPath>,
+    sensitive: bool,
 }
 
 impl Doings {
@@ -320,7 +328,7 @@ impl Doings {
             let owned = owners.contains(id).then(|| effect.path().cloned()).flatten();
             let is_known = self.done.last().is_some_and(|last| last.id == *id);
             if !(is_known && made.is_empty() && owned.is_none()) {
-                self.done.push(Doing { id: id.clone(), made, owned });
+                self.done.push(Doing { id: id.clone(), made, owned, sensitive: intent.sensitive });
             }
         }
     }

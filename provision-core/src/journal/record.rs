@@ -92,6 +92,9 @@ pub struct Intent {
     /// Those of them that own what the effect is about: what it makes is theirs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<ResourceId>,
+    /// Whether one of them is sensitive: then no content is shown of what takes the effect back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
     /// The effect, without contents and secrets.
     pub effect: Effect,
     /// How it was before.

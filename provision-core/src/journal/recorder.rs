@@ -55,6 +55,8 @@ struct State {
     site: Option<String>,
     /// What resources own.
     owned: HashMap<ResourceId, BTreeSet<Target>>,
+    /// Resources of which no content is shown.
+    sensitive: BTreeSet<ResourceId>,
     /// What went wrong, to be told of at the end.
     failed: Option<Error>,
     /// Why the log cannot be continued.
@@ -84,6 +86,7 @@ impl Recorder {
             notifies: BTreeMap::new(),
             site: None,
             owned: HashMap::default(),
+            sensitive: BTreeSet::new(),
             failed: None,
             broken: None,
         };
@@ -139,6 +142,14 @@ impl Recorder {
         if !state.owned.contains_key(id) {
             let owned = claims.iter().filter(|claim| claim.hold == Hold::Owns).map(|claim| claim.target.clone());
             state.owned.insert(id.clone(), owned.collect());
+        }
+    }
+
+    /// Notes that a resource is sensitive: no content is shown of what takes its effects back.
+    pub fn hides(&self, id: &ResourceId) {
+        let mut state = self.state();
+        if !state.sensitive.contains(id) {
+            state.sensitive.insert(id.clone());
         }
     }
 
@@ -204,6 +215,7 @@ impl Recorder {
                 number: state.intended + entries.len() + 1,
                 ids: ids.iter().map(|id| (*id).clone()).collect(),
                 owners: ids.iter().filter(is_owner).map(|id| (*id).clone()).collect(),
+                sensitive: ids.iter().any(|id| state.sensitive.contains(*id)),
                 effect: effect.without_content(),
                 before,
                 at_micros: now.unix_micros,

@@ -19,13 +19,11 @@ pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dy
     let mut changes = Vec::new();
     compare("", now.to_json(), want.to_json(), &mut changes);
     let hidden: Vec<&str> = hosts.iter().flat_map(|host| node.hidden(now, *host)).copied().collect();
-    let hide = |value: &mut Value| *value = Value::String(Sensitive::HIDDEN.into());
     for change in &mut changes {
         if node.common.sensitive {
-            hide(&mut change.from);
-            hide(&mut change.to);
+            change.hide(Sensitive::HIDDEN);
         } else if hidden.contains(&change.attribute.as_str()) && !change.from.is_null() {
-            hide(&mut change.from);
+            change.from = Sensitive::HIDDEN.into();
         }
     }
     changes

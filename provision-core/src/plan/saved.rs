@@ -38,6 +38,9 @@ pub(crate) const PLAN: Format = Format { name: "plan", noun: "the saved plan", v
 const BEFORE_SEALED: &str = ",\n  \"sealed\": \"";
 const AFTER_SEALED: &str = "\"\n}\n";
 
+/// How many things that have moved are named.
+const MOST_NAMED: usize = 8;
+
 /// A plan that was read from a file.
 pub struct SavedPlan {
     /// What people read of it.
@@ -215,9 +218,11 @@ impl SavedPlan {
             Ok(site) if self.hidden.only.is_empty() => journal.orphans(site.name(), &site.ids())?,
             _ => Vec::new(),
         };
+        let pending = journal.pending()?.notifications;
         let graph = site.and_then(|site| {
             let site = site.with_source_files(self.hidden.sources.clone());
-            site.with_policy(self.hidden.policy).with_orphans(orphans).into_graph()
+            let site = site.with_policy(self.hidden.policy).with_orphans(orphans);
+            site.with_pending_notifications(&pending).into_graph()
         });
         graph.map_err(|diagnostics| {
             let mistakes: Vec<String> = diagnostics.list.iter().map(|mistake| mistake.message.clone()).collect();
@@ -251,6 +256,11 @@ impl SavedPlan {
         moved.extend(different_steps(&self.visible["plan"], &now));
         if moved.is_empty() && self.visible["plan"] == now {
             return Ok(planned);
+        }
+        if moved.len() > MOST_NAMED {
+            let others = moved.len() - MOST_NAMED;
+            moved.truncate(MOST_NAMED);
+            moved.push(format!("and {others} more"));
         }
         Err(Error::new(ErrorKind::Stale, "the host is no longer as the plan found it")
             .with_cause(moved.join("\n"))

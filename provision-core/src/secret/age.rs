@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{SecretStore, is_store_name, missing};
 use crate::effect::Sensitive;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::regular;
 
 /// The file that says who may read.
 const RECIPIENTS: &str = ".recipients";
@@ -76,6 +77,7 @@ impl AgeSecrets {
         let mut identities = Vec::new();
         for path in &self.identities {
             let reading = || format!("reading the identity {}", path.display());
+            // A shell may hand it over by a pipe.
             let text = Zeroizing::new(fs::read_to_string(path).while_doing(reading)?);
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
                 let identity = x25519::Identity::from_str(line).map_err(|_| {
@@ -100,13 +102,14 @@ impl AgeSecrets {
         let nearest = inside.into_iter().find(|path| fs::symlink_metadata(path).is_ok());
         let path = nearest.unwrap_or_else(|| self.directory.join(RECIPIENTS));
         let reading = || format!("reading who may read secrets from {}", path.display());
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == IoErrorKind::NotFound => {
+        let text = match regular::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Error::new(ErrorKind::NotFound, "there is no such file").while_doing(reading()).with_hint(
                     "write one recipient a line into it: what `provision secret keygen` prints on each host",
                 ));
             }
-            text => text.while_doing(reading)?,
+            bytes => String::from_utf8(bytes.while_doing(reading)?)
+                .map_err(|_| Error::new(ErrorKind::Invalid, "it is not UTF-8 text").while_doing(reading()))?,
         };
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let recipients = lines.filter(|line| !line.is_empty()).map(|line| {
@@ -156,8 +159,8 @@ impl SecretStore for AgeSecrets {
     fn read(&self, name: &str) -> Result<Sensitive> {
         let path = self.path(name)?;
         let reading = || format!("reading the secret `{name}` from {}", path.display());
-        let encrypted = match fs::read(&path) {
-            Err(error) if error.kind() == IoErrorKind::NotFound => {
+        let encrypted = match regular::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 let names = self.names().unwrap_or_default();
                 if !self.directory.is_dir() {
                     let message = format!("there is no secret `{name}`: {} is no directory", self.directory.display());
@@ -264,6 +267,20 @@ mod tests {
         assert_eq!(store.names().unwrap(), ["api", "db/password"]);
         assert_eq!(store.read("db/pasword").unwrap_err().hint(), Some("did you mean `db/password`?"));
         assert!(store.write("../api", &Sensitive::new("x")).is_err());
+    }
+
+    /// To open a pipe waits for a writer.
+    #[test]
+    fn a_pipe_is_no_secret_and_names_no_recipients() {
+        let (directory, secrets) = store();
+        for name in ["k.age", ".recipients"] {
+            let path = directory.path().join("secrets").join(name);
+            let _ = fs::remove_file(&path);
+            nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        for error in [secrets.read("k").unwrap_err(), secrets.write("other", &Sensitive::new("x")).unwrap_err()] {
+            assert!(error.message().contains("not a regular file"), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where secrets come from beside a store: files, the environment and commands of the machine that this program runs on.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use zeroize::Zeroizing;
@@ -7,6 +8,7 @@ use zeroize::Zeroizing;
 use super::SecretStore;
 use crate::effect::Sensitive;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::regular;
 
 /// Answers names with their prefix: `file:/path`, `env:NAME`, `command:program argument`; and all others by a store.
 ///
@@ -39,8 +41,7 @@ impl SecretStore for Sources<'_> {
     fn read(&self, name: &str) -> Result<Sensitive> {
         match name.split_once(':') {
             Some(("file", path)) => {
-                #[expect(clippy::disallowed_methods, reason = "the file lies on the machine that this program runs on")]
-                let bytes = std::fs::read(path).while_doing(|| format!("reading the secret {path}"))?;
+                let bytes = regular::read(Path::new(path)).while_doing(|| format!("reading the secret {path}"))?;
                 String::from_utf8(bytes).map(Sensitive::new).map_err(|_| {
                     Error::new(ErrorKind::Invalid, "it is not UTF-8 text")
                         .while_doing(format!("reading the secret {path}"))
@@ -83,6 +84,20 @@ fn ask(line: &str) -> Result<Sensitive> {
 mod tests {
     use super::*;
     use crate::secret::MemorySecrets;
+
+    /// To open a pipe waits for a writer, and a device may never end.
+    #[test]
+    fn a_pipe_or_a_device_is_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("k");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let store = MemorySecrets::default();
+        let sources = Sources { store: &store, environment: &|_| None };
+        for name in ["file:/dev/zero", &format!("file:{}", pipe.display())] {
+            let error = sources.read(name).unwrap_err();
+            assert!(error.message().contains("not a regular file"), "{name}: {error}");
+        }
+    }
 
     #[test]
     fn every_source_answers_for_itself() {

@@ -17,15 +17,25 @@ use crate::resource::{ApplyContext, CheckContext, DynResource, DynState, PlanCon
 /// is started. A run that dies before leaves a notification behind, as with every reaction.
 struct DaemonReload;
 
-/// The declaration of `trigger:daemon-reload`, if a resource decides about what the service manager reads.
-pub(super) fn daemon_reload(declared: &[Declaration]) -> Option<Declaration> {
+fn id_of_daemon_reload() -> ResourceId {
+    ResourceId::new("trigger", "daemon-reload")
+}
+
+/// Whether a resource comes with every site that has a use for it, so that no site can leave it out.
+pub(crate) fn is_of_the_engine(id: &ResourceId) -> bool {
+    *id == id_of_daemon_reload()
+}
+
+/// The declaration of `trigger:daemon-reload`, if a resource decides about what the service manager reads, or an earlier run has
+/// left its notification pending.
+pub(super) fn daemon_reload(declared: &[Declaration], is_pending: bool) -> Option<Declaration> {
     let subscribes: Vec<ResourceId> = declared
         .iter()
         .filter(|declaration| declaration.common.when.0 && decides_about_units(declaration))
         .map(|declaration| declaration.id.clone())
         .collect();
-    let id = ResourceId::new("trigger", "daemon-reload");
-    let is_needed = !subscribes.is_empty() && declared.iter().all(|declaration| declaration.id != id);
+    let id = id_of_daemon_reload();
+    let is_needed = (is_pending || !subscribes.is_empty()) && declared.iter().all(|declaration| declaration.id != id);
     is_needed.then(|| Declaration {
         id,
         resource: Box::new(DaemonReload),

@@ -1,5 +1,7 @@
 //! What users and groups of one site say differently about who is in a group.
 
+use std::collections::BTreeSet;
+
 use provision_core::resource::{Contradiction, Declared, Resource, ResourceId};
 
 use super::{Membership, User};
@@ -54,6 +56,21 @@ pub(super) fn of(user: &User, name: &str, site: &Declared<'_>) -> Vec<Contradict
         let message = format!("the primary group of user {name} is {group}, which is removed");
         let help = "declare another `primary_group`, or keep the group";
         found.push(says(&["primary_group"], group, vec!["ensure".to_owned()], message, help));
+    }
+    // A new user comes after the groups that it is put into, and a group after the users that it lists.
+    let needed = user.groups.iter().filter(|(_, is_in)| **is_in).map(|(group, _)| group.as_str());
+    for group in needed.chain([primary]).collect::<BTreeSet<&str>>() {
+        let Some(place) = site.get::<Group>(group).and_then(|declared| place_in(declared, name)) else { continue };
+        let (path, help) = match user.groups.contains_key(group) {
+            true => (vec!["groups", group], in_one_place),
+            false => (
+                vec!["primary_group"],
+                "take the user out of `members`: it is in its primary group anyway; other groups are said in its `groups`",
+            ),
+        };
+        let message =
+            format!("user {name} comes after group {group}, which lists it as a member and so comes after it");
+        found.push(says(&path, group, place, message, help));
     }
     if user.membership == Membership::Exactly {
         for (id, declared) in site.all::<Group>() {

@@ -341,7 +341,7 @@ impl Texts {
             let effects = self.effects().into_iter();
             effects.map(|effect| Left { ids: self.ids(), effect, because: self.text() }).collect()
         };
-        Rollback { of: 7, plan: self.plan(), kept: left(), irreversible: left() }
+        Rollback { of: 7, plan: self.plan(), kept: left(), irreversible: left(), sensitive: Default::default() }
     }
 
     pub fn diagnostics(&self) -> Diagnostics {

@@ -129,13 +129,19 @@ fn groups_and_users_that_contradict_one_another_are_refused() {
     assert!(primary.contains("primary group"), "{primary}");
     let member = one(json!({ "g": { "members": ["u"] } }), json!({ "u": { "ensure": "absent" } }));
     assert_eq!(member, "user u is removed, and is to be a member of group g");
+    // Neither of the two can be the first one.
+    let lists = || json!({ "g": { "members": ["u"] } });
+    for user in [json!({ "primary_group": "g" }), json!({ "groups": { "g": true } })] {
+        let ring = one(lists(), json!({ "u": user }));
+        assert_eq!(ring, "user u comes after group g, which lists it as a member and so comes after it");
+    }
+    let own = one(json!({ "u": { "members": ["u"] } }), json!({ "u": {} }));
+    assert!(own.contains("comes after group u"), "{own}");
 }
 
 #[test]
 fn groups_and_users_that_agree_are_no_contradiction() {
     for (groups, users) in [
-        (json!({ "g": { "members": ["u"] } }), json!({ "u": { "groups": { "g": true } } })),
-        (json!({ "g": { "members": ["u"] } }), json!({ "u": { "groups": { "g": true }, "membership": "exactly" } })),
         (json!({ "g": { "members": ["u"] } }), json!({ "u": { "groups": { "adm": true } } })),
         (json!({ "g": { "members": [] } }), json!({ "u": { "groups": { "g": false } } })),
         (json!({ "g": { "members": [] } }), json!({ "u": { "primary_group": "g", "groups": { "g": true } } })),
