@@ -26,7 +26,7 @@ use crate::id::ResourceId;
 use crate::journal::Recorder;
 use crate::moment::Moment;
 use crate::observe::{Event, Observer};
-use crate::plan::{Planned, PlannedStep, Step, Verdict, changes_between, decide_now, made_on_the_way};
+use crate::plan::{Planned, PlannedStep, Step, Verdict, beside_the_states, changes_between, decide_now};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::DynState;
 use crate::shared::Shared;
@@ -323,7 +323,7 @@ impl<'a> Run<'a> {
             .with_hint("make the plan again now, or apply it with --allow-deferred"));
         }
         let ((before, want), effects) = decide_now(node, self.executor.host, &self.planned.declared_packages)?;
-        let mut changes = made_on_the_way(node, &effects, self.executor.host);
+        let mut changes = beside_the_states(node, &effects, self.executor.host);
         changes.extend(changes_between(node, &before, &want, &[self.executor.host]));
         Ok(Task { before, want, changes: changes.into(), effects: effects.into(), is_new: true })
     }

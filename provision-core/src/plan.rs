@@ -423,7 +423,7 @@ impl Planner<'_> {
                     }
                     let (before, want) = &decision.states;
                     step.effects = decision.effects.into();
-                    let mut changes = made_on_the_way(node, &step.effects, self.base);
+                    let mut changes = beside_the_states(node, &step.effects, self.base);
                     changes.extend(change::between(node, before, want, &[self.base, &self.overlay]));
                     step.changes = changes.into();
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
@@ -547,6 +547,6 @@ pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
     !effects.is_empty() && effects.iter().all(|effect| matches!(effect, Effect::Packages(_)))
 }
 
-pub(crate) use change::{between as changes_between, made_on_the_way};
+pub(crate) use change::{beside_the_states, between as changes_between};
 use packages::Ruled;
 pub(crate) use packages::{DeclaredPackages, Foreseen, settle as settle_transactions};

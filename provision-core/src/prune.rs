@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::claim::{Claim, Target};
-use crate::effect::{Effect, PackageTransaction, Removal, UnitAction};
+use crate::effect::{Effect, PackageTransaction, Removal};
 use crate::error::Result;
-use crate::host::{FileKind, Host, HostView, HostViewExt, unit_of_file};
+use crate::host::{FileKind, HostView, HostViewExt, effects_of_retired_unit};
 use crate::id::ResourceId;
 use crate::journal::{Keeper, Made, Orphan, unlocking};
 use crate::path::HostPath;
@@ -148,25 +148,6 @@ fn has_fewer_members(now: &str, before: &str) -> bool {
     gid == gid_before && members.split(',').all(|member| member.is_empty() || before.contains(&member))
 }
 
-/// Stops and disables a unit whose file goes: without it, the service manager would run it on, and its links would lead nowhere.
-/// One that another file declares, such as that of a package, goes on.
-fn retire(path: &HostPath, host: &dyn Host) -> Result<()> {
-    let Some(unit) = unit_of_file(path, host)? else { return Ok(()) };
-    let found = host.unit(&unit)?;
-    let act = |action| host.perform(&Effect::Unit { unit: unit.clone(), action });
-    let active = found.active.as_deref().filter(|_| host.is_running());
-    if !matches!(active, None | Some("inactive" | "failed")) {
-        act(UnitAction::Stop)?;
-    }
-    if found.file_state.starts_with("enabled") {
-        act(UnitAction::Disable)?;
-    }
-    if !matches!(active, None | Some("inactive")) {
-        act(UnitAction::ResetFailed)?;
-    }
-    Ok(())
-}
-
 fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
     Ok(match made {
         Made::Path(path) | Made::Home(path) => {
@@ -229,7 +210,7 @@ impl DynResource for Pruned {
                     host.perform(&unlock)?;
                 }
                 if let Made::Path(path) = made {
-                    retire(path, host)?;
+                    effects_of_retired_unit(path, host)?.iter().try_for_each(|effect| host.perform(effect))?;
                 }
                 host.perform(&removal(made, host)?)?;
             }

@@ -22,6 +22,7 @@ use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access;
 use crate::accounts::{Day, PasswordHash};
 use crate::authorized_keys::{self, Keys};
 use crate::ensure::Ensure;
@@ -252,6 +253,10 @@ impl Resource for User {
         let changes = self.changes(name, now, want, host)?;
         if !now.exists {
             let create_home = want.home_exists == Some(true);
+            if create_home {
+                // useradd(8) would make them as well, and nothing would take them back.
+                access::make_parents(host, &HostPath::new(&self.home_of_new(name))?, true)?;
+            }
             let user = CreateUser { name: name.to_owned(), system: self.system, create_home, attributes: changes };
             host.perform(&Effect::CreateUser(user))?;
         } else if !changes.is_empty() {
@@ -262,7 +267,9 @@ impl Resource for User {
         };
         let group = primary_group_of(&user, &*host.accounts()?);
         if now.exists && now.home_exists == Some(false) {
-            for effect in effects_of_new_home(host, &HostPath::new(&user.home)?, name, &group)? {
+            let home = HostPath::new(&user.home)?;
+            access::make_parents(host, &home, true)?;
+            for effect in effects_of_new_home(host, &home, name, &group)? {
                 host.perform(&effect)?;
             }
         }

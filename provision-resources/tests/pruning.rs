@@ -98,6 +98,26 @@ fn users_get_their_primary_group_back_when_its_number_comes_back() {
     assert_eq!((number(), host.group("anna").unwrap().unwrap().gid), (1000, 1000));
 }
 
+/// useradd(8) makes them without a word.
+#[test]
+fn directories_on_the_way_to_a_home_are_planned_and_taken_back() {
+    let old = SimHost::debian(12).with_user("anna");
+    for (host, name) in [(SimHost::debian(12), "new"), (old, "anna")] {
+        let journal = Journal::new(MemoryStore::new());
+        let site = || of::<User>(&[(name, json!({ "home": "/srv/a/b/home", "create_home": true }))]);
+        let graph = site().into_graph().unwrap();
+        let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
+        let changes: Vec<&str> = planned.plan().steps[0].changes.iter().map(|change| change.label()).collect();
+        assert!(changes.starts_with(&["parents./srv/a", "parents./srv/a/b"]), "{changes:?}");
+        run(site(), &host, &journal);
+        let exists = |path: &str| host.metadata(&HostPath::new(path).unwrap()).unwrap().is_some();
+        assert!(exists("/srv/a/b/home"));
+        let undo = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
+        assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
+        assert!(exists("/srv") && !exists("/srv/a"));
+    }
+}
+
 #[test]
 fn an_unused_home_goes_with_its_user() {
     let (host, journal) = (SimHost::debian(12), Journal::new(MemoryStore::new()));

@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::Effect;
-use provision_core::engine::{Engine, Options};
+use provision_core::effect::{Effect, UnitAction};
+use provision_core::engine::{Engine, Options, Preview};
 use provision_core::host::{Fault, Faulty, Host, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore};
 use provision_core::plan::{PlanOptions, Selector};
@@ -156,6 +156,48 @@ fn a_unit_whose_file_is_pruned_is_stopped_and_disabled_and_all_of_that_can_be_un
     assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
     let back = HostViewExt::unit(&host, "app.service").unwrap();
     assert!(back.is_active() && back.file_state == "enabled" && !back.needs_reload, "{back:?}");
+}
+
+#[test]
+fn a_unit_whose_file_is_declared_absent_is_retired_like_one_that_is_pruned_and_both_plans_say_so() {
+    let unit = "/etc/systemd/system/app.service";
+    let absent = || {
+        let mut site = Site::new();
+        declare::<File>(&mut site, unit, json!({ "ensure": "absent" }));
+        site
+    };
+    let sites: [&dyn Fn() -> Site; 2] = [&absent, &Site::new];
+    for site in sites {
+        let (host, journal) = converged(app());
+        let prune = |site: Site| site.with_policy(SitePolicy { prune: true, ..SitePolicy::default() });
+        let preview = Preview::open(&host, journal.clone(), Options::new("tester")).unwrap();
+        let planned = preview.plan(prune(site()), &PlanOptions::default()).unwrap();
+        let changes = planned.plan().steps.iter().flat_map(|step| step.changes.iter());
+        let told: Vec<&str> = changes.map(|change| change.label()).filter(|label| label.starts_with("app.")).collect();
+        assert_eq!(told, ["app.service.running", "app.service.enabled"]);
+        let effects = run(site(), &host, &journal);
+        assert_eq!(effects[..2], ["stop app.service", "disable app.service"], "{effects:?}");
+        assert_eq!(reloads(&effects), 1);
+        let gone = HostViewExt::unit(&host, "app.service").unwrap();
+        assert!(!gone.exists() && !gone.is_active(), "{gone:?}");
+        assert_eq!(run(site(), &host, &journal), [""; 0]);
+        let undo = journal.rollback(2, &host, RollbackOptions::default()).unwrap();
+        assert!(undo.apply(&host, &ApplyOptions::default(), &()).is_success());
+        let back = HostViewExt::unit(&host, "app.service").unwrap();
+        assert!(back.is_active() && back.file_state == "enabled" && !back.needs_reload, "{back:?}");
+    }
+}
+
+#[test]
+fn a_unit_whose_file_is_purged_is_stopped() {
+    let text = "[Service]\nExecStart=/usr/bin/sleep 1\n";
+    let host = SimHost::debian(13).with_file("/usr/local/lib/systemd/system/stray.service", text);
+    host.perform(&Effect::Unit { unit: "stray.service".into(), action: UnitAction::Start }).unwrap();
+    let mut site = Site::new();
+    declare::<Directory>(&mut site, "/usr/local/lib/systemd/system", json!({ "purge": true }));
+    let effects = run(site, &host, &Journal::new(MemoryStore::new()));
+    assert_eq!(effects[0], "stop stray.service", "{effects:?}");
+    assert!(!HostViewExt::unit(&host, "stray.service").unwrap().is_active());
 }
 
 /// A timer does not start before the service that it starts has its file again.

@@ -432,7 +432,8 @@ fn what_is_declared_as_sensitive_is_so_in_its_undo_as_well() {
         // A run has no report in Markdown.
         let of_runs = format.replace("markdown", "text");
         let mut once = |arguments: &str| {
-            let is_run = arguments.starts_with("apply") || arguments.starts_with("rollback --root root ") && !arguments.ends_with("--plan");
+            let is_run = arguments.starts_with("apply")
+                || arguments.starts_with("rollback --root root ") && !arguments.ends_with("--plan");
             let format = if is_run { of_runs.as_str() } else { format };
             let ran = place.run(&format!("{format} {arguments}"));
             said += &format!("$ {format} {arguments}\n{}", ran.seen());
@@ -441,7 +442,7 @@ fn what_is_declared_as_sensitive_is_so_in_its_undo_as_well() {
         let looks = ["show --root root", "history --root root", "rollback --root root --plan"];
         once("plan --root root fails.ncl");
         assert_eq!(once("apply --root root fails.ncl"), 1);
-        looks.iter().for_each(|verb| drop(once(verb)));
+        looks.iter().for_each(|verb| _ = once(verb));
         for run in [
             "apply site.ncl",
             "apply other.ncl",
@@ -454,7 +455,7 @@ fn what_is_declared_as_sensitive_is_so_in_its_undo_as_well() {
             let (verb, arguments) = run.split_once(' ').unwrap_or((run, ""));
             once(&format!("plan --root root {}", if arguments.is_empty() { "site.ncl" } else { arguments }));
             assert_eq!(once(&format!("{verb} --root root {arguments}")), 0);
-            looks.iter().for_each(|verb| drop(once(verb)));
+            looks.iter().for_each(|verb| _ = once(verb));
         }
         once("plan -o a.plan --root root absent.ncl");
         said += &fs::read_to_string(place.path("a.plan")).unwrap();

@@ -8,8 +8,9 @@ mod sysv;
 
 use std::collections::BTreeSet;
 
+use crate::effect::{Effect, UnitAction};
 use crate::error::Result;
-use crate::host::{FileKind, HostView};
+use crate::host::{FileKind, HostView, HostViewExt};
 use crate::path::HostPath;
 
 pub(crate) use definition::{Definition, Fragment, drop_in_directories};
@@ -100,8 +101,26 @@ pub fn is_manager_input(path: &HostPath) -> bool {
     })
 }
 
+/// What stops and disables a unit whose file is about to go: without it, the service manager would run the unit on, and its links
+/// would lead nowhere. Nothing for a path that is no unit file. A unit that another file declares, such as that of a package, goes on.
+///
+/// # Errors
+/// The host cannot be read.
+pub fn effects_of_retired_unit(path: &HostPath, host: &dyn HostView) -> Result<Vec<Effect>> {
+    let Some(unit) = unit_of_file(path, host)? else { return Ok(Vec::new()) };
+    let found = host.unit(&unit)?;
+    let active = found.active.as_deref().filter(|_| host.is_running());
+    let actions = [
+        (UnitAction::Stop, !matches!(active, None | Some("inactive" | "failed"))),
+        (UnitAction::Disable, found.file_state.starts_with("enabled")),
+        (UnitAction::ResetFailed, !matches!(active, None | Some("inactive"))),
+    ];
+    let needed = actions.into_iter().filter(|(_, is_needed)| *is_needed);
+    Ok(needed.map(|(action, _)| Effect::Unit { unit: unit.clone(), action }).collect())
+}
+
 /// The unit that a file declares alone. `None` if it is no unit file, that of a template, or if another file declares the same unit.
-pub(crate) fn unit_of_file(path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
+fn unit_of_file(path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
     let name = path.name();
     let is_unit_file = path.parent().is_some_and(|parent| DIRECTORIES.contains(&parent.as_str()))
         && is_unit(name)

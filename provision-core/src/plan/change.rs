@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::change::Change;
 use crate::claim::{Claim, Hold, Target};
-use crate::effect::{Digest, Effect, Sensitive};
+use crate::effect::{Digest, Effect, Sensitive, UnitAction};
 use crate::graph::Node;
 use crate::host::HostView;
 use crate::path::HostPath;
@@ -29,10 +29,39 @@ pub(crate) fn between(node: &Node, now: &DynState, want: &DynState, hosts: &[&dy
     changes
 }
 
-/// The directories that effects make on the way to what a resource owns; its states do not tell of them.
-pub(crate) fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<Change> {
+/// What effects do beside that which the states of a resource tell of: the directories that are made on the way, and the units
+/// that are stopped and disabled because their files go.
+pub(crate) fn beside_the_states(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<Change> {
+    let mut changes = made_on_the_way(node, effects, host);
+    if effects.iter().any(|effect| matches!(effect, Effect::Remove { .. })) {
+        changes.extend(effects.iter().filter_map(of_retired_unit));
+    }
+    changes
+}
+
+fn of_retired_unit(effect: &Effect) -> Option<Change> {
+    let Effect::Unit { unit, action } = effect else { return None };
+    let attribute = match action {
+        UnitAction::Stop => "running",
+        UnitAction::Disable => "enabled",
+        UnitAction::Start
+        | UnitAction::Restart
+        | UnitAction::Reload
+        | UnitAction::Enable
+        | UnitAction::Mask
+        | UnitAction::Unmask
+        | UnitAction::ResetFailed => return None,
+    };
+    Some(Change { attribute: format!("{unit}.{attribute}"), from: true.into(), to: false.into() })
+}
+
+/// The directories that are made on the way to what a resource owns, and to a home.
+fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<Change> {
     let owned: Vec<&HostPath> = node.claims.iter().filter(|claim| claim.hold == Hold::Owns).filter_map(path).collect();
-    let leads_there = |directory: &HostPath| owned.iter().any(|path| *path != directory && path.is_within(directory));
+    let made: Vec<HostPath> = effects.iter().filter_map(made_at).collect();
+    let leads_there = |directory: &HostPath| {
+        owned.iter().copied().chain(&made).any(|path| path != directory && path.is_within(directory))
+    };
     let made = effects.iter().filter_map(|effect| match effect {
         Effect::CreateDirectory { path, access, .. } if leads_there(path) && !owned.contains(&path) => {
             // One that is there gets other permissions only.
@@ -42,6 +71,18 @@ pub(crate) fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostVi
         _ => None,
     });
     made.map(|(path, to)| Change { attribute: format!("parents.{path}"), from: Value::Null, to: to.into() }).collect()
+}
+
+/// The directory that an effect makes.
+fn made_at(effect: &Effect) -> Option<HostPath> {
+    match effect {
+        Effect::CreateDirectory { path, .. } => Some(path.clone()),
+        Effect::CreateUser(user) if user.create_home => match &user.attributes.home {
+            Some(home) => Some(home.clone()),
+            None => HostPath::new(&format!("/home/{}", user.name)).ok(),
+        },
+        _ => None,
+    }
 }
 
 fn path(claim: &Claim) -> Option<&HostPath> {
