@@ -43,7 +43,7 @@ struct Entry {
     made: BTreeMap<Made, String>,
     /// Resources that react to its changes.
     notifies: BTreeSet<ResourceId>,
-    /// Whether the resource is sensitive: then no content is shown of what was made, once it is taken away either.
+    /// Whether the resource was sensitive in one of the runs: then no content is shown when what was made is put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sensitive: bool,
 }
@@ -241,8 +241,8 @@ impl Ledger {
             // What a site made is not another one's for a change of it.
             if let Some(site) = site.filter(|_| entry.made.is_empty() || !made.is_empty()) {
                 site.clone_into(&mut entry.site);
-                entry.sensitive = *sensitive;
             }
+            entry.sensitive |= *sensitive;
             entry.made.extend(made.into_iter().map(|made| (made, String::new())));
             entry.notifies.extend(notifies.get(id).into_iter().flatten().cloned());
         }
