@@ -21,6 +21,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::path::{HostPath, Mode};
 
 use images::{AccountLine, FileImage};
@@ -248,6 +249,18 @@ pub struct CreateUser {
     /// Everything else; what is absent is left to the host's defaults.
     #[serde(flatten)]
     pub attributes: UserChanges,
+}
+
+impl CreateUser {
+    /// Where its home directory is.
+    pub(crate) fn home(&self) -> Result<HostPath> {
+        self.attributes.home.clone().map_or_else(|| usual_home(&self.name), Ok)
+    }
+}
+
+/// Where `useradd(8)` puts a home directory that is not named.
+pub(crate) fn usual_home(user: &str) -> Result<HostPath> {
+    HostPath::new(&format!("/home/{user}"))
 }
 
 /// What changes of a user; absent is unchanged.

@@ -43,7 +43,7 @@ pub use packages::{
     TransactionPreview, native_package_name,
 };
 pub use questions::{Answer, HostViewExt, Question};
-pub use units::{effects_of_retired_unit, is_manager_input};
+pub use units::{is_manager_input, retire_unit_of};
 
 /// A host that can be looked at and not changed.
 ///

@@ -34,6 +34,7 @@ pub use image::{
     AccountsImage, After, Before, Fingerprint, Kept, PackageChanges, PackageDiff, PackagesImage, PathImage, There,
     UnitImage, Was,
 };
+pub(crate) use ledger::Ways;
 pub use ledger::{Ledger, Made, Orphan};
 pub use lock::JournalLock;
 pub use record::{Did, EffectRecord, Ended, Ending, Intent, Purpose, RunInfo, RunRecord};

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::claim::{Claim, Target};
 use crate::effect::{Effect, PackageTransaction, Removal};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, HostViewExt, effects_of_retired_unit};
+use crate::host::{FileKind, HostView, HostViewExt, retire_unit_of};
 use crate::id::ResourceId;
-use crate::journal::{Keeper, Made, Orphan, unlocking};
+use crate::journal::{Keeper, Made, Orphan, Ways, unlocking};
 use crate::path::HostPath;
 use crate::resource::{ApplyContext, CheckContext, DynResource, DynState, PlanContext, Stage};
 use crate::state::{HostKey, MemoryStore, StateStore};
@@ -22,8 +22,8 @@ pub(crate) struct Pruned {
     made: BTreeMap<Made, String>,
     /// What a resource of another type is about to take the place of.
     replaced: BTreeSet<HostPath>,
-    /// What lies above paths that are declared, with those: a directory stays, and what is none makes room.
-    ways: BTreeMap<HostPath, Vec<HostPath>>,
+    /// What lies above paths that are declared: a directory stays, and what is none makes room.
+    ways: Arc<Ways>,
     key: Option<Arc<HostKey>>,
 }
 
@@ -63,9 +63,14 @@ impl Pruned {
     }
 
     /// Leaves directories on the way to what is declared; what else is in their place goes before.
-    pub(crate) fn lead(&mut self, ways: &BTreeMap<HostPath, Vec<HostPath>>) {
-        let known = self.paths().filter_map(|path| ways.get_key_value(path));
-        self.ways = known.map(|(way, to)| (way.clone(), to.clone())).collect();
+    pub(crate) fn lead(&mut self, ways: &Arc<Ways>) {
+        self.ways = Arc::clone(ways);
+    }
+
+    /// What is declared beneath something that may go.
+    fn leads_to(&self, made: &Made) -> Option<&[HostPath]> {
+        let Made::Path(path) = made else { return None };
+        self.ways.get(path).map(Vec::as_slice)
     }
 
     /// The paths that may go.
@@ -111,7 +116,7 @@ impl Pruned {
         if let (Made::Path(path), Some(_)) = (made, &now)
             && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::Directory)
         {
-            if self.ways.contains_key(path) {
+            if self.leads_to(made).is_some() {
                 return Ok(Found::OnTheWay);
             }
             if host.list(path)?.into_iter().flatten().any(|name| path.join(&name).is_ok_and(|path| !goes(&path))) {
@@ -178,9 +183,9 @@ impl DynResource for Pruned {
     fn claims(&self, _: &ResourceId) -> Vec<Claim> {
         let claims = |made: &Made| {
             let place = made.path().and_then(|path| self.replaced.iter().find(|place| path.is_within(place)));
-            let before = match (place, made.path().and_then(|path| self.ways.get(path))) {
+            let before = match (place, self.leads_to(made)) {
                 (Some(place), _) => std::slice::from_ref(place),
-                (None, Some(to)) => to.as_slice(),
+                (None, Some(to)) => to,
                 (None, None) => return vec![Claim::removes(made.target())],
             };
             before.iter().map(|path| Claim::precedes(Target::Path(path.clone()))).collect()
@@ -210,7 +215,7 @@ impl DynResource for Pruned {
                     host.perform(&unlock)?;
                 }
                 if let Made::Path(path) = made {
-                    effects_of_retired_unit(path, host)?.iter().try_for_each(|effect| host.perform(effect))?;
+                    retire_unit_of(path, host)?;
                 }
                 host.perform(&removal(made, host)?)?;
             }

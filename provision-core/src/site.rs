@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::claim::{Hold, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::host::DigestCache;
 use crate::id::ResourceId;
-use crate::journal::{Made, Orphan};
+use crate::journal::{Made, Orphan, Ways};
 use crate::located::Located;
 use crate::path::HostPath;
 use crate::policy::{Common, SitePolicy};
@@ -324,15 +324,9 @@ impl Site {
         for ((number, place), made) in beneath {
             pruned[number].1.make_room(place, made);
         }
-        let ways = ways(&owners, &pruned);
-        for (_, goes) in &mut pruned {
-            goes.lead(&ways);
-        }
-        for orphan in self.orphans.iter_mut().filter(|_| !ways.is_empty()) {
-            let paths = orphan.made.iter().filter_map(Made::path);
-            orphan.ways =
-                paths.filter_map(|path| ways.get_key_value(path)).map(|(way, to)| (way.clone(), to.clone())).collect();
-        }
+        let ways = Arc::new(ways(&owners, &pruned));
+        pruned.iter_mut().for_each(|(_, goes)| goes.lead(&ways));
+        self.orphans.iter_mut().for_each(|orphan| orphan.ways = Arc::clone(&ways));
         for (number, goes) in pruned.into_iter().filter(|(_, goes)| !goes.is_empty()) {
             let orphan = &self.orphans[number];
             let notifies = orphan.notifies.iter().filter(|id| known.contains(*id)).cloned().collect();
@@ -519,13 +513,10 @@ impl Site {
 
 /// What may be pruned and lies above paths that are declared, with those. What is declared itself on the way comes before what is
 /// beneath it, and is enough.
-fn ways(
-    owners: &BTreeMap<Target, (Hold, ResourceId)>,
-    pruned: &[(usize, Pruned)],
-) -> BTreeMap<HostPath, Vec<HostPath>> {
+fn ways(owners: &BTreeMap<Target, (Hold, ResourceId)>, pruned: &[(usize, Pruned)]) -> Ways {
     let going: BTreeSet<&HostPath> = pruned.iter().flat_map(|(_, goes)| goes.paths()).collect();
     let is_owned = |path: &HostPath| matches!(owners.get(&Target::Path(path.clone())), Some((Hold::Owns, _)));
-    let mut ways: BTreeMap<HostPath, Vec<HostPath>> = BTreeMap::new();
+    let mut ways = Ways::new();
     for (target, (hold, _)) in owners.iter().filter(|_| !going.is_empty()) {
         let (Target::Path(path), Hold::Owns) = (target, hold) else { continue };
         for above in path.ancestors().take_while(|above| !is_owned(above)).filter(|above| going.contains(above)) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use derive_setters::Setters;
 use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, HostView, effects_of_retired_unit};
+use provision_core::host::{FileKind, HostView, retire_unit_of};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Surroundings,
@@ -358,7 +358,7 @@ impl Resource for Directory {
                 kind if kind.is_special() => Removal::Special,
                 _ => Removal::File,
             };
-            effects_of_retired_unit(path, host)?.iter().try_for_each(|effect| host.perform(effect))?;
+            retire_unit_of(path, host)?;
             host.perform(&Effect::Remove { path: path.clone(), what })?;
         }
         for (path, found) in differing {

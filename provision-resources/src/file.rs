@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use derive_setters::Setters;
 use provision_core::effect::{Access, Command, Content, Digest, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, Host, HostView, HostViewExt, effects_of_retired_unit};
+use provision_core::host::{FileKind, Host, HostView, HostViewExt, retire_unit_of};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Source, Surroundings, Target,
@@ -507,7 +507,7 @@ impl Resource for File {
             if let FileState::Present { attributes: found, .. } = now {
                 self.declared().unlock(host, &path, found)?;
             }
-            effects_of_retired_unit(&path, host)?.iter().try_for_each(|effect| host.perform(effect))?;
+            retire_unit_of(&path, host)?;
             return host.perform(&Effect::Remove { path, what: Removal::File });
         };
         match now {

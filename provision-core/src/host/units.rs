@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, UnitAction};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, HostViewExt};
+use crate::host::{FileKind, Host, HostView, HostViewExt};
 use crate::path::HostPath;
 
 pub(crate) use definition::{Definition, Fragment, drop_in_directories};
@@ -101,13 +101,14 @@ pub fn is_manager_input(path: &HostPath) -> bool {
     })
 }
 
-/// What stops and disables a unit whose file is about to go: without it, the service manager would run the unit on, and its links
-/// would lead nowhere. Nothing for a path that is no unit file. A unit that another file declares, such as that of a package, goes on.
+/// Stops and disables a unit whose file is about to go: without it, the service manager would run the unit on, and its links
+/// would lead nowhere. Nothing is done for a path that is no unit file. A unit that another file declares, such as that of a package,
+/// goes on.
 ///
 /// # Errors
-/// The host cannot be read.
-pub fn effects_of_retired_unit(path: &HostPath, host: &dyn HostView) -> Result<Vec<Effect>> {
-    let Some(unit) = unit_of_file(path, host)? else { return Ok(Vec::new()) };
+/// The host cannot be read, or an effect fails.
+pub fn retire_unit_of(path: &HostPath, host: &dyn Host) -> Result<()> {
+    let Some(unit) = unit_of_file(path, host)? else { return Ok(()) };
     let found = host.unit(&unit)?;
     let active = found.active.as_deref().filter(|_| host.is_running());
     let actions = [
@@ -116,13 +117,13 @@ pub fn effects_of_retired_unit(path: &HostPath, host: &dyn HostView) -> Result<V
         (UnitAction::ResetFailed, !matches!(active, None | Some("inactive"))),
     ];
     let needed = actions.into_iter().filter(|(_, is_needed)| *is_needed);
-    Ok(needed.map(|(action, _)| Effect::Unit { unit: unit.clone(), action }).collect())
+    needed.map(|(action, _)| Effect::Unit { unit: unit.clone(), action }).try_for_each(|effect| host.perform(&effect))
 }
 
 /// The unit that a file declares alone. `None` if it is no unit file, that of a template, or if another file declares the same unit.
 fn unit_of_file(path: &HostPath, host: &dyn HostView) -> Result<Option<String>> {
     let name = path.name();
-    let is_unit_file = path.parent().is_some_and(|parent| DIRECTORIES.contains(&parent.as_str()))
+    let is_unit_file = path.parent_text().is_some_and(|parent| DIRECTORIES.contains(&parent))
         && is_unit(name)
         && !name.contains("@.")
         && host.metadata(path)?.is_some_and(|found| found.kind == FileKind::File);

@@ -63,6 +63,9 @@ pub enum Made {
     Group(String),
 }
 
+/// Paths with those that are declared beneath them.
+pub(crate) type Ways = BTreeMap<HostPath, Vec<HostPath>>;
+
 /// A resource that something was made for and that is no longer declared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Orphan {
@@ -83,9 +86,9 @@ pub struct Orphan {
     /// How each was left, in the digests of the host's key.
     #[serde(skip)]
     pub(crate) digests: BTreeMap<Made, String>,
-    /// What of it lies above paths that are declared, with those.
+    /// What may go and lies above paths that are declared.
     #[serde(skip)]
-    pub(crate) ways: BTreeMap<HostPath, Vec<HostPath>>,
+    pub(crate) ways: Arc<Ways>,
     #[serde(skip)]
     pub(crate) notifies: BTreeSet<ResourceId>,
     #[serde(skip)]
@@ -196,7 +199,7 @@ impl Ledger {
             changed: Vec::new(),
             needed: Vec::new(),
             digests: entry.made.clone(),
-            ways: BTreeMap::new(),
+            ways: Arc::default(),
             notifies: entry.notifies.clone(),
             sensitive: entry.sensitive,
             key: None,

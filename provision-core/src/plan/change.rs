@@ -77,10 +77,7 @@ fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<
 fn made_at(effect: &Effect) -> Option<HostPath> {
     match effect {
         Effect::CreateDirectory { path, .. } => Some(path.clone()),
-        Effect::CreateUser(user) if user.create_home => match &user.attributes.home {
-            Some(home) => Some(home.clone()),
-            None => HostPath::new(&format!("/home/{}", user.name)).ok(),
-        },
+        Effect::CreateUser(user) if user.create_home => user.home().ok(),
         _ => None,
     }
 }

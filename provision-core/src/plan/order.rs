@@ -58,10 +58,12 @@ impl Writers {
         for path in reads {
             self.writers_of(path, real, &mut rests_on);
         }
+        let mut is_barrier = is_undecided;
         for thing in touched() {
+            is_barrier |= matches!(thing, Touched::Anything(_));
             self.find(&thing, real, &mut rests_on, &mut after);
         }
-        if is_undecided || touched().any(|thing| matches!(thing, Touched::Anything(_))) {
+        if is_barrier {
             after.extend(std::mem::take(&mut self.since_barrier));
             self.barrier = Some(number);
         } else {

@@ -35,7 +35,7 @@ impl Layer<'_> {
                 self.gid_of(&user.name)?
             }
         };
-        let home = attributes.home.as_ref().map_or_else(|| format!("/home/{}", user.name), ToString::to_string);
+        let home = user.home()?.to_string();
         {
             let mut model = self.model();
             let accounts = self.accounts_of(&mut model)?;

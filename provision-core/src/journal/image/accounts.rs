@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::files::PathImage;
 use super::{Keeper, Kept};
 use crate::canonical;
-use crate::effect::{Sensitive, Touched};
+use crate::effect::{Sensitive, Touched, usual_home};
 use crate::error::Result;
 use crate::host::{AccountDatabase, AccountLine, Group, HostView, HostViewExt, User};
 use crate::path::HostPath;
@@ -190,7 +190,7 @@ fn homes(user: &str, named: Option<&HostPath>, host: &dyn HostView) -> Result<Ve
     let home = match (named, host.user(user)?) {
         (Some(named), _) => named.clone(),
         (None, Some(known)) => HostPath::new(&known.home)?,
-        (None, None) => HostPath::new(&format!("/home/{user}"))?,
+        (None, None) => usual_home(user)?,
     };
     Ok(vec![home, HostPath::new(&format!("/var/mail/{user}"))?])
 }
