@@ -5,15 +5,16 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod about;
 mod acl;
 mod attributes;
 mod capabilities;
 mod command;
 mod content;
-mod held;
 mod hiding;
 pub(crate) mod images;
 mod packages;
+mod platform;
 mod touches;
 mod undoing;
 
@@ -21,10 +22,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
 use crate::path::{HostPath, Mode};
 
-use images::{AccountLine, FileImage};
+use images::FileImage;
 
 pub use acl::{Acl, AclSubject, permissions_from_text, permissions_text};
 pub(crate) use acl::{inherited, with_mode};
@@ -33,6 +33,8 @@ pub use capabilities::Capabilities;
 pub use command::{Command, Output};
 pub use content::{Content, Digest, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
+pub(crate) use platform::usual_home;
+pub use platform::{CreateUser, PlatformEffect, UnitAction, UserChanges};
 pub use touches::{Lock, PathChange, Touched};
 pub use undoing::Reversal;
 
@@ -99,80 +101,11 @@ pub enum Effect {
         /// What may be removed.
         what: Removal,
     },
-    /// Completes packages that an interrupted run left half-configured (`dpkg --configure -a`).
-    RepairPackages,
-    /// Fetches the lists of available packages (`apt-get update`).
-    RefreshPackageLists,
-    /// Installs, removes, holds and marks packages, in one transaction.
-    Packages(PackageTransaction),
-    /// Creates a user.
-    CreateUser(CreateUser),
-    /// Changes a user.
-    ChangeUser {
-        /// The user.
-        name: String,
-        /// What changes.
-        #[serde(flatten)]
-        changes: UserChanges,
-    },
-    /// Removes a user.
-    RemoveUser {
-        /// The user.
-        name: String,
-        /// Whether the home directory and the mail spool go too.
-        remove_home: bool,
-    },
-    /// Creates a group.
-    CreateGroup {
-        /// The group.
-        name: String,
-        /// Its number; otherwise the next free one.
-        gid: Option<u32>,
-        /// Whether the number comes from the range of system groups.
-        system: bool,
-    },
-    /// Gives a group another number. Files keep their old number.
-    ChangeGroup {
-        /// The group.
-        name: String,
-        /// Its new number.
-        gid: u32,
-    },
-    /// Makes these users, and no others, the members of a group.
-    SetMembers {
-        /// The group.
-        group: String,
-        /// Users, sorted.
-        members: Vec<String>,
-    },
-    /// Removes a group.
-    RemoveGroup {
-        /// The group.
-        name: String,
-    },
-    /// Puts lines of the account files back as they were.
-    RestoreAccounts {
-        /// The lines; one that is `None` goes.
-        lines: Vec<AccountLine>,
-    },
-    /// Changes the state of a unit.
-    Unit {
-        /// Full name, such as `nginx.service`.
-        unit: String,
-        /// What is done to it.
-        action: UnitAction,
-    },
-    /// Makes the service manager read the unit files anew (`systemctl daemon-reload`).
-    ReloadUnits,
-    /// Watches a unit for a time, through which it must go on running.
-    WatchUnit {
-        /// Full name, such as `nginx.service`.
-        unit: String,
-        /// How long.
-        seconds: u64,
-    },
     /// Runs a command.
     Run(Command),
+    /// What the distribution has programs for: packages, accounts and units.
+    #[serde(untagged)]
+    Platform(PlatformEffect),
 }
 
 /// A file to be written whole.
@@ -237,113 +170,6 @@ pub enum Removal {
     Tree,
 }
 
-/// A user to create.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CreateUser {
-    /// The user.
-    pub name: String,
-    /// Whether the number comes from the range of system users.
-    pub system: bool,
-    /// Whether the home directory is created, with the files of `/etc/skel`.
-    pub create_home: bool,
-    /// Everything else; what is absent is left to the host's defaults.
-    #[serde(flatten)]
-    pub attributes: UserChanges,
-}
-
-impl CreateUser {
-    /// Where its home directory is.
-    pub(crate) fn home(&self) -> Result<HostPath> {
-        self.attributes.home.clone().map_or_else(|| usual_home(&self.name), Ok)
-    }
-}
-
-/// Where `useradd(8)` puts a home directory that is not named.
-pub(crate) fn usual_home(user: &str) -> Result<HostPath> {
-    HostPath::new(&format!("/home/{user}"))
-}
-
-/// What changes of a user; absent is unchanged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct UserChanges {
-    /// Number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<u32>,
-    /// Name of the primary group.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub primary_group: Option<String>,
-    /// All supplementary groups, sorted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Vec<String>>,
-    /// Login shell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shell: Option<HostPath>,
-    /// Home directory. Its content is not moved.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub home: Option<HostPath>,
-    /// Full name and the like.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gecos: Option<String>,
-    /// Hash of the password as `crypt(5)` has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<Sensitive>,
-    /// Whether the password is locked (`!` before its hash, see `passwd(1)`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locked: Option<bool>,
-    /// Day after which the account is closed, in days since 1970-01-01; `Some(None)` for never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Option<i64>>,
-}
-
-impl UserChanges {
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        *self == UserChanges::default()
-    }
-}
-
-/// What can be done to a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnitAction {
-    /// Start it and wait for the result.
-    Start,
-    /// Stop it and wait for the result.
-    Stop,
-    /// Stop and start it.
-    Restart,
-    /// Make it read its configuration anew; a unit that cannot is restarted.
-    Reload,
-    /// Start it at boot.
-    Enable,
-    /// Do not start it at boot.
-    Disable,
-    /// Make it impossible to start.
-    Mask,
-    /// Make it possible to start again.
-    Unmask,
-    /// Forget that it failed.
-    ResetFailed,
-}
-
-impl UnitAction {
-    /// The verb of `systemctl(1)`.
-    pub fn verb(self) -> &'static str {
-        match self {
-            UnitAction::Start => "start",
-            UnitAction::Stop => "stop",
-            UnitAction::Restart => "restart",
-            UnitAction::Reload => "reload",
-            UnitAction::Enable => "enable",
-            UnitAction::Disable => "disable",
-            UnitAction::Mask => "mask",
-            UnitAction::Unmask => "unmask",
-            UnitAction::ResetFailed => "reset-failed",
-        }
-    }
-}
-
 impl Effect {
     /// The command that it runs, by itself or to check what it writes.
     pub(crate) fn command_mut(&mut self) -> Option<&mut Command> {
@@ -360,7 +186,7 @@ impl Effect {
 
     /// The package changes that it makes, if it is such an effect.
     pub(crate) fn transaction(&self) -> Option<&PackageTransaction> {
-        if let Effect::Packages(transaction) = self { Some(transaction) } else { None }
+        if let Effect::Platform(PlatformEffect::Packages(transaction)) = self { Some(transaction) } else { None }
     }
 }
 
@@ -390,29 +216,8 @@ impl fmt::Display for Effect {
             Effect::Restore(image) => write!(f, "restore {}", image.path),
             Effect::Remove { path, what: Removal::Tree } => write!(f, "remove {path} and all beneath it"),
             Effect::Remove { path, .. } => write!(f, "remove {path}"),
-            Effect::RepairPackages => write!(f, "complete interrupted package installations"),
-            Effect::RefreshPackageLists => write!(f, "refresh the package lists"),
-            Effect::Packages(transaction) => transaction.fmt(f),
-            Effect::CreateUser(user) => write!(f, "create user {}", user.name),
-            Effect::ChangeUser { name, .. } => write!(f, "change user {name}"),
-            Effect::RemoveUser { name, remove_home: true } => write!(f, "remove user {name} with the home directory"),
-            Effect::RemoveUser { name, .. } => write!(f, "remove user {name}"),
-            Effect::CreateGroup { name, .. } => write!(f, "create group {name}"),
-            Effect::ChangeGroup { name, gid } => write!(f, "give group {name} the number {gid}"),
-            Effect::SetMembers { group, members } => {
-                write!(f, "set members of group {group} to [{}]", members.join(", "))
-            }
-            Effect::RemoveGroup { name } => write!(f, "remove group {name}"),
-            Effect::RestoreAccounts { lines } => {
-                let mut names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
-                names.sort_unstable();
-                names.dedup();
-                write!(f, "restore the account lines of {}", names.join(", "))
-            }
-            Effect::Unit { unit, action } => write!(f, "{} {unit}", action.verb()),
-            Effect::ReloadUnits => write!(f, "systemctl daemon-reload"),
-            Effect::WatchUnit { unit, seconds } => write!(f, "watch {unit} for {seconds} s"),
             Effect::Run(command) => write!(f, "run {command}"),
+            Effect::Platform(effect) => effect.fmt(f),
         }
     }
 }

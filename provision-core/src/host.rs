@@ -18,7 +18,7 @@ pub(crate) mod units;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
-use crate::effect::{Access, Command, Content, Digest, Effect, Output, WriteFile};
+use crate::effect::{Access, Command, Content, Digest, Effect, Output, PlatformEffect, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::moment::Moment;
 use crate::path::{HostPath, Mode};
@@ -221,9 +221,9 @@ pub trait Platform: Send + Sync {
         system.is_running()
     }
     /// Carries out an effect on packages, accounts or units.
-    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()>;
+    fn perform(&self, system: &LocalSystem, effect: &PlatformEffect) -> Result<()>;
     /// See [`Host::come_to_rest`].
-    fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
+    fn come_to_rest(&self, system: &LocalSystem, effect: &PlatformEffect) -> Result<()> {
         let _ = (system, effect);
         Ok(())
     }

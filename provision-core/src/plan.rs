@@ -20,7 +20,7 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::effect::{Effect, PackageTransaction, UnitAction};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, GraphOf, Node};
 use crate::host::{Doubt, Host, HostView, HostViewExt, Overlay, TransactionPreview, UnitState};
@@ -502,7 +502,10 @@ impl Planner<'_> {
 /// Takes away restarts and reloads of units that were started after all of the changes that call for them.
 pub(crate) fn drop_settled(effects: &mut Vec<Effect>, changes: &[&Moment], host: &dyn HostView) {
     effects.retain(|effect| {
-        let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = effect else { return true };
+        let Effect::Platform(PlatformEffect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload }) = effect
+        else {
+            return true;
+        };
         let started = host.unit(unit).ok().filter(UnitState::is_active).and_then(|unit| unit.started_micros);
         let now = host.now();
         !started.is_some_and(|started| changes.iter().all(|change| change.is_before_start(started, &now)))
@@ -544,7 +547,7 @@ pub(crate) fn decide_now(
 
 /// Whether a stage's steps are carried out in one transaction.
 pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
-    !effects.is_empty() && effects.iter().all(|effect| matches!(effect, Effect::Packages(_)))
+    !effects.is_empty() && effects.iter().all(|effect| matches!(effect, Effect::Platform(PlatformEffect::Packages(_))))
 }
 
 pub(crate) use change::{beside_the_states, between as changes_between};

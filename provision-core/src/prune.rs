@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::claim::{Claim, Target};
-use crate::effect::{Effect, PackageTransaction, Removal};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect, Removal};
 use crate::error::Result;
 use crate::host::{FileKind, HostView, HostViewExt, retire_unit_of};
 use crate::id::ResourceId;
@@ -164,11 +164,12 @@ fn removal(made: &Made, host: &dyn HostView) -> Result<Effect> {
             };
             Effect::Remove { path: path.clone(), what }
         }
-        Made::Package(name) => {
-            Effect::Packages(PackageTransaction { purge: vec![name.clone()], ..PackageTransaction::default() })
-        }
-        Made::User(name) => Effect::RemoveUser { name: name.clone(), remove_home: false },
-        Made::Group(name) => Effect::RemoveGroup { name: name.clone() },
+        Made::Package(name) => Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+            purge: vec![name.clone()],
+            ..PackageTransaction::default()
+        })),
+        Made::User(name) => Effect::Platform(PlatformEffect::RemoveUser { name: name.clone(), remove_home: false }),
+        Made::Group(name) => Effect::Platform(PlatformEffect::RemoveGroup { name: name.clone() }),
     })
 }
 

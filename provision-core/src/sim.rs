@@ -28,7 +28,7 @@ mod view;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::error::Result;
 use crate::host::{Host, HostView, Overlay};
 
@@ -212,7 +212,7 @@ impl SimHost {
 
 impl Host for SimHost {
     fn perform(&self, effect: &Effect) -> Result<()> {
-        let takes = if matches!(effect, Effect::Unit { .. }) { START } else { TICK };
+        let takes = if matches!(effect, Effect::Platform(PlatformEffect::Unit { .. })) { START } else { TICK };
         self.host.base().pass(takes);
         self.host.perform(effect)
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::change::Change;
-use crate::effect::{Effect, PackageTransaction, Sensitive, UnitAction};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect, Sensitive, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, HostViewExt, Overlay, is_manager_input};
 use crate::id::ResourceId;
@@ -132,7 +132,7 @@ impl<'a> Undoing<'a> {
         }
         // A unit starts once all is back that it, or a unit that it needs, is made of.
         for (record, start) in starts {
-            let Effect::Unit { unit, .. } = &start else { continue };
+            let Effect::Platform(PlatformEffect::Unit { unit, .. }) = &start else { continue };
             let found = self.overlay.unit(unit)?;
             if found.exists() && !found.is_active() {
                 self.undo_with(record, vec![start])?;
@@ -176,7 +176,9 @@ impl<'a> Undoing<'a> {
                 self.push(record, Verdict::Failed { error }, Vec::new(), Vec::new());
             }
             Undo::Effects(effects) => match <[Effect; 1]>::try_from(effects) {
-                Ok([start @ Effect::Unit { action: UnitAction::Start, .. }]) => return Ok(Some(start)),
+                Ok([start @ Effect::Platform(PlatformEffect::Unit { action: UnitAction::Start, .. })]) => {
+                    return Ok(Some(start));
+                }
                 Ok(effect) => self.undo_with(record, effect.to_vec())?,
                 Err(effects) => self.undo_with(record, effects)?,
             },
@@ -185,9 +187,9 @@ impl<'a> Undoing<'a> {
     }
 
     fn undo_with(&mut self, record: &EffectRecord, mut effects: Vec<Effect>) -> Result<()> {
-        let is_unit = |effect: &Effect| matches!(effect, Effect::Unit { .. });
+        let is_unit = |effect: &Effect| matches!(effect, Effect::Platform(PlatformEffect::Unit { .. }));
         if self.stale_units && effects.iter().any(is_unit) {
-            effects.insert(0, Effect::ReloadUnits);
+            effects.insert(0, Effect::Platform(PlatformEffect::ReloadUnits));
             self.stale_units = false;
         }
         let mut changes = self.changes(&effects);
@@ -196,10 +198,11 @@ impl<'a> Undoing<'a> {
             effects = effects.into_iter().map(Effect::into_sensitive).collect();
             changes.iter_mut().for_each(|change| change.hide(Sensitive::HIDDEN));
         }
-        let with_packages = effects.iter().any(|effect| matches!(effect, Effect::Packages(_)));
+        let with_packages =
+            effects.iter().any(|effect| matches!(effect, Effect::Platform(PlatformEffect::Packages(_))));
         for effect in &effects {
             self.stale_units |= touches_unit_files(effect);
-            if let Effect::Packages(transaction) = effect {
+            if let Effect::Platform(PlatformEffect::Packages(transaction)) = effect {
                 let preview = self.overlay.base().preview(&self.with_releases(transaction)?);
                 let unknown = preview.as_ref().err().map(ToString::to_string);
                 if let Some(error) = preview.as_ref().err().filter(|error| error.kind() != ErrorKind::Unknown) {
@@ -280,7 +283,9 @@ impl<'a> Undoing<'a> {
         causes.dedup();
         let mut done: Vec<Effect> = Vec::new();
         for effect in records {
-            let Effect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload } = &effect.intent.effect else {
+            let Effect::Platform(PlatformEffect::Unit { unit, action: UnitAction::Restart | UnitAction::Reload }) =
+                &effect.intent.effect
+            else {
                 continue;
             };
             let Some(id) = effect.intent.ids.first() else { continue };
@@ -298,7 +303,9 @@ impl<'a> Undoing<'a> {
             let wanted = runs || (ran && is_broken);
             // What does not run cannot read anything again.
             let again = match (runs, again) {
-                (false, Effect::Unit { unit, .. }) => Effect::Unit { unit, action: UnitAction::Restart },
+                (false, Effect::Platform(PlatformEffect::Unit { unit, .. })) => {
+                    Effect::Platform(PlatformEffect::Unit { unit, action: UnitAction::Restart })
+                }
                 (_, again) => again,
             };
             if done.contains(&again) || !wanted || self.goes_with_its_package(unit)? {
@@ -306,13 +313,16 @@ impl<'a> Undoing<'a> {
             }
             let mut effects = vec![again.clone()];
             if !runs {
-                effects.insert(0, Effect::Unit { unit: unit.clone(), action: UnitAction::ResetFailed });
+                effects.insert(
+                    0,
+                    Effect::Platform(PlatformEffect::Unit { unit: unit.clone(), action: UnitAction::ResetFailed }),
+                );
             }
             if std::mem::take(&mut self.stale_units) {
-                effects.insert(0, Effect::ReloadUnits);
+                effects.insert(0, Effect::Platform(PlatformEffect::ReloadUnits));
             }
             // It is watched for as long as it was.
-            let watched = |record: &&EffectRecord| matches!(&record.intent.effect, Effect::WatchUnit { unit: other, .. } if other == unit);
+            let watched = |record: &&EffectRecord| matches!(&record.intent.effect, Effect::Platform(PlatformEffect::WatchUnit { unit: other, .. }) if other == unit);
             let watch = records.iter().find(watched).map(|record| record.intent.effect.clone());
             effects.extend(watch);
             done.push(again);
@@ -321,7 +331,7 @@ impl<'a> Undoing<'a> {
         if self.stale_units
             && let Some(id) = causes.first().cloned()
         {
-            self.push_reaction(id, causes, vec![Effect::ReloadUnits]);
+            self.push_reaction(id, causes, vec![Effect::Platform(PlatformEffect::ReloadUnits)]);
         }
         Ok(())
     }
@@ -367,7 +377,7 @@ mod tests {
         let purge = PackageTransaction { purge: names(), ..PackageTransaction::default() };
         assert_eq!(undoing.with_releases(&purge)?.unhold, Vec::<String>::new());
         let release = PackageTransaction { unhold: names(), ..PackageTransaction::default() };
-        undoing.overlay.perform(&Effect::Packages(release))?;
+        undoing.overlay.perform(&Effect::Platform(PlatformEffect::Packages(release)))?;
         assert_eq!(undoing.with_releases(&purge)?.unhold, names());
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, PackageRequest, PackageTransaction, UnitAction};
+use provision_core::effect::{Effect, PackageRequest, PackageTransaction, PlatformEffect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{HostExt, HostViewExt, PackageStatus};
 use provision_core::observe::Event;
@@ -70,11 +70,15 @@ impl Resource for Daemon {
         Ok(true)
     }
     fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
-        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Start })
+        cx.host()
+            .perform(&Effect::Platform(PlatformEffect::Unit { unit: cx.id().name().into(), action: UnitAction::Start }))
     }
     fn react(&self, cx: &ApplyContext<'_>, before: &bool) -> Result<()> {
         if *before {
-            cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Restart })?;
+            cx.host().perform(&Effect::Platform(PlatformEffect::Unit {
+                unit: cx.id().name().into(),
+                action: UnitAction::Restart,
+            }))?;
         }
         Ok(())
     }
@@ -98,7 +102,7 @@ impl Resource for Deb {
     fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
         let request = PackageRequest { name: cx.id().name().into(), version: None };
         let transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
-        cx.host().perform(&Effect::Packages(transaction))
+        cx.host().perform(&Effect::Platform(PlatformEffect::Packages(transaction)))
     }
     fn claims(&self, id: &ResourceId) -> Vec<Claim> {
         vec![Claim::owns(Target::Package(id.name().into()))]
@@ -163,12 +167,18 @@ fn the_plan_is_what_is_done_and_the_second_run_is_quiet() {
     let host = SimHost::debian(12);
     let graph = site().into_graph().unwrap();
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
-    let packages: Vec<Effect> =
-        planned.plan().transactions.iter().map(|planned| Effect::Packages(planned.transaction.clone())).collect();
+    let packages: Vec<Effect> = planned
+        .plan()
+        .transactions
+        .iter()
+        .map(|planned| Effect::Platform(PlatformEffect::Packages(planned.transaction.clone())))
+        .collect();
     assert_eq!(packages.len(), 1, "all packages are one transaction");
     let rest = planned.plan().steps.iter().flat_map(|step| step.effects.iter().cloned());
-    let expected: Vec<Effect> =
-        packages.into_iter().chain(rest.filter(|effect| !matches!(effect, Effect::Packages(_)))).collect();
+    let expected: Vec<Effect> = packages
+        .into_iter()
+        .chain(rest.filter(|effect| !matches!(effect, Effect::Platform(PlatformEffect::Packages(_)))))
+        .collect();
     planned.apply(&host, &ApplyOptions::default(), &());
     assert_eq!(host.take_effects(), expected);
     assert!(!converge(site(), &host, 4).changed_anything());
@@ -184,7 +194,7 @@ fn a_service_restarts_once_after_all_of_its_causes() {
         site.declare(name, text("x")).notifies(id("daemon:nginx.service"));
     }
     let report = converge(site, &host, 2);
-    let restart = Effect::Unit { unit: "nginx.service".into(), action: UnitAction::Restart };
+    let restart = Effect::Platform(PlatformEffect::Unit { unit: "nginx.service".into(), action: UnitAction::Restart });
     let effects = host.take_effects();
     assert_eq!(effects.iter().filter(|effect| **effect == restart).count(), 1);
     assert_eq!(effects.last(), Some(&restart));

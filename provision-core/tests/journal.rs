@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, Sensitive, UnitAction};
+use provision_core::effect::{Effect, PlatformEffect, Sensitive, UnitAction};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostExt, HostView, HostViewExt};
@@ -57,7 +57,8 @@ fn run(site: Site, host: &dyn Host, journal: &Journal) -> Report {
 }
 
 fn restarts(effects: &[Effect]) -> usize {
-    let restart = |effect: &&Effect| matches!(effect, Effect::Unit { action: UnitAction::Restart, .. });
+    let restart =
+        |effect: &&Effect| matches!(effect, Effect::Platform(PlatformEffect::Unit { action: UnitAction::Restart, .. }));
     effects.iter().filter(restart).count()
 }
 
@@ -89,9 +90,9 @@ fn an_effect_that_failed_half_way_is_undone_as_far_as_it_went() {
         recorder.conclude(entry, effect, Some(&error), &host);
     };
     // userdel(8) removes the user, and then finds that the home directory is another user's.
-    attempt(&Effect::RemoveUser { name: "anna".into(), remove_home: true });
+    attempt(&Effect::Platform(PlatformEffect::RemoveUser { name: "anna".into(), remove_home: true }));
     assert!(host.user("anna").unwrap().is_none());
-    attempt(&Effect::RemoveUser { name: "nobody-there".into(), remove_home: false });
+    attempt(&Effect::Platform(PlatformEffect::RemoveUser { name: "nobody-there".into(), remove_home: false }));
     recorder.finish(Ending::Failed, Default::default(), &host).unwrap();
     let (run, summary) = journal.runs().unwrap().remove(0);
     let summary = summary.unwrap();
@@ -201,7 +202,7 @@ fn what_was_restarted_since_is_not_restarted_again() {
     run(site("new"), &faulty, &Journal::new(store.clone().switched_by(faulty.death())));
     let journal = Journal::new(store);
     assert_eq!(journal.pending().unwrap().notifications.len(), 2);
-    host.perform(&Effect::Unit { unit: UNIT.into(), action: UnitAction::Restart }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::Unit { unit: UNIT.into(), action: UnitAction::Restart })).unwrap();
     host.take_effects();
     assert!(run(site("new"), &host, &journal).is_success());
     assert_eq!(host.take_effects(), []);
@@ -282,7 +283,7 @@ fn an_owed_reload_of_the_service_manager_is_done_by_the_next_run_of_any_site() {
     assert_eq!(planned.plan().dropped_notifications, []);
     let report = run(other(), &host, &journal);
     assert!(report.is_success(), "{report:?}");
-    assert!(host.take_effects().contains(&Effect::ReloadUnits));
+    assert!(host.take_effects().contains(&Effect::Platform(PlatformEffect::ReloadUnits)));
     assert_eq!(journal.pending().unwrap().notifications, []);
     assert!(!run(other(), &host, &journal).changed_anything());
 }
@@ -718,7 +719,9 @@ fn account_files_that_were_never_put_in_place_go_after_a_death() {
     let lock = journal.lock().unwrap();
     let recorder = journal.begin(&lock, info()).unwrap();
     let lines = host.account_lines(&["root"], &["root"]).unwrap();
-    recorder.intend(&[&"user:root".parse().unwrap()], &Effect::RestoreAccounts { lines }, &host).unwrap();
+    recorder
+        .intend(&[&"user:root".parse().unwrap()], &Effect::Platform(PlatformEffect::RestoreAccounts { lines }), &host)
+        .unwrap();
     let host = host.with_file(staged, "half").with_file("/etc/.gshadow.provision", "not ours");
     journal.recover(&lock, &host).unwrap();
     assert!(host.metadata(&staged.parse().unwrap()).unwrap().is_none());
@@ -809,7 +812,8 @@ fn a_rollback_brings_a_service_back_that_died_after_the_run() {
     let journal = Journal::new(MemoryStore::new());
     assert!(run(site("new"), &host, &journal).is_success());
     is_fragile.store(true, Ordering::Relaxed);
-    host.perform(&Effect::Unit { unit: UNIT.into(), action: UnitAction::Restart }).unwrap_err();
+    host.perform(&Effect::Platform(PlatformEffect::Unit { unit: UNIT.into(), action: UnitAction::Restart }))
+        .unwrap_err();
     assert!(!HostViewExt::unit(&host, UNIT).unwrap().is_active());
     let rollback = journal.rollback(1, &host, RollbackOptions::default()).unwrap();
     let report = rollback.apply(&host, &ApplyOptions::default(), &());

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use provision_core::effect::{Access, Command, Effect, FileFlags, UnitAction, WriteFile};
+use provision_core::effect::{Access, Command, Effect, FileFlags, PlatformEffect, UnitAction, WriteFile};
 use provision_core::error::Result;
 use provision_core::host::{Fault, Host, HostExt, HostView, HostViewExt};
 use provision_core::path::{HostPath, Mode};
@@ -402,7 +402,10 @@ fn an_order_that_matters_is_caught() {
             Ok(true)
         }
         fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
-            cx.host().perform(&Effect::Unit { unit: cx.id().name().to_owned(), action: UnitAction::Start })
+            cx.host().perform(&Effect::Platform(PlatformEffect::Unit {
+                unit: cx.id().name().to_owned(),
+                action: UnitAction::Start,
+            }))
         }
         fn claims(&self, id: &ResourceId) -> Vec<Claim> {
             vec![Claim::owns(Target::Unit(id.name().to_owned()))]

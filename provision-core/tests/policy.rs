@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
-use provision_core::effect::{Effect, Output, UnitAction};
+use provision_core::effect::{Effect, Output, PlatformEffect, UnitAction};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt};
@@ -157,9 +157,10 @@ struct FailingRestart<'a> {
 impl Host for FailingRestart<'_> {
     fn perform(&self, effect: &Effect) -> Result<()> {
         let mut failed = self.failed.lock().unwrap();
-        if matches!(effect, Effect::Unit { action: UnitAction::Restart, .. }) && !*failed {
+        if matches!(effect, Effect::Platform(PlatformEffect::Unit { action: UnitAction::Restart, .. })) && !*failed {
             *failed = true;
-            let stop = Effect::Unit { unit: "nginx.service".into(), action: UnitAction::Stop };
+            let stop =
+                Effect::Platform(PlatformEffect::Unit { unit: "nginx.service".into(), action: UnitAction::Stop });
             self.host.perform(&stop)?;
             return Err(Error::new(ErrorKind::CommandFailed, "it died"));
         }

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use provision_core::effect::{Effect, PackageTransaction, Touched};
+use provision_core::effect::{Effect, PackageTransaction, PlatformEffect, Touched};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::facts::native_architecture;
 use provision_core::host::{
@@ -236,47 +236,37 @@ impl Platform for Debian {
         systemd::is_running(system).unwrap_or(false)
     }
 
-    fn come_to_rest(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
+    fn come_to_rest(&self, system: &LocalSystem, effect: &PlatformEffect) -> Result<()> {
         locks::wait(system, locks::of(effect), self.lock_patience)
     }
 
-    fn perform(&self, system: &LocalSystem, effect: &Effect) -> Result<()> {
+    fn perform(&self, system: &LocalSystem, effect: &PlatformEffect) -> Result<()> {
         self.come_to_rest(system, effect)?;
         match effect {
-            Effect::Packages(transaction) => {
+            PlatformEffect::Packages(transaction) => {
                 apt::transact(system, self.architecture(system)?.as_deref(), transaction)?;
             }
-            Effect::RefreshPackageLists => {
+            PlatformEffect::RefreshPackageLists => {
                 apt::refresh(system)?;
                 self.memory().were_lists_fetched = true;
             }
-            Effect::RepairPackages => apt::repair(system)?,
-            Effect::Unit { unit, action } => systemd::act(system, unit, *action)?,
-            Effect::ReloadUnits => systemd::reload_units(system)?,
-            Effect::WatchUnit { unit, seconds } => {
+            PlatformEffect::RepairPackages => apt::repair(system)?,
+            PlatformEffect::Unit { unit, action } => systemd::act(system, unit, *action)?,
+            PlatformEffect::ReloadUnits => systemd::reload_units(system)?,
+            PlatformEffect::WatchUnit { unit, seconds } => {
                 self.memory().units.clear();
                 systemd::watch_for(system, unit, *seconds)?;
             }
-            Effect::RestoreAccounts { lines } => lines::restore(system, lines)?,
-            Effect::CreateUser(user) => accounts::create_user(system, user)?,
-            Effect::ChangeUser { name, changes } => accounts::change_user(system, name, changes)?,
-            Effect::RemoveUser { name, remove_home } => accounts::remove_user(system, name, *remove_home)?,
-            Effect::CreateGroup { name, gid, system: is_system } => {
+            PlatformEffect::RestoreAccounts { lines } => lines::restore(system, lines)?,
+            PlatformEffect::CreateUser(user) => accounts::create_user(system, user)?,
+            PlatformEffect::ChangeUser { name, changes } => accounts::change_user(system, name, changes)?,
+            PlatformEffect::RemoveUser { name, remove_home } => accounts::remove_user(system, name, *remove_home)?,
+            PlatformEffect::CreateGroup { name, gid, system: is_system } => {
                 accounts::create_group(system, name, *gid, *is_system)?;
             }
-            Effect::ChangeGroup { name, gid } => accounts::change_group(system, name, *gid)?,
-            Effect::SetMembers { group, members } => accounts::set_members(system, group, members)?,
-            Effect::RemoveGroup { name } => accounts::remove_group(system, name)?,
-            // The host itself performs them.
-            Effect::WriteFile(_)
-            | Effect::CopyFile { .. }
-            | Effect::CreateDirectory { .. }
-            | Effect::CreateSymlink { .. }
-            | Effect::SetMetadata { .. }
-            | Effect::Restore(_)
-            | Effect::Remove { .. }
-            | Effect::Run(_) => return Err(not_ours()),
-            _ => return Err(not_ours()),
+            PlatformEffect::ChangeGroup { name, gid } => accounts::change_group(system, name, *gid)?,
+            PlatformEffect::SetMembers { group, members } => accounts::set_members(system, group, members)?,
+            PlatformEffect::RemoveGroup { name } => accounts::remove_group(system, name)?,
         }
         Ok(())
     }
@@ -321,10 +311,6 @@ impl Platform for Debian {
             names.dedup();
         }
     }
-}
-
-fn not_ours() -> Error {
-    Error::new(ErrorKind::Unsupported, "the Debian platform has no program for this effect")
 }
 
 fn forget_path(memory: &mut Memory, path: &HostPath) {

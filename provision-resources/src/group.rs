@@ -1,7 +1,7 @@
 //! `group`: a group of the account files.
 
 use derive_setters::Setters;
-use provision_core::effect::Effect;
+use provision_core::effect::{Effect, PlatformEffect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::HostViewExt;
 use provision_core::resource::{
@@ -112,7 +112,7 @@ impl Resource for Group {
         let host = cx.host();
         let name = cx.id().name().to_owned();
         if !want.exists {
-            return match host.perform(&Effect::RemoveGroup { name }) {
+            return match host.perform(&Effect::Platform(PlatformEffect::RemoveGroup { name })) {
                 Ok(_) => Ok(()),
                 Err(error) => {
                     Err(error.with_hint("a user whose primary group it is goes, or gets another one, before"))
@@ -129,16 +129,20 @@ impl Resource for Group {
             }
         }
         match want.gid {
-            gid if !now.exists => {
-                host.perform(&Effect::CreateGroup { name: name.clone(), gid, system: self.system })?
+            gid if !now.exists => host.perform(&Effect::Platform(PlatformEffect::CreateGroup {
+                name: name.clone(),
+                gid,
+                system: self.system,
+            }))?,
+            Some(gid) if now.gid != want.gid => {
+                host.perform(&Effect::Platform(PlatformEffect::ChangeGroup { name: name.clone(), gid }))?
             }
-            Some(gid) if now.gid != want.gid => host.perform(&Effect::ChangeGroup { name: name.clone(), gid })?,
             _ => {}
         }
         // A new group has no members yet.
         let found = now.members.as_deref().unwrap_or_default();
         if let Some(members) = want.members.clone().filter(|members| members != found) {
-            host.perform(&Effect::SetMembers { group: name, members })?;
+            host.perform(&Effect::Platform(PlatformEffect::SetMembers { group: name, members }))?;
         }
         Ok(())
     }

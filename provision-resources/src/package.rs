@@ -5,7 +5,7 @@ mod tests;
 
 use derive_setters::Setters;
 use provision_core::duration::Duration;
-use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction};
+use provision_core::effect::{Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction, PlatformEffect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{HostView, HostViewExt, PackageStatus, native_package_name};
 use provision_core::resource::{
@@ -248,7 +248,7 @@ impl Resource for Package {
         } else if now.is_automatic() && !want.is_automatic() && self.is_wanted() {
             transaction.manual.push(name);
         }
-        host.perform(&Effect::Packages(transaction))?;
+        host.perform(&Effect::Platform(PlatformEffect::Packages(transaction)))?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod tests;
 
 use derive_setters::Setters;
 use provision_core::duration::Duration;
-use provision_core::effect::Effect;
+use provision_core::effect::{Effect, PlatformEffect};
 use provision_core::error::Result;
 use provision_core::host::{HostView, HostViewExt, native_package_name};
 use provision_core::path::HostPath;
@@ -114,11 +114,11 @@ impl Resource for PackageManager {
     fn apply(&self, cx: &ApplyContext<'_>, now: &State, want: &State) -> Result<()> {
         let host = cx.host();
         if now.lists != want.lists {
-            host.perform(&Effect::RefreshPackageLists)?;
+            host.perform(&Effect::Platform(PlatformEffect::RefreshPackageLists))?;
         }
         // The repair may have to fetch packages.
         if now.interrupted != want.interrupted {
-            host.perform(&Effect::RepairPackages)?;
+            host.perform(&Effect::Platform(PlatformEffect::RepairPackages))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ mod tests;
 
 use derive_setters::Setters;
 use provision_core::duration::Duration;
-use provision_core::effect::{Effect, UnitAction};
+use provision_core::effect::{Effect, PlatformEffect, UnitAction};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Host, HostViewExt, UnitState};
 use provision_core::path::HostPath;
@@ -180,11 +180,11 @@ impl Resource for Service {
         let host = cx.host();
         let name = full_name(cx.id().name());
         if now.outdated {
-            host.perform(&Effect::ReloadUnits)?;
+            host.perform(&Effect::Platform(PlatformEffect::ReloadUnits))?;
         }
         let found = host.unit(&name)?;
         let name = found.alias_of.clone().unwrap_or(name);
-        let act = |action| host.perform(&Effect::Unit { unit: name.clone(), action });
+        let act = |action| host.perform(&Effect::Platform(PlatformEffect::Unit { unit: name.clone(), action }));
         let unmasks = now.masked == Some(true) && want.masked == Some(false);
         if unmasks {
             act(UnitAction::Unmask)?;
@@ -252,14 +252,14 @@ impl Resource for Service {
             return Ok(());
         }
         if unit.needs_reload {
-            host.perform(&Effect::ReloadUnits)?;
+            host.perform(&Effect::Platform(PlatformEffect::ReloadUnits))?;
         }
         let action = match self.on_change {
             Reaction::Reload if unit.can_reload => UnitAction::Reload,
             _ => UnitAction::Restart,
         };
         let name = unit.alias_of.unwrap_or(name);
-        host.perform(&Effect::Unit { unit: name.clone(), action })?;
+        host.perform(&Effect::Platform(PlatformEffect::Unit { unit: name.clone(), action }))?;
         self.watch(&name, host)
     }
 }
@@ -292,7 +292,10 @@ impl Service {
 
     fn watch(&self, name: &str, host: &dyn Host) -> Result<()> {
         if let Some(ready) = &self.ready {
-            host.perform(&Effect::WatchUnit { unit: name.to_owned(), seconds: ready.as_seconds() })?;
+            host.perform(&Effect::Platform(PlatformEffect::WatchUnit {
+                unit: name.to_owned(),
+                seconds: ready.as_seconds(),
+            }))?;
         }
         Ok(())
     }

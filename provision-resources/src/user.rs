@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use derive_setters::Setters;
-use provision_core::effect::{CreateUser, Effect};
+use provision_core::effect::{CreateUser, Effect, PlatformEffect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::{Accounts, HostView, HostViewExt, User as Found, effects_of_new_home};
 use provision_core::path::HostPath;
@@ -247,7 +247,10 @@ impl Resource for User {
         let host = cx.host();
         let name = cx.id().name();
         if !want.exists {
-            host.perform(&Effect::RemoveUser { name: name.to_owned(), remove_home: self.remove_home })?;
+            host.perform(&Effect::Platform(PlatformEffect::RemoveUser {
+                name: name.to_owned(),
+                remove_home: self.remove_home,
+            }))?;
             return Ok(());
         }
         let changes = self.changes(name, now, want, host)?;
@@ -258,9 +261,9 @@ impl Resource for User {
                 access::make_parents(host, &HostPath::new(&self.home_of_new(name))?, true)?;
             }
             let user = CreateUser { name: name.to_owned(), system: self.system, create_home, attributes: changes };
-            host.perform(&Effect::CreateUser(user))?;
+            host.perform(&Effect::Platform(PlatformEffect::CreateUser(user)))?;
         } else if !changes.is_empty() {
-            host.perform(&Effect::ChangeUser { name: name.to_owned(), changes })?;
+            host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: name.to_owned(), changes }))?;
         }
         let Some(user) = host.user(name)? else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no user {name}, although it was created")));

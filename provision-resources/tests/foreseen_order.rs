@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, UserChanges};
+use provision_core::effect::{Effect, PlatformEffect, UserChanges};
 use provision_core::error::{ErrorKind, Result};
 use provision_core::forward_view;
 use provision_core::host::{Fault, Faulty, Host, HostView, HostViewExt};
@@ -66,14 +66,15 @@ fn a_directory_that_another_resource_could_not_make_is_made() {
 fn a_group_goes_when_its_users_have_gone() {
     let host = SimHost::debian(12).with_user("ada");
     let in_group = UserChanges { primary_group: Some("ops".into()), ..UserChanges::default() };
-    host.perform(&Effect::CreateGroup { name: "ops".into(), gid: None, system: false }).unwrap();
-    host.perform(&Effect::ChangeUser { name: "ada".into(), changes: in_group }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::CreateGroup { name: "ops".into(), gid: None, system: false }))
+        .unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: "ada".into(), changes: in_group })).unwrap();
     let mut site = Site::new();
     site.declare("ada", User { ensure: Ensure::Absent, ..User::default() });
     site.declare("ops", Group { ensure: Ensure::Absent, ..Group::default() });
     let graph = site.into_graph().unwrap();
     // A worker that did not wait for the user would come first.
-    let host = Slow { host, is_slow: |effect| matches!(effect, Effect::RemoveUser { .. }) };
+    let host = Slow { host, is_slow: |effect| matches!(effect, Effect::Platform(PlatformEffect::RemoveUser { .. })) };
     let planned = graph.plan(&host, &PlanOptions::default()).unwrap();
     let report = planned.apply(&host, &ApplyOptions { jobs: 4, ..ApplyOptions::default() }, &());
     assert!(report.is_success(), "{report:#?}");

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use provision_core::apply::ApplyOptions;
 use provision_core::duration::Duration;
-use provision_core::effect::{Effect, PackageRequest, PackageTransaction};
+use provision_core::effect::{Effect, PackageRequest, PackageTransaction, PlatformEffect};
 use provision_core::engine::{Engine, Options};
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt, PackageStatus};
@@ -59,7 +59,11 @@ fn failure<'r>(report: &'r Report, id: &str) -> &'r provision_core::error::Error
 /// Another way in than a declaration.
 fn install(host: &SimHost, name: &str) {
     let install = vec![PackageRequest { name: name.into(), version: None }];
-    host.perform(&Effect::Packages(PackageTransaction { install, ..PackageTransaction::default() })).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+        install,
+        ..PackageTransaction::default()
+    })))
+    .unwrap();
 }
 
 fn is_automatic(host: &SimHost, name: &str) -> bool {

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::{Effect, UnitAction};
+use provision_core::effect::{Effect, PlatformEffect, UnitAction};
 use provision_core::engine::{Engine, Options, Preview};
 use provision_core::host::{Fault, Faulty, Host, HostViewExt};
 use provision_core::journal::{Journal, MemoryStore};
@@ -138,7 +138,7 @@ fn the_service_manager_reads_what_a_part_of_a_site_has_changed() {
     let only = vec![format!("file:{BACKUP}").parse().unwrap()];
     let report = run_only(timed("true"), &host, &journal, only);
     assert!(report.is_success());
-    assert!(host.take_effects().contains(&Effect::ReloadUnits));
+    assert!(host.take_effects().contains(&Effect::Platform(PlatformEffect::ReloadUnits)));
 }
 
 #[test]
@@ -192,7 +192,8 @@ fn a_unit_whose_file_is_declared_absent_is_retired_like_one_that_is_pruned_and_b
 fn a_unit_whose_file_is_purged_is_stopped() {
     let text = "[Service]\nExecStart=/usr/bin/sleep 1\n";
     let host = SimHost::debian(13).with_file("/usr/local/lib/systemd/system/stray.service", text);
-    host.perform(&Effect::Unit { unit: "stray.service".into(), action: UnitAction::Start }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::Unit { unit: "stray.service".into(), action: UnitAction::Start }))
+        .unwrap();
     let mut site = Site::new();
     declare::<Directory>(&mut site, "/usr/local/lib/systemd/system", json!({ "purge": true }));
     let effects = run(site, &host, &Journal::new(MemoryStore::new()));

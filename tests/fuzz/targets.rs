@@ -10,8 +10,8 @@ use provision_core::apply::ApplyOptions;
 use provision_core::diagnostic::{Diagnostics, Sources};
 use provision_core::duration::Duration;
 use provision_core::effect::{
-    Access, Acl, AclSubject, Capabilities, Effect, PackageRequest, PackageTransaction, UnitAction, UserChanges,
-    permissions_from_text,
+    Access, Acl, AclSubject, Capabilities, Effect, PackageRequest, PackageTransaction, PlatformEffect, UnitAction,
+    UserChanges, permissions_from_text,
 };
 use provision_core::engine::{Engine, Options};
 use provision_core::graph::Graph;
@@ -242,9 +242,9 @@ fn effects() -> Prepared {
     let install = vec![PackageRequest { name: "nginx".into(), version: Some("1".into()) }];
     let mut all = host.take_effects();
     all.extend([
-        Effect::ChangeUser { name: "ada".into(), changes: UserChanges::default() },
-        Effect::Packages(PackageTransaction { install, ..PackageTransaction::default() }),
-        Effect::Unit { unit: "cron.service".into(), action: UnitAction::Reload },
+        Effect::Platform(PlatformEffect::ChangeUser { name: "ada".into(), changes: UserChanges::default() }),
+        Effect::Platform(PlatformEffect::Packages(PackageTransaction { install, ..PackageTransaction::default() })),
+        Effect::Platform(PlatformEffect::Unit { unit: "cron.service".into(), action: UnitAction::Reload }),
     ]);
     let attempt = |input: &[u8]| {
         if let Ok(effect) = serde_json::from_slice::<Effect>(input) {
@@ -276,7 +276,7 @@ fn unit_files() -> Prepared {
         for name in NAMES {
             let _ = HostViewExt::unit(&host, name);
             for action in [UnitAction::Enable, UnitAction::Start, UnitAction::Reload] {
-                let _ = host.perform(&Effect::Unit { unit: name.into(), action });
+                let _ = host.perform(&Effect::Platform(PlatformEffect::Unit { unit: name.into(), action }));
             }
             let _ = (host.trigger(name), host.triggers_of(name));
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::Effect;
+use provision_core::effect::{Effect, PlatformEffect};
 use provision_core::host::{Fault, Host, HostView, LocalHost};
 use provision_core::journal::{Ending, Journal, MemoryStore, Purpose, Recorder, RunInfo};
 use provision_core::report::Counts;
@@ -204,7 +204,8 @@ impl Host for WrittenDown<'_> {
         let id = ResourceId::new("trial", "it");
         self.known();
         // What was interrupted is not interrupted again.
-        let one_way = effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages);
+        let one_way =
+            effect.point_of_no_return().is_some() || matches!(effect, Effect::Platform(PlatformEffect::RepairPackages));
         self.one_way.fetch_or(one_way, Ordering::Relaxed);
         let entry = self.recorder.intend(&[&id], effect, self.host)?;
         let result = self.host.perform(effect);

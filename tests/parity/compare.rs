@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use provision_core::apply::ApplyOptions;
-use provision_core::effect::Effect;
+use provision_core::effect::{Effect, PlatformEffect};
 use provision_core::error::Error;
 use provision_core::graph::Graph;
 use provision_core::host::{Host, HostView};
@@ -104,7 +104,8 @@ fn run(graph: &Graph, host: &dyn Host) -> Result<Report, String> {
     let report = planned.apply(host, &ApplyOptions::default(), &());
     for (step, done) in plan.steps.iter().zip(&report.steps) {
         let certain = step.verdict == Verdict::Change && step.assumes.is_empty() && !done.deferred;
-        let in_batch = step.effects.iter().any(|effect| matches!(effect, Effect::Packages(_)));
+        let in_batch =
+            step.effects.iter().any(|effect| matches!(effect, Effect::Platform(PlatformEffect::Packages(_))));
         if certain
             && !in_batch
             && done.outcome == Outcome::Changed

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use provision_core::effect::{
-    Access, AttributeChanges, CreateUser, Effect, PackageOptions, PackageRequest, PackageTransaction, Removal,
-    UnitAction, UserChanges, WriteFile,
+    Access, AttributeChanges, CreateUser, Effect, PackageOptions, PackageRequest, PackageTransaction, PlatformEffect,
+    Removal, UnitAction, UserChanges, WriteFile,
 };
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::ResourceId;
@@ -87,13 +87,13 @@ fn before() -> impl Strategy<Value = Vec<Effect>> {
         }),
         2 => select(USERS).prop_map(|name| {
             let user = CreateUser { name: name.into(), system: false, create_home: true, attributes: UserChanges::default() };
-            vec![Effect::CreateUser(user)]
+            vec![Effect::Platform(PlatformEffect::CreateUser(user))]
         }),
-        1 => select(GROUPS).prop_map(|name| vec![Effect::CreateGroup { name: name.into(), gid: None, system: false }]),
+        1 => select(GROUPS).prop_map(|name| vec![Effect::Platform(PlatformEffect::CreateGroup { name: name.into(), gid: None, system: false })]),
         1 => Just(vec![
             Effect::CreateDirectory { path: path("/etc/systemd/system"), access: root(), attributes: AttributeChanges::default() },
             Effect::WriteFile(WriteFile::new(path("/etc/systemd/system/app.service"), APP, Access { mode: Mode::new(0o644), ..root() })),
-            Effect::ReloadUnits,
+            Effect::Platform(PlatformEffect::ReloadUnits),
         ]),
         2 => select(TIED).prop_map(|(at, relation)| {
             [unit_file("/etc/systemd/system/app.service", APP), unit_file(at, &tied(relation))].concat()
@@ -118,9 +118,9 @@ fn before() -> impl Strategy<Value = Vec<Effect>> {
         3 => (select(&["app.service", "apt-daily.timer", "app.socket", "app-part.service", "app-needs.service", "app-asks.service", "cron.service"][..]), select(&[
             UnitAction::Enable, UnitAction::Disable, UnitAction::Mask, UnitAction::Start, UnitAction::Start,
             UnitAction::Start, UnitAction::Stop, UnitAction::Restart,
-        ][..])).prop_map(|(unit, action)| vec![Effect::Unit { unit: unit.into(), action }]),
+        ][..])).prop_map(|(unit, action)| vec![Effect::Platform(PlatformEffect::Unit { unit: unit.into(), action })]),
         1 => select(&["bash", "apt", "cron", "hello"][..]).prop_map(|name| {
-            vec![Effect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() })]
+            vec![Effect::Platform(PlatformEffect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() }))]
         }),
         1 => select(FILES).prop_map(|at| vec![Effect::Remove { path: path(at), what: Removal::File }]),
     ]
@@ -134,7 +134,11 @@ fn install(name: &str) -> Effect {
     let request = PackageRequest { name: name.into(), version: None };
     // Not all that they recommend was recorded.
     let options = PackageOptions { recommends: false, ..PackageOptions::default() };
-    Effect::Packages(PackageTransaction { install: vec![request], options, ..PackageTransaction::default() })
+    Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+        install: vec![request],
+        options,
+        ..PackageTransaction::default()
+    }))
 }
 
 /// What happened to packages and their configuration files before.
@@ -142,10 +146,18 @@ fn configured() -> impl Strategy<Value = Vec<Effect>> {
     let take = |name: &str, purge: bool| {
         let (gone, none) = (vec![name.to_owned()], Vec::new());
         let (remove, purge) = if purge { (none, gone) } else { (gone, none) };
-        Effect::Packages(PackageTransaction { remove, purge, ..PackageTransaction::default() })
+        Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+            remove,
+            purge,
+            ..PackageTransaction::default()
+        }))
     };
-    let hold =
-        |name: &str| Effect::Packages(PackageTransaction { hold: vec![name.into()], ..PackageTransaction::default() });
+    let hold = |name: &str| {
+        Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+            hold: vec![name.into()],
+            ..PackageTransaction::default()
+        }))
+    };
     let edits = vec((select(CONFFILES), texts(), access(), gone()), 0..3);
     (select(CONFIGURED), 0u8..6, edits, 0u8..5).prop_map(move |(name, kind, edits, after)| {
         let mut effects = Vec::new();
@@ -170,7 +182,7 @@ fn configured() -> impl Strategy<Value = Vec<Effect>> {
 /// A unit file, read by the service manager.
 fn unit_file(at: &str, text: &str) -> Vec<Effect> {
     let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
-    vec![Effect::WriteFile(WriteFile::new(path(at), text, access)), Effect::ReloadUnits]
+    vec![Effect::WriteFile(WriteFile::new(path(at), text, access)), Effect::Platform(PlatformEffect::ReloadUnits)]
 }
 
 fn tied(relation: &str) -> String {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{Progress, Run, Task};
-use crate::effect::{Effect, PackageTransaction};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::HostViewExt;
 use crate::observe::Event;
@@ -61,7 +61,7 @@ impl Run<'_> {
     ) -> Vec<usize> {
         let parts = places.iter().flat_map(|place| {
             members[*place].1.effects.iter().filter_map(|effect| match effect {
-                Effect::Packages(transaction) => Some((*place, transaction.clone())),
+                Effect::Platform(PlatformEffect::Packages(transaction)) => Some((*place, transaction.clone())),
                 _ => None,
             })
         });
@@ -73,7 +73,7 @@ impl Run<'_> {
             let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
             // What the packages' scripts restart is restarted with the new files.
             let began = self.executor.host.now();
-            let result = self.perform(&steps, &Effect::Packages(transaction));
+            let result = self.perform(&steps, &Effect::Platform(PlatformEffect::Packages(transaction)));
             steps.iter().for_each(|number| drop(self.changed_at[*number].set(began.clone())));
             if let Err(error) = result {
                 if error.kind() == ErrorKind::Stale && may_refresh && !self.verbatim {
@@ -111,7 +111,7 @@ impl Run<'_> {
         failures: &mut [Option<Error>],
     ) {
         let steps: Vec<usize> = places.iter().map(|place| members[*place].0).collect();
-        if let Err(error) = self.perform(&steps, &Effect::RefreshPackageLists) {
+        if let Err(error) = self.perform(&steps, &Effect::Platform(PlatformEffect::RefreshPackageLists)) {
             return places.iter().for_each(|place| failures[*place] = Some(error.clone()));
         }
         let mut left = Vec::new();

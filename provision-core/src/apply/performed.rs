@@ -49,10 +49,10 @@ impl Performed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::UnitAction;
+    use crate::effect::{PlatformEffect, UnitAction};
 
     fn start(unit: &str) -> Effect {
-        Effect::Unit { unit: unit.to_owned(), action: UnitAction::Start }
+        Effect::Platform(PlatformEffect::Unit { unit: unit.to_owned(), action: UnitAction::Start })
     }
 
     #[test]

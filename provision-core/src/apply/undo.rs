@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{Executor, Performed};
-use crate::effect::{Effect, UnitAction};
+use crate::effect::{Effect, PlatformEffect, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::HostViewExt;
 use crate::observe::Event;
@@ -39,7 +39,11 @@ impl Executor<'_> {
 
     /// A unit that was started or told to read its old state runs afterwards, as it did before.
     fn require_running(&self, effect: &Effect) -> Result<()> {
-        let Effect::Unit { unit, action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload } = effect else {
+        let Effect::Platform(PlatformEffect::Unit {
+            unit,
+            action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload,
+        }) = effect
+        else {
             return Ok(());
         };
         let found = self.host.unit(unit)?;
@@ -67,7 +71,7 @@ impl Executor<'_> {
         let effects: Vec<&Effect> = step.effects.iter().chain(reactions).collect();
         for (place, &effect) in effects.iter().enumerate() {
             // It may have gone with its package.
-            if let (Effect::Unit { unit, .. }, Some(_)) = (effect, &step.reaction)
+            if let (Effect::Platform(PlatformEffect::Unit { unit, .. }), Some(_)) = (effect, &step.reaction)
                 && !self.host.unit(unit)?.exists()
             {
                 continue;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::held::Held;
+use super::about::Held;
 use super::images::ImageContent;
 use super::{Content, Effect, WriteFile};
 

@@ -1,7 +1,6 @@
-//! What an effect is about: the one exhaustive answer, from which locks, before-images, recovery, the ledger, the caches of
-//! a platform and the order of steps follow, once for each kind of thing instead of once for each kind of effect.
+//! The things that effects touch, and what follows from them: locks, and what can be taken back.
 
-use super::{Command, Effect, PackageTransaction, Removal, Reversal, UnitAction};
+use super::{Command, Effect, PackageTransaction, PlatformEffect, Reversal, UnitAction};
 use crate::path::HostPath;
 
 /// A thing that an effect changes, or may change.
@@ -74,71 +73,6 @@ pub enum Lock {
 }
 
 impl Effect {
-    /// Everything that it changes, or may change; its own subject first.
-    pub fn touches(&self) -> Vec<Touched<'_>> {
-        let path = |path, change| vec![Touched::Path { path, change }];
-        match self {
-            Effect::WriteFile(file) => path(&file.path, PathChange::Replaced),
-            Effect::Restore(image) => path(&image.path, PathChange::Replaced),
-            Effect::CopyFile { to, .. } => path(to, PathChange::Replaced),
-            Effect::CreateSymlink { path: link, .. } => path(link, PathChange::Replaced),
-            Effect::CreateDirectory { path: directory, .. } => path(directory, PathChange::Metadata),
-            Effect::SetMetadata { path: changed, .. } => path(changed, PathChange::Metadata),
-            Effect::Remove { path: gone, what } => path(
-                gone,
-                match what {
-                    Removal::File | Removal::EmptyDirectory | Removal::IfEmpty => PathChange::Removed,
-                    Removal::Special => PathChange::SpecialRemoved,
-                    Removal::Tree => PathChange::TreeRemoved,
-                },
-            ),
-            Effect::RepairPackages => vec![Touched::PackageDatabase],
-            Effect::RefreshPackageLists => vec![Touched::PackageLists],
-            Effect::Packages(transaction) => vec![Touched::Packages(transaction)],
-            Effect::CreateUser(user) => {
-                // useradd(8) makes a group of the same name.
-                let mut touched = vec![Touched::User(&user.name), Touched::Group(&user.name)];
-                touched.extend(user.attributes.groups.iter().flatten().map(|group| Touched::Group(group)));
-                if user.create_home {
-                    touched.push(Touched::Home { user: &user.name, home: user.attributes.home.as_ref() });
-                }
-                touched
-            }
-            Effect::ChangeUser { name, changes } => {
-                let mut touched = vec![Touched::User(name), Touched::Group(name)];
-                touched.extend(changes.groups.iter().flatten().map(|group| Touched::Group(group)));
-                touched
-            }
-            Effect::RemoveUser { name, remove_home } => {
-                let mut touched = vec![Touched::User(name), Touched::Group(name)];
-                if *remove_home {
-                    touched.push(Touched::Home { user: name, home: None });
-                }
-                touched
-            }
-            Effect::ChangeGroup { name, .. } => vec![Touched::Group(name), Touched::UsersOf(name)],
-            Effect::CreateGroup { name, .. }
-            | Effect::SetMembers { group: name, .. }
-            | Effect::RemoveGroup { name } => vec![Touched::Group(name)],
-            Effect::RestoreAccounts { lines } => {
-                let mut touched: Vec<Touched<'_>> = Vec::new();
-                for line in lines {
-                    let is_group = line.database.is_about_groups();
-                    let thing = if is_group { Touched::Group(&line.name) } else { Touched::User(&line.name) };
-                    if !touched.contains(&thing) {
-                        touched.push(thing);
-                    }
-                }
-                touched
-            }
-            Effect::Unit { unit, action } => vec![Touched::Unit { unit, action: *action }],
-            Effect::ReloadUnits => vec![Touched::ServiceManager],
-            // It looks on.
-            Effect::WatchUnit { .. } => Vec::new(),
-            Effect::Run(command) => vec![Touched::Anything(command)],
-        }
-    }
-
     /// The path that it changes; `None` if it changes none, or several.
     pub fn path(&self) -> Option<&HostPath> {
         self.touches().first().and_then(Touched::path)
@@ -146,7 +80,7 @@ impl Effect {
 
     /// The locks that it needs, in the order in which they are taken.
     pub fn locks(&self) -> &'static [Lock] {
-        self.touches().first().map_or(&[], Touched::locks)
+        locks_of(&self.touches())
     }
 
     /// Whether it can be taken back.
@@ -161,6 +95,17 @@ impl Effect {
     pub fn point_of_no_return(&self) -> Option<String> {
         self.touches().iter().find_map(Touched::point_of_no_return)
     }
+}
+
+impl PlatformEffect {
+    /// The locks that it needs, in the order in which they are taken.
+    pub fn locks(&self) -> &'static [Lock] {
+        locks_of(&self.about().0)
+    }
+}
+
+fn locks_of(touched: &[Touched<'_>]) -> &'static [Lock] {
+    touched.first().map_or(&[], Touched::locks)
 }
 
 impl<'e> Touched<'e> {

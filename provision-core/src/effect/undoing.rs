@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
+use super::about::Held;
 use super::images::{AccountLine, FileImage, ImageContent};
-use super::{Command, Content, CreateUser, Effect, UserChanges, WriteFile};
+use super::{Command, Content, CreateUser, Effect, PlatformEffect, UserChanges, WriteFile};
 
 /// Whether an effect can be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,15 +40,15 @@ impl Effect {
             }
             Held::NewUser(user) => {
                 let attributes = UserChanges { password: None, ..user.attributes.clone() };
-                Effect::CreateUser(CreateUser { attributes, ..user.clone() })
+                Effect::Platform(PlatformEffect::CreateUser(CreateUser { attributes, ..user.clone() }))
             }
             Held::OfUser(name, changes) => {
                 let changes = UserChanges { password: None, ..changes.clone() };
-                Effect::ChangeUser { name: name.to_owned(), changes }
+                Effect::Platform(PlatformEffect::ChangeUser { name: name.to_owned(), changes })
             }
             Held::Lines(lines) => {
                 let lines = lines.iter().map(|line| AccountLine { line: None, ..line.clone() }).collect();
-                Effect::RestoreAccounts { lines }
+                Effect::Platform(PlatformEffect::RestoreAccounts { lines })
             }
             Held::Command(command) => Effect::Run(unfed(command)),
             Held::Nothing => self.clone(),

@@ -361,7 +361,11 @@ impl HostView for LocalHost {
 
 impl Host for LocalHost {
     fn come_to_rest(&self, effect: &Effect) -> Result<()> {
-        let rested = self.platform.come_to_rest(&self.system, effect);
+        let rested = if let Effect::Platform(effect) = effect {
+            self.platform.come_to_rest(&self.system, effect)
+        } else {
+            Ok(())
+        };
         self.platform.forget(effect);
         rested
     }

@@ -8,7 +8,7 @@ mod sysv;
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Effect, UnitAction};
+use crate::effect::{Effect, PlatformEffect, UnitAction};
 use crate::error::Result;
 use crate::host::{FileKind, Host, HostView, HostViewExt};
 use crate::path::HostPath;
@@ -117,7 +117,9 @@ pub fn retire_unit_of(path: &HostPath, host: &dyn Host) -> Result<()> {
         (UnitAction::ResetFailed, !matches!(active, None | Some("inactive"))),
     ];
     let needed = actions.into_iter().filter(|(_, is_needed)| *is_needed);
-    needed.map(|(action, _)| Effect::Unit { unit: unit.clone(), action }).try_for_each(|effect| host.perform(&effect))
+    needed
+        .map(|(action, _)| Effect::Platform(PlatformEffect::Unit { unit: unit.clone(), action }))
+        .try_for_each(|effect| host.perform(&effect))
 }
 
 /// The unit that a file declares alone. `None` if it is no unit file, that of a template, or if another file declares the same unit.

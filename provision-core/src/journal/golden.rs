@@ -14,7 +14,7 @@ use super::notifications::NOTIFICATIONS;
 use super::record::{RUN_LOG, Record};
 use super::*;
 use crate::claim::{Claim, Target};
-use crate::effect::{Access, CreateUser, Effect, PackageTransaction, UnitAction, WriteFile};
+use crate::effect::{Access, CreateUser, Effect, PackageTransaction, PlatformEffect, UnitAction, WriteFile};
 use crate::error::{ErrorKind, Result};
 use crate::golden;
 use crate::host::{FileKind, Host, HostView, HostViewExt, PackageEntry, PackageStatus};
@@ -94,7 +94,7 @@ fn more_records(keeper: &Keeper<'_>, host: &dyn HostView) -> Result<Vec<Record>>
         (
             6,
             "package:hello",
-            Effect::Packages(install),
+            Effect::Platform(PlatformEffect::Packages(install)),
             Before::Packages(PackagesImage { known }),
             After::Packages(changes),
         ),
@@ -146,7 +146,7 @@ fn state() -> Result<MemoryStore> {
         )?;
         perform(&recorder, "file:/srv/app/a", write("/srv/app/a", "a\n"), &host)?;
         let user = CreateUser { name: "made".into(), system: true, attributes: Default::default(), create_home: false };
-        perform(&recorder, "user:made", Effect::CreateUser(user), &host)?;
+        perform(&recorder, "user:made", Effect::Platform(PlatformEffect::CreateUser(user)), &host)?;
         recorder.finish(Ending::Done, Counts { changed: 6, ..Counts::default() }, &host)?;
         let done = "runs/00000001.done";
         let shared: Arc<dyn StateStore> = Arc::new(store.clone());
@@ -155,7 +155,8 @@ fn state() -> Result<MemoryStore> {
         store.replace(done, &normalised(&store.read(done)?.unwrap_or_default(), more)?)?;
         let dead = journal.begin(&lock, info())?;
         dead.of_site("site");
-        let restart = Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart };
+        let restart =
+            Effect::Platform(PlatformEffect::Unit { unit: "app.service".into(), action: UnitAction::Restart });
         dead.intend(&[&daemon], &restart, &host)?;
         dead.notify(&daemon, &"file:/srv/app/a".parse()?);
         dead.intend(&[&"file:/srv/app/a".parse()?], &write("/srv/app/a", "b\n"), &host)?;

@@ -14,7 +14,7 @@ use super::record::{Did, EffectRecord, Intent};
 use super::{Journal, Pending, log};
 use crate::bytes::hex;
 use crate::claim::Target;
-use crate::effect::{Effect, PathChange, Touched};
+use crate::effect::{Effect, PathChange, PlatformEffect, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::format::Format;
 use crate::host::{FileKind, HostView, HostViewExt, PackageStatus};
@@ -388,7 +388,7 @@ fn entered(thing: &Touched<'_>) -> Option<Made> {
 fn made_by<'r>(intent: &'r Intent, after: &After) -> Vec<(&'r ResourceId, Vec<Made>)> {
     let Intent { ids, owners, effect, .. } = intent;
     // What is put back was there before.
-    let is_restored = matches!(effect, Effect::Restore(_) | Effect::RestoreAccounts { .. });
+    let is_restored = matches!(effect, Effect::Restore(_) | Effect::Platform(PlatformEffect::RestoreAccounts { .. }));
     let absent = |paths: &[PathImage], made: fn(HostPath) -> Made| -> Vec<Made> {
         let absent = paths.iter().filter(|path| path.was == Was::Absent && !is_restored);
         absent.map(|path| made(path.path.clone())).collect()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log;
 use super::record::{Did, Intent};
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::error::{Result, ResultExt};
 use crate::format::Format;
 use crate::id::ResourceId;
@@ -91,7 +91,7 @@ impl PendingNotifications {
     /// A notification is as old as the end of the effect that caused it. The units that a package's scripts start are
     /// started when its files are there, so a package transaction counts from its beginning.
     fn changed(&mut self, intent: &Intent, at: &Moment) {
-        if matches!(intent.effect, Effect::Packages(_)) {
+        if matches!(intent.effect, Effect::Platform(PlatformEffect::Packages(_))) {
             return;
         }
         for because in &intent.ids {

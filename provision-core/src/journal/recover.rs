@@ -8,7 +8,7 @@ use super::ledger::Doings;
 use super::record::{Did, EffectRecord, Ended, Ending, Record, RunRecord};
 use super::recorder::{done_name, mark_name, open_name};
 use super::{Journal, JournalLock, log, notifications};
-use crate::effect::{Effect, PathChange, Removal, Touched};
+use crate::effect::{Effect, PathChange, PlatformEffect, Removal, Touched};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{AccountDatabase, FileKind, Host, HostView, HostViewExt};
 use crate::id::ResourceId;
@@ -156,7 +156,7 @@ impl Keeper<'_> {
                     }
                 }
                 Touched::Packages(_) if !host.package_manager()?.interrupted.is_empty() => {
-                    host.perform(&Effect::RepairPackages)?;
+                    host.perform(&Effect::Platform(PlatformEffect::RepairPackages))?;
                 }
                 Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) => {
                     for database in AccountDatabase::ALL {

@@ -4,7 +4,7 @@ use super::image::{
     After, Before, Keeper, PackageChanges, PackageDiff, PathImage, UnitImage, Was, inverse_of_packages,
 };
 use super::record::EffectRecord;
-use crate::effect::{AttributeChanges, Effect, FileFlags, Removal, UnitAction, UserChanges};
+use crate::effect::{AttributeChanges, Effect, FileFlags, PlatformEffect, Removal, UnitAction, UserChanges};
 use crate::error::Result;
 use crate::host::{FileKind, HostView, HostViewExt, PackageEntry};
 use crate::path::HostPath;
@@ -60,11 +60,13 @@ impl Keeper<'_> {
                     return Ok(Undo::Changed(format!("the account {}", names.first().copied().unwrap_or_default())));
                 }
                 // usermod(8) gives the files in the home directory to the new number.
-                if let (Effect::ChangeUser { name, changes: UserChanges { uid: Some(_), .. } }, Some(uid)) =
-                    (effect, image.uid)
+                if let (
+                    Effect::Platform(PlatformEffect::ChangeUser { name, changes: UserChanges { uid: Some(_), .. } }),
+                    Some(uid),
+                ) = (effect, image.uid)
                 {
                     let changes = UserChanges { uid: Some(uid), ..UserChanges::default() };
-                    effects.push(Effect::ChangeUser { name: name.clone(), changes });
+                    effects.push(Effect::Platform(PlatformEffect::ChangeUser { name: name.clone(), changes }));
                 }
                 let homes = self.undo_paths(&image.paths, after, Removal::Tree, host)?;
                 let comes_back = image.paths.iter().any(|path| !matches!(path.was, Was::Absent));
@@ -73,13 +75,13 @@ impl Keeper<'_> {
                     Undo::Nothing => Vec::new(),
                     other @ (Undo::Changed(_) | Undo::Impossible(_)) => return Ok(other),
                 };
-                let lines = Effect::RestoreAccounts { lines };
+                let lines = Effect::Platform(PlatformEffect::RestoreAccounts { lines });
                 // What is put back belongs to a user that must be there, and what goes belongs to no other.
                 effects.extend(if comes_back { [vec![lines], homes].concat() } else { [homes, vec![lines]].concat() });
                 Ok(Undo::Effects(effects))
             }
             Before::Unit(before) => {
-                let Effect::Unit { unit, action } = effect else { return Ok(Undo::Nothing) };
+                let Effect::Platform(PlatformEffect::Unit { unit, action }) = effect else { return Ok(Undo::Nothing) };
                 let found = host.unit(unit)?;
                 let after = match after {
                     Some(After::Unit(after)) => after.clone(),
@@ -191,7 +193,7 @@ fn same(a: &PackageEntry, b: &PackageEntry) -> bool {
 }
 
 fn undo_unit(unit: &str, action: UnitAction, before: &UnitImage, after: &UnitImage, now: &UnitImage) -> Undo {
-    let act = |action| Undo::Effects(vec![Effect::Unit { unit: unit.to_owned(), action }]);
+    let act = |action| Undo::Effects(vec![Effect::Platform(PlatformEffect::Unit { unit: unit.to_owned(), action })]);
     let changed = || Undo::Changed(format!("the unit {unit}"));
     let enabled = |image: &UnitImage| image.file_state.starts_with("enabled");
     match action {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::change::Change;
 use crate::claim::{Claim, Hold, Target};
-use crate::effect::{Digest, Effect, Sensitive, UnitAction};
+use crate::effect::{Digest, Effect, PlatformEffect, Sensitive, UnitAction};
 use crate::graph::Node;
 use crate::host::HostView;
 use crate::path::HostPath;
@@ -40,7 +40,7 @@ pub(crate) fn beside_the_states(node: &Node, effects: &[Effect], host: &dyn Host
 }
 
 fn of_retired_unit(effect: &Effect) -> Option<Change> {
-    let Effect::Unit { unit, action } = effect else { return None };
+    let Effect::Platform(PlatformEffect::Unit { unit, action }) = effect else { return None };
     let attribute = match action {
         UnitAction::Stop => "running",
         UnitAction::Disable => "enabled",
@@ -77,7 +77,7 @@ fn made_on_the_way(node: &Node, effects: &[Effect], host: &dyn HostView) -> Vec<
 fn made_at(effect: &Effect) -> Option<HostPath> {
     match effect {
         Effect::CreateDirectory { path, .. } => Some(path.clone()),
-        Effect::CreateUser(user) if user.create_home => user.home().ok(),
+        Effect::Platform(PlatformEffect::CreateUser(user)) if user.create_home => user.home().ok(),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use foldhash::HashMap;
 
 use super::{PlannedTransaction, Planner, Verdict, is_transaction};
 use crate::claim::{Hold, Target};
-use crate::effect::{Effect, PackageTransaction};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::graph::Graph;
 use crate::host::{
@@ -209,12 +209,12 @@ impl<H: HostView> Host for Ruled<'_, H> {
     fn perform(&self, effect: &Effect) -> Result<()> {
         match effect {
             // What comes along is known of a simulated host only.
-            Effect::Packages(transaction) if self.overlay.package_model().is_some() => {
+            Effect::Platform(PlatformEffect::Packages(transaction)) if self.overlay.package_model().is_some() => {
                 let preview = |transaction: &PackageTransaction| {
                     self.overlay.preview_of(transaction).while_doing(|| effect.to_string())
                 };
                 let foreseen = self.declared.foresee(transaction, &preview)?;
-                self.overlay.perform(&Effect::Packages(foreseen.transaction))
+                self.overlay.perform(&Effect::Platform(PlatformEffect::Packages(foreseen.transaction)))
             }
             _ => self.overlay.perform(effect),
         }
@@ -264,7 +264,13 @@ impl Planner<'_> {
         if effects().any(|effect| effect.path().is_some_and(is_below)) {
             return Some("what is below /etc/apt changes first");
         }
-        let refreshes = |effect: &Effect| matches!(effect, Effect::RefreshPackageLists | Effect::RepairPackages);
+        let refreshes = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Platform(PlatformEffect::RefreshPackageLists)
+                    | Effect::Platform(PlatformEffect::RepairPackages)
+            )
+        };
         effects().any(refreshes).then_some("the package lists are refreshed first")
     }
 }

@@ -1,7 +1,7 @@
 //! What a simulated host was made to begin with, as plain data: so that a real one can be brought to the same.
 
 use super::SimHost;
-use crate::effect::{Command, Effect, PackageOptions, PackageTransaction, Removal};
+use crate::effect::{Command, Effect, PackageOptions, PackageTransaction, PlatformEffect, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileAttributes, FileImage, FileKind, Host, HostView, HostViewExt, ImageContent, is_manager_input};
 use crate::path::HostPath;
@@ -60,12 +60,12 @@ impl Beginning {
             Beginning::HardLink { at, .. } => host.perform(&Effect::Remove { path: at.clone(), what: Removal::File }),
             Beginning::InterruptedPackage(name) => {
                 if !host.package_manager()?.interrupted.is_empty() {
-                    host.perform(&Effect::RepairPackages)?;
+                    host.perform(&Effect::Platform(PlatformEffect::RepairPackages))?;
                 }
                 let options = PackageOptions { allow_removals: true, ..PackageOptions::default() };
                 let purge = vec![name.clone()];
                 let transaction = PackageTransaction { purge, options, ..PackageTransaction::default() };
-                host.perform(&Effect::Packages(transaction))
+                host.perform(&Effect::Platform(PlatformEffect::Packages(transaction)))
             }
             Beginning::Effect(_) | Beginning::Simulated(_) => Ok(()),
         }
@@ -98,7 +98,7 @@ impl SimHost {
         let paths: Vec<HostPath> = made.into_iter().rev().chain([at.clone()]).collect();
         paths.iter().for_each(|path| self.note_image(path, true));
         if is_manager_input(at) {
-            self.beginnings.push(Beginning::of(Effect::ReloadUnits));
+            self.beginnings.push(Beginning::of(Effect::Platform(PlatformEffect::ReloadUnits)));
         }
     }
 

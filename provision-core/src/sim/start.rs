@@ -8,8 +8,8 @@ use super::programs::CommandScript;
 use super::record::{HostRecord, RecordedHost};
 use super::{Beginning, SimHost, data};
 use crate::effect::{
-    Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, Removal, UnitAction,
-    UserChanges,
+    Access, Content, CreateUser, Effect, FileFlags, Output, PackageRequest, PackageTransaction, PlatformEffect,
+    Removal, UnitAction, UserChanges,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileKind, Host, HostView, HostViewExt, PackageState, UnitState};
@@ -216,7 +216,7 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_package(self, name: &str) -> SimHost {
-        self.begin(Effect::Packages(installing(name)))
+        self.begin(Effect::Platform(PlatformEffect::Packages(installing(name))))
     }
 
     /// With a package in a state, whatever the catalogue says.
@@ -241,7 +241,7 @@ impl SimHost {
         assert!(steps > 0, "the host cannot begin like that: {name} is installed");
         // All are unpacked, and all but the last one are configured.
         self.give(|given| given.steps_until_killed = Some(steps - 1));
-        let _ = self.perform(&Effect::Packages(transaction));
+        let _ = self.perform(&Effect::Platform(PlatformEffect::Packages(transaction)));
         self.take_effects();
         self.noting(Beginning::InterruptedPackage(name.to_owned()))
     }
@@ -257,10 +257,10 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_held_package(self, name: &str) -> SimHost {
-        self.begin(Effect::Packages(PackageTransaction {
+        self.begin(Effect::Platform(PlatformEffect::Packages(PackageTransaction {
             hold: vec![name.to_owned()],
             ..PackageTransaction::default()
-        }))
+        })))
     }
 
     /// With these versions of a package on offer, the preferred one first.
@@ -318,7 +318,7 @@ impl SimHost {
     pub fn with_user(self, name: &str) -> SimHost {
         let user =
             CreateUser { name: name.to_owned(), system: false, create_home: true, attributes: UserChanges::default() };
-        self.begin(Effect::CreateUser(user))
+        self.begin(Effect::Platform(PlatformEffect::CreateUser(user)))
     }
 
     /// With a group.
@@ -328,7 +328,7 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_group(self, name: &str) -> SimHost {
-        self.begin(Effect::CreateGroup { name: name.to_owned(), gid: None, system: false })
+        self.begin(Effect::Platform(PlatformEffect::CreateGroup { name: name.to_owned(), gid: None, system: false }))
     }
 
     /// With a unit in a state, whatever its files say.
@@ -345,8 +345,9 @@ impl SimHost {
     #[must_use]
     #[track_caller]
     pub fn with_started_unit(self, name: &str) -> SimHost {
-        let start = Effect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start };
-        self.begin(Effect::ReloadUnits).begin(start)
+        let start =
+            Effect::Platform(PlatformEffect::Unit { unit: super::looks::unit_name(name), action: UnitAction::Start });
+        self.begin(Effect::Platform(PlatformEffect::ReloadUnits)).begin(start)
     }
 
     /// With a unit that starts, restarts and reloads only if this says so: an error is why it does not.

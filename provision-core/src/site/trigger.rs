@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Declaration, Spans};
 use crate::claim::{Claim, Hold, Target};
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::error::Result;
 use crate::host::is_manager_input;
 use crate::id::ResourceId;
@@ -73,7 +73,7 @@ impl DynResource for DaemonReload {
     fn react(&self, cx: &ApplyContext<'_>, _: &DynState) -> Result<()> {
         let host = cx.host();
         if host.is_running() {
-            host.perform(&Effect::ReloadUnits)?;
+            host.perform(&Effect::Platform(PlatformEffect::ReloadUnits))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::apply::ApplyOptions;
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::graph::Graph;
 use crate::journal::Journal;
 use crate::plan::PlanOptions;
@@ -77,8 +77,9 @@ pub(crate) fn undo_is_exact(
 ) -> Result<Undone, Failure> {
     let Some(number) = run.report().run else { return Ok(Undone::Exactly) };
     // What was interrupted is not interrupted again.
-    let one_way =
-        run.effects().any(|effect| effect.point_of_no_return().is_some() || matches!(effect, Effect::RepairPackages));
+    let one_way = run.effects().any(|effect| {
+        effect.point_of_no_return().is_some() || matches!(effect, Effect::Platform(PlatformEffect::RepairPackages))
+    });
     let rollback = journal.rollback(number, &host, RollbackOptions::default())?;
     if !rollback.plan.is_feasible() {
         return Err(Failure::of_plan("the run cannot be undone", &rollback.plan));

@@ -2,7 +2,7 @@
 
 use crate::claim::{Hold, Target};
 use crate::effect::{
-    Access, AttributeChanges, Effect, PackageTransaction, Removal, UnitAction, UserChanges, WriteFile,
+    Access, AttributeChanges, Effect, PackageTransaction, PlatformEffect, Removal, UnitAction, UserChanges, WriteFile,
 };
 use crate::graph::Graph;
 use crate::host::{FileKind, Host, HostView, HostViewExt, PackageStatus};
@@ -47,7 +47,10 @@ fn change(target: &Target, host: &SimHost, random: &mut Random) -> Vec<Effect> {
         Target::Unit(name) => {
             let actions =
                 [UnitAction::Stop, UnitAction::Disable, UnitAction::Start, UnitAction::Enable, UnitAction::Mask];
-            Some(Effect::Unit { unit: name.clone(), action: actions[random.below(actions.len())] })
+            Some(Effect::Platform(PlatformEffect::Unit {
+                unit: name.clone(),
+                action: actions[random.below(actions.len())],
+            }))
         }
         Target::Package(name) => {
             let installed = host.package(name).is_ok_and(|state| state.status == PackageStatus::Installed);
@@ -62,20 +65,23 @@ fn change(target: &Target, host: &SimHost, random: &mut Random) -> Vec<Effect> {
                 }
                 (false, _) => return Vec::new(),
             }
-            Some(Effect::Packages(transaction))
+            Some(Effect::Platform(PlatformEffect::Packages(transaction)))
         }
         Target::User(name) if name != "root" => match random.below(3) {
-            0 => Some(Effect::RemoveUser { name: name.clone(), remove_home: false }),
+            0 => Some(Effect::Platform(PlatformEffect::RemoveUser { name: name.clone(), remove_home: false })),
             1 => {
                 let changes = UserChanges { gecos: Some("Another name".into()), ..UserChanges::default() };
-                Some(Effect::ChangeUser { name: name.clone(), changes })
+                Some(Effect::Platform(PlatformEffect::ChangeUser { name: name.clone(), changes }))
             }
             _ => {
                 let changes = UserChanges { shell: HostPath::new("/bin/false").ok(), ..UserChanges::default() };
-                Some(Effect::ChangeUser { name: name.clone(), changes })
+                Some(Effect::Platform(PlatformEffect::ChangeUser { name: name.clone(), changes }))
             }
         },
-        Target::Group(name) => Some(Effect::SetMembers { group: name.clone(), members: vec!["daemon".to_owned()] }),
+        Target::Group(name) => Some(Effect::Platform(PlatformEffect::SetMembers {
+            group: name.clone(),
+            members: vec!["daemon".to_owned()],
+        })),
         _ => None,
     };
     found.into_iter().collect()

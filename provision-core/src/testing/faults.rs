@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::apply::ApplyOptions;
-use crate::effect::{Effect, UnitAction};
+use crate::effect::{Effect, PlatformEffect, UnitAction};
 use crate::graph::Graph;
 use crate::host::{Fault, Faulty, HostViewExt};
 use crate::journal::{Journal, Purpose, RunInfo};
@@ -52,7 +52,7 @@ pub fn survives_every_fault(graph: &Graph, host: &SimHost) -> Result<Survived, F
 /// before its last package is configured.
 fn survives_a_killed_dpkg(graph: &Graph, host: &SimHost, well: &Well) -> Result<usize, Failure> {
     let first = well.effects.iter().enumerate().find_map(|(at, effect)| match effect {
-        Effect::Packages(transaction) => Some((at, transaction)),
+        Effect::Platform(PlatformEffect::Packages(transaction)) => Some((at, transaction)),
         _ => None,
     });
     let Some((at, transaction)) = first else { return Ok(0) };
@@ -223,7 +223,7 @@ impl Case<'_> {
                 let reads = |effect: &Option<Effect>| match effect {
                     None => true,
                     // A package that comes starts its units itself.
-                    Some(Effect::Packages(transaction)) => !transaction.install.is_empty(),
+                    Some(Effect::Platform(PlatformEffect::Packages(transaction))) => !transaction.install.is_empty(),
                     Some(effect) => unit_that_reads_anew(effect) == Some(unit),
                 };
                 if last_change.is_some_and(|place| !done[place..].iter().any(reads)) {
@@ -238,7 +238,10 @@ impl Case<'_> {
 
 fn unit_that_reads_anew(effect: &Effect) -> Option<&String> {
     match effect {
-        Effect::Unit { unit, action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload } => Some(unit),
+        Effect::Platform(PlatformEffect::Unit {
+            unit,
+            action: UnitAction::Start | UnitAction::Restart | UnitAction::Reload,
+        }) => Some(unit),
         _ => None,
     }
 }

@@ -1,7 +1,9 @@
 //! What a test says a host begins with, put on that host.
 
 use crate::diagnostic::did_you_mean;
-use crate::effect::{AttributeChanges, CreateUser, Effect, Output, PackageRequest, PackageTransaction, UserChanges};
+use crate::effect::{
+    AttributeChanges, CreateUser, Effect, Output, PackageRequest, PackageTransaction, PlatformEffect, UserChanges,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileKind, Host, HostView, HostViewExt};
 use crate::path::{HostPath, Mode};
@@ -67,7 +69,7 @@ impl Unfits {
 
 fn furnish_accounts(host: SimHost, state: &StartingState, unfit: &mut Unfits) -> SimHost {
     for (index, name) in state.groups.iter().enumerate() {
-        let effect = Effect::CreateGroup { name: name.clone(), gid: None, system: false };
+        let effect = Effect::Platform(PlatformEffect::CreateGroup { name: name.clone(), gid: None, system: false });
         let made = account_name(name).and_then(|()| host.perform(&effect));
         unfit.admits(&["groups", &index.to_string()], made);
     }
@@ -77,7 +79,8 @@ fn furnish_accounts(host: SimHost, state: &StartingState, unfit: &mut Unfits) ->
         }
         let attributes = UserChanges::default();
         let effect = CreateUser { name: name.clone(), system: false, create_home: true, attributes };
-        let made = account_name(name).and_then(|()| host.perform(&Effect::CreateUser(effect)));
+        let made =
+            account_name(name).and_then(|()| host.perform(&Effect::Platform(PlatformEffect::CreateUser(effect))));
         unfit.admits(&["users", &index.to_string()], made);
     }
     host
@@ -97,7 +100,7 @@ fn furnish_packages(mut host: SimHost, state: &StartingState, unfit: &mut Unfits
     if !state.packages.is_empty() {
         let install = state.packages.iter().map(|name| PackageRequest { name: name.clone(), version: None }).collect();
         let transaction = PackageTransaction { install, ..PackageTransaction::default() };
-        unfit.admits(&["packages"], host.perform(&Effect::Packages(transaction)));
+        unfit.admits(&["packages"], host.perform(&Effect::Platform(PlatformEffect::Packages(transaction))));
     }
     for (index, name) in state.held.iter().enumerate() {
         if unfit.admits(&["held", &index.to_string()], is_installed(&host, name)) {

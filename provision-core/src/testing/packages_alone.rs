@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::error::Result;
 use crate::host::Host;
 use crate::sim::SimHost;
@@ -21,7 +21,10 @@ pub(crate) fn packages_alone<'e>(
     for effect in done {
         match effect {
             // What fails has failed in the run as well.
-            Some(effect @ (Effect::Packages(_) | Effect::RepairPackages)) => {
+            Some(
+                effect @ (Effect::Platform(PlatformEffect::Packages(_))
+                | Effect::Platform(PlatformEffect::RepairPackages)),
+            ) => {
                 let _ = host.perform(effect);
             }
             Some(_) => {}

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::change::Change;
 use crate::effect::images::{AccountDatabase, AccountLine, FileAttributes, FileImage, ImageContent};
 use crate::effect::{
-    Access, Acl, Capabilities, Content, Effect, PathChange, Sensitive, Touched, UnitAction, permissions_text,
+    Access, Acl, Capabilities, Content, Effect, PathChange, PlatformEffect, Sensitive, Touched, UnitAction,
+    permissions_text,
 };
 use crate::host::{FileKind, HostView, HostViewExt};
 use crate::path::HostPath;
@@ -18,7 +19,7 @@ pub(super) fn changes(effect: &Effect, host: &dyn HostView) -> Vec<Change> {
     if let Effect::Restore(image) = effect {
         return of_image(image, host);
     }
-    if let Effect::RestoreAccounts { lines } = effect {
+    if let Effect::Platform(PlatformEffect::RestoreAccounts { lines }) = effect {
         return of_accounts(lines, host);
     }
     effect.touches().iter().filter_map(|thing| of_thing(thing, host)).collect()

@@ -1,6 +1,6 @@
 //! Two small resource types of a third party.
 
-use provision_core::effect::{Command, Effect, UnitAction};
+use provision_core::effect::{Command, Effect, PlatformEffect, UnitAction};
 use provision_core::error::Result;
 use provision_core::host::{HostExt, HostViewExt};
 use provision_core::path::HostPath;
@@ -50,9 +50,13 @@ impl Resource for Daemon {
         Ok(true)
     }
     fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
-        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Start })
+        cx.host()
+            .perform(&Effect::Platform(PlatformEffect::Unit { unit: cx.id().name().into(), action: UnitAction::Start }))
     }
     fn react(&self, cx: &ApplyContext<'_>, _: &bool) -> Result<()> {
-        cx.host().perform(&Effect::Unit { unit: cx.id().name().into(), action: UnitAction::Restart })
+        cx.host().perform(&Effect::Platform(PlatformEffect::Unit {
+            unit: cx.id().name().into(),
+            action: UnitAction::Restart,
+        }))
     }
 }

@@ -1,12 +1,17 @@
 //! Users and groups, and the numbers of both.
 
-use provision_core::effect::{CreateUser, Effect, UserChanges};
+use provision_core::effect::{CreateUser, Effect, PlatformEffect, UserChanges};
 use provision_core::host::{Host, HostViewExt};
 use provision_core::sim::SimHost;
 
 fn system_user(name: &str) -> Effect {
     let attributes = UserChanges::default();
-    Effect::CreateUser(CreateUser { name: name.into(), system: true, create_home: false, attributes })
+    Effect::Platform(PlatformEffect::CreateUser(CreateUser {
+        name: name.into(),
+        system: true,
+        create_home: false,
+        attributes,
+    }))
 }
 
 #[test]
@@ -35,7 +40,7 @@ fn files_belong_to_numbers() {
         "anna",
         0o644,
     );
-    host.perform(&Effect::RemoveUser { name: "anna".into(), remove_home: false }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::RemoveUser { name: "anna".into(), remove_home: false })).unwrap();
     assert_eq!((host.file("/srv/hers").owner(), host.file("/srv/hers").group()), ("1000".into(), "1000".into()));
     assert_eq!(host.file("/home/anna").owner(), "1000");
     let host = host.with_user("bert");
@@ -46,7 +51,7 @@ fn files_belong_to_numbers() {
 #[test]
 fn a_group_with_another_number_stays_the_primary_group_of_its_users() {
     let host = SimHost::debian(12).with_user("anna");
-    host.perform(&Effect::ChangeGroup { name: "anna".into(), gid: 4711 }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeGroup { name: "anna".into(), gid: 4711 })).unwrap();
     assert_eq!(host.user("anna").unwrap().unwrap().gid, 4711);
     assert_eq!(host.file("/home/anna").group(), "1000", "files keep the number");
 }

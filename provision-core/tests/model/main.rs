@@ -1,7 +1,7 @@
 //! What the model once saw otherwise than real Debian, and what it says of what it does not know.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
-use provision_core::effect::{Effect, PackageTransaction, UnitAction};
+use provision_core::effect::{Effect, PackageTransaction, PlatformEffect, UnitAction};
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt};
 use provision_core::path::HostPath;
@@ -18,13 +18,13 @@ fn path(path: &str) -> HostPath {
 }
 
 fn act(host: &SimHost, unit: &str, action: UnitAction) {
-    host.perform(&Effect::Unit { unit: unit.into(), action }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::Unit { unit: unit.into(), action })).unwrap();
 }
 
 fn packages(host: &SimHost, change: impl FnOnce(&mut PackageTransaction)) {
     let mut transaction = PackageTransaction::default();
     change(&mut transaction);
-    host.perform(&Effect::Packages(transaction)).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::Packages(transaction))).unwrap();
 }
 
 /// A host with services that run `sleep`, each with these settings in its `[Unit]` section, and other unit files.
@@ -35,12 +35,12 @@ fn with_units(services: &[(&str, &str)], files: &[(&str, &str)]) -> SimHost {
     });
     let host =
         files.iter().fold(host, |host, (name, text)| host.with_file(&format!("/etc/systemd/system/{name}"), *text));
-    host.perform(&Effect::ReloadUnits).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ReloadUnits)).unwrap();
     host
 }
 
 fn try_to(host: &SimHost, unit: &str, action: UnitAction) -> Result<(), ErrorKind> {
-    host.perform(&Effect::Unit { unit: unit.into(), action }).map_err(|error| error.kind())
+    host.perform(&Effect::Platform(PlatformEffect::Unit { unit: unit.into(), action })).map_err(|error| error.kind())
 }
 
 fn sub(host: &SimHost, unit: &str) -> String {

@@ -1,7 +1,7 @@
 //! Packages: what apt and dpkg do, and refuse.
 
 use provision_core::effect::{
-    Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction, Removal, UnitAction,
+    Conffiles, Effect, PackageOptions, PackageRequest, PackageTransaction, PlatformEffect, Removal, UnitAction,
 };
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt, PackageState, PackageStatus};
@@ -30,7 +30,10 @@ fn a_package_does_not_enable_a_unit_that_is_masked_or_was_disabled() {
 fn what_is_locked_held_or_essential_is_refused() {
     let install = |name: &str| {
         let request = PackageRequest { name: name.into(), version: None };
-        Effect::Packages(PackageTransaction { install: vec![request], ..PackageTransaction::default() })
+        Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+            install: vec![request],
+            ..PackageTransaction::default()
+        }))
     };
     let locked = SimHost::debian(13).with_package_lock("apt-get (process 42)");
     let error = locked.perform(&install("hello")).unwrap_err();
@@ -39,15 +42,21 @@ fn what_is_locked_held_or_essential_is_refused() {
     let error = SimHost::debian(13).perform(&install("no-such-package")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let essential = PackageTransaction { remove: vec!["dpkg".into()], ..PackageTransaction::default() };
-    assert_eq!(SimHost::debian(13).perform(&Effect::Packages(essential)).unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(
+        SimHost::debian(13).perform(&Effect::Platform(PlatformEffect::Packages(essential))).unwrap_err().kind(),
+        ErrorKind::Refused
+    );
 }
 
 #[test]
 fn a_killed_dpkg_leaves_packages_unpacked_and_is_repaired() {
     let request = PackageRequest { name: "nginx".into(), version: None };
-    let install = Effect::Packages(PackageTransaction { install: vec![request], ..PackageTransaction::default() });
+    let install = Effect::Platform(PlatformEffect::Packages(PackageTransaction {
+        install: vec![request],
+        ..PackageTransaction::default()
+    }));
     let coming = SimHost::debian(13);
-    let Effect::Packages(transaction) = &install else { unreachable!() };
+    let Effect::Platform(PlatformEffect::Packages(transaction)) = &install else { unreachable!() };
     let steps = 2 * coming.preview(transaction).unwrap().changes.len();
     for killed_after in 0..steps {
         let host = SimHost::debian(13).with_dpkg_killed_after(killed_after);
@@ -55,7 +64,7 @@ fn a_killed_dpkg_leaves_packages_unpacked_and_is_repaired() {
         assert!(!host.has_package("nginx"));
         let interrupted = host.package_manager().unwrap().interrupted;
         assert_eq!(interrupted.is_empty(), killed_after == 0, "{interrupted:?}");
-        host.perform(&Effect::RepairPackages).unwrap();
+        host.perform(&Effect::Platform(PlatformEffect::RepairPackages)).unwrap();
         assert!(host.package_manager().unwrap().interrupted.is_empty());
         host.perform(&install).unwrap();
         assert!(host.has_package("nginx") && host.unit("nginx").is_active());
@@ -144,7 +153,7 @@ fn pins_choose_among_versions_and_speak_against_packages() {
         let request = PackageRequest { name: name.into(), version: None };
         let mut transaction = PackageTransaction { install: vec![request], ..PackageTransaction::default() };
         transaction.options.allow_downgrade = allow_downgrade;
-        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
+        host.perform(&Effect::Platform(PlatformEffect::Packages(transaction))).map_err(|error| error.kind())
     };
     let at = "/etc/apt/preferences.d/ours";
     let host = SimHost::debian(13).with_file(at, pin("hello", "release *", -1));
@@ -189,7 +198,7 @@ fn a_held_package_is_not_removed_unless_it_is_released() {
         let host = SimHost::debian(12).with_package("hello").with_held_package("hello");
         let unhold = unhold.iter().map(|name| (*name).to_owned()).collect();
         let transaction = PackageTransaction { remove: vec!["hello".into()], unhold, ..PackageTransaction::default() };
-        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
+        host.perform(&Effect::Platform(PlatformEffect::Packages(transaction))).map_err(|error| error.kind())
     };
     assert_eq!(remove(&[]), Err(ErrorKind::Refused));
     assert_eq!(remove(&["hello"]), Ok(()));
@@ -203,7 +212,7 @@ fn a_package_that_is_held_before_it_comes_does_not_come() {
         SimHost::debian(12).with_package_state("cron", state)
     };
     let perform = |host: &SimHost, transaction: PackageTransaction| {
-        host.perform(&Effect::Packages(transaction)).map_err(|error| error.kind())
+        host.perform(&Effect::Platform(PlatformEffect::Packages(transaction))).map_err(|error| error.kind())
     };
     let install = |name: &str| {
         let request = PackageRequest { name: name.into(), version: None };

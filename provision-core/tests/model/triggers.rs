@@ -1,6 +1,6 @@
 //! Sockets, timers and paths: what starts services.
 
-use provision_core::effect::{Effect, Removal, UnitAction};
+use provision_core::effect::{Effect, PlatformEffect, Removal, UnitAction};
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt};
 use provision_core::sim::SimHost;
@@ -178,7 +178,7 @@ fn a_timer_fails_when_it_is_masked_or_its_file_goes_while_it_waits() {
         let file = path(&format!("/etc/systemd/system/{unit}"));
         host.perform(&Effect::Remove { path: file, what: Removal::File }).unwrap();
         assert!(host.unit(unit).is_active(), "{unit} is not read yet");
-        host.perform(&Effect::ReloadUnits).unwrap();
+        host.perform(&Effect::Platform(PlatformEffect::ReloadUnits)).unwrap();
         let found = HostViewExt::unit(&host, unit).unwrap();
         assert_eq!((found.load.as_str(), found.active.as_deref()), ("not-found", Some(active)), "{unit}");
     }

@@ -1,6 +1,6 @@
 //! Services and what ties units together.
 
-use provision_core::effect::{Command, Effect, UnitAction};
+use provision_core::effect::{Command, Effect, PlatformEffect, UnitAction};
 use provision_core::error::ErrorKind;
 use provision_core::host::{Host, HostViewExt};
 use provision_core::sim::SimHost;
@@ -10,7 +10,9 @@ use super::{act, packages, try_to, with_units};
 #[test]
 fn no_units_run_in_a_root_directory() {
     let host = SimHost::debian(13).with_package("cron").switched_off();
-    let error = host.perform(&Effect::Unit { unit: "cron.service".into(), action: UnitAction::Start }).unwrap_err();
+    let error = host
+        .perform(&Effect::Platform(PlatformEffect::Unit { unit: "cron.service".into(), action: UnitAction::Start }))
+        .unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "no service manager runs here"));
     act(&host, "cron.service", UnitAction::Disable);
     assert!(!host.unit("cron").is_enabled());
@@ -26,7 +28,9 @@ fn a_service_without_its_program_or_user_does_not_start() {
         ("ExecStart=/bin/sleep 1\nEnvironmentFile=/etc/default/nowhere", "resources"),
     ] {
         let host = SimHost::debian(13).with_file("/etc/systemd/system/app.service", unit(settings).as_str());
-        let error = host.perform(&Effect::Unit { unit: "app.service".into(), action: UnitAction::Start }).unwrap_err();
+        let error = host
+            .perform(&Effect::Platform(PlatformEffect::Unit { unit: "app.service".into(), action: UnitAction::Start }))
+            .unwrap_err();
         assert!(error.message().contains(says), "{error}");
         assert!(host.unit("app").has_failed());
     }
@@ -36,7 +40,7 @@ fn a_service_without_its_program_or_user_does_not_start() {
 fn a_unit_that_is_started_too_often_stays_down() {
     let unit = "[Service]\nExecStart=/bin/sleep infinity\n";
     let host = SimHost::debian(13).with_file("/etc/systemd/system/app.service", unit);
-    let restart = Effect::Unit { unit: "app.service".into(), action: UnitAction::Restart };
+    let restart = Effect::Platform(PlatformEffect::Unit { unit: "app.service".into(), action: UnitAction::Restart });
     // A start takes a while, so five of them do not come within ten seconds.
     (0..8).for_each(|_| host.perform(&restart).unwrap());
     assert_eq!((host.unit("app").starts(), host.unit("app").restarts()), (8, 7));
@@ -49,7 +53,7 @@ fn a_unit_that_is_started_too_often_stays_down() {
 
 #[test]
 fn without_a_service_manager_a_unit_that_is_not_there_is_disabled() {
-    let disable = Effect::Unit { unit: "app.service".into(), action: UnitAction::Disable };
+    let disable = Effect::Platform(PlatformEffect::Unit { unit: "app.service".into(), action: UnitAction::Disable });
     SimHost::debian(12).switched_off().perform(&disable).unwrap();
     let error = SimHost::debian(12).perform(&disable).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -188,7 +192,7 @@ fn links_tie_units_together_as_their_files_do() {
     let running = || ["app", "db", "up"].map(|name| host.unit(name).is_active());
     act(&host, "db.service", UnitAction::Enable);
     act(&host, "up.service", UnitAction::Enable);
-    host.perform(&Effect::ReloadUnits).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ReloadUnits)).unwrap();
     act(&host, "app.service", UnitAction::Start);
     assert_eq!(running(), [true; 3]);
     act(&host, "up.service", UnitAction::Stop);
@@ -213,7 +217,7 @@ fn a_wanted_unit_whose_file_is_gone_is_known_until_the_service_manager_reads() {
     assert_eq!((unit().load.as_str(), unit().file_state.as_str(), unit().is_active()), ("loaded", "enabled", false));
     let again = SimHost::from_record(host.record().unwrap()).unwrap();
     for host in [&host, &again] {
-        host.perform(&Effect::ReloadUnits).unwrap();
+        host.perform(&Effect::Platform(PlatformEffect::ReloadUnits)).unwrap();
         assert_eq!(HostViewExt::unit(host, "atd.service").unwrap().load, "not-found");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use provision_core::effect::{Effect, Lock};
+use provision_core::effect::{Lock, PlatformEffect};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::host::LocalSystem;
 use provision_core::path::HostPath;
@@ -16,7 +16,7 @@ const PACKAGES: [&str; 4] =
 const ACCOUNTS: [&str; 1] = ["/etc/.pwd.lock"];
 
 /// The files whose locks keep the programs from work that an effect starts.
-pub(super) fn of(effect: &Effect) -> &'static [&'static str] {
+pub(super) fn of(effect: &PlatformEffect) -> &'static [&'static str] {
     // The first is what its program locks; the scripts of packages wait for the others themselves.
     match effect.locks().first() {
         Some(Lock::Packages) => &PACKAGES,
@@ -63,9 +63,9 @@ mod tests {
     /// It had been left out of a list that was written twice.
     #[test]
     fn a_change_of_members_waits_for_other_programs() {
-        let members = Effect::SetMembers { group: "www".into(), members: vec!["anna".into()] };
+        let members = PlatformEffect::SetMembers { group: "www".into(), members: vec!["anna".into()] };
         assert_eq!(of(&members), ACCOUNTS);
-        assert_eq!(of(&Effect::RepairPackages), PACKAGES);
-        assert!(of(&Effect::ReloadUnits).is_empty());
+        assert_eq!(of(&PlatformEffect::RepairPackages), PACKAGES);
+        assert!(of(&PlatformEffect::ReloadUnits).is_empty());
     }
 }

@@ -48,7 +48,9 @@ fn the_options_reach_the_transaction() {
         "recommends": false, "conffiles": "new", "allow_removals": true, "allow_downgrade": true, "lists_max_age": "2h",
     });
     let done = converge::<Package>(&host, "git", attributes);
-    let [Effect::Packages(transaction)] = &done.effects[..] else { panic!("{:?}", done.effects) };
+    let [Effect::Platform(PlatformEffect::Packages(transaction))] = &done.effects[..] else {
+        panic!("{:?}", done.effects)
+    };
     assert_eq!(
         transaction.options,
         PackageOptions { recommends: false, conffiles: Conffiles::New, allow_removals: true, allow_downgrade: true }

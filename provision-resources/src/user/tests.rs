@@ -24,7 +24,7 @@ fn words(host: &SimHost, attributes: Value) -> Vec<String> {
 fn with_password(entry: &str) -> SimHost {
     let host = SimHost::debian(12).with_user("deploy");
     let changes = UserChanges { password: Some(Sensitive::new(entry)), ..UserChanges::default() };
-    host.perform(&Effect::ChangeUser { name: "deploy".into(), changes }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: "deploy".into(), changes })).unwrap();
     host
 }
 
@@ -45,7 +45,7 @@ fn new_home(home: &str) -> Vec<String> {
 fn join(host: &SimHost, user: &str, groups: &[&str]) {
     let groups = Some(groups.iter().map(|group| (*group).to_owned()).collect());
     let changes = UserChanges { groups, ..UserChanges::default() };
-    host.perform(&Effect::ChangeUser { name: user.into(), changes }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: user.into(), changes })).unwrap();
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_new_user_gets_everything_at_once() {
         done.words(),
         ["create user deploy", "create directory /srv/deploy/.ssh", "write /srv/deploy/.ssh/authorized_keys"]
     );
-    let Effect::CreateUser(created) = &done.effects[0] else { panic!("{:?}", done.effects) };
+    let Effect::Platform(PlatformEffect::CreateUser(created)) = &done.effects[0] else { panic!("{:?}", done.effects) };
     assert_eq!(
         created.attributes.groups,
         Some(vec!["adm".into(), "sudo".into()]),
@@ -93,7 +93,9 @@ fn only_what_differs_changes() {
     join(&host, "deploy", &["adm"]);
     let done =
         converge::<User>(&host, "deploy", json!({ "shell": "/bin/bash", "groups": { "sudo": true }, "gecos": "D" }));
-    let [Effect::ChangeUser { changes, .. }] = &done.effects[..] else { panic!("{:?}", done.effects) };
+    let [Effect::Platform(PlatformEffect::ChangeUser { changes, .. })] = &done.effects[..] else {
+        panic!("{:?}", done.effects)
+    };
     let expected = UserChanges {
         shell: Some(HostPath::new("/bin/bash").unwrap()),
         groups: Some(vec!["adm".into(), "sudo".into()]),
@@ -103,7 +105,9 @@ fn only_what_differs_changes() {
     assert_eq!(*changes, expected);
     let again = json!({ "uid": 2000, "primary_group": "users", "home": "/home/deploy", "shell": "/bin/bash" });
     let done = converge::<User>(&host, "deploy", again);
-    let [Effect::ChangeUser { changes, .. }] = &done.effects[..] else { panic!("{:?}", done.effects) };
+    let [Effect::Platform(PlatformEffect::ChangeUser { changes, .. })] = &done.effects[..] else {
+        panic!("{:?}", done.effects)
+    };
     let expected = UserChanges { uid: Some(2000), primary_group: Some("users".into()), ..UserChanges::default() };
     assert_eq!(*changes, expected);
 }
@@ -128,7 +132,12 @@ fn groups_are_added_to_or_exact() {
 #[test]
 fn a_group_of_the_same_name_becomes_the_primary_one() {
     let host = SimHost::debian(12);
-    host.perform(&Effect::CreateGroup { name: "deploy".into(), gid: Some(4000), system: false }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::CreateGroup {
+        name: "deploy".into(),
+        gid: Some(4000),
+        system: false,
+    }))
+    .unwrap();
     assert_eq!(words(&host, json!({ "groups": { "deploy": true } })), ["create user deploy"]);
     assert_eq!(host.user("deploy").unwrap().unwrap().gid, 4000);
 }
@@ -302,9 +311,9 @@ fn root_stays() {
     assert_eq!(mistakes::<User>("toor", json!({ "uid": 0 })).len(), 1);
     let host = SimHost::debian(12).with_user("toor");
     let changes = UserChanges { uid: Some(4711), ..UserChanges::default() };
-    host.perform(&Effect::ChangeUser { name: "root".into(), changes }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: "root".into(), changes })).unwrap();
     let changes = UserChanges { uid: Some(0), ..UserChanges::default() };
-    host.perform(&Effect::ChangeUser { name: "toor".into(), changes }).unwrap();
+    host.perform(&Effect::Platform(PlatformEffect::ChangeUser { name: "toor".into(), changes })).unwrap();
     assert_eq!(fails::<User>(&host, "toor", json!({ "ensure": "absent" })).kind(), ErrorKind::Refused);
 }
 

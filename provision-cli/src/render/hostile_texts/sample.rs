@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use provision_core::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
 use provision_core::effect::{
-    Access, AttributeChanges, Command, CreateUser, Effect, PackageRequest, PackageTransaction, Removal, UnitAction,
-    UserChanges, WriteFile,
+    Access, AttributeChanges, Command, CreateUser, Effect, PackageRequest, PackageTransaction, PlatformEffect, Removal,
+    UnitAction, UserChanges, WriteFile,
 };
 use provision_core::error::{Error, ErrorKind};
 use provision_core::host::{Doubt, PackageAction, PackageChange, TransactionPreview};
@@ -116,19 +116,24 @@ impl Texts {
             },
             Effect::Remove { path: self.path(), what: Removal::Special },
             Effect::Remove { path: self.path(), what: Removal::Tree },
-            Effect::RepairPackages,
-            Effect::RefreshPackageLists,
-            Effect::Packages(self.transaction()),
-            Effect::CreateUser(CreateUser { name: self.text(), system: false, create_home: true, attributes: user() }),
-            Effect::ChangeUser { name: self.text(), changes: user() },
-            Effect::RemoveUser { name: self.text(), remove_home: true },
-            Effect::CreateGroup { name: self.text(), gid: None, system: true },
-            Effect::ChangeGroup { name: self.text(), gid: 7 },
-            Effect::SetMembers { group: self.text(), members: self.texts() },
-            Effect::RemoveGroup { name: self.text() },
-            Effect::Unit { unit: self.text(), action: UnitAction::Restart },
-            Effect::ReloadUnits,
-            Effect::WatchUnit { unit: self.text(), seconds: 3 },
+            Effect::Platform(PlatformEffect::RepairPackages),
+            Effect::Platform(PlatformEffect::RefreshPackageLists),
+            Effect::Platform(PlatformEffect::Packages(self.transaction())),
+            Effect::Platform(PlatformEffect::CreateUser(CreateUser {
+                name: self.text(),
+                system: false,
+                create_home: true,
+                attributes: user(),
+            })),
+            Effect::Platform(PlatformEffect::ChangeUser { name: self.text(), changes: user() }),
+            Effect::Platform(PlatformEffect::RemoveUser { name: self.text(), remove_home: true }),
+            Effect::Platform(PlatformEffect::CreateGroup { name: self.text(), gid: None, system: true }),
+            Effect::Platform(PlatformEffect::ChangeGroup { name: self.text(), gid: 7 }),
+            Effect::Platform(PlatformEffect::SetMembers { group: self.text(), members: self.texts() }),
+            Effect::Platform(PlatformEffect::RemoveGroup { name: self.text() }),
+            Effect::Platform(PlatformEffect::Unit { unit: self.text(), action: UnitAction::Restart }),
+            Effect::Platform(PlatformEffect::ReloadUnits),
+            Effect::Platform(PlatformEffect::WatchUnit { unit: self.text(), seconds: 3 }),
             Effect::Run(Command::new(self.texts()).env(&self.text(), &self.text())),
         ]
     }

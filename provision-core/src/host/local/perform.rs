@@ -64,20 +64,7 @@ impl LocalHost {
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove_unsynced(path, *what),
             Effect::Run(command) => return self.system.run_ok(command).map(drop),
-            Effect::RepairPackages
-            | Effect::RefreshPackageLists
-            | Effect::Packages(_)
-            | Effect::CreateUser(_)
-            | Effect::ChangeUser { .. }
-            | Effect::RemoveUser { .. }
-            | Effect::CreateGroup { .. }
-            | Effect::ChangeGroup { .. }
-            | Effect::SetMembers { .. }
-            | Effect::RemoveGroup { .. }
-            | Effect::RestoreAccounts { .. }
-            | Effect::Unit { .. }
-            | Effect::ReloadUnits
-            | Effect::WatchUnit { .. } => return self.platform.perform(&self.system, effect),
+            Effect::Platform(effect) => return self.platform.perform(&self.system, effect),
         };
         done.map_err(|error| match error.kind() {
             // A file is old or new.

@@ -1,7 +1,7 @@
 //! What effects do to the model: the one place that knows every kind, and those on files.
 
 use super::node::Node;
-use crate::effect::{Access, AttributeChanges, Effect, Removal};
+use crate::effect::{Access, AttributeChanges, Effect, PlatformEffect, Removal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
 use crate::host::{FileImage, FileKind, HostView, ImageContent, Layer};
@@ -14,7 +14,7 @@ impl Layer<'_> {
             return self.run(command);
         }
         self.happen(effect)?;
-        if matches!(effect, Effect::WatchUnit { .. }) {
+        if matches!(effect, Effect::Platform(PlatformEffect::WatchUnit { .. })) {
             return Ok(());
         }
         if effect.path().is_some_and(is_package_source) {
@@ -75,20 +75,28 @@ impl Layer<'_> {
             }
             Effect::Restore(image) => self.restore(image)?,
             Effect::Remove { path, what } => self.remove(path, *what)?,
-            Effect::RepairPackages => self.repair_packages()?,
-            Effect::RefreshPackageLists => {
+            Effect::Platform(effect) => self.happen_on_platform(effect)?,
+            Effect::Run(_) => {}
+        }
+        Ok(())
+    }
+
+    fn happen_on_platform(&self, effect: &PlatformEffect) -> Result<()> {
+        match effect {
+            PlatformEffect::RepairPackages => self.repair_packages()?,
+            PlatformEffect::RefreshPackageLists => {
                 if let Some(packages) = self.package_model() {
                     packages.refresh_lists()?;
                 }
                 let mut model = self.model();
                 (model.lists_refreshed, model.lists_fetched, model.sources_changed) = (true, true, false);
             }
-            Effect::Packages(transaction) => self.change_packages(transaction)?,
-            Effect::CreateUser(user) => self.create_user(user)?,
-            Effect::ChangeUser { name, changes } => self.change_user(name, changes)?,
-            Effect::RemoveUser { name, remove_home } => self.remove_user(name, *remove_home)?,
-            Effect::CreateGroup { name, gid, system } => self.create_group(name, *gid, *system)?,
-            Effect::ChangeGroup { name, gid } => {
+            PlatformEffect::Packages(transaction) => self.change_packages(transaction)?,
+            PlatformEffect::CreateUser(user) => self.create_user(user)?,
+            PlatformEffect::ChangeUser { name, changes } => self.change_user(name, changes)?,
+            PlatformEffect::RemoveUser { name, remove_home } => self.remove_user(name, *remove_home)?,
+            PlatformEffect::CreateGroup { name, gid, system } => self.create_group(name, *gid, *system)?,
+            PlatformEffect::ChangeGroup { name, gid } => {
                 let old = self.gid_of(name)?;
                 self.change_group(name, |group| group.gid = *gid)?;
                 let mut model = self.model();
@@ -98,18 +106,17 @@ impl Layer<'_> {
                 model.rename_group(name, &old.to_string());
                 model.rename_group(&gid.to_string(), name);
             }
-            Effect::SetMembers { group, members } => {
+            PlatformEffect::SetMembers { group, members } => {
                 for member in members {
                     self.require_user(member)?;
                 }
                 self.change_group(group, |group| group.members.clone_from(members))?;
             }
-            Effect::RemoveGroup { name } => self.remove_group(name)?,
-            Effect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
-            Effect::Unit { unit, action } => self.change_unit(unit, *action)?,
-            Effect::ReloadUnits => self.reload_units()?,
-            Effect::WatchUnit { unit, .. } => self.require_up(unit)?,
-            Effect::Run(_) => {}
+            PlatformEffect::RemoveGroup { name } => self.remove_group(name)?,
+            PlatformEffect::RestoreAccounts { lines } => self.restore_accounts(lines)?,
+            PlatformEffect::Unit { unit, action } => self.change_unit(unit, *action)?,
+            PlatformEffect::ReloadUnits => self.reload_units()?,
+            PlatformEffect::WatchUnit { unit, .. } => self.require_up(unit)?,
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Keeper, Kept};
-use crate::effect::{Effect, PackageOptions, PackageRequest, PackageTransaction, Removal};
+use crate::effect::{Effect, PackageOptions, PackageRequest, PackageTransaction, PlatformEffect, Removal};
 use crate::error::Result;
 use crate::host::{
     AccountDatabase, AccountLine, FileKind, HostView, HostViewExt, PackageEntry, PackageStatus, PackageTable,
@@ -165,7 +165,7 @@ pub(crate) fn entry(table: &PackageTable, name: &str) -> PackageEntry {
 
 /// What takes changes back: first the packages, then what they leave.
 pub(crate) fn inverse(changes: &PackageChanges) -> Vec<Effect> {
-    let mut effects = vec![Effect::Packages(inverse_transaction(&changes.packages))];
+    let mut effects = vec![Effect::Platform(PlatformEffect::Packages(inverse_transaction(&changes.packages)))];
     for Fingerprint { path, kind, .. } in changes.paths.iter().rev() {
         let what = if *kind == Some(FileKind::Directory) { Removal::IfEmpty } else { Removal::File };
         effects.push(Effect::Remove { path: path.clone(), what });
@@ -177,7 +177,7 @@ pub(crate) fn inverse(changes: &PackageChanges) -> Vec<Effect> {
     });
     let lines: Vec<AccountLine> = lines.collect();
     if !lines.is_empty() {
-        effects.push(Effect::RestoreAccounts { lines });
+        effects.push(Effect::Platform(PlatformEffect::RestoreAccounts { lines }));
     }
     effects
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::schema_for;
 use serde_json::Value;
 
-use crate::effect::{Content, Effect};
+use crate::effect::{Content, Effect, PlatformEffect};
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::id::ResourceId;
@@ -126,7 +126,12 @@ impl ErasedCase {
         let graph = self.graph()?;
         let planned = graph.plan(&self.host(), &PlanOptions::default())?;
         let mut effects = planned.plan().steps.iter().flat_map(|step| step.effects.iter());
-        Ok(effects.any(|effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages)))
+        Ok(effects.any(|effect| {
+            matches!(
+                effect,
+                Effect::Platform(PlatformEffect::Packages(_)) | Effect::Platform(PlatformEffect::RepairPackages)
+            )
+        }))
     }
 
     /// The resource alone on a site.

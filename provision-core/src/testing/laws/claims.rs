@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::claim::{Claim, Hold, Target};
-use crate::effect::{Effect, PackageTransaction, Touched};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect, Touched};
 use crate::host::units::pulls;
 use crate::host::{HostView, HostViewExt, is_manager_input};
 use crate::path::HostPath;
@@ -136,7 +136,14 @@ impl<'a> Allowed<'a> {
     /// The first thing that has changed and is covered by no claim, with how it was and is.
     pub(super) fn exceeded(&self, effects: &[Effect], before: &Observed, after: &Observed) -> Option<[String; 3]> {
         // What scripts of packages and commands do only their authors know.
-        let scripts = |effect: &Effect| matches!(effect, Effect::Packages(_) | Effect::RepairPackages | Effect::Run(_));
+        let scripts = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Platform(PlatformEffect::Packages(_))
+                    | Effect::Platform(PlatformEffect::RepairPackages)
+                    | Effect::Run(_)
+            )
+        };
         if effects.iter().any(scripts) {
             return None;
         }

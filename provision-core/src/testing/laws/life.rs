@@ -1,6 +1,6 @@
 //! The laws that one host can be tried on one after another: it is looked at, converged, converged again, and that undone.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, PlatformEffect};
 use crate::graph::{Graph, Node};
 use crate::journal::Journal;
 use crate::plan::PlanOptions;
@@ -145,7 +145,7 @@ impl<'a> Life<'a> {
             })
             .collect();
         let done: Vec<&Effect> = done.iter().collect();
-        let packages = wanted.iter().any(|effect| matches!(effect, Effect::Packages(_)));
+        let packages = wanted.iter().any(|effect| matches!(effect, Effect::Platform(PlatformEffect::Packages(_))));
         // Packages of several resources are one transaction.
         let same = if packages { wanted.len() == done.len() } else { wanted == done };
         if !same {

@@ -45,14 +45,19 @@ fn a_declared_home_directory_comes_after_its_user() {
 fn a_former_primary_group_is_joined_in_one_run() {
     let host = SimHost::debian(12);
     for (name, gid) in [("g1", 3001), ("g2", 3002)] {
-        perform(&host, Effect::CreateGroup { name: name.into(), gid: Some(gid), system: false });
+        perform(
+            &host,
+            Effect::Platform(PlatformEffect::CreateGroup { name: name.into(), gid: Some(gid), system: false }),
+        );
     }
     let attributes = UserChanges { primary_group: Some("g1".into()), ..UserChanges::default() };
     let user = CreateUser { name: "deploy".into(), system: false, create_home: true, attributes };
-    perform(&host, Effect::CreateUser(user));
+    perform(&host, Effect::Platform(PlatformEffect::CreateUser(user)));
     let swap = |from: &str, to: &str| {
         let done = converge::<User>(&host, "deploy", json!({ "primary_group": to, "groups": { from: true } }));
-        let [Effect::ChangeUser { changes, .. }] = &done.effects[..] else { panic!("{:?}", done.effects) };
+        let [Effect::Platform(PlatformEffect::ChangeUser { changes, .. })] = &done.effects[..] else {
+            panic!("{:?}", done.effects)
+        };
         assert_eq!((changes.primary_group.as_deref(), changes.groups.as_deref()), (Some(to), Some(&[from.into()][..])));
         assert_eq!(host.accounts().unwrap().groups_of("deploy"), [from]);
     };
@@ -90,7 +95,10 @@ fn a_group_with_the_number_of_another_can_be_the_primary_one() {
         position: 0,
     };
     let gid = host.user("deploy").unwrap().unwrap().gid;
-    perform(&host, Effect::RestoreAccounts { lines: vec![line("alias", &format!("alias:x:{gid}:"))] });
+    perform(
+        &host,
+        Effect::Platform(PlatformEffect::RestoreAccounts { lines: vec![line("alias", &format!("alias:x:{gid}:"))] }),
+    );
     assert_eq!(words(&host, json!({ "primary_group": "alias" })), [""; 0]);
     assert_eq!(words(&host, json!({ "primary_group": "deploy" })), [""; 0]);
 }
@@ -173,7 +181,7 @@ fn order_of(site: Site, host: &SimHost) -> Vec<String> {
 #[test]
 fn users_go_before_groups_and_after_services_in_one_run() {
     let host = SimHost::debian(12);
-    perform(&host, Effect::CreateGroup { name: "p".into(), gid: None, system: false });
+    perform(&host, Effect::Platform(PlatformEffect::CreateGroup { name: "p".into(), gid: None, system: false }));
     converge::<User>(&host, "pu", json!({ "primary_group": "p" }));
     let gone = json!({ "ensure": "absent" });
     let mut site = Site::new();
@@ -244,7 +252,7 @@ fn a_home_that_is_made_later_is_one_that_useradd_makes() {
 fn a_home_that_is_not_the_users_own_is_not_removed() {
     let refused = |host: &SimHost, home: &str, why: &str| {
         let changes = UserChanges { home: Some(HostPath::new(home).unwrap()), ..UserChanges::default() };
-        perform(host, Effect::ChangeUser { name: "deploy".into(), changes });
+        perform(host, Effect::Platform(PlatformEffect::ChangeUser { name: "deploy".into(), changes }));
         let error = fails::<User>(host, "deploy", json!({ "ensure": "absent", "remove_home": true }));
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.message().contains(why), "{error}");
@@ -270,13 +278,13 @@ fn a_home_that_is_not_the_users_own_is_not_removed() {
     refused(&host, "/srv/link", "is a symbolic link");
     // A home beneath goes with the one above it.
     let nested = UserChanges { home: Some(HostPath::new("/home/deploy/sub").unwrap()), ..UserChanges::default() };
-    perform(&host, Effect::ChangeUser { name: "other".into(), changes: nested });
+    perform(&host, Effect::Platform(PlatformEffect::ChangeUser { name: "other".into(), changes: nested }));
     refused(&host, "/home/deploy", "user other");
     let host = SimHost::debian(12).with_user("deploy").with_file("/var/mail/deploy", "");
     refused(&host, "/home/deploy", "the mail spool /var/mail/deploy belongs to root");
     // A home that is not there belongs to no user.
     let host = SimHost::debian(12).with_user("deploy");
     let changes = UserChanges { home: Some(HostPath::new("/nonexistent/deploy").unwrap()), ..UserChanges::default() };
-    perform(&host, Effect::ChangeUser { name: "deploy".into(), changes });
+    perform(&host, Effect::Platform(PlatformEffect::ChangeUser { name: "deploy".into(), changes }));
     assert_eq!(words(&host, json!({ "ensure": "absent", "remove_home": true })).len(), 1);
 }
