@@ -1,7 +1,7 @@
 //! Records packages of Debian for the simulated host: what they ship, and what their scripts really do.
 //!
-//! `cargo run -p provision-recorder -- --release bookworm --output provision-core/data/debian-12.packages.zst`, as root, with
-//! `mmdebstrap`. Packages are installed one by one in root directories, which are compared before and after.
+//! `cargo run -p provision-recorder -- --release bookworm --output provision-core/data/debian.packages.zst`, as root, with
+//! `mmdebstrap` and `zstd`. Packages are installed one by one in root directories, which are compared before and after.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -20,6 +20,7 @@ mod root;
 mod round;
 mod run;
 mod snapshot;
+mod store;
 mod tar;
 mod texts;
 
@@ -34,7 +35,7 @@ const USAGE: &str = "usage: record-packages --release bookworm|trixie --output F
 pub struct Arguments {
     /// Codename of the release.
     pub release: String,
-    /// The file that is written.
+    /// The file of recorded packages that the release is added to.
     pub output: PathBuf,
     /// Another list of packages than the one that comes with the program.
     pub list: Option<PathBuf>,

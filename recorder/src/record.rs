@@ -1,9 +1,8 @@
 //! The recording of a release.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use provision_core::path::HostPath;
@@ -15,7 +14,8 @@ use crate::deb::Deb;
 use crate::index::Index;
 use crate::root::Base;
 use crate::round::{Candidate, Round, files};
-use crate::run::{must, online};
+use crate::run::online;
+use crate::store;
 
 /// Releases that can be recorded, with their numbers.
 const RELEASES: &[(&str, &str)] = &[("bookworm", "12"), ("trixie", "13")];
@@ -65,22 +65,10 @@ pub fn record(arguments: &Arguments) -> Result<(), String> {
         packages: records.len(),
     };
     let text = catalogue(&header, &records)?;
-    write(&arguments.output, &text)?;
+    store::add(&arguments.output, &header.release, &text)?;
     eprintln!("{} packages, {} bytes, {} s", records.len(), text.len(), started.elapsed().as_secs());
     for problem in recording.problems {
         eprintln!("problem: {problem}");
-    }
-    Ok(())
-}
-
-/// Writes a file; one whose name ends with `.zst` is compressed, see zstd(1).
-fn write(output: &Path, text: &str) -> Result<(), String> {
-    let is_compressed = output.extension().is_some_and(|extension| extension == "zst");
-    let plain = if is_compressed { output.with_extension("") } else { output.to_owned() };
-    fs::write(&plain, text).map_err(|error| format!("writing {}: {error}", plain.display()))?;
-    if is_compressed {
-        let ends = [OsStr::new("-o"), output.as_os_str(), plain.as_os_str()];
-        must(&[["zstd", "--quiet", "--ultra", "-22", "--force", "--rm"].map(OsStr::new).as_slice(), &ends].concat())?;
     }
     Ok(())
 }

@@ -216,10 +216,10 @@ fn large_files_are_read_again_if_they_may_have_changed() {
 #[test]
 fn large_files_that_have_long_been_the_same_are_not_read_again() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("provision-core/data");
-    let large = data.join("debian-13.packages.zst");
+    let large = data.join("debian.packages.zst");
     let about = fs::metadata(&large).unwrap();
     let site = format!(
-        "{{ resources.file.\"/srv/debian-13.packages.zst\" = {{ source = {large:?}, mode = \"{:04o}\" }} }}",
+        "{{ resources.file.\"/srv/debian.packages.zst\" = {{ source = {large:?}, mode = \"{:04o}\" }} }}",
         about.mode() & 0o777
     );
     let place = given!(traced(&site));

@@ -1,39 +1,70 @@
 //! The installations and packages of Debian that were recorded: kept compressed (zstd, RFC 8878) in the program, and unpacked
 //! when they are first asked for.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::sync::LazyLock;
+
+use ruzstd::decoding::StreamingDecoder;
+
+use super::CatalogueHeader;
+
+/// The releases in the order in which they are kept. Those of all releases are one text, so that what two of them share is
+/// compressed once; no more of it is unpacked than has to be.
+const RELEASES: [&str; 2] = ["13", "12"];
 
 type Text = LazyLock<String>;
 
 /// A minimal installation of a release, by its number; `None` for one that was not recorded.
 pub(super) fn host(release: &str) -> Option<&'static str> {
-    static HOSTS: [Text; 2] = [
-        LazyLock::new(|| unpacked(include_bytes!("../../data/debian-12.host.zst"))),
-        LazyLock::new(|| unpacked(include_bytes!("../../data/debian-13.host.zst"))),
-    ];
+    static HOSTS: [Text; 2] = [LazyLock::new(|| unpacked_host(0)), LazyLock::new(|| unpacked_host(1))];
     place(release).map(|place| HOSTS[place].as_str())
 }
 
 /// The packages of a release, by its number; `None` for one that was not recorded.
 pub(super) fn packages(release: &str) -> Option<impl FnOnce() -> &'static str + Send + Sync + 'static> {
-    static PACKAGES: [Text; 2] = [
-        LazyLock::new(|| unpacked(include_bytes!("../../data/debian-12.packages.zst"))),
-        LazyLock::new(|| unpacked(include_bytes!("../../data/debian-13.packages.zst"))),
-    ];
+    static PACKAGES: [Text; 2] = [LazyLock::new(|| unpacked_packages(0)), LazyLock::new(|| unpacked_packages(1))];
     place(release).map(|place| move || PACKAGES[place].as_str())
 }
 
 fn place(release: &str) -> Option<usize> {
-    ["12", "13"].iter().position(|known| *known == release)
+    RELEASES.iter().position(|known| *known == release)
 }
 
-fn unpacked(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    let mut decoder =
-        ruzstd::decoding::StreamingDecoder::new(bytes).expect("the built-in data is compressed with zstd");
-    decoder.read_to_string(&mut text).expect("the built-in data is whole");
-    text
+/// Each is a line.
+fn unpacked_host(place: usize) -> String {
+    let mut text = unpacked(include_bytes!("../../data/debian.hosts.zst"));
+    let mut host = String::new();
+    for _ in 0..=place {
+        host.clear();
+        read_line(&mut text, &mut host);
+    }
+    host
+}
+
+/// Each is a header, which tells how many lines follow it.
+fn unpacked_packages(place: usize) -> String {
+    let mut text = unpacked(include_bytes!("../../data/debian.packages.zst"));
+    let mut packages = String::new();
+    for at in 0..=place {
+        packages.clear();
+        read_line(&mut text, &mut packages);
+        let header: CatalogueHeader = serde_json::from_str(&packages).expect("the packages of a release have a header");
+        for _ in 0..header.packages {
+            if at < place {
+                packages.clear();
+            }
+            read_line(&mut text, &mut packages);
+        }
+    }
+    packages
+}
+
+fn unpacked(bytes: &'static [u8]) -> impl BufRead {
+    BufReader::new(StreamingDecoder::new(bytes).expect("the built-in data is compressed with zstd"))
+}
+
+fn read_line(text: &mut impl BufRead, line: &mut String) {
+    text.read_line(line).expect("the built-in data is whole");
 }
 
 #[cfg(test)]

@@ -304,13 +304,19 @@ impl HostRecord {
         }
         let wrong =
             |error: serde_json::Error| Error::new(ErrorKind::Damaged, format!("it is no record of a host: {error}"));
+        let read = serde_json::from_str::<HostRecord>(text);
+        if let Ok(record) = &read
+            && record.format == HostRecord::FORMAT
+        {
+            return read.map_err(wrong);
+        }
         let Head { format } = serde_json::from_str(text).map_err(wrong)?;
         let version = format.strip_prefix("provision-host/").and_then(|version| version.parse().ok());
         let version = version.filter(|version| *version > 0).ok_or_else(|| {
             Error::new(ErrorKind::Damaged, format!("it is no record of a host: its format is {format:?}"))
         })?;
         HOST.admit(version)?;
-        serde_json::from_str(text).map_err(wrong)
+        read.map_err(wrong)
     }
 
     /// Every observation, a line each, by what it is about: to compare two records, and to show where they differ.
