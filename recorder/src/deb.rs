@@ -109,7 +109,8 @@ impl Deb {
 impl Member {
     /// What lies there, as it is recorded.
     pub fn recorded(&self) -> PathKind {
-        let access = PathAccess { mode: self.mode, owner: self.owner.clone(), group: self.group.clone() };
+        let access =
+            PathAccess { mode: self.mode, owner: self.owner.as_str().into(), group: self.group.as_str().into() };
         match &self.kind {
             MemberKind::File | MemberKind::Hardlink(_) => PathKind::File(access),
             MemberKind::Directory => PathKind::Directory(access),

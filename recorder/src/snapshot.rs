@@ -152,8 +152,8 @@ impl Snapshot {
     pub fn recorded(&self, entry: &Entry) -> PathKind {
         let access = || PathAccess {
             mode: entry.mode,
-            owner: self.accounts.user_name(entry.uid).map_or_else(|| entry.uid.to_string(), str::to_owned),
-            group: self.accounts.group_name(entry.gid).map_or_else(|| entry.gid.to_string(), str::to_owned),
+            owner: self.accounts.user_name(entry.uid).map_or_else(|| entry.uid.to_string().into(), Into::into),
+            group: self.accounts.group_name(entry.gid).map_or_else(|| entry.gid.to_string().into(), Into::into),
         };
         match &entry.kind {
             Kind::File => PathKind::File(access()),

@@ -1,7 +1,7 @@
 //! The installations and packages of Debian that were recorded: kept compressed (zstd, RFC 8878) in the program, and unpacked
 //! when they are first asked for.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::LazyLock;
 
 use ruzstd::decoding::StreamingDecoder;
@@ -30,13 +30,16 @@ fn place(release: &str) -> Option<usize> {
     RELEASES.iter().position(|known| *known == release)
 }
 
-/// Each is a line.
+/// Each has its length in bytes before it, in a line of its own.
 fn unpacked_host(place: usize) -> String {
     let mut text = unpacked(include_bytes!("../../data/debian.hosts.zst"));
     let mut host = String::new();
     for _ in 0..=place {
         host.clear();
         read_line(&mut text, &mut host);
+        let length = host.trim_end().parse().expect("a host has its length before it");
+        host = String::with_capacity(length);
+        text.by_ref().take(length as u64).read_to_string(&mut host).expect("the built-in data is whole");
     }
     host
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::HostRecord;
+use super::{HostRecord, PathKind};
 use crate::effect::{Content, Sensitive};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::overlay::node::not_held;
@@ -26,7 +26,9 @@ struct Inner {
 
 /// What is known of a path.
 struct Entry {
-    metadata: FileMetadata,
+    kind: PathKind,
+    /// The number of what is mounted there.
+    mount: u64,
     /// The content of a file or the text of a link.
     data: Option<Content>,
     /// The names in a directory.
@@ -40,14 +42,8 @@ impl RecordedHost {
         for (path, kind) in record.paths.iter() {
             let data = kind.holds(texts.remove(path));
             let mounted = record.mounts.iter().rposition(|mount| path.is_within(mount));
-            let metadata = FileMetadata {
-                kind: kind.kind(),
-                access: kind.access(),
-                size: data.as_ref().map_or(0, |data| data.bytes().len() as u64),
-                mount: mounted.map_or(0, |place| place as u64 + 1),
-                links: record.hard_links.get(path).copied().unwrap_or(1),
-            };
-            paths.insert(path.clone(), Entry { metadata, data, names: Vec::new() });
+            let mount = mounted.map_or(0, |place| place as u64 + 1);
+            paths.insert(path.clone(), Entry { kind: kind.clone(), mount, data, names: Vec::new() });
         }
         for (path, _) in record.paths.iter() {
             if let Some(above) = path.parent().and_then(|parent| paths.get_mut(&parent)) {
@@ -68,7 +64,14 @@ impl RecordedHost {
     }
 
     pub(crate) fn metadata(&self, path: &HostPath) -> Option<FileMetadata> {
-        Some(self.0.paths.get(path)?.metadata.clone())
+        let entry = self.0.paths.get(path)?;
+        Some(FileMetadata {
+            kind: entry.kind.kind(),
+            access: entry.kind.access(),
+            size: entry.data.as_ref().map_or(0, |data| data.bytes().len() as u64),
+            mount: entry.mount,
+            links: self.0.record.hard_links.get(path).copied().unwrap_or(1),
+        })
     }
 
     pub(crate) fn attributes(&self, path: &HostPath) -> Option<FileAttributes> {
@@ -79,7 +82,7 @@ impl RecordedHost {
 
     pub(crate) fn read(&self, path: &HostPath) -> Result<Option<Content>> {
         let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
-        match entry.metadata.kind {
+        match entry.kind.kind() {
             FileKind::File => entry.data.clone().map(Some).ok_or_else(|| not_held(path)),
             other => Err(Error::new(ErrorKind::Conflict, format!("it is {}, not a file", other.noun()))),
         }
@@ -87,7 +90,7 @@ impl RecordedHost {
 
     pub(crate) fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
-        match entry.metadata.kind {
+        match entry.kind.kind() {
             FileKind::Symlink => Ok(entry.data.as_ref().and_then(Content::text).map(str::to_owned)),
             _ => Err(Error::new(ErrorKind::Conflict, "it is not a symbolic link")),
         }
@@ -95,7 +98,7 @@ impl RecordedHost {
 
     pub(crate) fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>> {
         let Some(entry) = self.0.paths.get(path) else { return Ok(None) };
-        match entry.metadata.kind {
+        match entry.kind.kind() {
             FileKind::Directory => Ok(Some(entry.names.clone())),
             _ => Err(Error::new(ErrorKind::Conflict, "it is not a directory")),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,9 +39,9 @@ pub struct PathAccess {
     /// Permission bits.
     pub mode: u32,
     /// Name of the user.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// Name of the group.
-    pub group: String,
+    pub group: Arc<str>,
 }
 
 impl PathTable {
@@ -112,9 +113,11 @@ impl PathKind {
     /// Owner, group and mode; links belong to root.
     pub fn access(&self) -> Access {
         match self {
-            PathKind::File(access) | PathKind::Directory(access) | PathKind::Other(access) => {
-                Access { owner: access.owner.clone(), group: access.group.clone(), mode: Mode::new(access.mode) }
-            }
+            PathKind::File(access) | PathKind::Directory(access) | PathKind::Other(access) => Access {
+                owner: access.owner.as_ref().into(),
+                group: access.group.as_ref().into(),
+                mode: Mode::new(access.mode),
+            },
             PathKind::Symlink(_) => Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o777) },
         }
     }
@@ -129,7 +132,11 @@ impl PathAccess {
 
 impl From<&Access> for PathAccess {
     fn from(access: &Access) -> PathAccess {
-        PathAccess { mode: access.mode.bits(), owner: access.owner.clone(), group: access.group.clone() }
+        PathAccess {
+            mode: access.mode.bits(),
+            owner: access.owner.as_str().into(),
+            group: access.group.as_str().into(),
+        }
     }
 }
 
@@ -142,7 +149,7 @@ impl fmt::Display for PathKind {
             PathKind::Symlink(target) => return write!(f, "l {target}"),
         };
         write!(f, "{letter}{:o}", access.mode)?;
-        if (access.owner.as_str(), access.group.as_str()) != ("root", "root") {
+        if (access.owner.as_ref(), access.group.as_ref()) != ("root", "root") {
             write!(f, " {}:{}", access.owner, access.group)?;
         }
         Ok(())
@@ -159,7 +166,7 @@ impl FromStr for PathKind {
         let (mode, names) = text.get(1..).ok_or_else(wrong)?.split_once(' ').unwrap_or((&text[1..], "root:root"));
         let (owner, group) = names.split_once(':').ok_or_else(wrong)?;
         let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(wrong)?;
-        let access = PathAccess { mode, owner: owner.to_owned(), group: group.to_owned() };
+        let access = PathAccess { mode, owner: owner.into(), group: group.into() };
         match text.as_bytes()[0] {
             b'f' => Ok(PathKind::File(access)),
             b'd' => Ok(PathKind::Directory(access)),
@@ -204,7 +211,7 @@ mod tests {
 
     fn kinds() -> impl Strategy<Value = PathKind> {
         let access = (0u32..0o10000, "[a-z_][a-z0-9_-]{0,5}", "[a-z]{1,4}")
-            .prop_map(|(mode, owner, group)| PathAccess { mode, owner, group });
+            .prop_map(|(mode, owner, group)| PathAccess { mode, owner: owner.into(), group: group.into() });
         prop_oneof![
             access.clone().prop_map(PathKind::File),
             access.clone().prop_map(PathKind::Directory),
