@@ -10,6 +10,7 @@ mod local;
 mod models;
 pub(crate) mod overlay;
 mod packages;
+mod places;
 mod public;
 mod questions;
 pub(crate) mod system;
@@ -42,6 +43,7 @@ pub use packages::{
     PackageAction, PackageChange, PackageEntry, PackageManager, PackageState, PackageStatus, PackageTable,
     TransactionPreview, native_package_name,
 };
+pub use places::{as_parents_are, in_the_way, in_words_of, make_parents};
 pub use questions::{Answer, HostViewExt, Question};
 pub use units::{is_manager_input, retire_unit_of};
 

@@ -74,9 +74,11 @@ pub mod engine;
 pub mod error;
 pub mod facts;
 mod format;
+pub mod fragment;
 #[cfg(test)]
 mod golden;
 pub mod graph;
+pub mod held;
 pub mod host;
 mod id;
 pub mod journal;

@@ -1,9 +1,8 @@
-//! What `file`, `directory` and `symlink` have in common: a path for a name, an owner, a group and a mode, and the
-//! directories above.
+//! What `file`, `directory` and `symlink` have in common: a path for a name, an owner, a group and a mode.
 
-use provision_core::effect::{Access, AttributeChanges, Effect};
-use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, FileKind, FileMetadata, Host, HostView, HostViewExt};
+use provision_core::effect::{Access, Effect};
+use provision_core::error::Result;
+use provision_core::host::{FileKind, FileMetadata, Host, HostView};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 
@@ -103,50 +102,15 @@ pub(crate) fn mistakes(id: &ResourceId, owner: Option<&str>, group: Option<&str>
 /// The directories above are not claimed: the engine knows by itself that a path comes after them.
 pub(crate) fn claims(id: &ResourceId, owner: Option<&str>, group: Option<&str>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = path_of(id).map(|path| Claim::owns(Target::Path(path))).into_iter().collect();
-    // A number needs no name, and root is always there.
-    let named = |name: &&str| *name != "root" && !name.bytes().all(|digit| digit.is_ascii_digit());
+    let named = |name: &&str| needs_account(name);
     claims.extend(owner.filter(named).map(|owner| Claim::needs(Target::User(owner.to_owned()))));
     claims.extend(group.filter(named).map(|group| Claim::needs(Target::Group(group.to_owned()))));
     claims
 }
 
-/// Says owner and group as the declaration does, where they are the same: `1000` and `deploy` may be one user.
-pub(crate) fn in_words_of(
-    host: &dyn HostView,
-    owner: Option<&str>,
-    group: Option<&str>,
-    found: Access,
-) -> Result<Access> {
-    if owner.is_none_or(|owner| found.owner == owner) && group.is_none_or(|group| found.group == group) {
-        return Ok(found);
-    }
-    let accounts = host.accounts()?;
-    Ok(Access {
-        owner: same_or(owner, found.owner, |name| uid(&accounts, name)),
-        group: same_or(group, found.group, |name| gid(&accounts, name)),
-        mode: found.mode,
-    })
-}
-
-fn same_or(declared: Option<&str>, found: String, number: impl Fn(&str) -> Option<u32>) -> String {
-    let Some(declared) = declared else { return found };
-    let same = declared == found || number(declared).is_some_and(|declared| number(&found) == Some(declared));
-    if same { declared.to_owned() } else { found }
-}
-
-/// The number of a user.
-pub(crate) fn uid(accounts: &Accounts, name: &str) -> Option<u32> {
-    accounts.users.get(name).map(|user| user.uid).or_else(|| number(name))
-}
-
-/// The number of a group.
-pub(crate) fn gid(accounts: &Accounts, name: &str) -> Option<u32> {
-    accounts.groups.get(name).map(|group| group.gid).or_else(|| number(name))
-}
-
-/// A number where a name has none; `root` is 0 even where there are no account files yet.
-pub(crate) fn number(name: &str) -> Option<u32> {
-    if name == "root" { Some(0) } else { name.parse().ok() }
+/// Whether an account must be there for what names it: a number needs no name, and root is always there.
+pub(crate) fn needs_account(name: &str) -> bool {
+    name != "root" && !name.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// Changes what differs of owner, group, mode and attributes, and nothing else.
@@ -170,63 +134,9 @@ pub(crate) fn change(
     Ok(())
 }
 
-/// Creates the missing directories above a path, for root and open to all (`0755`), or says that they are missing.
-pub(crate) fn make_parents(host: &dyn Host, path: &HostPath, allowed: bool) -> Result<()> {
-    let mut missing = Vec::new();
-    for above in path.ancestors() {
-        match host.metadata(&above)?.map(|metadata| metadata.kind) {
-            None => missing.push(above),
-            // A link is taken to lead to a directory; the host objects if it does not.
-            Some(FileKind::Directory | FileKind::Symlink) => break,
-            Some(kind) => {
-                let message = format!("{above} is {}, so nothing can be in it", kind.noun());
-                return Err(Error::new(ErrorKind::Conflict, message).with_hint("remove it, or choose another path"));
-            }
-        }
-    }
-    match missing.last() {
-        Some(highest) if !allowed => {
-            return Err(Error::new(ErrorKind::NotFound, format!("the directory {highest} does not exist"))
-                .with_hint(format!("declare `directory.\"{highest}\"`, or set `parents = true`")));
-        }
-        _ => {}
-    }
-    for path in missing.into_iter().rev() {
-        host.perform(&Effect::CreateDirectory {
-            path,
-            access: as_parents_are(),
-            attributes: AttributeChanges::default(),
-        })?;
-    }
-    Ok(())
-}
-
-/// Owner, group and mode of directories that are made on the way to something.
-pub(crate) fn as_parents_are() -> Access {
-    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) }
-}
-
-/// Something else is in the place: never removed without being asked.
-pub(crate) fn in_the_way(path: &HostPath, what: &str, hint: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Conflict, format!("{what} is in the place of {path}")).with_hint(hint)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use provision_core::sim::SimHost;
-
-    #[test]
-    fn numbers_and_names_of_one_user_are_the_same() {
-        let host = SimHost::debian(12).with_user("deploy");
-        let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
-        let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
-        let said =
-            |declared: (&str, &str), found| in_words_of(&host, Some(declared.0), Some(declared.1), found).unwrap();
-        assert_eq!(said((&uid, "0"), access("deploy", "root")), access(&uid, "0"));
-        assert_eq!(said(("deploy", "root"), access(&uid, "0")), access("deploy", "root"));
-        assert_eq!(said(("ghost", "77777"), access("root", "77777")), access("root", "77777"));
-    }
 
     #[test]
     fn names_that_cannot_be_are_found() {

@@ -12,7 +12,7 @@ use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{AttributeError, Claim, Target};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{gid, number, uid};
+use crate::access::needs_account;
 
 /// What is declared; what is not is left as it is.
 #[derive(Clone, Copy, Default)]
@@ -73,8 +73,8 @@ impl Declared<'_> {
     pub(crate) fn claims(&self) -> Vec<Claim> {
         let subjects = [self.acl, self.default_acl].into_iter().flatten().flat_map(BTreeMap::keys);
         let targets = subjects.filter_map(|subject| match subject.parse() {
-            Ok(AclSubject::User(name)) if number(&name).is_none() => Some(Target::User(name)),
-            Ok(AclSubject::Group(name)) if number(&name).is_none() => Some(Target::Group(name)),
+            Ok(AclSubject::User(name)) if needs_account(&name) => Some(Target::User(name)),
+            Ok(AclSubject::Group(name)) if needs_account(&name) => Some(Target::Group(name)),
             _ => None,
         });
         targets.map(Claim::needs).collect()
@@ -210,8 +210,8 @@ fn acl_of(record: &BTreeMap<String, String>) -> Result<Acl> {
 fn in_words_of(declared: &BTreeMap<String, String>, found: &Acl, accounts: &Accounts) -> BTreeMap<String, String> {
     let declared: Vec<AclSubject> = declared.keys().filter_map(|subject| subject.parse().ok()).collect();
     let number_of = |subject: &AclSubject| match subject {
-        AclSubject::User(name) => uid(accounts, name),
-        AclSubject::Group(name) => gid(accounts, name),
+        AclSubject::User(name) => accounts.uid(name),
+        AclSubject::Group(name) => accounts.gid(name),
         _ => None,
     };
     let kind = std::mem::discriminant::<AclSubject>;

@@ -5,7 +5,7 @@ use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
 use serde_json::{Value, json};
 
-use crate::{Directory, File, Group, Package, PackageManager, Service, Symlink, User, registry};
+use crate::{Cron, Directory, File, Group, Package, PackageManager, Service, Symlink, User, registry};
 
 /// The laws for all types of this crate, with their cases, on a release of Debian.
 pub fn laws(release: u32) -> Laws {
@@ -18,6 +18,7 @@ pub fn laws(release: u32) -> Laws {
         .of(packages(release))
         .of(package_managers(release))
         .of(services(release))
+        .of(cron_jobs(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {
@@ -181,5 +182,36 @@ fn services(release: u32) -> Vec<Case<Service>> {
         case("stopped", cron(), "cron", json!({ "running": false, "enabled": false })),
         case("masked", cron(), "cron", json!({ "masked": true })),
         case("a timer", SimHost::debian(release), "apt-daily.timer", json!({ "running": false, "enabled": false })),
+    ]
+}
+
+fn cron_jobs(release: u32) -> Vec<Case<Cron>> {
+    let cron = || SimHost::debian(release).with_package("cron");
+    let other = || cron().with_file("/etc/cron.d/backup", "# by hand\n0 1 * * *\troot  true\n");
+    vec![
+        case("absent", cron(), "backup", json!({ "schedule": "30 3 * * *", "command": "date +%d", "user": "backup" })),
+        case("drifted", other(), "backup", json!({ "schedule": "@daily", "command": "true" })),
+        case("in other words", other(), "backup", json!({ "schedule": "0 1 * * *", "command": "true" })),
+        case(
+            "in other words of another user",
+            other().with_access("/etc/cron.d/backup", "games", "games", 0o664),
+            "backup",
+            json!({ "schedule": "0 1 * * *", "command": "true" }),
+        ),
+        case(
+            "with an environment",
+            cron().with_user("anna"),
+            "mail",
+            json!({ "schedule": "@hourly", "command": "true", "user": "anna", "environment": { "MAILTO": "" } }),
+        ),
+        case(
+            "a link in its place",
+            cron().with_link("/etc/cron.d/backup", "/dev/null"),
+            "backup",
+            json!({
+                "schedule": "@daily", "command": "true"
+            }),
+        ),
+        case("gone", other(), "backup", json!({ "ensure": "absent" })),
     ]
 }

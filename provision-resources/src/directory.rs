@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use derive_setters::Setters;
 use provision_core::effect::{Access, AttributeChanges, Effect, Removal};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, HostView, retire_unit_of};
+use provision_core::host::{FileKind, HostView, in_the_way, in_words_of, make_parents, retire_unit_of};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Surroundings,
@@ -293,7 +293,7 @@ impl Resource for Directory {
             FileKind::Symlink => {
                 return Err(links::refused(&path, host)?);
             }
-            kind => return Err(access::in_the_way(&path, kind.noun(), "remove it, or choose another path")),
+            kind => return Err(in_the_way(&path, kind.noun(), "remove it, or choose another path")),
         }
         let Survey { differing, unwanted, .. } = Survey::of(self, &path, found.mount, host)?;
         let above = path.parent().map(|parent| host.metadata(&parent)).transpose()?.flatten();
@@ -308,7 +308,7 @@ impl Resource for Directory {
         }
         let attributes = self.declared_attributes().look(host, &path, found.access.mode)?;
         let Managed { owner, group, .. } = self.managed();
-        let access = access::in_words_of(host, owner, group, found.access)?;
+        let access = in_words_of(host, owner, group, found.access)?;
         Ok(DirectoryState::Present { access, attributes, differing, unwanted })
     }
 
@@ -344,7 +344,7 @@ impl Resource for Directory {
                 DirectoryState::Symlink { .. } => {
                     host.perform(&Effect::Remove { path: path.clone(), what: Removal::File })?;
                 }
-                _ => access::make_parents(host, &path, self.parents)?,
+                _ => make_parents(host, &path, self.parents)?,
             }
             let attributes = declared.changes(None, (attributes, access.mode))?;
             return host.perform(&Effect::CreateDirectory { path, access: access.clone(), attributes });

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use derive_setters::Setters;
 use provision_core::effect::{Access, Command, Content, Digest, Effect, HardLinks, Removal, WriteFile};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, Host, HostView, HostViewExt, retire_unit_of};
+use provision_core::host::{
+    FileKind, Host, HostView, HostViewExt, in_the_way, in_words_of, make_parents, retire_unit_of,
+};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Source, Surroundings, Target,
@@ -20,8 +22,8 @@ use crate::attributes::{Attributes, Declared};
 use crate::command_line::CommandLine;
 use crate::ensure::Ensure;
 use crate::formats;
-use crate::held::Held;
 use crate::links::{self, Links};
+use provision_core::held::Held;
 
 /// The mode of a new file.
 const NEW: u32 = 0o644;
@@ -457,12 +459,12 @@ impl Resource for File {
             }
             FileKind::Directory => {
                 let hint = format!("declare `directory.\"{path}\"`, or remove the directory");
-                return Err(access::in_the_way(&path, "a directory", hint));
+                return Err(in_the_way(&path, "a directory", hint));
             }
             kind if self.force => return Ok(FileState::Special { kind, new: self.new_group(&path, host)? }),
             kind => {
                 let hint = "set `force = true` to remove it, or choose another path";
-                return Err(access::in_the_way(&path, kind.noun(), hint));
+                return Err(in_the_way(&path, kind.noun(), hint));
             }
         }
         let content = match self.content_attributes().is_empty() {
@@ -471,7 +473,7 @@ impl Resource for File {
         };
         let attributes = self.declared().look(host, &path, found.access.mode)?;
         let Managed { owner, group, .. } = self.managed();
-        let access = access::in_words_of(host, owner, group, found.access)?;
+        let access = in_words_of(host, owner, group, found.access)?;
         Ok(FileState::Present { content, access, attributes })
     }
 
@@ -514,7 +516,7 @@ impl Resource for File {
             FileState::Present { content: before, access: found, attributes: had } if before == content => {
                 return access::change(host, &path, (found, had), (access, attributes), self.declared());
             }
-            FileState::Absent { .. } => access::make_parents(host, &path, self.parents)?,
+            FileState::Absent { .. } => make_parents(host, &path, self.parents)?,
             _ => self.keep_copy(&path, now, host)?,
         }
         let content = self.wanted()?.map_or_else(|| Ok("".into()), |source| source.content())?;

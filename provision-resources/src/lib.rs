@@ -31,17 +31,18 @@ mod access;
 mod accounts;
 pub mod attributes;
 mod formats;
+mod fragments;
 
 pub mod authorized_keys;
 #[cfg(feature = "testing")]
 pub mod cases;
 pub mod command_line;
+pub mod cron;
 pub mod debian;
 pub mod directory;
 pub mod ensure;
 pub mod file;
 pub mod group;
-pub mod held;
 pub mod links;
 pub mod package;
 pub mod package_manager;
@@ -57,6 +58,7 @@ mod testing;
 
 use provision_core::registry::Registry;
 
+pub use cron::Cron;
 pub use debian::Debian;
 pub use directory::Directory;
 pub use file::File;
@@ -70,6 +72,7 @@ pub use user::User;
 /// All resource types of this crate.
 pub fn registry() -> Registry {
     Registry::new()
+        .with::<Cron>()
         .with::<Directory>()
         .with::<File>()
         .with::<Group>()

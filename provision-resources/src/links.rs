@@ -1,13 +1,13 @@
 //! [`Links`]: what is done about symbolic links where a file or directory should be.
 
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, HostView};
+use provision_core::host::{FileKind, HostView, in_the_way};
 use provision_core::path::HostPath;
 use provision_core::resource::ResourceId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{in_the_way, path_of};
+use crate::access::path_of;
 
 /// What is done if a symbolic link is in the place.
 ///

@@ -3,7 +3,7 @@
 use derive_setters::Setters;
 use provision_core::effect::{Access, Effect, Removal};
 use provision_core::error::Result;
-use provision_core::host::FileKind;
+use provision_core::host::{FileKind, in_the_way, in_words_of, make_parents};
 use provision_core::path::{HostPath, Mode};
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Target,
@@ -153,19 +153,19 @@ impl Resource for Symlink {
             FileKind::Symlink => {
                 let target = host.read_link(&path)?.unwrap_or_default();
                 let Access { owner, group, .. } =
-                    access::in_words_of(host, Some(&self.owner), Some(&self.group), found.access)?;
+                    in_words_of(host, Some(&self.owner), Some(&self.group), found.access)?;
                 Ok(SymlinkState::Present { target, owner, group })
             }
             FileKind::File if self.force => Ok(SymlinkState::File),
-            FileKind::File => Err(access::in_the_way(&path, "a file", hint)),
+            FileKind::File => Err(in_the_way(&path, "a file", hint)),
             FileKind::Directory if host.list(&path)?.is_some_and(|names| !names.is_empty()) => {
                 let hint = "a directory with something in it is never removed; move it away";
-                Err(access::in_the_way(&path, "a directory that is not empty", hint))
+                Err(in_the_way(&path, "a directory that is not empty", hint))
             }
             FileKind::Directory if self.force => Ok(SymlinkState::EmptyDirectory),
-            FileKind::Directory => Err(access::in_the_way(&path, "an empty directory", hint)),
+            FileKind::Directory => Err(in_the_way(&path, "an empty directory", hint)),
             kind if self.force => Ok(SymlinkState::Special { kind }),
-            kind => Err(access::in_the_way(&path, kind.noun(), hint)),
+            kind => Err(in_the_way(&path, kind.noun(), hint)),
         }
     }
 
@@ -208,7 +208,7 @@ impl Resource for Symlink {
                 let (now, want) = (access(old_owner, old_group), access(owner, group));
                 return access::change(host, &path, (&now, &none), (&want, &none), Declared::default());
             }
-            SymlinkState::Absent => access::make_parents(host, &path, self.parents)?,
+            SymlinkState::Absent => make_parents(host, &path, self.parents)?,
             _ => {}
         }
         let (target, owner, group) = (target.clone(), owner.clone(), group.clone());

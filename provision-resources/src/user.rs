@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use derive_setters::Setters;
 use provision_core::effect::{CreateUser, Effect, PlatformEffect};
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{Accounts, HostView, HostViewExt, User as Found, effects_of_new_home};
+use provision_core::host::{Accounts, HostView, HostViewExt, User as Found, effects_of_new_home, make_parents};
 use provision_core::path::HostPath;
 use provision_core::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, Contradiction, Declared, PlanContext, Resource, ResourceId,
@@ -22,7 +22,6 @@ use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access;
 use crate::accounts::{Day, PasswordHash};
 use crate::authorized_keys::{self, Keys};
 use crate::ensure::Ensure;
@@ -258,7 +257,7 @@ impl Resource for User {
             let create_home = want.home_exists == Some(true);
             if create_home {
                 // useradd(8) would make them as well, and nothing would take them back.
-                access::make_parents(host, &HostPath::new(&self.home_of_new(name))?, true)?;
+                make_parents(host, &HostPath::new(&self.home_of_new(name))?, true)?;
             }
             let user = CreateUser { name: name.to_owned(), system: self.system, create_home, attributes: changes };
             host.perform(&Effect::Platform(PlatformEffect::CreateUser(user)))?;
@@ -271,7 +270,7 @@ impl Resource for User {
         let group = primary_group_of(&user, &*host.accounts()?);
         if now.exists && now.home_exists == Some(false) {
             let home = HostPath::new(&user.home)?;
-            access::make_parents(host, &home, true)?;
+            make_parents(host, &home, true)?;
             for effect in effects_of_new_home(host, &home, name, &group)? {
                 host.perform(&effect)?;
             }

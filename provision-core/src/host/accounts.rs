@@ -54,11 +54,25 @@ impl Accounts {
         self.groups.values().find(|group| group.gid == gid).map(|group| group.name.as_str())
     }
 
+    /// The number of a user, by name or by a number that needs no name; `root` has one even where there are no account files.
+    pub fn uid(&self, name: &str) -> Option<u32> {
+        self.users.get(name).map(|user| user.uid).or_else(|| number(name))
+    }
+
+    /// The number of a group, as [`uid`](Accounts::uid).
+    pub fn gid(&self, name: &str) -> Option<u32> {
+        self.groups.get(name).map(|group| group.gid).or_else(|| number(name))
+    }
+
     /// The supplementary groups of a user, sorted.
     pub fn groups_of(&self, user: &str) -> Vec<String> {
         let member = |group: &&Group| group.members.iter().any(|member| member == user);
         self.groups.values().filter(member).map(|group| group.name.clone()).collect()
     }
+}
+
+fn number(name: &str) -> Option<u32> {
+    if name == "root" { Some(0) } else { name.parse().ok() }
 }
 
 /// The entry of a user in `/etc/shadow`.

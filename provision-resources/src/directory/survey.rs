@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::host::{FileKind, FileMetadata, HostView, HostViewExt};
+use provision_core::host::{FileKind, FileMetadata, HostView, HostViewExt, as_parents_are, in_words_of};
 use provision_core::path::HostPath;
 
 use super::{Difference, Directory};
-use crate::access::{as_parents_are, in_words_of};
 use crate::ensure::Ensure;
 
 /// What was found beneath a directory.

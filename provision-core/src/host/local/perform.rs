@@ -14,12 +14,8 @@ use crate::path::HostPath;
 impl LocalHost {
     fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
         let accounts = self.accounts()?;
-        let uid = owner.map(|name| {
-            lookup(name, accounts.users.get(name).map(|user| user.uid)).ok_or_else(|| missing_account("user", name))
-        });
-        let gid = group.map(|name| {
-            lookup(name, accounts.groups.get(name).map(|group| group.gid)).ok_or_else(|| missing_account("group", name))
-        });
+        let uid = owner.map(|name| accounts.uid(name).ok_or_else(|| missing_account("user", name)));
+        let gid = group.map(|name| accounts.gid(name).ok_or_else(|| missing_account("group", name)));
         Ok((uid.transpose()?, gid.transpose()?))
     }
 
@@ -90,9 +86,4 @@ impl LocalHost {
         let output = self.system.run(&command)?;
         if output.success() { Ok(()) } else { Err(failed_validation(&command, &output, confidential)) }
     }
-}
-
-/// A number where a name has none; `root` is 0 even where there are no account files yet.
-fn lookup(name: &str, known: Option<u32>) -> Option<u32> {
-    known.or_else(|| if name == "root" { Some(0) } else { name.parse().ok() })
 }

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use provision_core::effect::{Content, Digest};
-use provision_core::error::Result;
-use provision_core::resource::Source;
-use provision_core::secret::Text;
+use crate::effect::{Content, Digest};
+use crate::error::Result;
+use crate::secret::Text;
+use crate::source::Source;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a file holds: written down as text if it is text of at most 256 KiB, as a digest otherwise.
@@ -27,7 +27,7 @@ const HIDDEN: &str = "<sensitive ";
 
 impl Held {
     /// What a file holds, compared with a declared text: hidden if that is secret.
-    pub(crate) fn beside(declared: Option<&Text>, content: Content) -> Held {
+    pub fn beside(declared: Option<&Text>, content: Content) -> Held {
         match declared.and_then(|text| text.digest(content.bytes())) {
             Some(digest) => Held::Hidden(digest),
             None => Held::Bytes(content),
@@ -35,7 +35,10 @@ impl Held {
     }
 
     /// What a source holds, compared with a declared text.
-    pub(crate) fn of(declared: Option<&Text>, source: &Source) -> Result<Held> {
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(declared: Option<&Text>, source: &Source) -> Result<Held> {
         Ok(match source.size() > Digest::LONGEST_TEXT as u64 && declared.is_none() {
             true => Held::Digest(source.digest().clone()),
             false => Held::beside(declared, source.content()?),
@@ -43,7 +46,7 @@ impl Held {
     }
 
     /// Bytes that were not looked at, because their number says enough.
-    pub(crate) fn unread(size: u64) -> Held {
+    pub fn unread(size: u64) -> Held {
         Held::Digest(Digest { sha256: String::new(), size })
     }
 
