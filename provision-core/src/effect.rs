@@ -15,6 +15,7 @@ mod hiding;
 pub(crate) mod images;
 mod packages;
 mod platform;
+mod rebuild;
 mod touches;
 mod undoing;
 
@@ -35,6 +36,7 @@ pub use content::{Content, Digest, Sensitive};
 pub use packages::{Conffiles, PackageOptions, PackageRequest, PackageTransaction};
 pub(crate) use platform::usual_home;
 pub use platform::{CreateUser, PlatformEffect, UnitAction, UserChanges};
+pub use rebuild::Rebuild;
 pub use touches::{Lock, PathChange, Touched};
 pub use undoing::Reversal;
 
@@ -103,6 +105,8 @@ pub enum Effect {
     },
     /// Runs a command.
     Run(Command),
+    /// Runs a command that makes files out of others.
+    Rebuild(Rebuild),
     /// What the distribution has programs for: packages, accounts and units.
     #[serde(untagged)]
     Platform(PlatformEffect),
@@ -173,7 +177,7 @@ pub enum Removal {
 impl Effect {
     /// The command that it runs, by itself or to check what it writes.
     pub(crate) fn command_mut(&mut self) -> Option<&mut Command> {
-        if let Effect::Run(command) = self {
+        if let Effect::Run(command) | Effect::Rebuild(Rebuild { command, .. }) = self {
             return Some(command);
         }
         if let Effect::WriteFile(file) = self { file.validate.as_mut() } else { None }
@@ -217,6 +221,7 @@ impl fmt::Display for Effect {
             Effect::Remove { path, what: Removal::Tree } => write!(f, "remove {path} and all beneath it"),
             Effect::Remove { path, .. } => write!(f, "remove {path}"),
             Effect::Run(command) => write!(f, "run {command}"),
+            Effect::Rebuild(rebuild) => write!(f, "run {}", rebuild.command),
             Effect::Platform(effect) => effect.fmt(f),
         }
     }

@@ -13,6 +13,7 @@ mod packages;
 mod places;
 mod public;
 mod questions;
+mod sources;
 pub(crate) mod system;
 pub(crate) mod units;
 
@@ -45,6 +46,7 @@ pub use packages::{
 };
 pub use places::{as_parents_are, in_the_way, in_words_of, make_parents};
 pub use questions::{Answer, HostViewExt, Question};
+pub use sources::digest_of_sources;
 pub use units::{is_manager_input, retire_unit_of};
 
 /// A host that can be looked at and not changed.

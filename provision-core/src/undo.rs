@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::change::Change;
-use crate::effect::{Effect, PackageTransaction, PlatformEffect, Sensitive, UnitAction};
+use crate::effect::{Effect, PackageTransaction, PlatformEffect, Sensitive, Touched, UnitAction};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Host, HostView, HostViewExt, Overlay, is_manager_input};
 use crate::id::ResourceId;
@@ -357,7 +357,7 @@ impl<'a> Undoing<'a> {
 }
 
 fn touches_unit_files(effect: &Effect) -> bool {
-    effect.path().is_some_and(is_manager_input)
+    effect.touches().iter().filter_map(Touched::path).any(is_manager_input)
 }
 
 #[cfg(test)]

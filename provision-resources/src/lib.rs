@@ -49,6 +49,7 @@ pub mod package_manager;
 mod password;
 pub mod service;
 pub mod symlink;
+pub mod trigger;
 pub mod user;
 
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use package::Package;
 pub use package_manager::PackageManager;
 pub use service::Service;
 pub use symlink::Symlink;
+pub use trigger::Trigger;
 pub use user::User;
 
 /// All resource types of this crate.
@@ -80,5 +82,6 @@ pub fn registry() -> Registry {
         .with::<PackageManager>()
         .with::<Service>()
         .with::<Symlink>()
+        .with::<Trigger>()
         .with::<User>()
 }

@@ -4,7 +4,7 @@
 
 use super::images::{AccountLine, FileImage};
 use super::touches::{PathChange, Touched};
-use super::{Command, CreateUser, Effect, PlatformEffect, Removal, UserChanges, WriteFile};
+use super::{Command, CreateUser, Effect, PlatformEffect, Rebuild, Removal, UserChanges, WriteFile};
 use crate::path::HostPath;
 
 /// What an effect touches, its own subject first, and what it holds.
@@ -24,6 +24,8 @@ pub(super) enum Held<'e> {
     Lines(&'e [AccountLine]),
     /// A command with its standard input.
     Command(&'e Command),
+    /// A command that makes files.
+    Rebuild(&'e Rebuild),
     /// Names and numbers alone.
     Nothing,
 }
@@ -49,6 +51,11 @@ impl Effect {
             Effect::CreateDirectory { path, .. } | Effect::SetMetadata { path, .. } => (changed(path), Held::Nothing),
             Effect::Remove { path, what } => (removed(path, *what), Held::Nothing),
             Effect::Run(command) => (vec![Touched::Anything(command)], Held::Command(command)),
+            Effect::Rebuild(rebuild) => {
+                let made = rebuild.products.iter().chain(&rebuild.stamp);
+                let touched = made.map(|path| Touched::Path { path, change: PathChange::Replaced });
+                (touched.collect(), Held::Rebuild(rebuild))
+            }
             Effect::Platform(effect) => effect.about(),
         }
     }

@@ -29,7 +29,12 @@ impl Effect {
                 }
                 Effect::Restore(Box::new(image))
             }
-            Held::NewUser(_) | Held::OfUser(..) | Held::Lines(_) | Held::Command(_) | Held::Nothing => self,
+            Held::NewUser(_)
+            | Held::OfUser(..)
+            | Held::Lines(_)
+            | Held::Command(_)
+            | Held::Rebuild(_)
+            | Held::Nothing => self,
         }
     }
 
@@ -58,6 +63,7 @@ impl Effect {
             | Held::OfUser(..)
             | Held::Lines(_)
             | Held::Command(_)
+            | Held::Rebuild(_)
             | Held::Nothing => None,
         }
     }

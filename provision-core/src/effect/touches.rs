@@ -73,7 +73,7 @@ pub enum Lock {
 }
 
 impl Effect {
-    /// The path that it changes; `None` if it changes none, or several.
+    /// The path that it changes, the first if there are several; `None` if it changes none.
     pub fn path(&self) -> Option<&HostPath> {
         self.touches().first().and_then(Touched::path)
     }

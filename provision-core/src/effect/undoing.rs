@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::Held;
 use super::images::{AccountLine, FileImage, ImageContent};
-use super::{Command, Content, CreateUser, Effect, PlatformEffect, UserChanges, WriteFile};
+use super::{Command, Content, CreateUser, Effect, PlatformEffect, Rebuild, UserChanges, WriteFile};
 
 /// Whether an effect can be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,7 @@ impl Effect {
                 Effect::Platform(PlatformEffect::RestoreAccounts { lines })
             }
             Held::Command(command) => Effect::Run(unfed(command)),
+            Held::Rebuild(rebuild) => Effect::Rebuild(Rebuild { command: unfed(&rebuild.command), ..rebuild.clone() }),
             Held::Nothing => self.clone(),
         }
     }

@@ -156,7 +156,15 @@ impl Keeper<'_> {
     pub(super) fn before(&self, effect: &Effect, host: &dyn HostView) -> Result<Before> {
         let touched = effect.touches();
         Ok(match touched.first() {
-            Some(Touched::Path { path, change }) => Before::Paths { paths: self.paths_before(path, *change, host)? },
+            Some(Touched::Path { .. }) => {
+                let mut paths = Vec::new();
+                for thing in &touched {
+                    if let Touched::Path { path, change } = thing {
+                        paths.extend(self.paths_before(path, *change, host)?);
+                    }
+                }
+                Before::Paths { paths }
+            }
             Some(Touched::User(_) | Touched::Group(_) | Touched::UsersOf(_) | Touched::Home { .. }) => {
                 Before::Accounts(self.accounts_before(&touched, host)?)
             }

@@ -6,10 +6,10 @@ use std::io::Write;
 use super::LocalHost;
 use super::change::Changes;
 use super::write::{Belongings, Others};
-use crate::effect::{AclSubject, Command, Effect};
+use crate::effect::{Access, AclSubject, Command, Effect, Rebuild, WriteFile};
 use crate::error::{ErrorKind, Result};
-use crate::host::{HostViewExt, failed_validation, missing_account};
-use crate::path::HostPath;
+use crate::host::{HostView, HostViewExt, digest_of_sources, failed_validation, missing_account};
+use crate::path::{HostPath, Mode};
 
 impl LocalHost {
     fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
@@ -60,6 +60,7 @@ impl LocalHost {
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove_unsynced(path, *what),
             Effect::Run(command) => return self.system.run_ok(command).map(drop),
+            Effect::Rebuild(rebuild) => return self.rebuild(rebuild),
             Effect::Platform(effect) => return self.platform.perform(&self.system, effect),
         };
         done.map_err(|error| match error.kind() {
@@ -67,6 +68,19 @@ impl LocalHost {
             ErrorKind::NoSpace => error.with_hint("free some space; what was there before is unchanged"),
             _ => root.explain(effect, error),
         })
+    }
+
+    /// The digest is of what was there before: what changes meanwhile is found by the next look.
+    fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
+        let Rebuild { command, sources, products, stamp } = rebuild;
+        let digest = digest_of_sources(self, sources, products)?;
+        self.system.run_ok(command)?;
+        for product in products {
+            self.metadata(product)?.ok_or_else(|| rebuild.is_without(product))?;
+        }
+        let Some(stamp) = stamp else { return Ok(()) };
+        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        self.carry_out(&Effect::WriteFile(WriteFile::new(stamp.clone(), digest + "\n", access)))
     }
 
     fn number_of(&self, subject: &AclSubject) -> Result<u32> {

@@ -18,13 +18,18 @@ impl Layer<'_> {
 
     /// Carries out a command that changes something.
     pub(crate) fn run(&self, command: &Command) -> Result<()> {
-        let output = self.package_model().map(|programs| programs.run(self, command)).transpose()?.flatten();
-        let Some(output) = output else {
+        if !self.run_known(command)? {
             self.model().opaque.push(format!("command `{command}`"));
-            return Ok(());
-        };
+        }
+        Ok(())
+    }
+
+    /// Lets a command run of which it is known what it does. Whether it is.
+    pub(super) fn run_known(&self, command: &Command) -> Result<bool> {
+        let output = self.package_model().map(|programs| programs.run(self, command)).transpose()?.flatten();
+        let Some(output) = output else { return Ok(false) };
         match output.code {
-            0 => Ok(()),
+            0 => Ok(true),
             code => Err(Error::new(ErrorKind::CommandFailed, format!("exit code {code}"))
                 .while_doing(format!("running {command}"))
                 .with_cause(output.stderr.trim())),

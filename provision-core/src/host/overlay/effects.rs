@@ -1,10 +1,10 @@
 //! What effects do to the model: the one place that knows every kind, and those on files.
 
-use super::node::Node;
-use crate::effect::{Access, AttributeChanges, Effect, PlatformEffect, Removal};
+use super::node::{Node, made_of};
+use crate::effect::{Access, AttributeChanges, Effect, PlatformEffect, Rebuild, Removal, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::missing_account;
-use crate::host::{FileImage, FileKind, HostView, ImageContent, Layer};
+use crate::host::{FileImage, FileKind, HostView, ImageContent, Layer, digest_of_sources};
 use crate::path::{HostPath, Mode};
 
 impl Layer<'_> {
@@ -77,6 +77,34 @@ impl Layer<'_> {
             Effect::Remove { path, what } => self.remove(path, *what)?,
             Effect::Platform(effect) => self.happen_on_platform(effect)?,
             Effect::Run(_) => {}
+            Effect::Rebuild(rebuild) => self.rebuild(rebuild)?,
+        }
+        Ok(())
+    }
+
+    /// What a command makes is there afterwards, whatever it holds.
+    fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
+        let Rebuild { command, sources, products, stamp } = rebuild;
+        let digest = digest_of_sources(self, sources, products)?;
+        let is_known = match self.run_known(command) {
+            // What it comes to is declared.
+            Err(error) if error.kind() == ErrorKind::Unsupported => false,
+            known => known?,
+        };
+        let as_usual = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        for product in products {
+            if is_known {
+                self.metadata(product)?.ok_or_else(|| rebuild.is_without(product))?;
+                continue;
+            }
+            self.refuse_directory(product)?;
+            self.require_parent(product)?;
+            let access = self.node(product)?.map_or_else(as_usual, |node| node.access);
+            self.put_file(&WriteFile::new(product.clone(), made_of(&digest), access))?;
+        }
+        if let Some(stamp) = stamp {
+            self.require_parent(stamp)?;
+            self.put_file(&WriteFile::new(stamp.clone(), digest + "\n", as_usual()))?;
         }
         Ok(())
     }

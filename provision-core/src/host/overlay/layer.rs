@@ -1,7 +1,7 @@
 //! How a model answers: with what effects have made of a host, and else with what the host beneath says.
 
 use super::Layer;
-use super::node::{Node, is_unrecorded, not_held, unrecorded};
+use super::node::{Node, is_made, is_unrecorded, unrecorded};
 use crate::claim::Claim;
 use crate::effect::{Content, Digest};
 use crate::error::{Error, ErrorKind, Result};
@@ -59,9 +59,9 @@ impl HostView for Layer<'_> {
         let modelled = self.modelled(path, look).map(Option::transpose).transpose()?;
         match modelled {
             Some(None) => Ok(None),
-            Some(Some((_, Some(content), _))) if is_unrecorded(&content) => Err(not_held(path)),
+            Some(Some((_, Some(content), _))) if is_unrecorded(&content) => Err(self.unknown(path)),
             Some(Some((_, Some(content), _))) => Ok(Some(content)),
-            Some(Some((FileKind::File, None, true))) => Err(not_held(path)),
+            Some(Some((FileKind::File, None, true))) => Err(self.unknown(path)),
             // Only owner or mode are modelled; the content is still the host's.
             Some(Some((FileKind::File, None, false))) | None => self.base.read(path),
             Some(Some((kind, ..))) => {
@@ -72,9 +72,12 @@ impl HostView for Layer<'_> {
 
     fn digest(&self, path: &HostPath) -> Result<Option<Digest>> {
         let real = &self.real(path)?;
-        match self.modelled(real, |node| (node.kind, node.has_content(), node.is_new)) {
+        let made =
+            |node: &Node| node.data.as_ref().filter(|content| is_made(content)).map(|made| Digest::of(made.bytes()));
+        match self.modelled(real, |node| (node.kind, node.has_content(), node.is_new, made(node))) {
+            Some(Some((.., Some(made)))) => Ok(Some(made)),
             // Only owner or mode are modelled; the content is still the host's.
-            Some(Some((FileKind::File, false, false))) | None => self.base.digest(real),
+            Some(Some((FileKind::File, false, false, None))) | None => self.base.digest(real),
             Some(_) => Ok(self.read(path)?.map(|content| Digest::of(content.bytes()))),
         }
     }

@@ -96,7 +96,19 @@ pub(crate) fn unrecorded(path: &HostPath) -> Content {
     format!("{UNRECORDED}{path}").into()
 }
 
+const MADE: &str = "\0the record does not hold what a command made of ";
+
+/// What stands for the content that a command makes of sources with this digest: another one for others.
+pub(crate) fn made_of(sources: &str) -> Content {
+    format!("{MADE}{sources}").into()
+}
+
+/// Whether a content stands for what a command makes: it is not known, and yet another one than before.
+pub(crate) fn is_made(content: &Content) -> bool {
+    content.bytes().starts_with(MADE.as_bytes())
+}
+
 /// Whether a content is only a stand-in.
 pub(crate) fn is_unrecorded(content: &Content) -> bool {
-    content.bytes().starts_with(UNRECORDED.as_bytes())
+    content.bytes().starts_with(UNRECORDED.as_bytes()) || is_made(content)
 }

@@ -1,6 +1,6 @@
 //! Where a path leads in the model: links on the way are followed as a real host follows them.
 
-use super::node::{Directory, Node};
+use super::node::{Directory, Node, not_held};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{FileKind, HostView, Layer};
@@ -207,6 +207,14 @@ impl Layer<'_> {
         self.require_writable(&path)?;
         self.model().remove(&path);
         Ok(())
+    }
+
+    /// The error for a file of which it is not known what it holds.
+    pub(super) fn unknown(&self, path: &HostPath) -> Error {
+        if self.stands_on_record() {
+            return not_held(path);
+        }
+        Error::new(ErrorKind::Unknown, format!("what {path} holds is known when the command that makes it has run"))
     }
 
     /// Whether the host beneath is only a recording, which follows no links.

@@ -22,16 +22,18 @@ pub(super) fn unclaimed(
     let owned = |is_it: &dyn Fn(&Target) -> bool| {
         claims.iter().any(|claim| matches!(claim.hold, Hold::Owns | Hold::Removes) && is_it(&claim.target))
     };
+    let touched = effect.touches();
     // What goes along with its subject, such as the group of a user, is covered with that.
-    match effect.touches().first()? {
-        Touched::Path { path, .. } => {
-            let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
-            // Directories on the way to what it claims may have to be made.
-            let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
-            let is_at_home = allowed.homes.iter().any(|home| path.is_within(home));
-            let is_claimed =
-                is_at_home || owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads));
-            (!is_claimed).then(|| path.to_string())
+    match touched.first()? {
+        Touched::Path { .. } => {
+            let is_claimed = |path: &HostPath| {
+                let covers = |target: &Target| matches!(target, Target::Path(claimed) if path.is_within(claimed));
+                // Directories on the way to what it claims may have to be made.
+                let leads = |target: &Target| matches!(target, Target::Path(claimed) if claimed.is_within(path));
+                let is_at_home = allowed.homes.iter().any(|home| path.is_within(home));
+                is_at_home || owned(&covers) || (matches!(effect, Effect::CreateDirectory { .. }) && owned(&leads))
+            };
+            touched.iter().filter_map(Touched::path).find(|path| !is_claimed(path)).map(ToString::to_string)
         }
         Touched::User(name) | Touched::Home { user: name, .. } => {
             let claimed = owned(&|target| matches!(target, Target::User(claimed) if claimed == name));
