@@ -8,7 +8,8 @@ use provision_core::testing::{Failure, RELEASES, Site};
 use provision_core::{assert_idempotent, assert_order_does_not_matter, assert_rolls_back};
 use provision_resources::registry;
 
-const SITES: [&str; 4] = ["quickstart/site.ncl", "web-server/site.ncl", "roles/web1.ncl", "roles/web2.ncl"];
+const SITES: [&str; 5] =
+    ["jobs/site.ncl", "quickstart/site.ncl", "web-server/site.ncl", "roles/web1.ncl", "roles/web2.ncl"];
 
 fn site(file: &str) -> Site {
     Site::load(&registry(), Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()

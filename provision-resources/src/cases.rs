@@ -5,7 +5,7 @@ use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
 use serde_json::{Value, json};
 
-use crate::{Cron, Directory, File, Group, Package, PackageManager, Service, Symlink, User, registry};
+use crate::{AptPin, Cron, Directory, File, Group, Package, PackageManager, Service, Symlink, Trigger, User, registry};
 
 /// The laws for all types of this crate, with their cases, on a release of Debian.
 pub fn laws(release: u32) -> Laws {
@@ -18,7 +18,9 @@ pub fn laws(release: u32) -> Laws {
         .of(packages(release))
         .of(package_managers(release))
         .of(services(release))
+        .of(apt_pins(release))
         .of(cron_jobs(release))
+        .of(triggers(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {
@@ -213,5 +215,41 @@ fn cron_jobs(release: u32) -> Vec<Case<Cron>> {
             }),
         ),
         case("gone", other(), "backup", json!({ "ensure": "absent" })),
+    ]
+}
+
+fn triggers(release: u32) -> Vec<Case<Trigger>> {
+    let parts = || SimHost::debian(release).with_file("/etc/parts/a", "a\n").with_file("/etc/parts/b", "b\n");
+    let join = |products: Value| {
+        let command = ["sh", "-c", "cat /etc/parts/a /etc/parts/b > /srv/joined"];
+        json!({ "command": command, "sources": ["/etc/parts"], "products": products })
+    };
+    vec![
+        case("absent", parts(), "joined", join(json!(["/srv/joined"]))),
+        case("made before", parts().with_file("/srv/joined", "old\n"), "joined", join(json!(["/srv/joined"]))),
+        case(
+            "of another user",
+            parts().with_file("/srv/joined", "old\n").with_access("/srv/joined", "games", "games", 0o600),
+            "joined",
+            join(json!(["/srv/joined"])),
+        ),
+        case(
+            "without sources",
+            SimHost::debian(release),
+            "none",
+            json!({ "command": "true", "sources": ["/etc/none"] }),
+        ),
+    ]
+}
+
+fn apt_pins(release: u32) -> Vec<Case<AptPin>> {
+    let there = |text: &str| SimHost::debian(release).with_file("/etc/apt/preferences.d/a.pref", text);
+    let same = "# mine\nPackage: hello\nPin: release o=Debian\nPin-Priority: 100\n";
+    let pin = || json!({ "packages": ["hello"], "pin": "release o=Debian", "priority": 100 });
+    vec![
+        case("absent", SimHost::debian(release), "a", pin()),
+        case("drifted", there("Package: *\nPin: release o=Debian\nPin-Priority: 1\n"), "a", pin()),
+        case("in other words", there(same), "a", pin()),
+        case("gone", there(same), "a", json!({ "ensure": "absent" })),
     ]
 }

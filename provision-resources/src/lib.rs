@@ -29,6 +29,7 @@
 
 mod access;
 mod accounts;
+pub mod apt_pin;
 pub mod attributes;
 mod formats;
 mod fragments;
@@ -59,6 +60,7 @@ mod testing;
 
 use provision_core::registry::Registry;
 
+pub use apt_pin::AptPin;
 pub use cron::Cron;
 pub use debian::Debian;
 pub use directory::Directory;
@@ -74,6 +76,7 @@ pub use user::User;
 /// All resource types of this crate.
 pub fn registry() -> Registry {
     Registry::new()
+        .with::<AptPin>()
         .with::<Cron>()
         .with::<Directory>()
         .with::<File>()

@@ -171,3 +171,32 @@ fn a_command_that_fails_is_tried_by_the_next_run_and_what_depends_on_it_waits() 
 fn as_usual() -> Access {
     Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) }
 }
+
+/// Parts of which one is no longer declared, or is declared to be absent.
+fn without_the_last(absent: bool) -> Site {
+    let mut site = Site::new();
+    for part in &PARTS[..2] {
+        declare::<File>(&mut site, part, json!({ "content": format!("{part} one\n") }));
+    }
+    if absent {
+        declare::<File>(&mut site, PARTS[2], json!({ "ensure": "absent" }));
+    }
+    declare::<Trigger>(&mut site, "packed", json!({ "command": "pack", "sources": [JOINED], "products": [PACKED] }));
+    declare::<Trigger>(
+        &mut site,
+        "joined",
+        json!({ "command": "join", "sources": ["/etc/parts"], "products": [JOINED] }),
+    );
+    site.with_policy(SitePolicy { prune: true, ..SitePolicy::default() })
+}
+
+#[test]
+fn a_source_that_goes_comes_before_what_is_made_without_it() {
+    for absent in [true, false] {
+        let (host, journal) = fresh();
+        run(parts("one"), &host, &journal);
+        assert_eq!(run(without_the_last(absent), &host, &journal), BOTH, "absent: {absent}");
+        assert!(host.metadata(&path(PARTS[2])).unwrap().is_none());
+        assert_eq!(run(without_the_last(absent), &host, &journal), [""; 0], "absent: {absent}");
+    }
+}

@@ -1,7 +1,6 @@
-//! The file of recorded packages: those of every release as one text, the newest first, so that what two releases share is
-//! compressed once, and that of the newest is unpacked alone.
+//! The file of recorded packages: those of every release as one text, the oldest first, so that what two releases share is
+//! compressed once.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -41,10 +40,10 @@ fn merge(before: &str, release: &str, text: &str) -> Result<String, String> {
         let header: CatalogueHeader = serde_json::from_str(first).map_err(|error| format!("{first:.80}: {error}"))?;
         let end = rest.match_indices('\n').nth(header.packages).map(|(end, _)| end + 1);
         let (catalogue, others) = rest.split_at(end.ok_or("the file of recorded packages is cut off")?);
-        releases.insert(Reverse(number(&header.release)?), catalogue);
+        releases.insert(number(&header.release)?, catalogue);
         rest = others;
     }
-    releases.insert(Reverse(number(release)?), text);
+    releases.insert(number(release)?, text);
     Ok(releases.into_values().collect())
 }
 
@@ -65,12 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_release_comes_first_and_one_takes_the_place_of_its_own() {
+    fn the_oldest_release_comes_first_and_one_takes_the_place_of_its_own() {
         let (old, new) = (catalogue("9", &["a"]), catalogue("12", &["b", "c"]));
-        let both = merge(&merge("", "9", &old).unwrap(), "12", &new).unwrap();
-        assert_eq!(both, format!("{new}{old}"));
+        let both = merge(&merge("", "12", &new).unwrap(), "9", &old).unwrap();
+        assert_eq!(both, format!("{old}{new}"));
         let again = catalogue("9", &["a", "d"]);
-        assert_eq!(merge(&both, "9", &again).unwrap(), format!("{new}{again}"));
+        assert_eq!(merge(&both, "9", &again).unwrap(), format!("{again}{new}"));
         assert!(merge(both.trim_end(), "12", &new).is_err(), "it is cut off");
     }
 }

@@ -200,6 +200,9 @@ fn resource() -> impl Strategy<Value = Declared> {
         2 => group(),
         2 => package(),
         2 => service(),
+        2 => cron_job(),
+        1 => trigger(),
+        1 => apt_pin(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
         1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
@@ -289,6 +292,38 @@ fn group() -> impl Strategy<Value = Declared> {
             _ => json!({ "system": system }),
         };
         ("group", name, attributes)
+    })
+}
+
+fn cron_job() -> impl Strategy<Value = Declared> {
+    let schedules = select(&["@daily", "30 3 * * 1-5"][..]);
+    (select(&["backup", "report"][..]), schedules, select(USERS), gone(), any::<bool>()).prop_map(
+        |(name, schedule, user, gone, of_root)| {
+            let user = if of_root { "root" } else { user };
+            let attributes = match gone {
+                true => json!({ "ensure": "absent" }),
+                false => json!({ "schedule": schedule, "command": "date +%d", "user": user }),
+            };
+            ("cron", name, attributes)
+        },
+    )
+}
+
+fn apt_pin() -> impl Strategy<Value = Declared> {
+    (select(PACKAGES), select(&[-1, 100, 990][..]), gone()).prop_map(|(package, priority, gone)| {
+        let attributes = match gone {
+            true => json!({ "ensure": "absent" }),
+            false => json!({ "packages": [package], "pin": "release o=Debian", "priority": priority }),
+        };
+        ("apt_pin", "test", attributes)
+    })
+}
+
+fn trigger() -> impl Strategy<Value = Declared> {
+    (select(&["/srv/a", "/etc/app.conf", "/opt/app"][..]), any::<bool>()).prop_map(|(source, is_file)| {
+        let products: &[&str] = if is_file { &["/srv/plain"] } else { &[] };
+        let command = if is_file { json!(["touch", "/srv/plain"]) } else { json!("true") };
+        ("trigger", "made", json!({ "command": command, "sources": [source], "products": products }))
     })
 }
 

@@ -10,7 +10,7 @@ use super::CatalogueHeader;
 
 /// The releases in the order in which they are kept. Those of all releases are one text, so that what two of them share is
 /// compressed once; no more of it is unpacked than has to be.
-const RELEASES: [&str; 2] = ["13", "12"];
+const RELEASES: [&str; 2] = ["12", "13"];
 
 type Text = LazyLock<String>;
 
