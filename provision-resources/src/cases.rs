@@ -5,7 +5,9 @@ use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
 use serde_json::{Value, json};
 
-use crate::{AptPin, Cron, Directory, File, Group, Package, PackageManager, Service, Symlink, Trigger, User, registry};
+use crate::{
+    AptPin, Cron, Directory, File, Group, Package, PackageManager, PamLimits, Service, Symlink, Trigger, User, registry,
+};
 
 /// The laws for all types of this crate, with their cases, on a release of Debian.
 pub fn laws(release: u32) -> Laws {
@@ -19,6 +21,7 @@ pub fn laws(release: u32) -> Laws {
         .of(package_managers(release))
         .of(services(release))
         .of(apt_pins(release))
+        .of(pam_limits(release))
         .of(cron_jobs(release))
         .of(triggers(release))
 }
@@ -251,5 +254,19 @@ fn apt_pins(release: u32) -> Vec<Case<AptPin>> {
         case("drifted", there("Package: *\nPin: release o=Debian\nPin-Priority: 1\n"), "a", pin()),
         case("in other words", there(same), "a", pin()),
         case("gone", there(same), "a", json!({ "ensure": "absent" })),
+    ]
+}
+
+fn pam_limits(release: u32) -> Vec<Case<PamLimits>> {
+    let there = |text: &str| SimHost::debian(release).with_file("/etc/security/limits.d/a.conf", text);
+    let core = || json!({ "domain": "*", "settings": { "core": 0 } });
+    let anna = || SimHost::debian(release).with_user("anna");
+    let each = || json!({ "domain": "anna", "settings": { "nofile": { "soft": 1024, "hard": 4096 } } });
+    vec![
+        case("absent", SimHost::debian(release), "a", core()),
+        case("of a user", anna(), "a", each()),
+        case("drifted", there("* - core unlimited\n"), "a", core()),
+        case("in other words", there("# mine\n*  -\tcore 0\n"), "a", core()),
+        case("gone", there("* - core 0\n"), "a", json!({ "ensure": "absent" })),
     ]
 }

@@ -47,6 +47,7 @@ pub mod group;
 pub mod links;
 pub mod package;
 pub mod package_manager;
+pub mod pam_limits;
 mod password;
 pub mod service;
 pub mod symlink;
@@ -68,6 +69,7 @@ pub use file::File;
 pub use group::Group;
 pub use package::Package;
 pub use package_manager::PackageManager;
+pub use pam_limits::PamLimits;
 pub use service::Service;
 pub use symlink::Symlink;
 pub use trigger::Trigger;
@@ -83,6 +85,7 @@ pub fn registry() -> Registry {
         .with::<Group>()
         .with::<Package>()
         .with::<PackageManager>()
+        .with::<PamLimits>()
         .with::<Service>()
         .with::<Symlink>()
         .with::<Trigger>()
