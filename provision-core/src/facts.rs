@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{HostView, HostViewExt, system};
+use crate::located::Located;
 
 pub use crate::host::system::{Os, native_architecture};
 
@@ -85,9 +86,9 @@ impl Facts {
     pub fn with(&self, given: &serde_json::Value) -> Result<Facts> {
         let mut all = serde_json::to_value(self).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         merge(&mut all, given);
-        serde_path_to_error::deserialize(all).map_err(|error| {
-            let (path, why) = (error.path().to_string(), error.inner().to_string());
-            let what = if path == "." { why } else { format!("`{path}`: {why}") };
+        Facts::deserialize(&Located::from(all)).map_err(|unfit| {
+            let (path, why) = unfit.into_parts();
+            let what = if path.is_empty() { why } else { format!("`{}`: {why}", path.join(".")) };
             Error::new(ErrorKind::Invalid, what).with_hint("`provision facts` lists the facts of a host")
         })
     }

@@ -1,7 +1,11 @@
 //! Values that know the place that gave them.
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
-use serde::de::{Deserializer, IntoDeserializer, Visitor};
+use std::fmt;
+
+use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
@@ -174,8 +178,47 @@ impl From<Value> for Located {
     }
 }
 
-/// Why data is not of a type. It does not say where in the data.
-pub(crate) type Unfit = serde::de::value::Error;
+/// Why data is not of a type, and where in the data.
+#[derive(Debug)]
+pub struct Unfit {
+    /// Names and indices, the innermost first.
+    path: Vec<String>,
+    message: String,
+}
+
+impl Unfit {
+    fn within(mut self, step: impl ToString) -> Unfit {
+        self.path.push(step.to_string());
+        self
+    }
+
+    /// Where it is, from the outside in, and what is wrong.
+    pub fn into_parts(mut self) -> (Vec<String>, String) {
+        self.path.reverse();
+        (self.path, self.message)
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl serde::de::Error for Unfit {
+    fn custom<T: fmt::Display>(message: T) -> Unfit {
+        Unfit { path: Vec::new(), message: message.to_string() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Unfit {
+        match found {
+            Unexpected::Unit => Unfit::custom(format_args!("invalid type: null, expected {expected}")),
+            other => Unfit::custom(format_args!("invalid type: {other}, expected {expected}")),
+        }
+    }
+}
 
 impl<'de> IntoDeserializer<'de, Unfit> for &'de Located {
     type Deserializer = &'de Located;
@@ -198,8 +241,15 @@ impl<'de> Deserializer<'de> for &'de Located {
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },
             Data::String(text) | Data::Tag(text) => visitor.visit_borrowed_str(text),
-            Data::Array(elements) => SeqDeserializer::new(elements.iter()).deserialize_any(visitor),
-            Data::Record(fields) => entries(fields.iter()).deserialize_any(visitor),
+            Data::Array(elements) => {
+                let mut rest = Elements { elements, place: 0 };
+                let value = visitor.visit_seq(&mut rest)?;
+                match rest.place == elements.len() {
+                    true => Ok(value),
+                    false => Err(Unfit::invalid_length(elements.len(), &"fewer elements in array")),
+                }
+            }
+            Data::Record(fields) => Fields::new(fields.iter()).deserialize_any(visitor),
         }
     }
 
@@ -225,7 +275,7 @@ impl<'de> Deserializer<'de> for &'de Located {
                 tag.as_str().into_deserializer().deserialize_enum(name, variants, visitor)
             }
             Data::Record(fields) if fields.len() == 1 => {
-                MapAccessDeserializer::new(entries(fields.iter())).deserialize_enum(name, variants, visitor)
+                MapAccessDeserializer::new(Fields::new(fields.iter())).deserialize_enum(name, variants, visitor)
             }
             _ => self.deserialize_any(visitor),
         }
@@ -237,13 +287,60 @@ impl<'de> Deserializer<'de> for &'de Located {
     }
 }
 
-type Entry<'de> = (&'de str, &'de Located);
+/// Elements that a type is read from.
+struct Elements<'de> {
+    elements: &'de [Located],
+    place: usize,
+}
 
-/// Fields as a map that a type is read from.
-pub(crate) fn entries<'de>(
-    fields: impl Iterator<Item = &'de Field>,
-) -> MapDeserializer<'de, impl Iterator<Item = Entry<'de>>, Unfit> {
-    MapDeserializer::new(fields.map(|field| (field.name.as_str(), &field.value)))
+impl<'de> SeqAccess<'de> for Elements<'de> {
+    type Error = Unfit;
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unfit> {
+        let Some(element) = self.elements.get(self.place) else { return Ok(None) };
+        let place = self.place;
+        self.place += 1;
+        seed.deserialize(element).map(Some).map_err(|error| error.within(place))
+    }
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.elements.len() - self.place)
+    }
+}
+
+/// Fields that a type is read from.
+pub(crate) struct Fields<'de, I> {
+    fields: I,
+    field: Option<&'de Field>,
+}
+
+impl<'de, I: Iterator<Item = &'de Field>> Fields<'de, I> {
+    pub(crate) fn new(fields: I) -> Fields<'de, I> {
+        Fields { fields, field: None }
+    }
+}
+
+impl<'de, I: Iterator<Item = &'de Field>> MapAccess<'de> for Fields<'de, I> {
+    type Error = Unfit;
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unfit> {
+        self.field = self.fields.next();
+        let Some(field) = self.field else { return Ok(None) };
+        let name = BorrowedStrDeserializer::<Unfit>::new(&field.name);
+        seed.deserialize(name).map(Some).map_err(|error| error.within(&field.name))
+    }
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unfit> {
+        let field = self.field.take().ok_or_else(|| Unfit::custom("a value is asked for before its name"))?;
+        seed.deserialize(&field.value).map_err(|error| error.within(&field.name))
+    }
+}
+
+impl<'de, I: Iterator<Item = &'de Field>> Deserializer<'de> for Fields<'de, I> {
+    type Error = Unfit;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        visitor.visit_map(self)
+    }
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 #[cfg(test)]
@@ -282,6 +379,31 @@ mod tests {
         tree.span = Some(Span::locate("site.ncl", "0123456789", 0, 9));
         assert_eq!(tree.span_at(["inner", "name"]).map(|span| span.start), Some(3));
         assert_eq!(tree.span_at(["inner", "absent"]).map(|span| span.start), Some(0));
+    }
+
+    #[test]
+    fn it_is_told_where_data_does_not_fit() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        struct Outer {
+            list: Vec<BTreeMap<String, u8>>,
+        }
+        let unfit = |value: Value| Outer::deserialize(&Located::from(value)).unwrap_err().into_parts();
+        let said = [
+            unfit(json!({ "list": [{}, { "a": 1, "b": 256 }] })),
+            unfit(json!({ "list": [null] })),
+            unfit(json!({ "list": [], "other": 1 })),
+            unfit(json!({})),
+            unfit(json!([])),
+        ];
+        insta::assert_snapshot!(said.map(|(path, message)| format!("{}: {message}", path.join("."))).join("\n"), @r"
+        list.1.b: invalid value: integer `256`, expected u8
+        list.0: invalid type: null, expected a map
+        other: unknown field `other`, expected `list`
+        : missing field `list`
+        : invalid length 0, expected struct Outer with 1 element
+        ");
     }
 
     /// A type is read from it as from JSON.

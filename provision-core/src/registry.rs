@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Span, did_you_mean};
-use crate::located::{Data, Field, Located, Unfit, entries};
+use crate::located::{Data, Field, Fields, Located, Unfit};
 use crate::resource::{AttributeError, DynResource, Resource, Stage};
 
 pub use crate::policy::{Common, OnFailure, RetryDelay, SitePolicy, When};
@@ -32,12 +32,8 @@ struct Entry {
     /// Tells it from others of its name that the same program may know.
     type_id: TypeId,
     schema: fn() -> Value,
-    read: fn(Own<'_>) -> Result<Box<dyn DynResource>, Unfit>,
-    build: fn(Value) -> Result<Box<dyn DynResource>, Mistake>,
+    read: fn(Chosen<'_>) -> Result<Box<dyn DynResource>, Unfit>,
 }
-
-/// Where attributes cannot be read, and why.
-pub(crate) type Mistake = (Vec<String>, String);
 
 /// Resource types as an evaluation needs them: what they offer takes time to say, and is often not asked for.
 pub trait DescribeTypes: fmt::Debug + Sync {
@@ -108,7 +104,6 @@ impl Registry {
             type_id: TypeId::of::<R>(),
             schema: schema_with_common::<R>,
             read: |own| R::deserialize(own).map(erased),
-            build: |attributes| serde_path_to_error::deserialize(attributes).map(erased::<R>).map_err(explain),
         };
         self.types.insert(R::TYPE, entry);
         self
@@ -162,8 +157,8 @@ impl Registry {
         };
         // What is not said may still be a name that there is not.
         let says_null = attributes.fields().iter().any(|field| field.value.value == Data::Null);
-        let common = entries(attributes.fields().iter().filter(|field| is_common(&field.name)));
-        if !says_null && let (Ok(own), Ok(common)) = ((entry.read)(Own(attributes)), Common::deserialize(common)) {
+        let of = |common| Chosen { fields: attributes.fields(), common, without: &[] };
+        if !says_null && let (Ok(own), Ok(common)) = ((entry.read)(of(false)), Common::deserialize(of(true))) {
             return Ok((own, common));
         }
         entry.explain(name, attributes)
@@ -181,20 +176,18 @@ impl Entry {
     fn explain(&self, name: &str, attributes: &Located) -> Result<(Box<dyn DynResource>, Common), Vec<AttributeError>> {
         let schema = (self.schema)();
         let mut errors = Vec::new();
-        let mut own = Map::new();
-        let mut common = Map::new();
-        for Field { name: key, value, .. } in attributes.fields() {
-            if is_common(key) {
-                common.insert(key.clone(), value.to_json());
-            } else if schema["additionalProperties"] == false && schema["properties"].get(key).is_none() {
+        let mut without = Vec::new();
+        for Field { name: key, value, .. } in attributes.fields().iter().filter(|field| !is_common(&field.name)) {
+            if schema["additionalProperties"] == false && schema["properties"].get(key).is_none() {
                 errors.push(unknown_attribute(name, key, &schema));
-            } else if value.value != Data::Null {
-                own.insert(key.clone(), value.to_json());
+                without.push(key.as_str());
+            } else if value.value == Data::Null {
+                without.push(key.as_str());
             }
         }
-        let own = every_mistake(own, self.build, &mut errors);
+        let own = every_mistake(attributes.fields(), false, without, self.read, &mut errors);
         let common =
-            every_mistake(common, |value| serde_path_to_error::deserialize(value).map_err(explain), &mut errors);
+            every_mistake(attributes.fields(), true, Vec::new(), |chosen| Common::deserialize(chosen), &mut errors);
         match (own, common) {
             (Some(own), Some(common)) if errors.is_empty() => Ok((own, common)),
             _ => {
@@ -225,13 +218,20 @@ fn is_common(attribute: &str) -> bool {
     COMMON.contains(&attribute)
 }
 
-/// The attributes of a resource that are its type's own.
-struct Own<'a>(&'a Located);
+/// Attributes of a resource: those that are its type's own, or those that all types have.
+struct Chosen<'a> {
+    fields: &'a [Field],
+    common: bool,
+    /// These are left out.
+    without: &'a [&'a str],
+}
 
-impl<'de> Deserializer<'de> for Own<'de> {
+impl<'de> Deserializer<'de> for Chosen<'de> {
     type Error = Unfit;
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
-        entries(self.0.fields().iter().filter(|field| !is_common(&field.name))).deserialize_any(visitor)
+        let Chosen { fields, common, without } = self;
+        let is_chosen = |field: &&Field| is_common(&field.name) == common && !without.contains(&field.name.as_str());
+        Fields::new(fields.iter().filter(is_chosen)).deserialize_any(visitor)
     }
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
@@ -263,11 +263,6 @@ pub fn common_attributes() -> Value {
 fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     generator.into_root_schema_for::<T>().to_value()
-}
-
-pub(crate) fn explain<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> Mistake {
-    let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?").collect();
-    (path, error.into_inner().to_string())
 }
 
 /// Says what serde says of arrays and records in the words of a site, with an example.
@@ -316,28 +311,27 @@ fn unknown_attribute(kind: &str, key: &str, schema: &Value) -> AttributeError {
 }
 
 /// Reads attributes into a type. One that cannot be read is noted and left out, so that the next one is found too.
-fn every_mistake<T: Sized>(
-    mut attributes: Map<String, Value>,
-    read: impl Fn(Value) -> Result<T, Mistake>,
+fn every_mistake<'a, T>(
+    fields: &'a [Field],
+    common: bool,
+    mut without: Vec<&'a str>,
+    read: impl Fn(Chosen<'_>) -> Result<T, Unfit>,
     errors: &mut Vec<AttributeError>,
 ) -> Option<T> {
     let before = errors.len();
     loop {
-        match read(Value::Object(attributes.clone())) {
+        let (path, message) = match read(Chosen { fields, common, without: &without }) {
             Ok(value) => return Some(value),
-            Err((path, message)) => {
-                let removed = path.first().and_then(|key| attributes.remove(key));
-                // What is missing may be missing only because it was wrong and left out.
-                if removed.is_none() && errors.len() > before {
-                    return None;
-                }
-                let give_up = removed.is_none();
-                errors.push(AttributeError::at(path, message));
-                if give_up {
-                    return None;
-                }
-            }
+            Err(unfit) => unfit.into_parts(),
+        };
+        let is_wrong = |field: &&Field| path.first() == Some(&field.name) && !without.contains(&field.name.as_str());
+        let wrong = fields.iter().find(is_wrong);
+        // What is missing may be missing only because it was wrong and left out.
+        if wrong.is_none() && errors.len() > before {
+            return None;
         }
+        errors.push(AttributeError::at(path, message));
+        without.push(&wrong?.name);
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::registry::explain;
 use crate::site::{SiteTest, Spans, StartingState, TestCase};
 
 use super::shape::unlike;
@@ -34,8 +33,8 @@ pub(super) fn check<T: DeserializeOwned>(
     field: &Field,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> bool {
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(value.to_json()) else { return true };
-    let (path, message) = explain(error);
+    let Err(unfit) = T::deserialize(value) else { return true };
+    let (path, message) = unfit.into_parts();
     let span = (0..=path.len())
         .rev()
         .find_map(|length| value.span_at(path[..length].iter().map(|part| step(part))))

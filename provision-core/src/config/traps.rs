@@ -24,8 +24,8 @@ pub(super) fn explain(diagnostic: &mut Diagnostic, sources: &Sources) {
         })
     } else if diagnostic.labels.iter().any(|label| label.message.contains("has type Other, but")) {
         Some(
-            "it is null: in a root directory some facts are, and `--facts FILE` or `--set facts.…` gives them; \
-              a site can ask `if x == null`"
+            "it is null: in a root directory some facts are, so ask `if x == null`; `--facts FILE` and `--set facts.…` try \
+              the site with others, in `validate`, `graph` and with `--simulate`"
                 .to_owned(),
         )
     } else {
