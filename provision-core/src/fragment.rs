@@ -247,6 +247,11 @@ pub fn file_in(directory: &str, name: &str) -> Result<HostPath> {
     HostPath::new(directory)?.join(name)
 }
 
+/// The first line of a file, a comment that says where it comes from.
+pub fn managed(comment: &str, id: &ResourceId) -> String {
+    format!("{comment} Managed by provision: {id}\n")
+}
+
 /// Whether a file means what is declared.
 fn means_the_same<F: Fragment>(fragment: &F, found: &Held, wanted: &Text) -> Result<bool> {
     let Held::Bytes(found) = found else { return Ok(false) };

@@ -2,7 +2,7 @@
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in};
+use provision_core::fragment::{Fragment, file_in, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, ResourceId, Stage};
 use provision_core::secret::Text;
@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ensure::Ensure;
-use crate::fragments::managed;
 
 /// Which versions of packages apt prefers: a file in `/etc/apt/preferences.d`; see apt_preferences(5).
 ///

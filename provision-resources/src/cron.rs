@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in};
+use provision_core::fragment::{Fragment, file_in, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 use provision_core::secret::Text;
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ensure::Ensure;
-use crate::fragments::managed;
 
 /// A job that cron runs, in a file of its own in `/etc/cron.d`.
 ///

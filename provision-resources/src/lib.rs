@@ -32,7 +32,6 @@ mod accounts;
 pub mod apt_pin;
 pub mod attributes;
 mod formats;
-mod fragments;
 
 pub mod authorized_keys;
 #[cfg(feature = "testing")]

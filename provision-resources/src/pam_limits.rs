@@ -5,7 +5,7 @@ use std::fmt;
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in};
+use provision_core::fragment::{Fragment, file_in, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 use provision_core::secret::Text;
@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 
 use crate::access::needs_account;
 use crate::ensure::Ensure;
-use crate::fragments::managed;
 
 /// Limits of what users may use in a session: a file in `/etc/security/limits.d`; see limits.conf(5).
 ///

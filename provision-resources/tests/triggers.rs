@@ -82,7 +82,7 @@ fn two_triggers_follow_one_another_once_after_three_causes() {
 }
 
 #[test]
-fn a_product_that_somebody_deletes_is_made_again() {
+fn a_product_that_was_deleted_is_made_again() {
     let (host, journal) = fresh();
     run(parts("one"), &host, &journal);
     for (product, again) in [(PACKED, &BOTH[1..]), (JOINED, &BOTH[..])] {
