@@ -49,10 +49,20 @@ pub struct Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerState {
     /// Whether the products were made from the sources as they are.
-    pub is_current: bool,
+    pub products: Products,
     /// The products that are not there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<HostPath>,
+}
+
+/// Whether products were made from the sources as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Products {
+    /// They were.
+    Current,
+    /// They were not, or it is not known.
+    Outdated,
 }
 
 impl Trigger {
@@ -143,11 +153,12 @@ impl Resource for Trigger {
             Some(stamp) => stamp.trim_end() == digest_of_sources(host, &self.sources, &self.products)?,
             None => missing.is_empty() && self.are_younger(host)?,
         };
-        Ok(TriggerState { is_current, missing })
+        let products = if is_current { Products::Current } else { Products::Outdated };
+        Ok(TriggerState { products, missing })
     }
 
     fn plan(&self, _: &PlanContext<'_>, _: &TriggerState) -> Result<TriggerState> {
-        Ok(TriggerState { is_current: true, missing: Vec::new() })
+        Ok(TriggerState { products: Products::Current, missing: Vec::new() })
     }
 
     fn apply(&self, cx: &ApplyContext<'_>, _: &TriggerState, _: &TriggerState) -> Result<()> {
