@@ -9,11 +9,12 @@ use crate::effect::{Access, Effect, Removal, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
 use crate::host::{
-    FileKind, HostView, HostViewExt, PackageStatus, in_the_way, in_words_of, make_parents, retire_unit_of,
+    FileKind, HostView, HostViewExt, PackageStatus, in_the_way, in_words_of, make_parents, missing_account,
+    retire_unit_of,
 };
 use crate::path::{HostPath, Mode};
 use crate::resource::{
-    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target,
+    ApplyContext, AttributeError, CheckContext, Claim, Hold, PlanContext, Resource, ResourceId, Stage, Target,
 };
 use crate::secret::Text;
 
@@ -99,7 +100,7 @@ pub trait Fragment: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
-    /// What it needs, and what it decides about beside its file.
+    /// What it needs, and what it decides about beside its file. A user or a group that it needs has to be there.
     fn also_claims(&self, id: &ResourceId) -> Vec<Claim> {
         let _ = id;
         Vec::new()
@@ -178,6 +179,9 @@ impl<F: Fragment> Resource for F {
         let (host, path) = (cx.host(), self.place(cx.id())?);
         if self.is_present() {
             require_one_of(F::READERS, &path, host)?;
+            for claim in self.also_claims(cx.id()).iter().filter(|claim| claim.hold == Hold::Needs) {
+                require_account(&claim.target, host)?;
+            }
         }
         let Some(found) = host.metadata(&path)? else { return Ok(FragmentState::Absent) };
         match found.kind {
@@ -270,6 +274,15 @@ fn require_one_of(packages: &[&str], path: &HostPath, host: &dyn HostView) -> Re
     }
     let message = format!("nothing reads {path}: the package {usual} is not installed");
     Err(Error::new(ErrorKind::NotFound, message).with_hint(format!("declare `package.{usual} = {{}}`")))
+}
+
+/// Fails where the program would pass over the file, or a line of it, because an account that it names is not there.
+fn require_account(target: &Target, host: &dyn HostView) -> Result<()> {
+    match target {
+        Target::User(name) if host.user(name)?.is_none() => Err(missing_account("user", name)),
+        Target::Group(name) if host.group(name)?.is_none() => Err(missing_account("group", name)),
+        _ => Ok(()),
+    }
 }
 
 fn secret(text: &Text) -> Option<&Text> {

@@ -46,7 +46,7 @@ pub use packages::{
 };
 pub use places::{as_parents_are, in_the_way, in_words_of, make_parents};
 pub use questions::{Answer, HostViewExt, Question};
-pub use sources::digest_of_sources;
+pub use sources::{digest_of_sources, products_are_younger};
 pub use units::{is_manager_input, retire_unit_of};
 
 /// A host that can be looked at and not changed.
@@ -365,7 +365,7 @@ fn failed_validation(command: &Command, output: &Output, is_confidential: bool) 
 }
 
 /// The error for the name of a user or group that does not exist.
-fn missing_account(what: &str, name: &str) -> Error {
+pub(crate) fn missing_account(what: &str, name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))
         .with_hint(format!("declare `{what}.{name}`, or correct the name"))
 }

@@ -21,6 +21,11 @@ fn path(text: &str) -> HostPath {
     HostPath::new(text).unwrap()
 }
 
+fn rebuild() -> Rebuild {
+    let (sources, products) = (vec![path(SOURCE)], vec![path(INDEX)]);
+    Rebuild { command: Command::new(["index-words"]), sources, products, stamp: Some(path(STAMP)) }
+}
+
 /// An index of words that is made again when the words have changed.
 macro_rules! index {
     ($name:ident, claims $claims:expr, stamp $stamp:expr) => {
@@ -33,19 +38,14 @@ macro_rules! index {
             type State = bool;
             fn check(&self, cx: &CheckContext<'_>) -> Result<bool> {
                 let stamp = cx.host().read_text(STAMP)?;
-                let digest = digest_of_sources(cx.host(), &[path(SOURCE)], &[])?;
+                let digest = digest_of_sources(cx.host(), &rebuild())?;
                 Ok(cx.host().metadata(&path(INDEX))?.is_some() && stamp.is_some_and(|stamp| stamp.trim_end() == digest))
             }
             fn plan(&self, _: &PlanContext<'_>, _: &bool) -> Result<bool> {
                 Ok(true)
             }
             fn apply(&self, cx: &ApplyContext<'_>, _: &bool, _: &bool) -> Result<()> {
-                cx.host().perform(&Effect::Rebuild(Rebuild {
-                    command: Command::new(["index-words"]),
-                    sources: vec![path(SOURCE)],
-                    products: vec![path(INDEX)],
-                    stamp: $stamp,
-                }))
+                cx.host().perform(&Effect::Rebuild(Rebuild { stamp: $stamp, ..rebuild() }))
             }
             fn claims(&self, _: &ResourceId) -> Vec<Claim> {
                 let owned: &[&str] = &$claims;

@@ -68,15 +68,19 @@ impl Fragment for AptPin {
         let mut stanzas = vec![Vec::new()];
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             match line.split_once(':') {
-                _ if line.trim().is_empty() => stanzas.push(Vec::new()),
+                _ if line.trim_matches([' ', '\t']).is_empty() => stanzas.push(Vec::new()),
                 // A line that goes on, or none that apt would take.
                 _ if line.starts_with([' ', '\t']) => return None,
                 None => return None,
-                Some((name, _)) if name.eq_ignore_ascii_case("Explanation") => {}
-                Some((name, value)) => stanzas.last_mut()?.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+                Some((name, value)) => {
+                    let value = value.trim_matches([' ', '\t']).to_owned();
+                    stanzas.last_mut()?.push((name.to_ascii_lowercase(), value));
+                }
             }
         }
         stanzas.retain(|stanza| !stanza.is_empty());
+        // A stanza of explanations alone is one that apt refuses.
+        stanzas.iter_mut().for_each(|stanza| stanza.retain(|(name, _)| name != "explanation"));
         Some(json!(stanzas))
     }
 
@@ -134,9 +138,14 @@ fn mistake_in_package(package: &str, is_alone: bool) -> Option<String> {
     if package == "*" {
         return (!is_alone).then(|| "`*` stands for all packages, and only alone".to_owned());
     }
+    let is_open = |open: char, close: char| package.matches(open).count() != package.matches(close).count();
+    if is_open('[', ']') || is_open('(', ')') {
+        return Some(format!("{package:?} has a bracket without its other half"));
+    }
     if let Some(expression) = package.strip_prefix('/') {
-        return (!expression.ends_with('/') || expression.len() < 2)
-            .then(|| format!("{package:?} is no `/expression/`"));
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        let is_expression = expression.ends_with('/') && expression.len() > 1 && !package.contains(is_odd);
+        return (!is_expression).then(|| format!("{package:?} is no `/expression/` without blanks"));
     }
     let name = package.strip_prefix("src:").unwrap_or(package);
     let (name, architecture) = name.split_once(':').unwrap_or((name, "any"));

@@ -80,7 +80,11 @@ impl Fragment for Cron {
     /// Lines without comments, each as its words: what cron reads.
     fn means(&self, text: &str) -> Option<Value> {
         let complete = text.strip_suffix('\n')?;
-        let lines = complete.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        if complete.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+            return None;
+        }
+        let lines = complete.split('\n').map(|line| line.trim_matches([' ', '\t']));
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         Some(json!(lines.map(words).collect::<Vec<_>>()))
     }
 
@@ -126,9 +130,9 @@ impl Fragment for Cron {
             // crontab(5)
             refuse("command", "cron takes at most 998 characters".into(), "put more into a script, and run that");
         }
-        if self.runs_as().is_empty()
-            || self.runs_as().contains(|c: char| c.is_whitespace() || c.is_control() || c == ':')
-        {
+        // It is asked for by getpwnam(3), so a number is a name.
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == ':';
+        if self.runs_as().bytes().all(|byte| byte.is_ascii_digit()) || self.runs_as().contains(is_odd) {
             refuse("user", format!("{:?} is not the name of a user", self.runs_as()), "such as \"root\"");
         }
         for (name, value) in &self.environment {

@@ -147,9 +147,12 @@ impl Fragment for PamLimits {
     fn means(&self, text: &str) -> Option<Value> {
         let words = |line: &str| -> Vec<String> {
             let line = line.split('#').next().unwrap_or_default();
-            let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let blanks = line.split([' ', '\t']).filter(|word| !word.is_empty());
+            let mut words: Vec<String> = blanks.map(str::to_owned).collect();
             words.iter_mut().skip(1).for_each(|word| word.make_ascii_lowercase());
-            if let Some(amount) = words.get_mut(3).filter(|amount| ["infinity", "-1", "-"].contains(&amount.as_str())) {
+            let is_signed = words.get(2).is_some_and(|item| item == "nice" || item == "priority");
+            let is_none = |amount: &&mut String| ["infinity", "-1", "-"].contains(&amount.as_str());
+            if let Some(amount) = words.get_mut(3).filter(|amount| !is_signed && is_none(amount)) {
                 "unlimited".clone_into(amount);
             }
             words
@@ -184,13 +187,11 @@ impl Fragment for PamLimits {
         if !self.is_present() {
             return mistakes;
         }
-        let help = "a user, \"@group\", \"*\", or numbers such as \"1000:2000\"";
+        let help = "a user, \"@group\", \"*\" for all, or numbers of users such as \"1000:2000\" and \":1000\"";
         match self.domain.as_deref() {
             None => refuse(&["domain"], "limits need a `domain`".into(), help),
-            Some(domain)
-                if domain.is_empty() || domain.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') =>
-            {
-                refuse(&["domain"], format!("{domain:?} cannot be written there"), help);
+            Some(domain) if !is_domain(domain) => {
+                refuse(&["domain"], format!("PAM would find no user by {domain:?}"), help);
             }
             Some(_) => {}
         }
@@ -215,6 +216,26 @@ impl Fragment for PamLimits {
             }
         }
         mistakes
+    }
+}
+
+/// Whether it stands for users; see limits.conf(5). `%` is for `maxlogins` alone, and a pattern for nothing.
+fn is_domain(domain: &str) -> bool {
+    let subject = domain.strip_prefix('@').unwrap_or(domain);
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
+    match subject.split_once(':') {
+        _ if domain == "*" => true,
+        Some(("", most)) => number(most).is_some(),
+        Some((least, "")) => number(least).is_some(),
+        Some((least, most)) => number(least).zip(number(most)).is_some_and(|(least, most)| least <= most),
+        None => {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-$\\".contains(&byte);
+            number(subject).is_none()
+                && !subject.is_empty()
+                && !subject.starts_with('-')
+                && subject.bytes().all(is_letter)
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use derive_setters::Setters;
 use provision_core::effect::{Command, Effect, Rebuild};
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::fragment::file_in;
-use provision_core::host::{FileKind, HostView, HostViewExt, digest_of_sources, make_parents};
+use provision_core::host::{FileKind, HostExt, HostView, digest_of_sources, make_parents, products_are_younger};
 use provision_core::path::HostPath;
 use provision_core::resource::{
-    ApplyContext, AttributeError, CheckContext, Claim, PlanContext, Resource, ResourceId, Stage, Target,
+    ApplyContext, AttributeError, CheckContext, Claim, Contradiction, Declared, PlanContext, Resource, ResourceId,
+    Stage, Target,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,11 @@ const STAMPS: &str = "/var/lib/provision/triggers";
 /// Files that a command makes out of others: the command runs once, after all that changes its sources, and again only when they
 /// have changed or a product is gone.
 ///
-/// Whatever changed the sources, and whenever: what a run that died had still to do, the next one does. A product that is missing
-/// is made again. Where the command never ran under this resource, times decide, as with make(1): it runs if a source is younger
-/// than a product; without products it runs once. A product is put back by a rollback as it was.
+/// Whatever changed the sources, and whenever: what a run that died had still to do, the next one does, and a command that fails is
+/// run again. A product that is missing is made again, and another command makes its products anew. A source that is a link means what
+/// it leads to as well. On a host where the command never ran under this resource, times decide, as with make(1): if no source is
+/// younger than a product, it is only written down what the products were made from. Where that cannot be known, because there are no
+/// products, or one lies in a directory that is a source, the command runs once. A product is put back by a rollback as it was.
 ///
 /// ```nickel
 /// trigger.virtual = {
@@ -61,6 +64,8 @@ pub struct TriggerState {
 pub enum Products {
     /// They were.
     Current,
+    /// They are younger than the sources, and it is not written down yet what they were made from.
+    Unrecorded,
     /// They were not, or it is not known.
     Outdated,
 }
@@ -75,37 +80,15 @@ impl Trigger {
         file_in(STAMPS, id.name())
     }
 
-    /// Whether no product is older than what it is made of; see make(1).
-    fn are_younger(&self, host: &dyn HostView) -> Result<bool> {
-        let mut oldest: Option<(i64, u32)> = None;
-        for product in &self.products {
-            let Some(found) = host.attributes(product)? else { return Ok(false) };
-            let time = (found.modified, found.modified_nanos);
-            oldest = Some(oldest.map_or(time, |oldest| oldest.min(time)));
-        }
-        let Some(oldest) = oldest else { return Ok(false) };
-        let mut pending = self.sources.clone();
-        while let Some(path) = pending.pop() {
-            if self.products.contains(&path) {
-                continue;
-            }
-            let Some(found) = host.metadata(&path)? else { continue };
-            let is_directory = found.kind == FileKind::Directory;
-            let holds_a_product = is_directory && self.products.iter().any(|product| product.is_within(&path));
-            // Making a product changes the directory around it.
-            if !holds_a_product
-                && let Some(attributes) = host.attributes(&path)?
-                && (attributes.modified, attributes.modified_nanos) > oldest
-            {
-                return Ok(false);
-            }
-            if is_directory {
-                for name in host.list(&path)?.unwrap_or_default() {
-                    pending.push(path.join(&name)?);
-                }
-            }
-        }
-        Ok(true)
+    fn rebuild(&self, id: &ResourceId) -> Result<Rebuild> {
+        let words = self.command.words("command").map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
+        let (sources, products) = (self.sources.clone(), self.products.clone());
+        Ok(Rebuild { command: Command::new(words), sources, products, stamp: Some(Trigger::stamp(id)?) })
+    }
+
+    fn makes_a_source_of(&self, other: &Trigger) -> bool {
+        let is_source = |product: &HostPath| other.sources.iter().any(|source| product.is_within(source));
+        self.products.iter().any(|product| is_source(product) && !other.products.contains(product))
     }
 }
 
@@ -149,11 +132,12 @@ impl Resource for Trigger {
                 }
             }
         }
-        let is_current = match host.read_text(Trigger::stamp(cx.id())?.as_str())? {
-            Some(stamp) => stamp.trim_end() == digest_of_sources(host, &self.sources, &self.products)?,
-            None => missing.is_empty() && self.are_younger(host)?,
+        let rebuild = self.rebuild(cx.id())?;
+        let products = match stamp_of(host, &Trigger::stamp(cx.id())?)? {
+            Some(stamp) if stamp.trim_end() == digest_of_sources(host, &rebuild)? => Products::Current,
+            None if missing.is_empty() && products_are_younger(host, &rebuild)? => Products::Unrecorded,
+            _ => Products::Outdated,
         };
-        let products = if is_current { Products::Current } else { Products::Outdated };
         Ok(TriggerState { products, missing })
     }
 
@@ -161,13 +145,36 @@ impl Resource for Trigger {
         Ok(TriggerState { products: Products::Current, missing: Vec::new() })
     }
 
-    fn apply(&self, cx: &ApplyContext<'_>, _: &TriggerState, _: &TriggerState) -> Result<()> {
-        let stamp = Trigger::stamp(cx.id())?;
-        make_parents(cx.host(), &stamp, true)?;
-        let words = self.command.words("command").map_err(|mistake| Error::new(ErrorKind::Invalid, mistake.message))?;
-        let (sources, products) = (self.sources.clone(), self.products.clone());
-        let rebuild = Rebuild { command: Command::new(words), sources, products, stamp: Some(stamp) };
-        cx.host().perform(&Effect::Rebuild(rebuild))
+    fn apply(&self, cx: &ApplyContext<'_>, now: &TriggerState, _: &TriggerState) -> Result<()> {
+        let (host, stamp) = (cx.host(), Trigger::stamp(cx.id())?);
+        make_parents(host, &stamp, true)?;
+        let rebuild = self.rebuild(cx.id())?;
+        if now.products == Products::Unrecorded && now.missing.is_empty() {
+            return host.write_text(stamp.as_str(), &(digest_of_sources(host, &rebuild)? + "\n"));
+        }
+        host.perform(&Effect::Rebuild(rebuild))
+    }
+
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        let others = site.all::<Trigger>().filter(|(other, _)| id < *other);
+        let rings = others.filter(|(_, other)| self.makes_a_source_of(other) && other.makes_a_source_of(self));
+        rings
+            .map(|(other, _)| Contradiction {
+                path: vec!["sources".to_owned()],
+                other: other.clone(),
+                other_path: vec!["sources".to_owned()],
+                message: "each of two triggers makes a source of the other, so both would run for ever".to_owned(),
+                help: "name the files that are read, instead of a directory that products lie in".to_owned(),
+            })
+            .collect()
+    }
+}
+
+/// What a stamp says; nothing if something else is in its place, or nothing is.
+fn stamp_of(host: &dyn HostView, stamp: &HostPath) -> Result<Option<String>> {
+    match host.metadata(stamp)?.map(|found| found.kind) {
+        Some(FileKind::File) => Ok(host.read(stamp)?.and_then(|content| content.text().map(str::to_owned))),
+        _ => Ok(None),
     }
 }
 

@@ -200,3 +200,80 @@ fn a_source_that_goes_comes_before_what_is_made_without_it() {
         assert_eq!(run(without_the_last(absent), &host, &journal), [""; 0], "absent: {absent}");
     }
 }
+
+fn one(command: &str, sources: Value, products: Value) -> Site {
+    let mut site = Site::new();
+    declare::<Trigger>(&mut site, "one", json!({ "command": command, "sources": sources, "products": products }));
+    site
+}
+
+/// Its product was younger than the sources, or the stamp still fitted them, so it counted as made.
+#[test]
+fn a_command_that_did_not_end_well_is_run_again_whatever_it_has_made() {
+    let failing = Output { code: 1, ..Output::default() };
+    for is_first in [true, false] {
+        let (host, journal) = fresh();
+        let host = host.with_file("/etc/source", "x\n");
+        let site = || one("make", json!(["/etc/source"]), json!([JOINED]));
+        if !is_first {
+            assert_eq!(run(site(), &host, &journal), ["run make"]);
+            host.perform(&Effect::Remove { path: path(JOINED), what: Removal::File }).unwrap();
+        }
+        let host = host.with_command("make", failing.clone());
+        assert!(!try_run(site(), &host, &journal).is_success());
+        // What it made before it failed.
+        host.write_text(JOINED, "half\n").unwrap();
+        let written = Effect::WriteFile(WriteFile::new(path(JOINED), "whole\n", as_usual()));
+        let host = host.with_command_effects("make", vec![written]);
+        assert_eq!(run(site(), &host, &journal), ["run make"], "first: {is_first}");
+        assert_eq!(host.read_text(JOINED).unwrap().as_deref(), Some("whole\n"));
+    }
+}
+
+#[test]
+fn what_a_link_leads_to_is_a_source_as_well() {
+    let (host, journal) = fresh();
+    let host = host.with_file("/srv/real/x", "1\n").with_link("/etc/link", "/srv/real");
+    let site = || one("make", json!(["/etc/link"]), json!([JOINED]));
+    assert_eq!(run(site(), &host, &journal), ["run make"]);
+    host.write_text("/srv/real/x", "2\n").unwrap();
+    assert_eq!(run(site(), &host, &journal), ["run make"]);
+    assert_eq!(run(site(), &host, &journal), [""; 0]);
+}
+
+#[test]
+fn another_command_makes_the_products_anew() {
+    let (host, journal) = fresh();
+    let host = host.with_file("/etc/source", "x\n");
+    for command in ["make", "make --all"] {
+        let site = || one(command, json!(["/etc/source"]), json!([JOINED]));
+        assert_eq!(run(site(), &host, &journal), [format!("run {command}")]);
+        assert_eq!(run(site(), &host, &journal), [""; 0]);
+    }
+}
+
+#[test]
+fn two_triggers_that_feed_each_other_are_a_mistake_of_the_site() {
+    let mut site = Site::new();
+    declare::<Trigger>(
+        &mut site,
+        "a",
+        json!({ "command": "a", "sources": ["/etc/x"], "products": ["/etc/x/a.index"] }),
+    );
+    declare::<Trigger>(
+        &mut site,
+        "b",
+        json!({ "command": "b", "sources": ["/etc/x"], "products": ["/etc/x/b.index"] }),
+    );
+    let refused = site.into_graph().err().unwrap();
+    assert!(format!("{refused:?}").contains("each of two triggers makes a source of the other"), "{refused:?}");
+}
+
+#[test]
+fn a_stamp_that_cannot_be_read_is_none() {
+    let (host, journal) = fresh();
+    let host = host.with_link("/var/lib/provision/triggers/one", "/dev/null").with_file("/etc/source", "x\n");
+    let site = || one("make", json!(["/etc/source"]), json!([JOINED]));
+    assert_eq!(run(site(), &host, &journal), ["run make"]);
+    assert_eq!(run(site(), &host, &journal), [""; 0]);
+}

@@ -22,6 +22,9 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
+    /// What the stamp holds while the command runs, and after one that has not ended well: no digest.
+    pub(crate) const UNFINISHED: &str = "unfinished\n";
+
     /// The error for a product that is not there although the command ended well.
     pub(crate) fn is_without(&self, product: &HostPath) -> Error {
         let message = format!("`{}` ended well, and there is no {product}", self.command);

@@ -6,7 +6,7 @@ use super::image::{
 use super::record::EffectRecord;
 use crate::effect::{AttributeChanges, Effect, FileFlags, PlatformEffect, Removal, UnitAction, UserChanges};
 use crate::error::Result;
-use crate::host::{FileKind, HostView, HostViewExt, PackageEntry};
+use crate::host::{FileKind, FileMetadata, HostView, HostViewExt, PackageEntry};
 use crate::path::HostPath;
 
 /// What takes an effect back.
@@ -159,7 +159,13 @@ impl Keeper<'_> {
                 Was::Special => {
                     return Ok(Undo::Impossible(format!("{} was a special file, which cannot be kept", image.path)));
                 }
-                Was::There(there) => effects.push(self.restore(&image.path, there, host)?),
+                Was::There(there) => {
+                    let is_directory = |found: FileMetadata| found.kind == FileKind::Directory;
+                    if there.kind != FileKind::Directory && host.metadata(&image.path)?.is_some_and(is_directory) {
+                        return Ok(Undo::Changed(format!("{}, which is a directory now", image.path)));
+                    }
+                    effects.push(self.restore(&image.path, there, host)?);
+                }
             }
         }
         Ok(if effects.is_empty() { Undo::Nothing } else { Undo::Effects(effects) })

@@ -47,6 +47,8 @@ fn the_same_in_other_words_is_left() {
         "Package: bash\nPin: release n=trixie\nPin-Priority: 99\n",
         "Package: bash\n\nPin: release n=trixie\nPin-Priority: 100\n",
         "nonsense\n",
+        "Explanation: x\n\nPackage: bash\nPin: release n=trixie\nPin-Priority: 100\n",
+        "Package: bash\u{a0}\nPin: release n=trixie\nPin-Priority: 100\n",
         "",
     ] {
         let effects = converge(&there(other), "backports", declared()).unwrap();
@@ -78,6 +80,10 @@ fn what_apt_would_misread_is_a_mistake() {
         (&["Bash"], "release n=x", 1),
         (&["*", "bash"], "release n=x", 1),
         (&["/ba("], "release n=x", 1),
+        (&["/[/"], "release n=x", 1),
+        (&["a["], "release n=x", 1),
+        (&["/^core utils/"], "release n=x", 1),
+        (&["/z/\nPin: version 1\nPin-Priority: 1\n\nPackage: /q/"], "release n=x", 1),
         (&[], "release n=x", 1),
         (&["bash"], "release n=x", 0),
         (&["bash"], "release n=x", 40000),

@@ -195,3 +195,21 @@ proptest! {
         let _ = (job.mistakes(&id("a")), job.means(&text));
     }
 }
+
+/// cron drops a job of a user that is not there, and says so in its log alone.
+#[test]
+fn a_job_of_a_user_that_is_not_there_is_refused() {
+    let job = Cron { user: Some("ghost".into()), ..Cron::new("@daily", "true") };
+    let error = converge(&cron(), "a", job).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "there is no user ghost"));
+    let numbered = Cron { user: Some("1000".into()), ..Cron::new("@daily", "true") };
+    assert_eq!(mistakes("a", &numbered).len(), 1, "getpwnam(3) takes it for a name");
+}
+
+#[test]
+fn a_file_that_cron_would_refuse_is_not_the_same_in_other_words() {
+    for broken in ["0 1 * * * root true\r\n", "\u{a0}0 1 * * * root true\n", "\u{c}0 1 * * * root true\n"] {
+        let host = cron().with_file("/etc/cron.d/a", broken);
+        assert_eq!(converge(&host, "a", Cron::new("0 1 * * *", "true")).unwrap().len(), 1, "{broken:?}");
+    }
+}

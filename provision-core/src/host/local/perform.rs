@@ -70,17 +70,22 @@ impl LocalHost {
         })
     }
 
-    /// The digest is of what was there before: what changes meanwhile is found by the next look.
+    /// The digest is of what was there before: what changes meanwhile is found by the next look. A command that does not end
+    /// well leaves a stamp that says so, whatever it has made.
     fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
-        let Rebuild { command, sources, products, stamp } = rebuild;
-        let digest = digest_of_sources(self, sources, products)?;
+        let Rebuild { command, products, stamp, .. } = rebuild;
+        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        let write = |text: &str| match stamp {
+            Some(stamp) => self.carry_out(&Effect::WriteFile(WriteFile::new(stamp.clone(), text, access.clone()))),
+            None => Ok(()),
+        };
+        let digest = digest_of_sources(self, rebuild)?;
+        write(Rebuild::UNFINISHED)?;
         self.system.run_ok(command)?;
         for product in products {
             self.metadata(product)?.ok_or_else(|| rebuild.is_without(product))?;
         }
-        let Some(stamp) = stamp else { return Ok(()) };
-        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
-        self.carry_out(&Effect::WriteFile(WriteFile::new(stamp.clone(), digest + "\n", access)))
+        write(&(digest + "\n"))
     }
 
     fn number_of(&self, subject: &AclSubject) -> Result<u32> {

@@ -84,29 +84,35 @@ impl Layer<'_> {
 
     /// What a command makes is there afterwards, whatever it holds.
     fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
-        let Rebuild { command, sources, products, stamp } = rebuild;
-        let digest = digest_of_sources(self, sources, products)?;
+        let Rebuild { command, products, stamp, .. } = rebuild;
+        let as_usual = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        let write = |text: &str| match stamp {
+            Some(stamp) => {
+                self.require_parent(stamp)?;
+                self.put_file(&WriteFile::new(stamp.clone(), text, as_usual()))
+            }
+            None => Ok(()),
+        };
+        let digest = digest_of_sources(self, rebuild)?;
+        write(Rebuild::UNFINISHED)?;
         let is_known = match self.run_known(command) {
             // What it comes to is declared.
             Err(error) if error.kind() == ErrorKind::Unsupported => false,
             known => known?,
         };
-        let as_usual = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
         for product in products {
             if is_known {
                 self.metadata(product)?.ok_or_else(|| rebuild.is_without(product))?;
                 continue;
             }
             self.refuse_directory(product)?;
-            self.require_parent(product)?;
+            self.require_parent(product).map_err(|error| {
+                error.with_hint("declare its directory: that a command makes it cannot be foreseen")
+            })?;
             let access = self.node(product)?.map_or_else(as_usual, |node| node.access);
             self.put_file(&WriteFile::new(product.clone(), made_of(&digest), access))?;
         }
-        if let Some(stamp) = stamp {
-            self.require_parent(stamp)?;
-            self.put_file(&WriteFile::new(stamp.clone(), digest + "\n", as_usual()))?;
-        }
-        Ok(())
+        write(&(digest + "\n"))
     }
 
     fn happen_on_platform(&self, effect: &PlatformEffect) -> Result<()> {
