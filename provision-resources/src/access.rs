@@ -137,6 +137,20 @@ pub(crate) fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use provision_core::host::{HostViewExt, in_words_of};
+    use provision_core::sim::SimHost;
+
+    #[test]
+    fn numbers_and_names_of_one_user_are_the_same() {
+        let host = SimHost::debian(12).with_user("deploy");
+        let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
+        let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
+        let said =
+            |declared: (&str, &str), found| in_words_of(&host, Some(declared.0), Some(declared.1), found).unwrap();
+        assert_eq!(said((&uid, "0"), access("deploy", "root")), access(&uid, "0"));
+        assert_eq!(said(("deploy", "root"), access(&uid, "0")), access("deploy", "root"));
+        assert_eq!(said(("ghost", "77777"), access("root", "77777")), access("root", "77777"));
+    }
 
     #[test]
     fn names_that_cannot_be_are_found() {

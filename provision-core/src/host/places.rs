@@ -70,21 +70,3 @@ pub fn as_parents_are() -> Access {
 pub fn in_the_way(path: &HostPath, what: &str, hint: impl Into<String>) -> Error {
     Error::new(ErrorKind::Conflict, format!("{what} is in the place of {path}")).with_hint(hint)
 }
-
-#[cfg(all(test, feature = "sim"))]
-mod tests {
-    use super::*;
-    use crate::sim::SimHost;
-
-    #[test]
-    fn numbers_and_names_of_one_user_are_the_same() {
-        let host = SimHost::debian(12).with_user("deploy");
-        let uid = host.user("deploy").unwrap().unwrap().uid.to_string();
-        let access = |owner: &str, group: &str| Access { owner: owner.into(), group: group.into(), mode: Mode::new(0) };
-        let said =
-            |declared: (&str, &str), found| in_words_of(&host, Some(declared.0), Some(declared.1), found).unwrap();
-        assert_eq!(said((&uid, "0"), access("deploy", "root")), access(&uid, "0"));
-        assert_eq!(said(("deploy", "root"), access(&uid, "0")), access("deploy", "root"));
-        assert_eq!(said(("ghost", "77777"), access("root", "77777")), access("root", "77777"));
-    }
-}
