@@ -1,4 +1,5 @@
 //! Derived files: made once after all that they are made of, whenever that changed, and put back by a rollback.
+#![cfg(feature = "testing")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may panic")]
 
 use provision_core::apply::ApplyOptions;
