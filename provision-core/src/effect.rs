@@ -158,6 +158,23 @@ pub struct Access {
     pub mode: Mode,
 }
 
+impl Access {
+    /// Of root, with these permission bits.
+    pub fn root(mode: u32) -> Access {
+        Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) }
+    }
+
+    /// The owner, the group and the mode that have to be set for another access, each if it has to.
+    pub fn to_set_for(&self, want: &Access) -> (Option<String>, Option<String>, Option<Mode>) {
+        let differs = |now: &str, want: &str| (now != want).then(|| want.to_owned());
+        let (owner, group) = (differs(&self.owner, &want.owner), differs(&self.group, &want.group));
+        // A change of owner takes set-user-id and set-group-id away, so a mode that has them is set again.
+        let special = want.mode.bits() & 0o6000 != 0 && (owner.is_some() || group.is_some());
+        let mode = (self.mode != want.mode || special).then_some(want.mode);
+        (owner, group, mode)
+    }
+}
+
 /// What a removal may take away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

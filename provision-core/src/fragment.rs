@@ -5,14 +5,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::effect::{Access, Effect, Removal, WriteFile};
+use crate::effect::{Access, AttributeChanges, Effect, Removal, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
 use crate::host::{
     FileKind, HostView, HostViewExt, PackageStatus, in_the_way, in_words_of, make_parents, missing_account,
     retire_unit_of,
 };
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 use crate::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, Hold, PlanContext, Resource, ResourceId, Stage, Target,
 };
@@ -20,8 +20,7 @@ use crate::secret::Text;
 
 /// A kind whose resources are one small file each, in a directory that a program reads, such as `/etc/cron.d`.
 ///
-/// It says where the file is and what it holds; how it is looked at, written, shown, undone and removed is that of every
-/// fragment. The file belongs to root and is always written whole; another one in its place, a link or one with several names
+/// It says where the file is and what it holds; reading, writing, diff, undo and removal are those of every fragment. The file belongs to root and is always written whole; another one in its place, a link or one with several names
 /// is replaced.
 ///
 /// ```
@@ -205,8 +204,7 @@ impl<F: Fragment> Resource for F {
             return Ok(FragmentState::Absent);
         }
         let text = self.text(cx.id())?;
-        let mode = Mode::new(if text.is_secret() { F::MODE & 0o770 } else { F::MODE });
-        let access = Access { owner: "root".into(), group: "root".into(), mode };
+        let access = Access::root(if text.is_secret() { F::MODE & 0o770 } else { F::MODE });
         let content = match now {
             FragmentState::Present { content, .. } if means_the_same(self, content, &text)? => content.clone(),
             _ => Held::beside(secret(&text), text.content()?),
@@ -222,14 +220,9 @@ impl<F: Fragment> Resource for F {
         };
         match now {
             FragmentState::Present { content: before, access: found } if before == content => {
-                let differs = |now: &String, want: &String| (now != want).then(|| want.clone());
-                return host.perform(&Effect::SetMetadata {
-                    path,
-                    owner: differs(&found.owner, &access.owner),
-                    group: differs(&found.group, &access.group),
-                    mode: (found.mode != access.mode).then_some(access.mode),
-                    attributes: Default::default(),
-                });
+                let (owner, group, mode) = found.to_set_for(access);
+                let attributes = AttributeChanges::default();
+                return host.perform(&Effect::SetMetadata { path, owner, group, mode, attributes });
             }
             FragmentState::Absent => make_parents(host, &path, true)?,
             FragmentState::Present { .. } | FragmentState::Symlink { .. } | FragmentState::SeveralNames { .. } => {}
@@ -237,6 +230,13 @@ impl<F: Fragment> Resource for F {
         let content = self.text(cx.id())?.content()?;
         host.perform(&Effect::WriteFile(WriteFile::new(path, content, access.clone())))
     }
+}
+
+/// Whether a name has only letters, digits and these other bytes, and does not begin with a dot: many programs ignore files with
+/// other names.
+pub fn is_plain_name(name: &str, others: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_plain)
 }
 
 /// The path of a file of this name in a directory.

@@ -23,7 +23,7 @@ use crate::claim::Claim;
 use crate::effect::{Access, Command, Content, Digest, Effect, Output, PlatformEffect, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::moment::Moment;
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 
 pub use crate::effect::images::{
     AccountDatabase, AccountLine, Blob, BlobSource, FileAttributes, FileImage, ImageContent,
@@ -193,7 +193,7 @@ pub trait HostExt: Host {
     /// # Errors
     /// As [`Host::perform`].
     fn write_text(&self, path: &str, text: &str) -> Result<()> {
-        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        let access = Access::root(0o644);
         self.perform(&Effect::WriteFile(WriteFile::new(HostPath::new(path)?, text, access)))?;
         Ok(())
     }

@@ -121,12 +121,7 @@ pub(crate) fn change(
     (want, attributes): (&Access, &Attributes),
     declared: Declared<'_>,
 ) -> Result<()> {
-    let differs = |now: &str, want: &str| (now != want).then(|| want.to_owned());
-    let owner = differs(&now.owner, &want.owner);
-    let group = differs(&now.group, &want.group);
-    // A change of owner takes set-user-id and set-group-id away, so a mode that has them is set again.
-    let special = want.mode.bits() & 0o6000 != 0 && (owner.is_some() || group.is_some());
-    let mode = (now.mode != want.mode || special).then_some(want.mode);
+    let (owner, group, mode) = now.to_set_for(want);
     if owner.is_some() || group.is_some() || mode.is_some() || attributes_now != attributes {
         let attributes = declared.changes(Some((attributes_now, now.mode)), (attributes, want.mode))?;
         host.perform(&Effect::SetMetadata { path: path.clone(), owner, group, mode, attributes })?;

@@ -2,7 +2,7 @@
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in, managed};
+use provision_core::fragment::{Fragment, file_in, is_plain_name, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, ResourceId, Stage};
 use provision_core::secret::Text;
@@ -90,9 +90,8 @@ impl Fragment for AptPin {
             let path = path.iter().map(|part| (*part).to_owned()).collect();
             mistakes.push(AttributeError::at(path, message).help(help));
         };
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        // apt_preferences(5): files with other names are passed over.
-        if id.name().is_empty() || id.name().starts_with('.') || !id.name().bytes().all(is_name) {
+        // apt_preferences(5): files with other names are ignored.
+        if !is_plain_name(id.name(), b"_.-") {
             refuse(
                 &[],
                 format!("apt passes over a file named {:?}", id.name()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in, managed};
+use provision_core::fragment::{Fragment, file_in, is_plain_name, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 use provision_core::secret::Text;
@@ -98,9 +98,8 @@ impl Fragment for Cron {
         let mut refuse = |attribute: &str, message: String, help: &str| {
             mistakes.push(AttributeError::new(attribute, message).help(help));
         };
-        // cron(8), Debian: names as run-parts(8) has them; all others are passed over without a word.
-        if id.name().is_empty() || !id.name().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        {
+        // cron(8), Debian: names as run-parts(8) has them; all others are ignored silently.
+        if !is_plain_name(id.name(), b"-_") {
             refuse("", format!("cron passes over a file named {:?}", id.name()), "use letters, digits, `-` and `_`");
         }
         if !self.is_present() {

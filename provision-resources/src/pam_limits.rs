@@ -5,7 +5,7 @@ use std::fmt;
 
 use derive_setters::Setters;
 use provision_core::error::Result;
-use provision_core::fragment::{Fragment, file_in, managed};
+use provision_core::fragment::{Fragment, file_in, is_plain_name, managed};
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
 use provision_core::secret::Text;
@@ -82,8 +82,8 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The items of limits.conf(5) that are numbers, with what they range over and whether they may be unlimited. Others are passed over
-/// by PAM with a message for its developers.
+/// The items of limits.conf(5) that are numbers, with what they range over and whether they may be unlimited. PAM ignores
+/// others, with a message for its developers.
 const ITEMS: [(&str, i64, i64, bool); 19] = [
     ("as", 0, i64::MAX, true),
     ("core", 0, i64::MAX, true),
@@ -97,7 +97,7 @@ const ITEMS: [(&str, i64, i64, bool); 19] = [
     ("memlock", 0, i64::MAX, true),
     ("msgqueue", 0, i64::MAX, true),
     ("nice", -20, 19, false),
-    // More than the kernel's fs.nr_open is passed over; that is never above this, see nr_open in proc(5).
+    // PAM ignores more than the kernel's fs.nr_open; that is never above this, see nr_open in proc(5).
     ("nofile", 16, 2_147_483_584, false),
     ("nonewprivs", 0, 1, false),
     ("nproc", 2, i64::MAX, true),
@@ -176,8 +176,7 @@ impl Fragment for PamLimits {
             let path = path.iter().map(|part| (*part).to_owned()).collect();
             mistakes.push(AttributeError::at(path, message).help(help));
         };
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if id.name().is_empty() || id.name().starts_with('.') || !id.name().bytes().all(is_name) {
+        if !is_plain_name(id.name(), b"_.-") {
             refuse(
                 &[],
                 format!("{:?} cannot be the name of limits", id.name()),

@@ -149,7 +149,7 @@ impl Resource for Trigger {
         let (host, stamp) = (cx.host(), Trigger::stamp(cx.id())?);
         make_parents(host, &stamp, true)?;
         let rebuild = self.rebuild(cx.id())?;
-        if now.products == Products::Unrecorded && now.missing.is_empty() {
+        if now.products == Products::Unrecorded {
             return host.write_text(stamp.as_str(), &(digest_of_sources(host, &rebuild)? + "\n"));
         }
         host.perform(&Effect::Rebuild(rebuild))

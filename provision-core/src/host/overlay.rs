@@ -23,11 +23,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Access, Effect, PackageTransaction};
+use crate::effect::{Effect, PackageTransaction};
 use crate::error::{Error, Result, ResultExt};
 use crate::host::models::{PackageModel, UnitIndex, UnitModel};
 use crate::host::{Accounts, Host, HostView, HostViewExt, TransactionPreview};
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 
 use model::Model;
 use node::Node;
@@ -199,11 +199,6 @@ impl<'h> Layer<'h> {
         let accounts = model.accounts.get_or_insert_default();
         Ok(Arc::make_mut(accounts))
     }
-}
-
-/// What belongs to root.
-pub(crate) fn root_access(mode: u32) -> Access {
-    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) }
 }
 
 #[deny(clippy::missing_trait_methods)]

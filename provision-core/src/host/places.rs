@@ -3,7 +3,7 @@
 use super::{FileKind, Host, HostView, HostViewExt};
 use crate::effect::{Access, AttributeChanges, Effect};
 use crate::error::{Error, ErrorKind, Result};
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 
 /// Says owner and group as the declaration does, where they are the same: `1000` and `deploy` may be one user.
 ///
@@ -63,7 +63,7 @@ pub fn make_parents(host: &dyn Host, path: &HostPath, allowed: bool) -> Result<(
 
 /// Owner, group and mode of directories that are made on the way to something.
 pub fn as_parents_are() -> Access {
-    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o755) }
+    Access::root(0o755)
 }
 
 /// Something else is in the place: never removed without being asked.

@@ -265,11 +265,7 @@ impl Planner<'_> {
             return Some("what is below /etc/apt changes first");
         }
         let refreshes = |effect: &Effect| {
-            matches!(
-                effect,
-                Effect::Platform(PlatformEffect::RefreshPackageLists)
-                    | Effect::Platform(PlatformEffect::RepairPackages)
-            )
+            matches!(effect, Effect::Platform(PlatformEffect::RefreshPackageLists | PlatformEffect::RepairPackages))
         };
         effects().any(refreshes).then_some("the package lists are refreshed first")
     }

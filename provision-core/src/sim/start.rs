@@ -35,10 +35,6 @@ fn path(text: &str) -> HostPath {
     }
 }
 
-fn root(mode: u32) -> Access {
-    Access { owner: "root".into(), group: "root".into(), mode: Mode::new(mode) }
-}
-
 /// What installs a package of the catalogue.
 fn installing(name: &str) -> PackageTransaction {
     let request = PackageRequest { name: name.to_owned(), version: None };
@@ -51,7 +47,7 @@ impl SimHost {
         let at = path(at);
         let missing = self.missing_above(&at);
         self.machine().make_directories(&at).expect("directories can be put there");
-        self.machine().place(&at, kind, root(mode), data).expect("it can be put there");
+        self.machine().place(&at, kind, Access::root(mode), data).expect("it can be put there");
         self.note_path(&at, missing);
         self
     }
@@ -105,7 +101,7 @@ impl SimHost {
         assert!(kind.is_special(), "{} is not special", kind.noun());
         let path = path(at);
         self.machine().make_directories(&path).expect("directories can be put there");
-        self.machine().place(&path, kind, root(0o600), None).expect("it can be put there");
+        self.machine().place(&path, kind, Access::root(0o600), None).expect("it can be put there");
         self
     }
 

@@ -21,10 +21,7 @@ pub(crate) fn packages_alone<'e>(
     for effect in done {
         match effect {
             // What fails has failed in the run as well.
-            Some(
-                effect @ (Effect::Platform(PlatformEffect::Packages(_))
-                | Effect::Platform(PlatformEffect::RepairPackages)),
-            ) => {
+            Some(effect @ Effect::Platform(PlatformEffect::Packages(_) | PlatformEffect::RepairPackages)) => {
                 let _ = host.perform(effect);
             }
             Some(_) => {}

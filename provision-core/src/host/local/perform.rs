@@ -9,7 +9,7 @@ use super::write::{Belongings, Others};
 use crate::effect::{Access, AclSubject, Command, Effect, Rebuild, WriteFile};
 use crate::error::{ErrorKind, Result};
 use crate::host::{HostView, HostViewExt, digest_of_sources, failed_validation, missing_account};
-use crate::path::{HostPath, Mode};
+use crate::path::HostPath;
 
 impl LocalHost {
     fn resolve_access(&self, owner: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>)> {
@@ -74,7 +74,7 @@ impl LocalHost {
     /// well leaves a stamp that says so, whatever it has made.
     fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
         let Rebuild { command, products, stamp, .. } = rebuild;
-        let access = Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        let access = Access::root(0o644);
         let write = |text: &str| match stamp {
             Some(stamp) => self.carry_out(&Effect::WriteFile(WriteFile::new(stamp.clone(), text, access.clone()))),
             None => Ok(()),

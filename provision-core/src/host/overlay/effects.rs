@@ -85,7 +85,7 @@ impl Layer<'_> {
     /// What a command makes is there afterwards, whatever it holds.
     fn rebuild(&self, rebuild: &Rebuild) -> Result<()> {
         let Rebuild { command, products, stamp, .. } = rebuild;
-        let as_usual = || Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o644) };
+        let as_usual = || Access::root(0o644);
         let write = |text: &str| match stamp {
             Some(stamp) => {
                 self.require_parent(stamp)?;

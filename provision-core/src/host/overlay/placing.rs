@@ -1,7 +1,6 @@
 //! What is put at a path without an effect of its own: by programs, which may not wait for the disk.
 
 use super::node::Node;
-use super::root_access;
 use crate::effect::{Access, Content};
 use crate::error::Result;
 use crate::host::{FileKind, Layer};
@@ -18,7 +17,7 @@ impl Layer<'_> {
             missing.push(above);
         }
         for directory in missing.iter().rev() {
-            self.put_beside(directory, Node::new(FileKind::Directory, root_access(0o755), None))?;
+            self.put_beside(directory, Node::new(FileKind::Directory, Access::root(0o755), None))?;
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ impl PathKind {
                 group: access.group.as_ref().into(),
                 mode: Mode::new(access.mode),
             },
-            PathKind::Symlink(_) => Access { owner: "root".into(), group: "root".into(), mode: Mode::new(0o777) },
+            PathKind::Symlink(_) => Access::root(0o777),
         }
     }
 }

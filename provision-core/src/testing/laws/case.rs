@@ -127,10 +127,7 @@ impl ErasedCase {
         let planned = graph.plan(&self.host(), &PlanOptions::default())?;
         let mut effects = planned.plan().steps.iter().flat_map(|step| step.effects.iter());
         Ok(effects.any(|effect| {
-            matches!(
-                effect,
-                Effect::Platform(PlatformEffect::Packages(_)) | Effect::Platform(PlatformEffect::RepairPackages)
-            )
+            matches!(effect, Effect::Platform(PlatformEffect::Packages(_) | PlatformEffect::RepairPackages))
         }))
     }
 

@@ -141,9 +141,7 @@ impl<'a> Allowed<'a> {
         let scripts = |effect: &Effect| {
             matches!(
                 effect,
-                Effect::Platform(PlatformEffect::Packages(_))
-                    | Effect::Platform(PlatformEffect::RepairPackages)
-                    | Effect::Run(_)
+                Effect::Platform(PlatformEffect::Packages(_) | PlatformEffect::RepairPackages) | Effect::Run(_)
             )
         };
         if effects.iter().any(scripts) {

@@ -1,9 +1,8 @@
 //! Enabling, disabling and masking: the links that do it, see `systemctl(1)`.
 
-use crate::effect::UnitAction;
+use crate::effect::{Access, UnitAction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::overlay::node::Node;
-use crate::host::overlay::root_access;
 use crate::host::units::{self, Definition};
 use crate::host::{FileKind, HostView, Layer, UnitState};
 use crate::path::HostPath;
@@ -37,7 +36,7 @@ impl Layer<'_> {
                 self.make_directories(&mask)?;
                 self.put_unsynced(
                     &mask,
-                    Some(Node::new(FileKind::Symlink, root_access(0o777), Some("/dev/null".into()))),
+                    Some(Node::new(FileKind::Symlink, Access::root(0o777), Some("/dev/null".into()))),
                 )
             }
             (UnitAction::Unmask, definition) => {
@@ -84,7 +83,7 @@ impl Layer<'_> {
                 continue;
             }
             self.make_directories(&link)?;
-            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, root_access(0o777), Some(target.into()))))?;
+            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, Access::root(0o777), Some(target.into()))))?;
         }
         for other in unit.install("Also") {
             if !done.iter().any(|name| name == other)
@@ -126,7 +125,7 @@ impl Layer<'_> {
             let link = directory.join(&format!("{begins}01{script}"))?;
             self.make_directories(&link)?;
             let target = format!("../init.d/{script}");
-            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, root_access(0o777), Some(target.into()))))?;
+            self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, Access::root(0o777), Some(target.into()))))?;
         }
         Ok(())
     }
