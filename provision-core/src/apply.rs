@@ -26,7 +26,7 @@ use crate::id::ResourceId;
 use crate::journal::Recorder;
 use crate::moment::Moment;
 use crate::observe::{Event, Observer};
-use crate::plan::{Planned, PlannedStep, Step, Verdict, beside_the_states, changes_between, decide_now};
+use crate::plan::{Planned, PlannedStep, Step, Verdict, beside_the_states, changes_between, decide_now, judge_now};
 use crate::report::{Outcome, Report, StepReport};
 use crate::resource::DynState;
 use crate::shared::Shared;
@@ -251,6 +251,7 @@ impl<'a> Run<'a> {
     }
 
     fn attempt(&self, number: usize, started: Instant, again: bool, progress: &mut Progress) -> Result<()> {
+        self.judge(number)?;
         let task = if again { self.decide_anew(number)? } else { self.decide(number)? };
         let causes = self.causes(number);
         if task.effects.is_empty() && task.before == task.want && causes.is_empty() {
@@ -283,6 +284,25 @@ impl<'a> Run<'a> {
         }
         let _ = self.changed_at[number].set(self.executor.host.now());
         self.react(number, &task, causes, progress)
+    }
+
+    /// Has a step judge what later ones are about to change, unless that is certainly nothing.
+    fn judge(&self, number: usize) -> Result<()> {
+        let graph = &self.planned.graph;
+        let is_idle = |node: usize| {
+            let Some(step) = self.step_of[node].map(|number| self.step(number)) else { return true };
+            step.verdict == Verdict::InSync && step.assumes.is_empty()
+        };
+        let node = self.planned.steps[number].node;
+        if graph.judged_by(node).into_iter().all(is_idle) {
+            return Ok(());
+        }
+        let is_pending = |node: usize| {
+            let Some(number) = self.step_of[node] else { return false };
+            let will_be_done = !matches!(self.step(number).verdict, Verdict::Failed { .. } | Verdict::Skipped { .. });
+            will_be_done && self.results[number].get().is_none()
+        };
+        judge_now(graph, node, self.executor.host, &self.planned.declared_packages, &is_pending)
     }
 
     /// What to do for a step: what was planned, unless the plan could not know.

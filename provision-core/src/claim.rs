@@ -64,6 +64,8 @@ pub enum Hold {
     NeedsWithin,
     /// It comes before the resource that owns it.
     Precedes,
+    /// It judges what all that own it, or a path beneath it, are about to change, before any of them changes anything.
+    Judges,
 }
 
 impl Claim {
@@ -85,6 +87,11 @@ impl Claim {
     /// The resource comes after all that own this path or one beneath it.
     pub fn needs_within(path: HostPath) -> Claim {
         Claim { target: Target::Path(path), hold: Hold::NeedsWithin }
+    }
+
+    /// The resource judges what is about to change at this path or beneath it; see `Resource::judge`.
+    pub fn judges(path: HostPath) -> Claim {
+        Claim { target: Target::Path(path), hold: Hold::Judges }
     }
 
     /// The resource comes before the one that owns this target, if one does.

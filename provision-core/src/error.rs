@@ -170,6 +170,13 @@ impl Error {
         self
     }
 
+    /// Without what lies beneath.
+    #[must_use]
+    pub(crate) fn without_cause(mut self) -> Error {
+        self.0.cause = None;
+        self
+    }
+
     /// With every text of it changed.
     #[must_use]
     pub(crate) fn map_texts(mut self, change: impl Fn(String) -> String) -> Error {

@@ -14,7 +14,8 @@ use crate::host::{
 };
 use crate::path::HostPath;
 use crate::resource::{
-    ApplyContext, AttributeError, CheckContext, Claim, Hold, PlanContext, Resource, ResourceId, Stage, Target,
+    ApplyContext, AttributeError, CheckContext, Claim, Companion, Hold, PlanContext, Resource, ResourceId, Stage,
+    Target,
 };
 use crate::secret::Text;
 
@@ -105,6 +106,24 @@ pub trait Fragment: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
+    /// What has to be so on the host for the file to come to anything, beside its readers and accounts. Asked only if the file is to be there.
+    ///
+    /// # Errors
+    /// The program would not read it.
+    fn requires(&self, cx: &CheckContext<'_>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// As [`Resource::companions`].
+    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion>
+    where
+        Self: Sized,
+    {
+        let _ = declared;
+        Vec::new()
+    }
+
     /// As [`Resource::secrets`].
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
@@ -164,6 +183,10 @@ impl<F: Fragment> Resource for F {
         Fragment::secrets(self)
     }
 
+    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion> {
+        F::companions(declared)
+    }
+
     fn hidden(&self, cx: &CheckContext<'_>, now: &FragmentState) -> &'static [&'static str] {
         let is_readable = || self.place(cx.id()).is_ok_and(|path| cx.host().is_readable_by_all(&path));
         match now {
@@ -181,6 +204,7 @@ impl<F: Fragment> Resource for F {
             for claim in self.also_claims(cx.id()).iter().filter(|claim| claim.hold == Hold::Needs) {
                 require_account(&claim.target, host)?;
             }
+            self.requires(cx)?;
         }
         let Some(found) = host.metadata(&path)? else { return Ok(FragmentState::Absent) };
         match found.kind {

@@ -104,6 +104,10 @@ impl Node {
         self.resource.react(&ApplyContext::new(&self.id, host), before)
     }
 
+    pub(crate) fn judge(&self, host: &dyn HostView) -> Result<()> {
+        self.resource.judge(&CheckContext::new(&self.id, host))
+    }
+
     pub(crate) fn hidden(&self, now: &DynState, host: &dyn HostView) -> &'static [&'static str] {
         self.resource.hidden(&CheckContext::new(&self.id, host), now)
     }
@@ -154,16 +158,18 @@ pub enum Reason {
     Subscribes,
     /// The later one needs something that the earlier one owns.
     Implied(String),
+    /// The earlier one judges what the later one is about to change at this path.
+    Judged(String),
 }
 
 impl Reason {
     fn is_declared(&self) -> bool {
-        !matches!(self, Reason::Implied(_))
+        !matches!(self, Reason::Implied(_) | Reason::Judged(_))
     }
 
     /// Whether the later one is skipped if the earlier one fails.
     pub(crate) fn is_hard(&self) -> bool {
-        matches!(self, Reason::Requires | Reason::Implied(_))
+        matches!(self, Reason::Requires | Reason::Implied(_) | Reason::Judged(_))
     }
 
     pub(crate) fn is_notification(&self) -> bool {
@@ -181,6 +187,7 @@ impl fmt::Display for Reason {
             Reason::Notifies => f.write_str("notifies"),
             Reason::Subscribes => f.write_str("subscribes"),
             Reason::Implied(what) => write!(f, "needs {what}"),
+            Reason::Judged(path) => write!(f, "has {path} judged by"),
         }
     }
 }

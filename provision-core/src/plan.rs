@@ -7,6 +7,7 @@ mod ahead;
 mod aliases;
 mod change;
 mod converged;
+mod judging;
 mod order;
 mod packages;
 mod relied;
@@ -294,6 +295,7 @@ impl Graph {
             overlay,
             foreseen: ahead::look(&chosen, host),
             step_of: vec![None; self.nodes.len()],
+            turn_of: vec![None; self.nodes.len()],
             pending_notifications: pending_by_resource(&options.pending_notifications),
             steps: Vec::with_capacity(nodes.len()),
             planned: Vec::with_capacity(nodes.len()),
@@ -301,6 +303,7 @@ impl Graph {
             transactions: Vec::new(),
             declared_packages: DeclaredPackages::of(self, host),
         };
+        nodes.iter().enumerate().for_each(|(turn, node)| planner.turn_of[*node] = Some(turn));
         let mut phase = 0;
         for (number, node) in nodes.iter().enumerate() {
             let batch = self.nodes[*node].batch;
@@ -353,6 +356,8 @@ struct Planner<'a> {
     aliases: Aliases<'a>,
     /// For each step what was seen before its turn.
     foreseen: Vec<Option<Foresight>>,
+    /// For each node the step that it gets, if it takes part.
+    turn_of: Vec<Option<usize>>,
     pending_notifications: HashMap<&'a ResourceId, Vec<&'a PendingNotification>>,
     step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
@@ -428,6 +433,7 @@ impl Planner<'_> {
                     step.changes = changes.into();
                     step.reaction = self.foresee_reaction(number, &decision.states.0);
                     states = Some(decision.states);
+                    step.verdict = self.judge(number, node).unwrap_or(step.verdict);
                 }
                 Err(error) => {
                     step.verdict = match (error.kind(), step.assumes.first(), undecided) {
@@ -551,5 +557,6 @@ pub(crate) fn is_transaction(effects: &[Effect]) -> bool {
 }
 
 pub(crate) use change::{beside_the_states, between as changes_between};
+pub(crate) use judging::judge_now;
 use packages::Ruled;
 pub(crate) use packages::{DeclaredPackages, Foreseen, settle as settle_transactions};

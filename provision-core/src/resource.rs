@@ -116,6 +116,17 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Ok(())
     }
 
+    /// Judges what the resources that own a path within those that this one claims with [`Hold::Judges`] are about to change, before any of
+    /// them changes anything. `cx` has the host as they would leave it, and a
+    /// [`query`](crate::host::HostViewExt::query) runs its program there. Not called if none of them changes anything.
+    ///
+    /// # Errors
+    /// It is not good; none of these resources is changed then. [`ErrorKind::Unknown`] defers the judgement.
+    fn judge(&self, cx: &CheckContext<'_>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
     /// What a notification does, such as a restart. `before` is the state that this run found.
     ///
     /// # Errors
@@ -290,6 +301,10 @@ pub(crate) trait DynResource: Send + Sync {
     fn check(&self, cx: &CheckContext<'_>) -> Result<DynState>;
     fn plan(&self, cx: &PlanContext<'_>, now: &DynState) -> Result<DynState>;
     fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, want: &DynState) -> Result<()>;
+    fn judge(&self, cx: &CheckContext<'_>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
     fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()> {
         let _ = (cx, before);
         Ok(())
@@ -340,6 +355,9 @@ impl<R: Resource> DynResource for R {
     }
     fn apply(&self, cx: &ApplyContext<'_>, now: &DynState, want: &DynState) -> Result<()> {
         Resource::apply(self, cx, now.get(), want.get())
+    }
+    fn judge(&self, cx: &CheckContext<'_>) -> Result<()> {
+        Resource::judge(self, cx)
     }
     fn react(&self, cx: &ApplyContext<'_>, before: &DynState) -> Result<()> {
         Resource::react(self, cx, before.get())

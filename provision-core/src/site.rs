@@ -278,8 +278,8 @@ impl Site {
                         drop(owners.insert(claim.target, (claim.hold, declaration.id.clone())))
                     }
                     Hold::Needs | Hold::Precedes => drop(needed.insert(claim.target)),
-                    // It comes after what is there, and asks for nothing to be there.
-                    Hold::NeedsWithin => {}
+                    // They ask for nothing to be there.
+                    Hold::NeedsWithin | Hold::Judges => {}
                 }
             }
         }

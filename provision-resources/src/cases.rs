@@ -1,5 +1,8 @@
 //! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
 
+mod sudoers;
+mod validation;
+
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
 use provision_core::testing::{Case, Laws};
@@ -24,6 +27,8 @@ pub fn laws(release: u32) -> Laws {
         .of(pam_limits(release))
         .of(cron_jobs(release))
         .of(triggers(release))
+        .of(sudoers::cases(release))
+        .of(validation::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

@@ -225,9 +225,11 @@ impl Platform for Debian {
             Question::Shadow(user) => Answer::Shadow(accounts::shadow(system, user)?),
             Question::AccountLines(users, groups) => Answer::AccountLines(lines::read(system, users, groups)?),
             Question::Architecture => Answer::Architecture(self.architecture(system)?),
-            Question::InterruptedPackages | Question::User(_) | Question::Group(_) | Question::Query(_) => {
-                return Err(question.unsupported());
-            }
+            Question::InterruptedPackages
+            | Question::User(_)
+            | Question::Group(_)
+            | Question::Query(_)
+            | Question::QueryWith(..) => return Err(question.unsupported()),
             _ => return Err(question.unsupported()),
         })
     }

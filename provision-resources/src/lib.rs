@@ -49,9 +49,11 @@ pub mod package_manager;
 pub mod pam_limits;
 mod password;
 pub mod service;
+pub mod sudoers;
 pub mod symlink;
 pub mod trigger;
 pub mod user;
+pub mod validation;
 
 #[cfg(test)]
 mod converging;
@@ -70,9 +72,11 @@ pub use package::Package;
 pub use package_manager::PackageManager;
 pub use pam_limits::PamLimits;
 pub use service::Service;
+pub use sudoers::Sudoers;
 pub use symlink::Symlink;
 pub use trigger::Trigger;
 pub use user::User;
+pub use validation::Validation;
 
 /// All resource types of this crate.
 pub fn registry() -> Registry {
@@ -86,7 +90,9 @@ pub fn registry() -> Registry {
         .with::<PackageManager>()
         .with::<PamLimits>()
         .with::<Service>()
+        .with::<Sudoers>()
         .with::<Symlink>()
         .with::<Trigger>()
         .with::<User>()
+        .with::<Validation>()
 }

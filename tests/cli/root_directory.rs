@@ -430,6 +430,98 @@ fn a_check_that_refuses_a_content_is_told_with_all_that_it_says() {
     }
 }
 
+/// A validation of five files: the third is wrong. The validator writes a log, as `nginx -t` does.
+const VALIDATED: &str = r#"{ resources = {
+  validation.app = {
+    command = ["sh", "-c", "cat /etc/app/*.conf > /var/log/app.log; sleep $(cat /etc/app/pause); ! grep -n wrong /etc/app/*.conf"],
+    paths = ["/etc/app"],
+  },
+  directory."/var/log" = {},
+  file = {
+    "/etc/app/1.conf".content = "one\n", "/etc/app/2.conf".content = "two\n", "/etc/app/3.conf".content = "THIRD\n",
+    "/etc/app/4.conf".content = "four\n", "/etc/app/5.conf".content = "five\n", "/etc/app/pause".content = "PAUSE\n",
+  },
+} }"#;
+
+fn validated(third: &str, pause: &str) -> Result<Place, Missing> {
+    let place = place(&VALIDATED.replace("THIRD", third).replace("PAUSE", pause))?;
+    copy_programs(&place, &["sh", "cat", "grep", "sleep"]);
+    Ok(place)
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}
+
+#[test]
+fn of_files_that_are_judged_together_none_lands_if_one_is_wrong() {
+    let place = given!(validated("wrong", "0"));
+    let before = mounts();
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert!(ran.out.contains("/etc/app/3.conf:1:wrong"), "{}", ran.seen());
+    insta::assert_snapshot!("validation", ran.seen());
+    assert!(!place.path("root/etc/app").exists());
+    assert!(!place.path("root/var/log/app.log").exists(), "what a validator writes is thrown away");
+    let right = place.file("right.ncl", &VALIDATED.replace("THIRD", "three").replace("PAUSE", "0"));
+    let ran = right.run("apply --root root right.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+    assert_eq!(fs::read_to_string(right.path("root/etc/app/3.conf")).unwrap(), "three\n");
+    assert!(!right.path("root/var/log/app.log").exists());
+    assert_eq!(mounts(), before, "no mount is left");
+}
+
+/// A mount of its own, a path with a blank, and a file that is mounted: the view has them all, and changes none.
+#[test]
+fn a_validator_sees_what_is_mounted_in_the_root_directory() {
+    let place = given!(validated("three", "0"));
+    let (data, file) = (place.path("root/etc/app"), place.path("root/etc/hostname"));
+    fs::create_dir_all(&data).unwrap();
+    fs::write(&file, "").unwrap();
+    fs::write(place.path("name"), "mounted\n").unwrap();
+    let _data = Mount::tmpfs(&data, "size=1m");
+    let _file = Mount::bind(&place.path("name"), &file);
+    let odd = place.path("root/srv/a b,c:d");
+    fs::create_dir_all(&odd).unwrap();
+    let _odd = Mount::tmpfs(&odd, "size=1m");
+    fs::write(odd.join("x"), "odd\n").unwrap();
+    let look =
+        "cat /etc/hostname '/srv/a b,c:d/x' /etc/app/9.conf /proc/version; echo litter > '/srv/a b,c:d/y'; exit 1";
+    let site = format!(
+        "{{ resources.validation.app = {{ command = [\"sh\", \"-c\", \"{look}\"], paths = [\"/etc/app\"] }},
+            resources.file.\"/etc/app/9.conf\".content = \"nine\\n\" }}"
+    );
+    let place = place.file("look.ncl", &site);
+    let ran = place.run("plan --root root look.ncl");
+    for seen in ["mounted", "odd", "nine", "Linux version"] {
+        assert!(ran.out.contains(seen), "{seen}: {}", ran.seen());
+    }
+    assert!(!odd.join("y").exists() && !data.join("9.conf").exists());
+}
+
+/// Whatever kills the run inside of the validator: no mount is left, no file has landed, and the next run does it all.
+#[test]
+fn a_run_that_dies_inside_of_a_validator_leaves_nothing() {
+    let place = given!(validated("three", "3"));
+    let before = mounts();
+    let mut child = Command::new(provision())
+        .args(["apply", "--root", "root", "site.ncl"])
+        .current_dir(place.directory.path())
+        .env("HOME", place.directory.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The plan judges for three seconds, and the run again.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(mounts(), before);
+    assert!(!place.path("root/etc/app/1.conf").exists() && !place.path("root/var/log/app.log").exists());
+    let ran = place.run("apply --root root site.ncl");
+    assert_eq!(ran.code, 0, "{}", ran.seen());
+}
+
 /// The model of a host held all that a rollback puts back: several times the size of a sparse file.
 #[test]
 fn a_rollback_of_a_large_file_does_not_hold_its_content() {

@@ -38,7 +38,7 @@ impl RootDirectories {
 pub fn prepare(inside: &dyn Fn(&[&str]) -> Result) -> Result {
     inside(&["sh", "-c", "echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/tests"])?;
     inside(&["apt-get", "update", "-q"])?;
-    inside(&["apt-get", "install", "-q", "-y", "--download-only", "hello", "cron"])?;
+    inside(&["apt-get", "install", "-q", "-y", "--download-only", "hello", "cron", "sudo"])?;
     inside(&["apt-get", "install", "-q", "-y", "--download-only", "--no-install-recommends", "nginx"])
 }
 

@@ -14,6 +14,11 @@ impl Effect {
         self.hidden().is_some()
     }
 
+    /// Whether it writes a secret, or the content of a sensitive resource.
+    pub(crate) fn holds_secret(&self) -> bool {
+        matches!(self.held(), Held::File(file) if file.content.is_sensitive())
+    }
+
     /// The effect as that of a sensitive resource: no content that it holds is shown, whoever may read the file.
     #[must_use]
     pub(crate) fn into_sensitive(self) -> Effect {

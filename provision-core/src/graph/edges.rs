@@ -97,10 +97,10 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
     }
 }
 
-/// What needs all that lies in a directory comes after each resource that owns a path there.
+/// What needs all that lies in a directory comes after each resource that owns a path there, and what judges it before.
 fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &mut [Vec<Edge>]) {
     for (number, node) in nodes.iter().enumerate() {
-        for claim in node.claims.iter().filter(|claim| claim.hold == Hold::NeedsWithin) {
+        for claim in node.claims.iter().filter(|claim| matches!(claim.hold, Hold::NeedsWithin | Hold::Judges)) {
             let Target::Path(directory) = &claim.target else { continue };
             let is_within = |path: &str| {
                 path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -111,9 +111,12 @@ fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &m
                 .map(|(path, (owner, _))| (*path, *owner))
                 .collect();
             within.sort_unstable();
-            for (path, from) in within {
-                let span = node.declared_at().cloned();
-                edges[number].push(Edge { from, reason: Reason::Implied(format!("path {path}")), span });
+            for (path, owner) in within {
+                let (from, to, reason) = match claim.hold {
+                    Hold::Judges => (number, owner, Reason::Judged(path.to_owned())),
+                    _ => (owner, number, Reason::Implied(format!("path {path}"))),
+                };
+                edges[to].push(Edge { from, reason, span: nodes[to].declared_at().cloned() });
             }
         }
     }

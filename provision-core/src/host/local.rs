@@ -14,6 +14,7 @@ mod remove;
 mod restore;
 mod stage;
 mod state;
+mod view;
 mod walk;
 mod write;
 
@@ -341,6 +342,7 @@ impl HostView for LocalHost {
             Question::Group(name) => Answer::Group(self.accounts()?.groups.get(*name).cloned()),
             Question::InterruptedPackages => Answer::InterruptedPackages(self.package_manager()?.interrupted),
             Question::Query(command) => Answer::Query(self.system.run(command)?),
+            Question::QueryWith(command, staged) => Answer::QueryWith(self.run_in_view(command, staged)?),
             // The platform names each that there is.
             _ => self.platform.ask(&self.system, question)?,
         })

@@ -7,7 +7,7 @@ use super::{
     AccountLine, Accounts, Group, HostView, PackageManager, PackageState, PackageTable, Shadow, TransactionPreview,
     UnitState, User, public,
 };
-use crate::effect::{Command, Output, PackageTransaction};
+use crate::effect::{Command, Effect, Output, PackageTransaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::HostPath;
 
@@ -163,6 +163,13 @@ questions! {
     /// # Errors
     /// It cannot be started, or takes too long. An exit code other than 0 is an answer.
     Query(command: &'q Command) = query -> Output;
+
+    /// The answer of a command that changes nothing, on the host as these effects on files would leave it. What the command writes to
+    /// files is thrown away.
+    ///
+    /// # Errors
+    /// As [`query`](HostViewExt::query); or the host cannot be shown otherwise than it is.
+    QueryWith(command: &'q Command, staged: &'q [Effect]) = query_with -> Output;
 
     /// Debian's name of the architecture, such as `amd64`. `None` where dpkg is not.
     ///

@@ -110,7 +110,7 @@ impl HostView for Base {
             Question::Accounts => Answer::Accounts(accounts()),
             Question::Shadow(user) => Answer::Shadow(self.recorded.shadow(user)),
             Question::AccountLines(users, groups) => Answer::AccountLines(lines::of_model(self, users, groups)?),
-            Question::Query(command) => {
+            Question::Query(command) | Question::QueryWith(command, _) => {
                 let message = format!("the record does not hold the output of `{command}`");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::LocalHost;
 use super::change::Changes;
+use super::confined::Root;
 use super::write::{Belongings, Others};
 use crate::effect::{Access, AclSubject, Command, Effect, Rebuild, WriteFile};
 use crate::error::{ErrorKind, Result};
@@ -21,7 +22,11 @@ impl LocalHost {
 
     /// Carries out an effect.
     pub(super) fn carry_out(&self, effect: &Effect) -> Result<()> {
-        let root = &self.system.root;
+        self.carry_out_in(&self.system.root, effect)
+    }
+
+    /// Carries out an effect; those on files below this root.
+    pub(super) fn carry_out_in(&self, root: &Root, effect: &Effect) -> Result<()> {
         let access = |owner: &str, group: &str| -> Result<(u32, u32)> {
             let (uid, gid) = self.resolve_access(Some(owner), Some(group))?;
             Ok((uid.unwrap_or_default(), gid.unwrap_or_default()))

@@ -123,6 +123,7 @@ impl HostView for Layer<'_> {
             Question::Shadow(user) => Answer::Shadow(self.shadow(user)?),
             Question::AccountLines(users, groups) => Answer::AccountLines(lines::of_model(self, users, groups)?),
             Question::Query(command) => Answer::Query(self.answer(command)?),
+            Question::QueryWith(command, staged) => Answer::QueryWith(self.answer_with(command, staged)?),
             Question::Architecture => Answer::Architecture(self.architecture()?),
         })
     }

@@ -80,6 +80,13 @@ impl Model {
         }
     }
 
+    /// Whether effects have changed more than files: packages, accounts, or what runs.
+    pub(crate) fn differs_beside_files(&self) -> bool {
+        let has_other_accounts = self.accounts.is_some() || !self.shadows.is_empty();
+        let has_other_packages = !self.packages.is_empty() || !self.automatic.is_empty() || self.repaired;
+        has_other_accounts || has_other_packages || self.lists_refreshed || !self.units.is_empty()
+    }
+
     /// What effects have made of a path; `None` if they have not touched it.
     pub(crate) fn node(&self, path: &HostPath) -> Option<Option<&Node>> {
         if let Some(node) = self.nodes.get(path) {

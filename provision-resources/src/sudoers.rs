@@ -1,0 +1,367 @@
+//! The resource type `sudoers`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use derive_setters::Setters;
+use provision_core::error::{Error, ErrorKind, Result};
+use provision_core::fragment::{Fragment, file_in, is_plain_name, managed};
+use provision_core::host::HostViewExt;
+use provision_core::path::HostPath;
+use provision_core::resource::{AttributeError, CheckContext, Claim, Companion, ResourceId, Target};
+use provision_core::secret::Text;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::access::needs_account;
+use crate::ensure::Ensure;
+use crate::validation::Validation;
+
+/// Rules of sudo(8): a file in `/etc/sudoers.d`; see sudoers(5).
+///
+/// All of these files are judged together with `/etc/sudoers` by `visudo -c -s` before one of them is changed, by `validation.sudoers`, which a
+/// site may declare itself. The last rule that fits counts, and files are read in the order of their names, so a name may begin
+/// with a number. A directory as a command (`/opt/app/`) stands for all files in it, and `*` in arguments for any text, blanks included.
+///
+/// ```nickel
+/// sudoers.deploy = { users = ["deploy"], commands = ["/usr/bin/systemctl restart app"], password = false },
+/// sudoers."10-admins" = { groups = ["adm"], run_as = "ALL:ALL", commands = ["ALL"], defaults.timestamp_timeout = 5 },
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Setters)]
+#[serde(deny_unknown_fields, default)]
+#[setters(into, strip_option)]
+pub struct Sudoers {
+    /// Whether the rules are there.
+    pub ensure: Ensure,
+    /// The users whom they are for: names, `"ALL"`, or numbers such as `"#1000"`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// The groups whose members they are for, without `%`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// What they may run: each one command with an absolute path and its arguments, or `"ALL"`. Without arguments any are allowed;
+    /// `""` in their place allows none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// As whom: `"root"`, a user, `"user:group"`, `"ALL"`. root if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
+    /// Whether they have to give their password; as the other rules of the host say if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<bool>,
+    /// On which hosts; all if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// More tags, such as `"NOEXEC"` or `"SETENV"`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Settings for these users and groups, or for all if there are none: `true`, `false`, a number or a text.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, Setting>,
+    /// The whole file instead, for what the attributes cannot say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text>,
+}
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a setting is `true`, `false`, a number or a text")]
+pub enum Setting {
+    /// On or off.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// The tags of sudoers(5), without those that `password` stands for.
+const TAGS: [&str; 14] = [
+    "EXEC",
+    "NOEXEC",
+    "FOLLOW",
+    "NOFOLLOW",
+    "INTERCEPT",
+    "NOINTERCEPT",
+    "LOG_INPUT",
+    "NOLOG_INPUT",
+    "LOG_OUTPUT",
+    "NOLOG_OUTPUT",
+    "MAIL",
+    "NOMAIL",
+    "SETENV",
+    "NOSETENV",
+];
+
+impl Sudoers {
+    /// The users and groups, as the file names them.
+    fn subjects(&self) -> Vec<String> {
+        let users = self.users.iter().map(|user| named(user));
+        users.chain(self.groups.iter().map(|group| format!("%{}", named(group)))).collect()
+    }
+
+    fn rule(&self) -> Option<String> {
+        let commands: Vec<Cow<'_, str>> = self.commands.iter().map(|command| escaped(command)).collect();
+        let password = self.password.map(|asked| if asked { "PASSWD" } else { "NOPASSWD" });
+        let tags: String = password
+            .into_iter()
+            .chain(self.tags.iter().map(String::as_str))
+            .fold(String::new(), |all, tag| all + tag + ":");
+        let run_as = self.run_as.as_ref().map(|whom| {
+            let parts: Vec<String> = whom.split(':').map(named).collect();
+            format!("({}) ", parts.join(":"))
+        });
+        let host = self.host.as_deref().unwrap_or("ALL");
+        let space = if tags.is_empty() { "" } else { " " };
+        (!commands.is_empty()).then(|| {
+            let (run_as, subjects) = (run_as.unwrap_or_default(), self.subjects().join(", "));
+            format!("{subjects} {host} = {run_as}{tags}{space}{}\n", commands.join(", "))
+        })
+    }
+
+    fn settings(&self) -> String {
+        let setting = |(name, value): (&String, &Setting)| match value {
+            Setting::Flag(true) => name.clone(),
+            Setting::Flag(false) => format!("!{name}"),
+            Setting::Number(number) => format!("{name} = {number}"),
+            Setting::Text(text) => format!("{name} = \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        };
+        let subjects = self.subjects().join(", ");
+        let whom = if subjects.is_empty() { subjects } else { format!(":{subjects}") };
+        self.defaults.iter().map(|entry| format!("Defaults{whom} {}\n", setting(entry))).collect()
+    }
+}
+
+impl Fragment for Sudoers {
+    const TYPE: &'static str = "sudoers";
+    const MODE: u32 = 0o440;
+    const READERS: &'static [&'static str] = &["sudo", "sudo-ldap"];
+
+    fn is_present(&self) -> bool {
+        self.ensure == Ensure::Present
+    }
+
+    fn place(&self, id: &ResourceId) -> Result<HostPath> {
+        file_in("/etc/sudoers.d", id.name())
+    }
+
+    fn text(&self, id: &ResourceId) -> Result<Text> {
+        if let Some(content) = &self.content {
+            return Ok(content.clone());
+        }
+        Ok((managed("#", id) + &self.settings() + &self.rule().unwrap_or_default()).into())
+    }
+
+    /// The words of each line without comments; a file in which quotes, escapes or continued lines keep blanks is compared byte by byte.
+    fn means(&self, text: &str) -> Option<Value> {
+        let is_comment = |line: &str| {
+            let rest = line.strip_prefix('#')?;
+            Some(!rest.starts_with("include") && !rest.starts_with(|first: char| first.is_ascii_digit()))
+        };
+        let lines = text.lines().map(str::trim);
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !is_comment(line).unwrap_or_default()).collect();
+        if lines.iter().any(|line| line.contains(['"', '\\', '#'])) {
+            return None;
+        }
+        Some(json!(
+            lines
+                .iter()
+                .map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()).collect())
+                .collect::<Vec<Vec<&str>>>()
+        ))
+    }
+
+    fn requires(&self, cx: &CheckContext<'_>) -> Result<()> {
+        let includes = |line: &str| {
+            let mut words = line.split_whitespace();
+            matches!(words.next(), Some("@includedir" | "#includedir")) && words.next() == Some("/etc/sudoers.d")
+        };
+        match cx.host().read_text("/etc/sudoers")? {
+            Some(text) if !text.lines().any(includes) => {
+                let message = "/etc/sudoers does not read the files of /etc/sudoers.d";
+                Err(Error::new(ErrorKind::Conflict, message)
+                    .with_hint("add the line `@includedir /etc/sudoers.d` to it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn also_claims(&self, _: &ResourceId) -> Vec<Claim> {
+        if !self.is_present() {
+            return Vec::new();
+        }
+        let is_here = |name: &&String| {
+            *name != "ALL" && needs_account(name) && !name.contains(['@', '\\', ' ']) && !name.starts_with('#')
+        };
+        let users = self.users.iter().filter(is_here).cloned().map(Target::User);
+        users.chain(self.groups.iter().filter(is_here).cloned().map(Target::Group)).map(Claim::needs).collect()
+    }
+
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        self.content.iter_mut().map(|text| ("content", text)).collect()
+    }
+
+    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion> {
+        if declared.is_empty() {
+            return Vec::new();
+        }
+        let paths = ["/etc/sudoers", "/etc/sudoers.d"].map(|path| HostPath::new(path).expect("an absolute path"));
+        vec![Companion::new("sudoers", Validation::new(["visudo", "-c", "-s"], paths))]
+    }
+
+    fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {
+        let mut mistakes = Vec::new();
+        let mut refuse = |path: &[&str], message: String, help: &str| {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            mistakes.push(AttributeError::at(path, message).help(help));
+        };
+        if !is_plain_name(id.name(), b"_-") {
+            let message = format!("sudo passes over a file with the name {:?}", id.name());
+            refuse(&[], message, "use letters, digits, `-` and `_`");
+        }
+        if !self.is_present() {
+            return mistakes;
+        }
+        let has_rule = !self.commands.is_empty();
+        let has_rest = self.run_as.is_some() || self.password.is_some() || self.host.is_some() || !self.tags.is_empty();
+        let has_subjects = !self.users.is_empty() || !self.groups.is_empty();
+        let has_parts = has_rule || has_rest || has_subjects || !self.defaults.is_empty();
+        if self.content.is_some() && has_parts {
+            refuse(&["content"], "`content` is the whole file".into(), "take it out, or all other attributes");
+        } else if self.content.is_none() && !has_rule && self.defaults.is_empty() {
+            refuse(&["commands"], "there is no rule".into(), "such as commands = [\"/usr/bin/systemctl restart app\"]");
+        } else if has_rule && !has_subjects {
+            refuse(&["users"], "no user may run these commands".into(), "name `users` or `groups`");
+        } else if !has_rule && has_rest {
+            refuse(&["commands"], "there is nothing to run".into(), "name `commands`");
+        }
+        for (attribute, names) in [("users", &self.users), ("groups", &self.groups)] {
+            for (place, name) in names.iter().enumerate() {
+                if let Some((message, help)) = mistake_in_name(name) {
+                    refuse(&[attribute, &place.to_string()], message, help);
+                }
+            }
+        }
+        for (attribute, text) in [("run_as", &self.run_as), ("host", &self.host)] {
+            let is_wrong =
+                |text: &&String| text.trim_matches(':').is_empty() || text.contains([',', '(', ')', '\n', '=']);
+            if let Some(text) = text.as_ref().filter(is_wrong) {
+                refuse(&[attribute], format!("{text:?} is none"), "one name; `content` for more");
+            }
+        }
+        for (place, tag) in self.tags.iter().enumerate().filter(|(_, tag)| !TAGS.contains(&tag.as_str())) {
+            let help = "NOPASSWD is `password = false`; see Tag_Spec in sudoers(5)";
+            refuse(&["tags", &place.to_string()], format!("{tag:?} is no tag; there are {}", TAGS.join(", ")), help);
+        }
+        for (place, command) in self.commands.iter().enumerate() {
+            if let Some((message, help)) = mistake_in_command(command) {
+                refuse(&["commands", &place.to_string()], message, help);
+            }
+        }
+        for (name, value) in &self.defaults {
+            let is_name = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            if !is_name {
+                refuse(
+                    &["defaults", name],
+                    format!("{name:?} is no setting"),
+                    "`false` switches one off; see Defaults in sudoers(5)",
+                );
+            } else if matches!(value, Setting::Text(text) if text.contains('\n')) {
+                refuse(&["defaults", name], "a value is one line".into(), "take the line break out");
+            } else if name == "authenticate" && *value == Setting::Flag(false) && !has_subjects {
+                refuse(
+                    &["defaults", name],
+                    "every user could become root without a password".into(),
+                    "name `users` or `groups`",
+                );
+            }
+        }
+        mistakes
+    }
+}
+
+/// A name as the file has it: blanks and signs are escaped, and a capital at its beginning as well, which would make it an alias.
+fn named(name: &str) -> String {
+    if name == "ALL" || name.starts_with('#') {
+        return name.to_owned();
+    }
+    let is_special = |(place, letter): (usize, char)| {
+        "@!=:,()\\ \t#\"".contains(letter) || (place == 0 && letter.is_ascii_uppercase())
+    };
+    name.char_indices().fold(String::new(), |mut text, (place, letter)| {
+        text.extend(is_special((place, letter)).then_some('\\'));
+        text.push(letter);
+        text
+    })
+}
+
+fn mistake_in_name(name: &str) -> Option<(String, &'static str)> {
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match name.strip_prefix('#') {
+        Some(number) if is_number(number) => None,
+        _ if name.is_empty() || name.contains('\n') => Some((format!("{name:?} is no name"), "name a user or a group")),
+        _ if name.starts_with('%') => {
+            Some((format!("{name:?} would have a second `%`"), "name groups in `groups`, without `%`"))
+        }
+        _ if name.starts_with(['+', '!', '#']) => {
+            Some((format!("{name:?} is more than a name"), "use `content` for netgroups, exceptions and aliases"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the arguments are a regular expression, of which nothing but `#` is escaped; see sudoers(5).
+fn is_expression(arguments: &str) -> bool {
+    arguments.starts_with('^') && arguments.ends_with('$')
+}
+
+/// A command as the file has it.
+fn escaped(command: &str) -> Cow<'_, str> {
+    let (program, arguments) = command.split_once(' ').unwrap_or((command, ""));
+    let special = if is_expression(arguments) { "#" } else { ",:=#" };
+    if !command.contains(|letter| special.contains(letter)) {
+        return command.into();
+    }
+    let escape = |mut text: String, letter: char| {
+        text.extend(special.contains(letter).then_some('\\'));
+        text.push(letter);
+        text
+    };
+    format!("{} {}", program.chars().fold(String::new(), escape), arguments.chars().fold(String::new(), escape))
+        .trim_end()
+        .to_owned()
+        .into()
+}
+
+fn mistake_in_command(command: &str) -> Option<(String, &'static str)> {
+    let (program, arguments) = command.split_once(' ').unwrap_or((command, ""));
+    let refuse = |message: &str, help| Some((format!("{command:?} {message}"), help));
+    match program.strip_prefix('!').unwrap_or(program) {
+        "ALL" if arguments.is_empty() => return None,
+        "list" => return None,
+        "sudoedit" if arguments.starts_with('/') => {}
+        "sudoedit" => return refuse("would let every file be edited", "name the file: \"sudoedit /etc/motd\""),
+        path if path.ends_with("/sudoedit") => {
+            return refuse("is no command of sudo", "write `sudoedit` without a path");
+        }
+        path if path.starts_with('/') => {}
+        path if path.starts_with("^/") && is_expression(path) => {}
+        _ => return refuse("has no absolute path", "sudo runs nothing else"),
+    }
+    match arguments {
+        "\"\"" => None,
+        _ if command.contains('\n') => refuse("has several lines", "one element is one command"),
+        _ if arguments.starts_with('^') != arguments.ends_with('$') => {
+            refuse("has half a regular expression", "it begins with `^`, ends with `$`, and stands for all arguments")
+        }
+        _ if !is_expression(arguments) && command.contains(['\\', '"']) => {
+            refuse("has a quote or a backslash, which sudo reads in its own way", "use `content`")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
