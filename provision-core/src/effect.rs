@@ -103,6 +103,13 @@ pub enum Effect {
         /// What may be removed.
         what: Removal,
     },
+    /// Gives the kernel a value, by one write to a file below `/proc/sys` or `/sys` that is there; nothing of it lasts beyond the next boot.
+    SetKernel {
+        /// The file.
+        path: HostPath,
+        /// The value, without an end of line.
+        value: String,
+    },
     /// Runs a command.
     Run(Command),
     /// Runs a command that makes files out of others.
@@ -237,6 +244,7 @@ impl fmt::Display for Effect {
             Effect::Restore(image) => write!(f, "restore {}", image.path),
             Effect::Remove { path, what: Removal::Tree } => write!(f, "remove {path} and all beneath it"),
             Effect::Remove { path, .. } => write!(f, "remove {path}"),
+            Effect::SetKernel { path, value } => write!(f, "set {path} to {value}"),
             Effect::Run(command) => write!(f, "run {command}"),
             Effect::Rebuild(rebuild) => write!(f, "run {}", rebuild.command),
             Effect::Platform(effect) => effect.fmt(f),

@@ -364,6 +364,19 @@ fn failed_validation(command: &Command, output: &Output, is_confidential: bool) 
         .with_cause(format!("{command}\n{said}"))
 }
 
+/// Whether a path is that of a value of the kernel.
+pub(crate) fn require_kernel_value(path: &HostPath) -> Result<()> {
+    match ["/proc/sys/", "/sys/"].iter().any(|place| path.as_str().starts_with(place)) {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Refused, format!("{path} is no value of the kernel"))),
+    }
+}
+
+/// The error for a value of the kernel that does not exist.
+pub(crate) fn no_kernel_value(path: &HostPath) -> Error {
+    Error::new(ErrorKind::NotFound, format!("the kernel has no {path}"))
+}
+
 /// The error for the name of a user or group that does not exist.
 pub(crate) fn missing_account(what: &str, name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no {what} {name}"))

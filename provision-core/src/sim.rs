@@ -12,6 +12,7 @@ mod data;
 mod debian;
 mod dpkg;
 mod glob;
+mod kernel;
 mod looks;
 mod package;
 mod pins;

@@ -1,6 +1,7 @@
 //! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
 
 mod sudoers;
+mod sysctl;
 mod validation;
 
 use provision_core::resource::Resource;
@@ -28,6 +29,7 @@ pub fn laws(release: u32) -> Laws {
         .of(cron_jobs(release))
         .of(triggers(release))
         .of(sudoers::cases(release))
+        .of(sysctl::cases(release))
         .of(validation::cases(release))
 }
 

@@ -51,6 +51,7 @@ mod password;
 pub mod service;
 pub mod sudoers;
 pub mod symlink;
+pub mod sysctl;
 pub mod trigger;
 pub mod user;
 pub mod validation;
@@ -74,6 +75,7 @@ pub use pam_limits::PamLimits;
 pub use service::Service;
 pub use sudoers::Sudoers;
 pub use symlink::Symlink;
+pub use sysctl::Sysctl;
 pub use trigger::Trigger;
 pub use user::User;
 pub use validation::Validation;
@@ -92,6 +94,7 @@ pub fn registry() -> Registry {
         .with::<Service>()
         .with::<Sudoers>()
         .with::<Symlink>()
+        .with::<Sysctl>()
         .with::<Trigger>()
         .with::<User>()
         .with::<Validation>()

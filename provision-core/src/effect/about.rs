@@ -46,6 +46,7 @@ impl Effect {
         match self {
             Effect::WriteFile(file) => (replaced(&file.path), Held::File(file)),
             Effect::Restore(image) => (replaced(&image.path), Held::Image(image)),
+            Effect::SetKernel { path, .. } => (replaced(path), Held::Nothing),
             Effect::CopyFile { to, .. } => (replaced(to), Held::Nothing),
             Effect::CreateSymlink { path, .. } => (replaced(path), Held::Nothing),
             Effect::CreateDirectory { path, .. } | Effect::SetMetadata { path, .. } => (changed(path), Held::Nothing),

@@ -15,6 +15,7 @@ use crate::moment::Moment;
 use crate::path::HostPath;
 
 use super::Debian;
+use super::kernel;
 use super::record::RecordedHost;
 
 /// When simulated hosts were switched on: 2026-01-01 00:00 UTC, in microseconds.
@@ -80,13 +81,16 @@ impl Base {
 
 impl HostView for Base {
     fn metadata(&self, path: &HostPath) -> Result<Option<FileMetadata>> {
-        Ok(self.recorded.metadata(path))
+        Ok(self.recorded.metadata(path).or_else(|| kernel::metadata(path)))
     }
     fn attributes(&self, path: &HostPath) -> Result<Option<FileAttributes>> {
-        Ok(self.recorded.attributes(path))
+        Ok(self.recorded.attributes(path).or_else(|| kernel::metadata(path).map(|_| FileAttributes::default())))
     }
     fn read(&self, path: &HostPath) -> Result<Option<Content>> {
-        self.recorded.read(path)
+        match kernel::value(path).filter(|_| self.recorded.metadata(path).is_none()) {
+            Some(value) => Ok(Some(format!("{value}\n").into())),
+            None => self.recorded.read(path),
+        }
     }
     fn read_link(&self, path: &HostPath) -> Result<Option<String>> {
         self.recorded.read_link(path)
@@ -131,7 +135,7 @@ impl HostView for Base {
         }
     }
     fn copy_out(&self, path: &HostPath, to: &mut dyn std::io::Write) -> Result<Option<u64>> {
-        let content = match self.recorded.read(path) {
+        let content = match self.read(path) {
             Ok(content) => content,
             // What is only to be kept, and put back, need not be known.
             Err(error) if error.kind() == ErrorKind::Unsupported => Some(unrecorded(path)),

@@ -9,7 +9,9 @@ use super::confined::Root;
 use super::write::{Belongings, Others};
 use crate::effect::{Access, AclSubject, Command, Effect, Rebuild, WriteFile};
 use crate::error::{ErrorKind, Result};
-use crate::host::{HostView, HostViewExt, digest_of_sources, failed_validation, missing_account};
+use crate::host::{
+    HostView, HostViewExt, ImageContent, digest_of_sources, failed_validation, missing_account, require_kernel_value,
+};
 use crate::path::HostPath;
 
 impl LocalHost {
@@ -62,6 +64,15 @@ impl LocalHost {
                 let owner = self.resolve_access(owner.as_deref(), group.as_deref())?;
                 root.set_metadata(path, &Changes { owner, mode: *mode, attributes, numbers: &numbers })
             }
+            Effect::SetKernel { path, value } => {
+                require_kernel_value(path)?;
+                root.set_kernel(path, value.as_bytes())
+            }
+            Effect::Restore(image) if require_kernel_value(&image.path).is_ok() => match &image.content {
+                ImageContent::File(value) => root.set_kernel(&image.path, value.bytes()),
+                // Only the value was changed.
+                _ => Ok(()),
+            },
             Effect::Restore(image) => root.restore(image, access(&image.access.owner, &image.access.group)?),
             Effect::Remove { path, what } => root.remove_unsynced(path, *what),
             Effect::Run(command) => return self.system.run_ok(command).map(drop),

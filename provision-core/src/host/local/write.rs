@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
 use nix::sys::stat::{FileStat, Mode as Permissions, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
@@ -15,7 +15,7 @@ use super::confined::{Root, is_trusted, kind_of, name_of, raw};
 use super::stage::{FRESH, Staged, a_directory_is_there};
 use crate::effect::{AclSubject, AttributeChanges, Content, FileFlags, HardLinks};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{FileAttributes, FileKind, several_names};
+use crate::host::{FileAttributes, FileKind, no_kernel_value, several_names};
 use crate::path::{HostPath, Mode};
 
 /// Gives the number of a user or group.
@@ -96,6 +96,26 @@ impl Root {
         let others = Others::Kept(&changes, &|_| Ok(u32::MAX));
         let belongings = Belongings { owner, mode, hard_links: HardLinks::Break, confidential: false, others };
         self.write_file(path, &belongings, |new| Ok(new.write_all(bytes)?), |_| Ok(()))
+    }
+
+    /// Gives the kernel a value, in one piece: it takes each write for a whole one. See `proc_sys(5)`.
+    pub(super) fn set_kernel(&self, path: &HostPath, value: &[u8]) -> Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = match self.open_at(path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
+            Err(Errno::ENOENT) => return Err(no_kernel_value(path)),
+            file => file?,
+        };
+        // An empty value is a line without anything.
+        let value = if value.is_empty() { b"\n" } else { value };
+        match nix::unistd::write(&file, value) {
+            Ok(_) => Ok(()),
+            Err(Errno::EINVAL) => {
+                let message =
+                    format!("the kernel does not take {:?} for {path}", String::from_utf8_lossy(value).trim_end());
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     pub(super) fn copy_file(&self, from: &HostPath, to: &HostPath) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::node::{Node, made_of};
 use crate::effect::{Access, AttributeChanges, Effect, PlatformEffect, Rebuild, Removal, WriteFile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::missing_account;
 use crate::host::{FileImage, FileKind, HostView, ImageContent, Layer, digest_of_sources};
+use crate::host::{missing_account, no_kernel_value, require_kernel_value};
 use crate::path::{HostPath, Mode};
 
 impl Layer<'_> {
@@ -73,6 +73,7 @@ impl Layer<'_> {
             Effect::SetMetadata { path, owner, group, mode, attributes } => {
                 self.set_metadata(path, owner.as_deref(), group.as_deref(), *mode, attributes)?;
             }
+            Effect::SetKernel { path, value } => self.set_kernel(path, value)?,
             Effect::Restore(image) => self.restore(image)?,
             Effect::Remove { path, what } => self.remove(path, *what)?,
             Effect::Platform(effect) => self.happen_on_platform(effect)?,
@@ -80,6 +81,12 @@ impl Layer<'_> {
             Effect::Rebuild(rebuild) => self.rebuild(rebuild)?,
         }
         Ok(())
+    }
+
+    fn set_kernel(&self, path: &HostPath, value: &str) -> Result<()> {
+        require_kernel_value(path)?;
+        let Some(node) = self.node(path)? else { return Err(no_kernel_value(path)) };
+        self.put_changed(path, Node { data: Some(format!("{value}\n").into()), ..node })
     }
 
     /// What a command makes is there afterwards, whatever it holds.
