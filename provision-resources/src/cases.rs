@@ -3,6 +3,7 @@
 mod sudoers;
 mod sysctl;
 mod validation;
+mod journald;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
@@ -31,6 +32,7 @@ pub fn laws(release: u32) -> Laws {
         .of(sudoers::cases(release))
         .of(sysctl::cases(release))
         .of(validation::cases(release))
+        .of(journald::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

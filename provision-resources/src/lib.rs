@@ -43,6 +43,7 @@ pub mod directory;
 pub mod ensure;
 pub mod file;
 pub mod group;
+pub mod journald;
 pub mod links;
 pub mod package;
 pub mod package_manager;
@@ -52,6 +53,9 @@ pub mod service;
 pub mod sudoers;
 pub mod symlink;
 pub mod sysctl;
+pub mod settings;
+pub mod symlink;
+mod systemd_syntax;
 pub mod trigger;
 pub mod user;
 pub mod validation;
@@ -69,6 +73,7 @@ pub use debian::Debian;
 pub use directory::Directory;
 pub use file::File;
 pub use group::Group;
+pub use journald::Journald;
 pub use package::Package;
 pub use package_manager::PackageManager;
 pub use pam_limits::PamLimits;
@@ -88,6 +93,7 @@ pub fn registry() -> Registry {
         .with::<Directory>()
         .with::<File>()
         .with::<Group>()
+        .with::<Journald>()
         .with::<Package>()
         .with::<PackageManager>()
         .with::<PamLimits>()

@@ -203,6 +203,7 @@ fn resource() -> impl Strategy<Value = Declared> {
         2 => cron_job(),
         1 => trigger(),
         1 => apt_pin(),
+        1 => settings(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
         1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
@@ -316,6 +317,16 @@ fn apt_pin() -> impl Strategy<Value = Declared> {
             false => json!({ "packages": [package], "pin": "release o=Debian", "priority": priority }),
         };
         ("apt_pin", "test", attributes)
+    })
+}
+
+/// Files of settings, which are alike to the model.
+fn settings() -> impl Strategy<Value = Declared> {
+    let declared = [
+        ("journald", "60-test", json!({ "settings": { "SystemMaxUse": "100M" } })),
+    ];
+    (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
+        (kind, name, if gone { json!({ "ensure": "absent" }) } else { attributes })
     })
 }
 
