@@ -3,6 +3,7 @@
 mod sudoers;
 mod sysctl;
 mod validation;
+mod apt_config;
 mod journald;
 
 use provision_core::resource::Resource;
@@ -33,6 +34,7 @@ pub fn laws(release: u32) -> Laws {
         .of(sysctl::cases(release))
         .of(validation::cases(release))
         .of(journald::cases(release))
+        .of(apt_config::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

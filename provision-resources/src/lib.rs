@@ -29,7 +29,9 @@
 
 mod access;
 mod accounts;
+pub mod apt_config;
 pub mod apt_pin;
+pub mod apt_syntax;
 pub mod attributes;
 mod formats;
 
@@ -67,6 +69,7 @@ mod testing;
 
 use provision_core::registry::Registry;
 
+pub use apt_config::AptConfig;
 pub use apt_pin::AptPin;
 pub use cron::Cron;
 pub use debian::Debian;
@@ -88,6 +91,7 @@ pub use validation::Validation;
 /// All resource types of this crate.
 pub fn registry() -> Registry {
     Registry::new()
+        .with::<AptConfig>()
         .with::<AptPin>()
         .with::<Cron>()
         .with::<Directory>()

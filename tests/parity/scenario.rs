@@ -324,6 +324,7 @@ fn apt_pin() -> impl Strategy<Value = Declared> {
 fn settings() -> impl Strategy<Value = Declared> {
     let declared = [
         ("journald", "60-test", json!({ "settings": { "SystemMaxUse": "100M" } })),
+        ("apt_config", "60-test", json!({ "settings": { "APT::Install-Suggests": false } })),
     ];
     (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
         (kind, name, if gone { json!({ "ensure": "absent" }) } else { attributes })
