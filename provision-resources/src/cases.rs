@@ -5,6 +5,7 @@ mod sysctl;
 mod validation;
 mod apt_config;
 mod journald;
+mod logrotate;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
@@ -35,6 +36,7 @@ pub fn laws(release: u32) -> Laws {
         .of(validation::cases(release))
         .of(journald::cases(release))
         .of(apt_config::cases(release))
+        .of(logrotate::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

@@ -47,6 +47,7 @@ pub mod file;
 pub mod group;
 pub mod journald;
 pub mod links;
+pub mod logrotate;
 pub mod package;
 pub mod package_manager;
 pub mod pam_limits;
@@ -77,6 +78,7 @@ pub use directory::Directory;
 pub use file::File;
 pub use group::Group;
 pub use journald::Journald;
+pub use logrotate::Logrotate;
 pub use package::Package;
 pub use package_manager::PackageManager;
 pub use pam_limits::PamLimits;
@@ -98,6 +100,7 @@ pub fn registry() -> Registry {
         .with::<File>()
         .with::<Group>()
         .with::<Journald>()
+        .with::<Logrotate>()
         .with::<Package>()
         .with::<PackageManager>()
         .with::<PamLimits>()
