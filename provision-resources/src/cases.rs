@@ -6,6 +6,7 @@ mod validation;
 mod apt_config;
 mod journald;
 mod logrotate;
+mod tmpfiles;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
@@ -37,6 +38,7 @@ pub fn laws(release: u32) -> Laws {
         .of(journald::cases(release))
         .of(apt_config::cases(release))
         .of(logrotate::cases(release))
+        .of(tmpfiles::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

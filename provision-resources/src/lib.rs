@@ -59,6 +59,7 @@ pub mod sysctl;
 pub mod settings;
 pub mod symlink;
 mod systemd_syntax;
+pub mod tmpfiles;
 pub mod trigger;
 pub mod user;
 pub mod validation;
@@ -86,6 +87,7 @@ pub use service::Service;
 pub use sudoers::Sudoers;
 pub use symlink::Symlink;
 pub use sysctl::Sysctl;
+pub use tmpfiles::Tmpfiles;
 pub use trigger::Trigger;
 pub use user::User;
 pub use validation::Validation;
@@ -108,6 +110,7 @@ pub fn registry() -> Registry {
         .with::<Sudoers>()
         .with::<Symlink>()
         .with::<Sysctl>()
+        .with::<Tmpfiles>()
         .with::<Trigger>()
         .with::<User>()
         .with::<Validation>()
