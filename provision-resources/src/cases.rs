@@ -7,6 +7,7 @@ mod apt_config;
 mod journald;
 mod logrotate;
 mod tmpfiles;
+mod unattended_upgrades;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
@@ -39,6 +40,7 @@ pub fn laws(release: u32) -> Laws {
         .of(apt_config::cases(release))
         .of(logrotate::cases(release))
         .of(tmpfiles::cases(release))
+        .of(unattended_upgrades::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

@@ -61,6 +61,7 @@ pub mod symlink;
 mod systemd_syntax;
 pub mod tmpfiles;
 pub mod trigger;
+pub mod unattended_upgrades;
 pub mod user;
 pub mod validation;
 
@@ -89,6 +90,7 @@ pub use symlink::Symlink;
 pub use sysctl::Sysctl;
 pub use tmpfiles::Tmpfiles;
 pub use trigger::Trigger;
+pub use unattended_upgrades::UnattendedUpgrades;
 pub use user::User;
 pub use validation::Validation;
 
@@ -112,6 +114,7 @@ pub fn registry() -> Registry {
         .with::<Sysctl>()
         .with::<Tmpfiles>()
         .with::<Trigger>()
+        .with::<UnattendedUpgrades>()
         .with::<User>()
         .with::<Validation>()
 }

@@ -326,6 +326,7 @@ fn settings() -> impl Strategy<Value = Declared> {
         ("journald", "60-test", json!({ "settings": { "SystemMaxUse": "100M" } })),
         ("apt_config", "60-test", json!({ "settings": { "APT::Install-Suggests": false } })),
         ("tmpfiles", "test", json!({ "entries": { "/run/test": { "type": "d", "user": "anna" } } })),
+        ("unattended_upgrades", "test", json!({ "exclude": ["linux-"] })),
         ("logrotate", "test", json!({ "paths": ["/var/log/test.log"], "settings": { "daily": true } })),
     ];
     (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
