@@ -6,6 +6,7 @@ mod validation;
 mod apt_config;
 mod journald;
 mod logrotate;
+mod password_policy;
 mod tmpfiles;
 mod unattended_upgrades;
 
@@ -41,6 +42,7 @@ pub fn laws(release: u32) -> Laws {
         .of(logrotate::cases(release))
         .of(tmpfiles::cases(release))
         .of(unattended_upgrades::cases(release))
+        .of(password_policy::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

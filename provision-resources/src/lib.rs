@@ -52,6 +52,7 @@ pub mod package;
 pub mod package_manager;
 pub mod pam_limits;
 mod password;
+pub mod password_policy;
 pub mod service;
 pub mod sudoers;
 pub mod symlink;
@@ -84,6 +85,7 @@ pub use logrotate::Logrotate;
 pub use package::Package;
 pub use package_manager::PackageManager;
 pub use pam_limits::PamLimits;
+pub use password_policy::PasswordPolicy;
 pub use service::Service;
 pub use sudoers::Sudoers;
 pub use symlink::Symlink;
@@ -108,6 +110,7 @@ pub fn registry() -> Registry {
         .with::<Package>()
         .with::<PackageManager>()
         .with::<PamLimits>()
+        .with::<PasswordPolicy>()
         .with::<Service>()
         .with::<Sudoers>()
         .with::<Symlink>()

@@ -327,6 +327,7 @@ fn settings() -> impl Strategy<Value = Declared> {
         ("apt_config", "60-test", json!({ "settings": { "APT::Install-Suggests": false } })),
         ("tmpfiles", "test", json!({ "entries": { "/run/test": { "type": "d", "user": "anna" } } })),
         ("unattended_upgrades", "test", json!({ "exclude": ["linux-"] })),
+        ("password_policy", "test", json!({ "settings": { "minlen": 12 } })),
         ("logrotate", "test", json!({ "paths": ["/var/log/test.log"], "settings": { "daily": true } })),
     ];
     (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
