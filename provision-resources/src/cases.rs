@@ -1,14 +1,14 @@
 //! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
 
-mod sudoers;
-mod sysctl;
-mod validation;
 mod apt_config;
 mod journald;
 mod logrotate;
 mod password_policy;
+mod sudoers;
+mod sysctl;
 mod tmpfiles;
 mod unattended_upgrades;
+mod validation;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;

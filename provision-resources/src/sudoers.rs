@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use derive_setters::Setters;
 use provision_core::error::{Error, ErrorKind, Result};
-use provision_core::fragment::{Fragment, file_in, is_plain_name, managed};
+use provision_core::fragment::{Fragment, file_in, managed};
 use provision_core::host::HostViewExt;
 use provision_core::path::HostPath;
 use provision_core::resource::{AttributeError, CheckContext, Claim, Companion, ResourceId, Target};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::access::needs_account;
 use crate::ensure::Ensure;
+use crate::settings::{Mistakes, Scalar};
 use crate::validation::Validation;
 
 /// Rules of sudo(8): a file in `/etc/sudoers.d`; see sudoers(5).
@@ -58,22 +59,10 @@ pub struct Sudoers {
     pub tags: Vec<String>,
     /// Settings for these users and groups, or for all if there are none: `true`, `false`, a number or a text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub defaults: BTreeMap<String, Setting>,
+    pub defaults: BTreeMap<String, Scalar>,
     /// The whole file instead, for what the attributes cannot say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Text>,
-}
-
-/// The value of a setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a setting is `true`, `false`, a number or a text")]
-pub enum Setting {
-    /// On or off.
-    Flag(bool),
-    /// A number.
-    Number(i64),
-    /// A text.
-    Text(String),
 }
 
 /// The tags of sudoers(5), without those that `password` stands for.
@@ -121,11 +110,11 @@ impl Sudoers {
     }
 
     fn settings(&self) -> String {
-        let setting = |(name, value): (&String, &Setting)| match value {
-            Setting::Flag(true) => name.clone(),
-            Setting::Flag(false) => format!("!{name}"),
-            Setting::Number(number) => format!("{name} = {number}"),
-            Setting::Text(text) => format!("{name} = \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        let setting = |(name, value): (&String, &Scalar)| match value {
+            Scalar::Flag(true) => name.clone(),
+            Scalar::Flag(false) => format!("!{name}"),
+            Scalar::Number(number) => format!("{name} = {number}"),
+            Scalar::Text(text) => format!("{name} = \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         };
         let subjects = self.subjects().join(", ");
         let whom = if subjects.is_empty() { subjects } else { format!(":{subjects}") };
@@ -211,35 +200,32 @@ impl Fragment for Sudoers {
     }
 
     fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = Vec::new();
-        let mut refuse = |path: &[&str], message: String, help: &str| {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            mistakes.push(AttributeError::at(path, message).help(help));
-        };
-        if !is_plain_name(id.name(), b"_-") {
-            let message = format!("sudo passes over a file with the name {:?}", id.name());
-            refuse(&[], message, "use letters, digits, `-` and `_`");
-        }
+        let mut mistakes = Mistakes::default();
+        mistakes.require_plain_name(id, "sudo", "-_");
         if !self.is_present() {
-            return mistakes;
+            return mistakes.0;
         }
         let has_rule = !self.commands.is_empty();
         let has_rest = self.run_as.is_some() || self.password.is_some() || self.host.is_some() || !self.tags.is_empty();
         let has_subjects = !self.users.is_empty() || !self.groups.is_empty();
         let has_parts = has_rule || has_rest || has_subjects || !self.defaults.is_empty();
         if self.content.is_some() && has_parts {
-            refuse(&["content"], "`content` is the whole file".into(), "take it out, or all other attributes");
+            mistakes.refuse(&["content"], "`content` is the whole file", "take it out, or all other attributes");
         } else if self.content.is_none() && !has_rule && self.defaults.is_empty() {
-            refuse(&["commands"], "there is no rule".into(), "such as commands = [\"/usr/bin/systemctl restart app\"]");
+            mistakes.refuse(
+                &["commands"],
+                "there is no rule",
+                "such as commands = [\"/usr/bin/systemctl restart app\"]",
+            );
         } else if has_rule && !has_subjects {
-            refuse(&["users"], "no user may run these commands".into(), "name `users` or `groups`");
+            mistakes.refuse(&["users"], "no user may run these commands", "name `users` or `groups`");
         } else if !has_rule && has_rest {
-            refuse(&["commands"], "there is nothing to run".into(), "name `commands`");
+            mistakes.refuse(&["commands"], "there is nothing to run", "name `commands`");
         }
         for (attribute, names) in [("users", &self.users), ("groups", &self.groups)] {
             for (place, name) in names.iter().enumerate() {
                 if let Some((message, help)) = mistake_in_name(name) {
-                    refuse(&[attribute, &place.to_string()], message, help);
+                    mistakes.refuse(&[attribute, &place.to_string()], message, help);
                 }
             }
         }
@@ -247,38 +233,42 @@ impl Fragment for Sudoers {
             let is_wrong =
                 |text: &&String| text.trim_matches(':').is_empty() || text.contains([',', '(', ')', '\n', '=']);
             if let Some(text) = text.as_ref().filter(is_wrong) {
-                refuse(&[attribute], format!("{text:?} is none"), "one name; `content` for more");
+                mistakes.refuse(&[attribute], format!("{text:?} is none"), "one name; `content` for more");
             }
         }
         for (place, tag) in self.tags.iter().enumerate().filter(|(_, tag)| !TAGS.contains(&tag.as_str())) {
             let help = "NOPASSWD is `password = false`; see Tag_Spec in sudoers(5)";
-            refuse(&["tags", &place.to_string()], format!("{tag:?} is no tag; there are {}", TAGS.join(", ")), help);
+            mistakes.refuse(
+                &["tags", &place.to_string()],
+                format!("{tag:?} is no tag; there are {}", TAGS.join(", ")),
+                help,
+            );
         }
         for (place, command) in self.commands.iter().enumerate() {
             if let Some((message, help)) = mistake_in_command(command) {
-                refuse(&["commands", &place.to_string()], message, help);
+                mistakes.refuse(&["commands", &place.to_string()], message, help);
             }
         }
         for (name, value) in &self.defaults {
             let is_name = !name.is_empty()
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             if !is_name {
-                refuse(
+                mistakes.refuse(
                     &["defaults", name],
                     format!("{name:?} is no setting"),
                     "`false` switches one off; see Defaults in sudoers(5)",
                 );
-            } else if matches!(value, Setting::Text(text) if text.contains('\n')) {
-                refuse(&["defaults", name], "a value is one line".into(), "take the line break out");
-            } else if name == "authenticate" && *value == Setting::Flag(false) && !has_subjects {
-                refuse(
+            } else if matches!(value, Scalar::Text(text) if text.contains('\n')) {
+                mistakes.refuse(&["defaults", name], "a value is one line", "take the line break out");
+            } else if name == "authenticate" && *value == Scalar::Flag(false) && !has_subjects {
+                mistakes.refuse(
                     &["defaults", name],
-                    "every user could become root without a password".into(),
+                    "every user could become root without a password",
                     "name `users` or `groups`",
                 );
             }
         }
-        mistakes
+        mistakes.0
     }
 }
 

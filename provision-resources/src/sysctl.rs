@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::ensure::Ensure;
 use crate::links;
+use crate::settings::Scalar;
 
 /// Where the kernel's values are.
 const PLACE: &str = "/proc/sys";
@@ -58,7 +59,7 @@ pub struct Sysctl {
     pub ensure: Ensure,
     /// The value: a number, `true` or `false` for 1 and 0, or a text. Required if it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<Setting>,
+    pub value: Option<Scalar>,
     /// Whether the kernel gets it now. Otherwise it is written down for the next boot, as where a container may not write to
     /// `/proc/sys`.
     pub apply: bool,
@@ -66,18 +67,6 @@ pub struct Sysctl {
     pub ignore_missing: bool,
     /// The number that the name of the file begins with, up to 99.
     pub order: u8,
-}
-
-/// A value of the kernel as people write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a value is a number, `true`, `false` or a text")]
-pub enum Setting {
-    /// 1 or 0.
-    Flag(bool),
-    /// A number.
-    Number(i64),
-    /// A text.
-    Text(String),
 }
 
 impl Default for Sysctl {
@@ -129,15 +118,15 @@ impl Fragment for Line {
 
 impl Sysctl {
     /// A value of the kernel.
-    pub fn new(value: impl Into<Setting>) -> Sysctl {
+    pub fn new(value: impl Into<Scalar>) -> Sysctl {
         Sysctl { value: Some(value.into()), ..Sysctl::default() }
     }
 
     fn wanted(&self) -> String {
         match &self.value {
-            Some(Setting::Flag(flag)) => u8::from(*flag).to_string(),
-            Some(Setting::Number(number)) => number.to_string(),
-            Some(Setting::Text(text)) => text.trim().to_owned(),
+            Some(Scalar::Flag(flag)) => u8::from(*flag).to_string(),
+            Some(Scalar::Number(number)) => number.to_string(),
+            Some(Scalar::Text(text)) => text.trim().to_owned(),
             None => String::new(),
         }
     }

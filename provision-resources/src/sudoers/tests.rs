@@ -26,7 +26,7 @@ fn a_rule_is_one_line_in_words_of_sudo() {
         run_as: Some("app:adm".into()),
         password: Some(false),
         tags: vec!["SETENV".into()],
-        defaults: [("env_keep".into(), Setting::Text("A B".into())), ("insults".into(), Setting::Flag(false))].into(),
+        defaults: [("env_keep".into(), Scalar::Text("A B".into())), ("insults".into(), Scalar::Flag(false))].into(),
         ..rules(
             &["deploy", "BOB", "DOM\\eve", "#1000"],
             &["/bin/echo a:b, c=d #e", "/bin/ls ^-[a-z]{1,3}$", "/bin/id \"\""],
@@ -54,10 +54,10 @@ fn what_visudo_takes_without_a_word_and_means_something_else_is_refused() {
     let empty = Sudoers { run_as: Some(String::new()), ..rules(&["a"], &["/bin/true"]) };
     assert_eq!(refused(empty), ["run_as: \"\" is none"]);
     for name in ["rules.conf", "rules~", ".rules"] {
-        let message = format!(": sudo passes over a file with the name {name:?}");
+        let message = format!(": sudo ignores a file named {name:?}");
         assert_eq!(mistakes(name, &rules(&["a"], &["/bin/true"])), [message]);
     }
-    let open = Sudoers { defaults: [("authenticate".into(), Setting::Flag(false))].into(), ..Sudoers::default() };
+    let open = Sudoers { defaults: [("authenticate".into(), Scalar::Flag(false))].into(), ..Sudoers::default() };
     assert_eq!(refused(open), ["defaults.authenticate: every user could become root without a password"]);
 }
 

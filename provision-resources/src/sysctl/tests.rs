@@ -7,20 +7,8 @@ fn host() -> SimHost {
     SimHost::debian(13).with_directory("/etc/sysctl.d")
 }
 
-fn set(value: impl Into<Setting>) -> Sysctl {
+fn set(value: impl Into<Scalar>) -> Sysctl {
     Sysctl::new(value)
-}
-
-impl From<&str> for Setting {
-    fn from(text: &str) -> Setting {
-        Setting::Text(text.to_owned())
-    }
-}
-
-impl From<i64> for Setting {
-    fn from(number: i64) -> Setting {
-        Setting::Number(number)
-    }
 }
 
 const FILE: &str = "/etc/sysctl.d/60-provision-vm.swappiness.conf";
@@ -28,7 +16,7 @@ const FILE: &str = "/etc/sysctl.d/60-provision-vm.swappiness.conf";
 #[test]
 fn a_value_is_set_now_and_for_the_next_boot() {
     let host = host();
-    let effects = converge(&host, "vm.swappiness", set(10)).unwrap();
+    let effects = converge(&host, "vm.swappiness", set(10_i64)).unwrap();
     assert_eq!(effects_in_words(&effects), ["set /proc/sys/vm/swappiness to 10", &format!("write {FILE}")]);
     assert_eq!(host.read_text("/proc/sys/vm/swappiness").unwrap().unwrap(), "10\n");
     insta::assert_snapshot!(host.read_text(FILE).unwrap().unwrap(), @r"
@@ -42,9 +30,9 @@ fn a_value_is_set_now_and_for_the_next_boot() {
 #[test]
 fn it_is_in_sync_only_if_both_the_file_and_the_kernel_are() {
     let by_hand = host().with_file("/proc/sys/vm/swappiness", "10\n");
-    assert_eq!(effects_in_words(&converge(&by_hand, "vm.swappiness", set(10)).unwrap()), [format!("write {FILE}")]);
+    assert_eq!(effects_in_words(&converge(&by_hand, "vm.swappiness", set(10_i64)).unwrap()), [format!("write {FILE}")]);
     let lost = host().with_file(FILE, "vm.swappiness=10\n");
-    let effects = converge(&lost, "vm.swappiness", set(10)).unwrap();
+    let effects = converge(&lost, "vm.swappiness", set(10_i64)).unwrap();
     assert_eq!(effects_in_words(&effects), ["set /proc/sys/vm/swappiness to 10"]);
 }
 
@@ -52,8 +40,8 @@ fn it_is_in_sync_only_if_both_the_file_and_the_kernel_are() {
 fn values_are_compared_by_their_words_and_flags_are_numbers() {
     let effects = converge(&host(), "net.ipv4.tcp_rmem", set("4096 131072  6291456")).unwrap();
     assert_eq!(effects.len(), 1, "the kernel has tabs: {effects:?}");
-    assert_eq!(converge(&host(), "net.ipv4.tcp_syncookies", set(Setting::Flag(true))).unwrap().len(), 1);
-    assert_eq!(converge(&host(), "net.ipv4.ip_forward", set(Setting::Flag(true))).unwrap().len(), 2);
+    assert_eq!(converge(&host(), "net.ipv4.tcp_syncookies", set(true)).unwrap().len(), 1);
+    assert_eq!(converge(&host(), "net.ipv4.ip_forward", set(true)).unwrap().len(), 2);
 }
 
 #[test]
@@ -61,8 +49,8 @@ fn a_key_is_the_same_in_either_notation() {
     assert_eq!(key_of("net.ipv4.conf.eth0/100.rp_filter"), "net/ipv4/conf/eth0.100/rp_filter");
     assert_eq!(key_of("net/ipv4/conf/eth0.100/rp_filter"), "net/ipv4/conf/eth0.100/rp_filter");
     let mut site = Site::new();
-    site.declare("vm.swappiness", set(1));
-    site.declare("vm/swappiness", set(2));
+    site.declare("vm.swappiness", set(1_i64));
+    site.declare("vm/swappiness", set(2_i64));
     let errors = format!("{:?}", site.into_graph().map(drop).unwrap_err().list);
     assert!(errors.contains("both own path /etc/sysctl.d/60-provision-vm.swappiness.conf"), "{errors}");
 }
@@ -72,35 +60,38 @@ fn a_key_is_the_same_in_either_notation() {
 fn a_later_file_that_sets_another_value_is_named() {
     let later = "/usr/lib/sysctl.d/99-protect-links.conf";
     let host = || host().with_file(later, "fs.protected_fifos = 1\n#fs.protected_fifos = 2\n");
-    let error = converge(&host(), "fs.protected_fifos", set(2)).unwrap_err();
+    let error = converge(&host(), "fs.protected_fifos", set(2_i64)).unwrap_err();
     assert_eq!(
         error.message(),
         format!("{later} is read after 60-provision-fs.protected_fifos.conf, so the value would be \"1\" after a boot")
     );
-    assert!(converge(&host(), "fs.protected_fifos", set(2).order(99_u8)).is_ok());
-    assert!(converge(&host(), "fs.protected_fifos", set(1)).is_ok(), "it says the same");
+    assert!(converge(&host(), "fs.protected_fifos", set(2_i64).order(99_u8)).is_ok());
+    assert!(converge(&host(), "fs.protected_fifos", set(1_i64)).is_ok(), "it says the same");
     let masked = host().with_link("/etc/sysctl.d/99-protect-links.conf", "/dev/null");
-    assert!(converge(&masked, "fs.protected_fifos", set(2)).is_ok());
+    assert!(converge(&masked, "fs.protected_fifos", set(2_i64)).is_ok());
     let linked = SimHost::debian(12)
         .with_file("/etc/sysctl.conf", "vm/swappiness=1\n")
         .with_link("/etc/sysctl.d/99-sysctl.conf", "../sysctl.conf");
     assert!(
-        converge(&linked, "vm.swappiness", set(2)).unwrap_err().message().starts_with("/etc/sysctl.d/99-sysctl.conf")
+        converge(&linked, "vm.swappiness", set(2_i64))
+            .unwrap_err()
+            .message()
+            .starts_with("/etc/sysctl.d/99-sysctl.conf")
     );
 }
 
 #[test]
 fn a_key_that_the_kernel_does_not_have_is_refused_unless_it_may_come_later() {
-    let error = converge(&host(), "vm.swapiness", set(1)).unwrap_err();
+    let error = converge(&host(), "vm.swapiness", set(1_i64)).unwrap_err();
     assert_eq!(error.message(), "the kernel has no /proc/sys/vm/swapiness");
-    let error = converge(&host(), "net.bridge.bridge-nf-call-iptables", set(1)).unwrap_err();
+    let error = converge(&host(), "net.bridge.bridge-nf-call-iptables", set(1_i64)).unwrap_err();
     assert_eq!(error.hint(), Some("the module br_netfilter brings it: load it before, and at each boot"));
-    let effects = converge(&host(), "net.ipv4.conf.wg0.rp_filter", set(1).ignore_missing(true)).unwrap();
+    let effects = converge(&host(), "net.ipv4.conf.wg0.rp_filter", set(1_i64).ignore_missing(true)).unwrap();
     assert_eq!(effects_in_words(&effects), ["write /etc/sysctl.d/60-provision-net.ipv4.conf.wg0.rp_filter.conf"]);
-    assert!(converge(&host(), "net.ipv4.conf", set(1)).unwrap_err().message().contains("a directory"));
+    assert!(converge(&host(), "net.ipv4.conf", set(1_i64)).unwrap_err().message().contains("a directory"));
     let write_only = host().with_file("/proc/sys/net/ipv4/route/flush", "");
     let write_only = write_only.with_access("/proc/sys/net/ipv4/route/flush", "root", "root", 0o200);
-    assert_eq!(converge(&write_only, "net.ipv4.route.flush", set(1)).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(converge(&write_only, "net.ipv4.route.flush", set(1_i64)).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]
@@ -113,7 +104,7 @@ fn what_the_kernel_would_read_otherwise_is_refused() {
     assert_eq!(mistakes("vm.swappiness", &Sysctl::default()), ["value: a key needs a `value`"]);
     assert!(of("|/usr/bin/dump %p %s").is_empty());
     for name in ["swappiness", "vm..swappiness", "net.ipv4.conf.*.rp_filter", "vm.swap piness", "../x", "vm.x;y", ""] {
-        assert_eq!(mistakes(name, &set(1)).len(), 1, "{name:?}");
+        assert_eq!(mistakes(name, &set(1_i64)).len(), 1, "{name:?}");
     }
     assert!(mistakes("vm.swappiness", &Sysctl { ensure: Ensure::Absent, ..Sysctl::default() }).is_empty());
 }
@@ -121,14 +112,14 @@ fn what_the_kernel_would_read_otherwise_is_refused() {
 #[test]
 fn two_keys_that_set_each_other_to_0_are_refused() {
     let mut site = Site::new();
-    site.declare("vm.dirty_bytes", set(1 << 20));
-    site.declare("vm.dirty_ratio", set(10));
+    site.declare("vm.dirty_bytes", set(1_i64 << 20));
+    site.declare("vm.dirty_ratio", set(10_i64));
     let errors = format!("{:?}", site.into_graph().map(drop).unwrap_err().list);
     assert!(errors.contains("the kernel sets each of these to 0"), "{errors}");
 }
 
 #[test]
 fn only_the_file_is_written_where_the_kernel_is_not_to_be_touched() {
-    let effects = converge(&host(), "vm.swappiness", set(10).apply(false)).unwrap();
+    let effects = converge(&host(), "vm.swappiness", set(10_i64).apply(false)).unwrap();
     assert_eq!(effects_in_words(&effects), [format!("write {FILE}")]);
 }
