@@ -14,8 +14,8 @@ use crate::host::{
 };
 use crate::path::HostPath;
 use crate::resource::{
-    ApplyContext, AttributeError, CheckContext, Claim, Companion, Hold, PlanContext, Resource, ResourceId, Stage,
-    Target,
+    ApplyContext, AttributeError, CheckContext, Claim, Companion, Contradiction, Declared, Hold, PlanContext, Resource,
+    ResourceId, Stage, Target,
 };
 use crate::secret::Text;
 
@@ -106,13 +106,24 @@ pub trait Fragment: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
-    /// What has to be so on the host for the file to come to anything, beside its readers and accounts. Asked only if the file is to be there.
+    /// What has to hold on the host beside [`READERS`](Fragment::READERS) and accounts, if the file is to be there.
     ///
     /// # Errors
-    /// The program would not read it.
-    fn requires(&self, cx: &CheckContext<'_>) -> Result<()> {
-        let _ = cx;
+    /// The file would have no effect, or another one than is declared.
+    fn require(&self, id: &ResourceId, host: &dyn HostView) -> Result<()> {
+        let _ = (id, host);
         Ok(())
+    }
+
+    /// As [`Resource::secrets`].
+    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
+        Vec::new()
+    }
+
+    /// As [`Resource::contradictions`].
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        let _ = (id, site);
+        Vec::new()
     }
 
     /// As [`Resource::companions`].
@@ -121,11 +132,6 @@ pub trait Fragment: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Self: Sized,
     {
         let _ = declared;
-        Vec::new()
-    }
-
-    /// As [`Resource::secrets`].
-    fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Vec::new()
     }
 }
@@ -183,8 +189,12 @@ impl<F: Fragment> Resource for F {
         Fragment::secrets(self)
     }
 
-    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion> {
-        F::companions(declared)
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        Fragment::contradictions(self, id, site)
+    }
+
+    fn companions(declared: &[(&ResourceId, &F)]) -> Vec<Companion> {
+        <F as Fragment>::companions(declared)
     }
 
     fn hidden(&self, cx: &CheckContext<'_>, now: &FragmentState) -> &'static [&'static str] {
@@ -204,7 +214,7 @@ impl<F: Fragment> Resource for F {
             for claim in self.also_claims(cx.id()).iter().filter(|claim| claim.hold == Hold::Needs) {
                 require_account(&claim.target, host)?;
             }
-            self.requires(cx)?;
+            self.require(cx.id(), host)?;
         }
         let Some(found) = host.metadata(&path)? else { return Ok(FragmentState::Absent) };
         match found.kind {

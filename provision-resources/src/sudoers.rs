@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use derive_setters::Setters;
 use provision_core::error::{Error, ErrorKind, Result};
 use provision_core::fragment::{Fragment, file_in, managed};
-use provision_core::host::HostViewExt;
+use provision_core::host::{HostView, HostViewExt};
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, CheckContext, Claim, Companion, ResourceId, Target};
+use provision_core::resource::{AttributeError, Claim, Companion, ResourceId, Target};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -161,12 +161,12 @@ impl Fragment for Sudoers {
         ))
     }
 
-    fn requires(&self, cx: &CheckContext<'_>) -> Result<()> {
+    fn require(&self, _: &ResourceId, host: &dyn HostView) -> Result<()> {
         let includes = |line: &str| {
             let mut words = line.split_whitespace();
             matches!(words.next(), Some("@includedir" | "#includedir")) && words.next() == Some("/etc/sudoers.d")
         };
-        match cx.host().read_text("/etc/sudoers")? {
+        match host.read_text("/etc/sudoers")? {
             Some(text) if !text.lines().any(includes) => {
                 let message = "/etc/sudoers does not read the files of /etc/sudoers.d";
                 Err(Error::new(ErrorKind::Conflict, message)
