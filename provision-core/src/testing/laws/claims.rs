@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::claim::{Claim, Hold, Target};
 use crate::effect::{Effect, PackageTransaction, PlatformEffect, Touched};
-use crate::host::units::pulls;
+use crate::host::units::{is_unit, pulls};
 use crate::host::{HostView, HostViewExt, is_manager_input};
 use crate::path::HostPath;
 use crate::testing::Observed;
@@ -45,7 +45,7 @@ pub(super) fn unclaimed(
         }
         Touched::Packages(transaction) => packages_outside(transaction, &owned),
         Touched::Unit { unit, .. } => {
-            let claimed = owned(&|target| matches!(target, Target::Unit(claimed) if claimed == unit));
+            let claimed = owned(&|target| is_about_unit(target, unit));
             (!claimed).then(|| format!("unit {unit}"))
         }
         Touched::ServiceManager => {
@@ -58,6 +58,15 @@ pub(super) fn unclaimed(
         }
         // Their consequences are not known: those of a command to its author alone.
         Touched::PackageDatabase | Touched::PackageLists | Touched::Anything(_) => None,
+    }
+}
+
+/// A unit is claimed itself, or with its file.
+fn is_about_unit(target: &Target, name: &str) -> bool {
+    match target {
+        Target::Unit(unit) => unit == name,
+        Target::Path(path) => path.name() == name,
+        _ => false,
     }
 }
 
@@ -189,7 +198,11 @@ impl<'a> Allowed<'a> {
             (under("/etc/systemd/system/") && is_link) || (under("/etc/rc") && path.as_str().ends_with(stem))
         };
         let claimed = self.any(|target| match target {
-            Target::Path(claimed) => path.is_within(claimed) || claimed.is_within(path),
+            Target::Path(claimed) => {
+                path.is_within(claimed)
+                    || claimed.is_within(path)
+                    || (is_unit(claimed.name()) && by_unit(claimed.name()))
+            }
             Target::Unit(unit) => by_unit(unit),
             _ => false,
         });
@@ -197,13 +210,8 @@ impl<'a> Allowed<'a> {
         claimed || self.homes.iter().any(|home| path.is_within(home)) || of_user()
     }
 
-    /// A unit is claimed itself, or with its file.
     fn covers_unit(&self, name: &str) -> bool {
-        self.any(|target| match target {
-            Target::Unit(unit) => unit == name,
-            Target::Path(path) => path.name() == name,
-            _ => false,
-        })
+        self.any(|target| is_about_unit(target, name))
     }
 
     /// A line of a group without the members that are claimed.
