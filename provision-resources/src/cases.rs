@@ -9,6 +9,7 @@ mod sysctl;
 mod tmpfiles;
 mod unattended_upgrades;
 mod validation;
+mod unit_dropin;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;
@@ -43,6 +44,7 @@ pub fn laws(release: u32) -> Laws {
         .of(tmpfiles::cases(release))
         .of(unattended_upgrades::cases(release))
         .of(password_policy::cases(release))
+        .of(unit_dropin::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

@@ -61,6 +61,8 @@ mod systemd_syntax;
 pub mod tmpfiles;
 pub mod trigger;
 pub mod unattended_upgrades;
+pub mod unit_dropin;
+pub mod unit_file;
 pub mod user;
 pub mod validation;
 
@@ -91,6 +93,7 @@ pub use sysctl::Sysctl;
 pub use tmpfiles::Tmpfiles;
 pub use trigger::Trigger;
 pub use unattended_upgrades::UnattendedUpgrades;
+pub use unit_dropin::UnitDropin;
 pub use user::User;
 pub use validation::Validation;
 
@@ -116,6 +119,7 @@ pub fn registry() -> Registry {
         .with::<Tmpfiles>()
         .with::<Trigger>()
         .with::<UnattendedUpgrades>()
+        .with::<UnitDropin>()
         .with::<User>()
         .with::<Validation>()
 }

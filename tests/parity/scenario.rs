@@ -204,6 +204,7 @@ fn resource() -> impl Strategy<Value = Declared> {
         1 => trigger(),
         1 => apt_pin(),
         1 => settings(),
+        1 => unit_dropin(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
         1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
@@ -332,6 +333,18 @@ fn settings() -> impl Strategy<Value = Declared> {
     ];
     (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
         (kind, name, if gone { json!({ "ensure": "absent" }) } else { attributes })
+    })
+}
+
+fn unit_dropin() -> impl Strategy<Value = Declared> {
+    let units = select(&["app.service/nice", "cron.service/nice", "apt-daily.timer/nice", "service/nice"][..]);
+    (units, gone(), any::<bool>()).prop_map(|(name, gone, other)| {
+        let attributes = match gone {
+            true => json!({ "ensure": "absent" }),
+            false if other || name.contains("timer") => json!({ "settings": { "Unit": { "Description": "another" } } }),
+            false => json!({ "settings": { "Service": { "Nice": 5, "Environment": ["A=b", null] } } }),
+        };
+        ("unit_dropin", name, attributes)
     })
 }
 
