@@ -9,6 +9,7 @@ mod sysctl;
 mod tmpfiles;
 mod unattended_upgrades;
 mod validation;
+mod unit;
 mod unit_dropin;
 
 use provision_core::resource::Resource;
@@ -45,6 +46,7 @@ pub fn laws(release: u32) -> Laws {
         .of(unattended_upgrades::cases(release))
         .of(password_policy::cases(release))
         .of(unit_dropin::cases(release))
+        .of(unit::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

@@ -61,6 +61,7 @@ mod systemd_syntax;
 pub mod tmpfiles;
 pub mod trigger;
 pub mod unattended_upgrades;
+pub mod unit;
 pub mod unit_dropin;
 pub mod unit_file;
 pub mod user;
@@ -93,6 +94,7 @@ pub use sysctl::Sysctl;
 pub use tmpfiles::Tmpfiles;
 pub use trigger::Trigger;
 pub use unattended_upgrades::UnattendedUpgrades;
+pub use unit::Unit;
 pub use unit_dropin::UnitDropin;
 pub use user::User;
 pub use validation::Validation;
@@ -119,6 +121,7 @@ pub fn registry() -> Registry {
         .with::<Tmpfiles>()
         .with::<Trigger>()
         .with::<UnattendedUpgrades>()
+        .with::<Unit>()
         .with::<UnitDropin>()
         .with::<User>()
         .with::<Validation>()

@@ -205,6 +205,7 @@ fn resource() -> impl Strategy<Value = Declared> {
         1 => apt_pin(),
         1 => settings(),
         1 => unit_dropin(),
+        2 => unit(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
         1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
@@ -346,6 +347,19 @@ fn unit_dropin() -> impl Strategy<Value = Declared> {
         };
         ("unit_dropin", name, attributes)
     })
+}
+
+fn unit() -> impl Strategy<Value = Declared> {
+    (select(&["app.service", "app.timer", "cron.service"][..]), gone(), any::<bool>()).prop_map(
+        |(name, gone, hides)| {
+            let attributes = match name {
+                _ if gone => json!({ "ensure": "absent" }),
+                "app.timer" => json!({ "content": TIMER }),
+                _ => json!({ "content": APP, "override": hides }),
+            };
+            ("unit", name, attributes)
+        },
+    )
 }
 
 fn trigger() -> impl Strategy<Value = Declared> {
