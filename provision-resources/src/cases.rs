@@ -9,6 +9,7 @@ mod sysctl;
 mod tmpfiles;
 mod unattended_upgrades;
 mod validation;
+mod timer;
 mod unit;
 mod unit_dropin;
 
@@ -47,6 +48,7 @@ pub fn laws(release: u32) -> Laws {
         .of(password_policy::cases(release))
         .of(unit_dropin::cases(release))
         .of(unit::cases(release))
+        .of(timer::cases(release))
 }
 
 fn case<R: Resource>(name: &str, host: SimHost, resource: &str, attributes: Value) -> Case<R> {

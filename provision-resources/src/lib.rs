@@ -59,6 +59,7 @@ pub mod symlink;
 pub mod sysctl;
 mod systemd_syntax;
 pub mod tmpfiles;
+pub mod timer;
 pub mod trigger;
 pub mod unattended_upgrades;
 pub mod unit;
@@ -92,6 +93,7 @@ pub use sudoers::Sudoers;
 pub use symlink::Symlink;
 pub use sysctl::Sysctl;
 pub use tmpfiles::Tmpfiles;
+pub use timer::Timer;
 pub use trigger::Trigger;
 pub use unattended_upgrades::UnattendedUpgrades;
 pub use unit::Unit;
@@ -119,6 +121,7 @@ pub fn registry() -> Registry {
         .with::<Symlink>()
         .with::<Sysctl>()
         .with::<Tmpfiles>()
+        .with::<Timer>()
         .with::<Trigger>()
         .with::<UnattendedUpgrades>()
         .with::<Unit>()

@@ -13,7 +13,7 @@ use provision_core::resource::Resource;
 use provision_core::rollback::RollbackOptions;
 use provision_core::sim::SimHost;
 use provision_core::site::Site;
-use provision_resources::{Directory, File, Service, Symlink};
+use provision_resources::{Directory, File, Service, Symlink, Timer, Unit, UnitDropin};
 use serde_json::{Value, json};
 
 const BACKUP: &str = "/etc/systemd/system/backup.service";
@@ -229,4 +229,78 @@ fn a_unit_that_a_package_ships_goes_on_when_the_file_in_its_place_is_pruned() {
     let effects = run(Site::new(), &host, &journal);
     assert_eq!(effects, ["remove /etc/systemd/system/cron.service", "systemctl daemon-reload"]);
     assert!(HostViewExt::unit(&host, "cron.service").unwrap().is_active());
+}
+
+#[test]
+fn a_changed_unit_and_its_dropins_are_read_again_once_before_the_restart() {
+    let site = |command: &str, nice: i64| {
+        let mut site = Site::new();
+        let service = json!({ "ExecStart": format!("/usr/bin/sleep {command}") });
+        let settings = json!({ "Service": service, "Install": { "WantedBy": "multi-user.target" } });
+        let app = site.declare("app", Service::default()).handle();
+        let unit = serde_json::from_value::<Unit>(json!({ "settings": settings })).unwrap();
+        site.declare("app.service", unit).notifies(&app);
+        let dropin =
+            serde_json::from_value::<UnitDropin>(json!({ "settings": { "Service": { "Nice": nice } } })).unwrap();
+        site.declare("app.service/nice", dropin).notifies(&app);
+        site
+    };
+    let (host, journal) = converged(site("1d", 1));
+    assert_eq!(run(site("1d", 1), &host, &journal), [""; 0]);
+    let unit = "/etc/systemd/system/app.service";
+    let changed = run(site("2d", 2), &host, &journal);
+    let expected = [
+        format!("write {unit}"),
+        format!("write {unit}.d/nice.conf"),
+        "systemctl daemon-reload".to_owned(),
+        "restart app.service".to_owned(),
+    ];
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn a_timer_is_started_with_the_service_of_its_command_and_goes_with_it() {
+    let site = |attributes: Value| {
+        let mut site = Site::new();
+        declare::<Timer>(&mut site, "job", attributes);
+        site
+    };
+    let declared = || site(json!({ "calendar": "daily", "command": "true" }));
+    let (host, journal) = converged(declared());
+    let timer = HostViewExt::unit(&host, "job.timer").unwrap();
+    assert!(timer.is_active() && timer.file_state == "enabled", "{timer:?}");
+    assert_eq!(run(declared(), &host, &journal), [""; 0]);
+    let changed = run(site(json!({ "calendar": "weekly", "command": "true" })), &host, &journal);
+    assert_eq!(
+        changed,
+        ["write /etc/systemd/system/job.timer", "systemctl daemon-reload"],
+        "it elapses anew without a restart"
+    );
+    let gone = run(site(json!({ "ensure": "absent", "command": "true" })), &host, &journal);
+    let expected = [
+        "stop job.timer",
+        "disable job.timer",
+        "reset-failed job.timer",
+        "remove /etc/systemd/system/job.timer",
+        "remove /etc/systemd/system/job.service",
+        "systemctl daemon-reload",
+    ];
+    assert_eq!(gone, expected);
+}
+
+#[test]
+fn a_timer_whose_command_is_not_that_of_its_declared_unit_is_a_mistake() {
+    let unit = json!({ "settings": { "Service": { "Type": "oneshot", "ExecStart": "true" } } });
+    let site = |command: Value| {
+        let mut site = Site::new();
+        declare::<Unit>(&mut site, "job.service", unit.clone());
+        declare::<Timer>(&mut site, "job", json!({ "calendar": "daily", "command": command }));
+        site
+    };
+    let error = site(json!("true")).into_graph().map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("the command of the timer is not that of job.service, which is declared as well"),
+        "{error}"
+    );
+    assert!(site(json!(null)).into_graph().is_ok());
 }

@@ -206,6 +206,7 @@ fn resource() -> impl Strategy<Value = Declared> {
         1 => settings(),
         1 => unit_dropin(),
         2 => unit(),
+        1 => timer(),
         1 => Just(("file", "/etc/systemd/system/app.service", json!({ "content": APP, "notifies": [] }))),
         1 => Just(("file", "/etc/systemd/system/app.timer", json!({ "content": TIMER }))),
         1 => Just(("file", "/etc/systemd/system/app.socket", json!({ "content": SOCKET }))),
@@ -360,6 +361,18 @@ fn unit() -> impl Strategy<Value = Declared> {
             ("unit", name, attributes)
         },
     )
+}
+
+fn timer() -> impl Strategy<Value = Declared> {
+    let calendars = select(&["yearly", "Sat *-*-1..7 03:30", "2030-01-01 UTC"][..]);
+    (select(&["app", "job"][..]), calendars, gone(), any::<bool>()).prop_map(|(name, calendar, gone, has_command)| {
+        let attributes = match has_command {
+            _ if gone => json!({ "ensure": "absent" }),
+            true => json!({ "calendar": calendar, "command": "true 50%", "user": "daemon" }),
+            false => json!({ "calendar": calendar, "unit": "apt-daily.service", "accuracy": "1h" }),
+        };
+        ("timer", name, attributes)
+    })
 }
 
 fn trigger() -> impl Strategy<Value = Declared> {
