@@ -6,12 +6,12 @@ mod logrotate;
 mod password_policy;
 mod sudoers;
 mod sysctl;
+mod timer;
 mod tmpfiles;
 mod unattended_upgrades;
-mod validation;
-mod timer;
 mod unit;
 mod unit_dropin;
+mod validation;
 
 use provision_core::resource::Resource;
 use provision_core::sim::SimHost;

@@ -331,9 +331,17 @@ fn settings() -> impl Strategy<Value = Declared> {
         ("tmpfiles", "test", json!({ "entries": { "/run/test": { "type": "d", "user": "anna" } } })),
         ("unattended_upgrades", "test", json!({ "exclude": ["linux-"] })),
         ("password_policy", "test", json!({ "settings": { "minlen": 12 } })),
+        ("sysctl", "net.ipv4.tcp_fin_timeout", json!({ "value": 31 })),
+        ("sysctl", "net.ipv4.ip_forward", json!({ "value": true, "order": 70 })),
+        ("sysctl", "kernel.sysrq", json!({ "value": 0, "apply": false })),
+        ("sysctl", "net.ipv4.no_such_key", json!({ "value": 0 })),
+        ("pam_limits", "test", json!({ "domain": "anna", "settings": { "nproc": 500 } })),
+        ("sudoers", "test", json!({ "users": ["anna"], "commands": ["/bin/true"] })),
+        ("validation", "test", json!({ "command": "true", "paths": ["/srv/a", "/etc/app.conf"] })),
         ("logrotate", "test", json!({ "paths": ["/var/log/test.log"], "settings": { "daily": true } })),
     ];
     (select(declared.to_vec()), gone()).prop_map(|((kind, name, attributes), gone)| {
+        let gone = gone && kind != "validation";
         (kind, name, if gone { json!({ "ensure": "absent" }) } else { attributes })
     })
 }
