@@ -36,7 +36,7 @@ fn settings_are_statements_and_lists_are_cleared_first() {
     "##);
 }
 
-/// Each was compared with what `apt-config dump` prints, of Debian 12 and 13.
+/// The kinds of statements were tried with `apt-config dump` of Debian 12 and 13; what was not counts as another meaning.
 #[test]
 fn the_same_in_other_words_is_left() {
     let declared = || config(json!({ "X::Flag": true, "X::List": ["a", "b//"] }));

@@ -78,7 +78,8 @@ fn the_same_in_other_words_is_left() {
     }
 }
 
-/// Each was tried with logrotate of Debian 12 and 13: it skips the file, the block or the line, or does something else.
+/// Most were tried with logrotate of Debian 12 and 13: it skips the file, the block or the line, or does something else. Some it
+/// takes, and another release does not, or only as another type.
 #[test]
 fn what_logrotate_would_skip_is_a_mistake() {
     for settings in [
