@@ -28,6 +28,17 @@ fn hosts(release: u32) -> [SimHost; 2] {
     [SimHost::debian(release), drifted]
 }
 
+/// Its faults are those of its types, of which each is tried by itself.
+#[test]
+fn a_base_server_converges_in_any_order_and_can_be_undone() {
+    for release in RELEASES {
+        let (site, host) = (site("base-server/site.ncl"), SimHost::debian(release));
+        assert_idempotent!(site, host);
+        assert_rolls_back!(site, host);
+        assert_order_does_not_matter!(site, host);
+    }
+}
+
 #[test]
 fn every_example_survives_every_fault_and_can_be_undone() {
     let mut faults = 0;

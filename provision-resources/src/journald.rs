@@ -14,7 +14,8 @@ use serde_json::json;
 
 use crate::ensure::Ensure;
 use crate::settings::{Kind, Mistakes, Program, Scalar};
-use crate::systemd_syntax::{assignments, is_span, number};
+use crate::systemd_syntax::{is_span, number};
+use crate::unit_file;
 
 /// Settings of systemd's journal: a file in `/etc/systemd/journald.conf.d`; see journald.conf(5).
 ///
@@ -102,9 +103,9 @@ impl Fragment for Journald {
 
     /// The assignments. Of several of one key the last counts, so their order is kept.
     fn means(&self, text: &str) -> Option<serde_json::Value> {
-        let mut assignments = assignments(text)?;
-        assignments.sort_by_key(|(section, key, _)| (*section, *key));
-        Some(json!(assignments))
+        let mut read = unit_file::parse(text)?;
+        read.values_mut().for_each(|lines| lines.sort_by(|(one, _), (other, _)| one.cmp(other)));
+        Some(json!(read))
     }
 
     fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {

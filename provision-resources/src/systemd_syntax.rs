@@ -1,28 +1,4 @@
-//! The syntax of systemd's configuration files: assignments, as systemd.syntax(7) has them, numbers and spans of time.
-
-/// An assignment: section, key and value.
-pub(crate) type Assignment<'a> = (&'a str, &'a str, &'a str);
-
-/// The assignments of a text, in order; `None` if a line is none, or goes on in the next one.
-pub(crate) fn assignments(text: &str) -> Option<Vec<Assignment<'_>>> {
-    if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
-        return None;
-    }
-    let (mut assignments, mut section) = (Vec::new(), "");
-    for line in text.split('\n').map(trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
-        if let Some(header) = line.strip_prefix('[') {
-            section = header.strip_suffix(']')?;
-        } else {
-            let (key, value) = line.split_once('=').filter(|_| !line.ends_with('\\'))?;
-            assignments.push((section, trim(key), trim(value)));
-        }
-    }
-    Some(assignments)
-}
-
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
+//! Values of systemd's settings: numbers and spans of time.
 
 /// A number without sign and unit.
 pub(crate) fn number(text: &str) -> Option<u64> {

@@ -37,9 +37,13 @@ impl RootDirectories {
 /// Fetches what cases install, so that trials wait for no network, and not for the disk either.
 pub fn prepare(inside: &dyn Fn(&[&str]) -> Result) -> Result {
     inside(&["sh", "-c", "echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/tests"])?;
+    // Where root has no password, sudo does not let itself be removed.
+    inside(&["usermod", "--password", "x", "root"])?;
     inside(&["apt-get", "update", "-q"])?;
-    inside(&["apt-get", "install", "-q", "-y", "--download-only", "hello", "cron", "sudo"])?;
-    inside(&["apt-get", "install", "-q", "-y", "--download-only", "--no-install-recommends", "nginx"])
+    inside(&["apt-get", "install", "-q", "-y", "--download-only", "hello", "cron", "sudo", "logrotate"])?;
+    let lean = ["nginx", "unattended-upgrades", "libpam-pwquality"];
+    let install = ["apt-get", "install", "-q", "-y", "--download-only", "--no-install-recommends"];
+    inside(&[&install[..], &lean[..]].concat())
 }
 
 /// What is looked at, often: not where packages alone write, of which the package database tells.
