@@ -457,7 +457,7 @@ fn mounts() -> String {
 fn of_files_that_are_judged_together_none_lands_if_one_is_wrong() {
     let place = given!(validated("wrong", "0"));
     let before = mounts();
-    let ran = place.run("apply --root root site.ncl");
+    let ran = place.run("apply --jobs 1 --root root site.ncl");
     assert_eq!(ran.code, 1, "{}", ran.seen());
     assert!(ran.out.contains("/etc/app/3.conf:1:wrong"), "{}", ran.seen());
     insta::assert_snapshot!("validation", ran.seen());

@@ -40,7 +40,7 @@ fn the_same_in_other_words_is_left() {
         "",
         "Storage=auto\nSeal=true\n",
         "[Journal]\nStorage=auto\nSeal=true # c\n",
-        "[Journal]\nStorage=auto\nSeal=true\\\n",
+        "[Journal]\nStorage=auto\nSeal=true\\\nfalse\n",
         "[Journal]\nStorage=auto\nSeal=true\nSeal=false\n",
         "[Journal]\r\nStorage=auto\r\nSeal=true\r\n",
         "[journal]\nStorage=auto\nSeal=true\n",
@@ -159,7 +159,7 @@ proptest! {
             return Ok(());
         }
         let text = declared.text(&id).unwrap().reveal().unwrap().to_owned();
-        prop_assert_eq!(declared.means(&text), Some(json!([["Journal", key, value]])));
+        prop_assert_eq!(declared.means(&text), Some(json!({ "Journal": [[key, value]] })));
     }
 
     #[test]
