@@ -15,7 +15,7 @@ use crate::host::{
 use crate::path::HostPath;
 use crate::resource::{
     ApplyContext, AttributeError, CheckContext, Claim, Companion, Contradiction, Declared, Hold, PlanContext, Resource,
-    ResourceId, Stage, Target,
+    ResourceId, Stage, Surroundings, Target,
 };
 use crate::secret::Text;
 
@@ -120,6 +120,15 @@ pub trait Fragment: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 's
         Vec::new()
     }
 
+    /// As [`Resource::prepare`].
+    ///
+    /// # Errors
+    /// As there.
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        let _ = (id, surroundings);
+        Ok(())
+    }
+
     /// As [`Resource::contradictions`].
     fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
         let _ = (id, site);
@@ -187,6 +196,10 @@ impl<F: Fragment> Resource for F {
 
     fn secrets(&mut self) -> Vec<(&'static str, &mut Text)> {
         Fragment::secrets(self)
+    }
+
+    fn prepare(&mut self, id: &ResourceId, surroundings: &dyn Surroundings) -> Result<(), AttributeError> {
+        Fragment::prepare(self, id, surroundings)
     }
 
     fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {

@@ -1,6 +1,8 @@
 //! The cases that hold the types of this crate to the laws: a host, and a declaration to bring about on it.
 
 mod apt_config;
+mod apt_key;
+mod apt_source;
 mod journald;
 mod logrotate;
 mod password_policy;
@@ -42,6 +44,8 @@ pub fn laws(release: u32) -> Laws {
         .of(validation::cases(release))
         .of(journald::cases(release))
         .of(apt_config::cases(release))
+        .of(apt_key::cases(release))
+        .of(apt_source::cases(release))
         .of(logrotate::cases(release))
         .of(tmpfiles::cases(release))
         .of(unattended_upgrades::cases(release))

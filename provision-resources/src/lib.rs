@@ -30,7 +30,9 @@
 mod access;
 mod accounts;
 pub mod apt_config;
+pub mod apt_key;
 pub mod apt_pin;
+pub mod apt_source;
 pub mod apt_syntax;
 pub mod attributes;
 pub mod authorized_keys;
@@ -47,6 +49,7 @@ pub mod group;
 pub mod journald;
 pub mod links;
 pub mod logrotate;
+mod openpgp;
 pub mod package;
 pub mod package_manager;
 pub mod pam_limits;
@@ -76,7 +79,9 @@ mod testing;
 use provision_core::registry::Registry;
 
 pub use apt_config::AptConfig;
+pub use apt_key::AptKey;
 pub use apt_pin::AptPin;
+pub use apt_source::AptSource;
 pub use cron::Cron;
 pub use debian::Debian;
 pub use directory::Directory;
@@ -105,7 +110,9 @@ pub use validation::Validation;
 pub fn registry() -> Registry {
     Registry::new()
         .with::<AptConfig>()
+        .with::<AptKey>()
         .with::<AptPin>()
+        .with::<AptSource>()
         .with::<Cron>()
         .with::<Directory>()
         .with::<File>()

@@ -335,6 +335,11 @@ fn settings() -> impl Strategy<Value = Declared> {
         ("sysctl", "net.ipv4.ip_forward", json!({ "value": true, "order": 70 })),
         ("sysctl", "kernel.sysrq", json!({ "value": 0, "apply": false })),
         ("sysctl", "net.ipv4.no_such_key", json!({ "value": 0 })),
+        (
+            "apt_source",
+            "test",
+            json!({ "uris": ["file:/srv/packages"], "suites": ["./"], "options": { "Trusted": true } }),
+        ),
         ("pam_limits", "test", json!({ "domain": "anna", "settings": { "nproc": 500 } })),
         ("sudoers", "test", json!({ "users": ["anna"], "commands": ["/bin/true"] })),
         ("validation", "test", json!({ "command": "true", "paths": ["/srv/a", "/etc/app.conf"] })),

@@ -28,6 +28,7 @@ const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr
 const ONLY_LOOK: &[&str] = &[
     "apache2ctl configtest",
     "apache2ctl -t",
+    "apt-get indextargets",
     "bash -n",
     "dovecot -n",
     "haproxy -c",
