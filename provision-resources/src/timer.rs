@@ -265,11 +265,9 @@ impl Fragment for Timer {
         if self.persistent && self.events().is_empty() {
             refuse("persistent", "only events of `calendar` are made up for".into(), "leave it out");
         }
-        if let Some(unit) = self
-            .unit
-            .as_ref()
-            .filter(|unit| **unit == name || unit_file::parts_of(unit).is_none_or(|(stem, _)| stem.ends_with('@')))
-        {
+        if let Some(unit) = self.unit.as_ref().filter(|unit| {
+            unit.ends_with(".timer") || unit_file::parts_of(unit).is_none_or(|(stem, _)| stem.ends_with('@'))
+        }) {
             refuse("unit", format!("a timer cannot start {unit:?}"), "such as \"app.service\"");
         }
         match &self.user {

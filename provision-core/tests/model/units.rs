@@ -36,6 +36,22 @@ fn a_service_without_its_program_or_user_does_not_start() {
     }
 }
 
+/// Found by drawing bytes: it overflowed the stack.
+#[test]
+fn a_timer_that_names_itself_starts_its_service() {
+    let timer = "[Timer]\nOnCalendar=hourly\nOnBootSec=1s\nPersistent=true\nUnit=app.timer\n[Install]\nWantedBy=timers.target\n";
+    let host = SimHost::debian(13)
+        .with_file("/etc/systemd/system/app.timer", timer)
+        .with_file("/etc/systemd/system/app.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n");
+    act(&host, "app.timer", UnitAction::Enable);
+    act(&host, "app.timer", UnitAction::Start);
+    host.pass_time(100_000);
+    host.reboot();
+    host.pass_time(100_000);
+    assert!(host.unit("app.timer").is_active());
+    assert!(host.unit("app.service").starts() > 0);
+}
+
 #[test]
 fn a_unit_that_is_started_too_often_stays_down() {
     let unit = "[Service]\nExecStart=/bin/sleep infinity\n";

@@ -67,7 +67,10 @@ impl Definition {
             "path" => ("Path", "Unit"),
             _ => return None,
         };
-        Some(self.value(section, key).map_or_else(|| format!("{stem}.service"), str::to_owned))
+        // systemd ignores a unit of the same kind there (`config_parse_trigger_unit()`), which would start itself for ever.
+        let is_of_another_kind = |unit: &&str| unit.rsplit('.').next() != Some(suffix);
+        let named = self.value(section, key).filter(is_of_another_kind);
+        Some(named.map_or_else(|| format!("{stem}.service"), str::to_owned))
     }
 
     /// Whether a socket starts a service of its own for every connection.
