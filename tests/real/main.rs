@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod base_server;
 mod guarantees;
 mod host;
 mod listing;

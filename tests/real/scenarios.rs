@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::host::{Booted, Directory, Result, run};
-use crate::{accounts, guarantees, packages, secrets};
+use crate::{accounts, base_server, guarantees, packages, secrets};
 
 type Scenario = Box<dyn FnOnce() -> Result + Send>;
 
@@ -18,6 +18,10 @@ pub fn all() -> Vec<(String, Scenario)> {
         add("a_root_directory_converges", a_root_directory_converges);
         add("the_quickstart_converges_on_a_booted_host", the_quickstart_converges_on_a_booted_host);
         add("the_web_server_converges_and_reloads", the_web_server_converges_and_reloads);
+        add(
+            "a_base_server_converges_and_every_drift_is_mended",
+            base_server::a_base_server_converges_and_every_drift_is_mended,
+        );
         add("one_program_answers_for_all_units", one_program_answers_for_all_units);
         add("no_drift_is_missed_after_runs_with_nothing_to_do", no_drift_is_missed_after_runs_with_nothing_to_do);
         add("packages_come_and_go", packages_come_and_go);
@@ -110,7 +114,7 @@ fn units_without_a_service_manager(host: &Directory) -> Result {
 }
 
 /// Plans, applies, applies again, and compares what was planned with what was done.
-fn converge(host: &Booted, site: &str) -> Result {
+pub fn converge(host: &Booted, site: &str) -> Result {
     let plan = host.provision(&["--format", "json", "plan", site])?.expect(0)?.out;
     let plan: Value = serde_json::from_str(&plan).map_err(|error| error.to_string())?;
     host.provision(&["plan", "--detailed-exitcode", site])?.expect(2)?;

@@ -59,7 +59,6 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
         _ => None,
     });
     let of_paths: HashMap<&str, (usize, Hold)> = of_paths.collect();
-    add_within(nodes, &of_paths, edges);
     for (number, node) in nodes.iter().enumerate() {
         for claim in &node.claims {
             let holder = match (&claim.target, claim.hold) {
@@ -95,9 +94,11 @@ pub(super) fn add_implied(nodes: &[Node], owners: &HashMap<&Target, (usize, Hold
             }
         }
     }
+    add_within(nodes, &of_paths, edges);
 }
 
-/// What needs all that lies in a directory comes after each resource that owns a path there, and what judges it before.
+/// What needs all that lies in a directory comes after each resource that owns a path there, and what judges it before. A resource there that
+/// itself needs the former comes later: a setting of apt for a program that apt has to install first.
 fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &mut [Vec<Edge>]) {
     for (number, node) in nodes.iter().enumerate() {
         for claim in node.claims.iter().filter(|claim| matches!(claim.hold, Hold::NeedsWithin | Hold::Judges)) {
@@ -111,6 +112,10 @@ fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &m
                 .map(|(path, (owner, _))| (*path, *owner))
                 .collect();
             within.sort_unstable();
+            if claim.hold == Hold::NeedsWithin && !within.is_empty() {
+                let later = implied_after(number, edges);
+                within.retain(|(_, owner)| !later.contains(owner));
+            }
             for (path, owner) in within {
                 let (from, to, reason) = match claim.hold {
                     Hold::Judges => (number, owner, Reason::Judged(path.to_owned())),
@@ -120,6 +125,19 @@ fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &m
             }
         }
     }
+}
+
+/// The nodes that come after a node because of what they need.
+fn implied_after(node: usize, edges: &[Vec<Edge>]) -> BTreeSet<usize> {
+    let mut next = vec![Vec::new(); edges.len()];
+    for (later, before) in edges.iter().enumerate() {
+        before.iter().filter(|edge| !edge.reason.is_declared()).for_each(|edge| next[edge.from].push(later));
+    }
+    let (mut found, mut open) = (BTreeSet::new(), vec![node]);
+    while let Some(node) = open.pop() {
+        open.extend(next[node].iter().filter(|later| found.insert(**later)));
+    }
+    found
 }
 
 /// Whether something needs a user or group that another node decides about.

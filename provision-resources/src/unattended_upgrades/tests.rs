@@ -1,8 +1,10 @@
 use super::*;
+use crate::Package;
 use crate::testing::{converge, in_words, mistakes};
 use proptest::prelude::*;
 use provision_core::host::HostViewExt;
 use provision_core::sim::SimHost;
+use provision_core::site::Site;
 use serde_json::json;
 
 fn host() -> SimHost {
@@ -105,4 +107,16 @@ proptest! {
             prop_assert!(steps.as_array().unwrap().contains(&json!(["unattended-upgrade::origins-pattern::", origin])));
         }
     }
+}
+
+/// Its file lies where the package manager looks, and its package needs the package manager.
+#[test]
+fn it_comes_after_its_package_and_the_package_manager_does_not_wait_for_it() {
+    let mut site = Site::new();
+    site.declare("unattended-upgrades", Package::default());
+    site.declare("base", UnattendedUpgrades::default().enabled(true));
+    let graph = site.into_graph().unwrap();
+    assert_eq!(graph.warnings(), []);
+    let order: Vec<String> = graph.vertices().map(|vertex| vertex.id.to_string()).collect();
+    assert_eq!(order, ["package_manager:apt", "package:unattended-upgrades", "unattended_upgrades:base"]);
 }
