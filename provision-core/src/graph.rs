@@ -85,6 +85,8 @@ pub(crate) struct Node {
     pub(crate) batch: Option<usize>,
     /// Whether it came with others, without a declaration.
     pub(crate) is_companion: bool,
+    /// Whether one of its attributes is a secret.
+    pub(crate) names_secret: bool,
 }
 
 impl Node {
@@ -393,8 +395,9 @@ impl Graph {
             index.insert(id.clone(), nodes.len());
             let claims = resource.claims(&id);
             let stage = resource.stage();
-            names_secrets |= resource.secrets().iter().any(|(_, text)| text.is_secret());
-            nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion });
+            let names_secret = resource.secrets().iter().any(|(_, text)| text.is_secret());
+            names_secrets |= names_secret;
+            nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion, names_secret });
         }
         let owners = owners(&nodes, diagnostics);
         let mut edges = edges::declared(&nodes, &index, &idle, broken.is_empty(), diagnostics);

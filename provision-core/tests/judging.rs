@@ -160,6 +160,49 @@ fn what_pruning_would_leave_is_judged() {
     assert_eq!(zones(engine.host()), ["a"]);
 }
 
+/// `/` had never been a directory above anything.
+#[test]
+fn a_judge_of_everything_judges() {
+    #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Strict {
+        paths: Vec<HostPath>,
+    }
+    impl Resource for Strict {
+        const TYPE: &'static str = "strict";
+        type State = ();
+        fn claims(&self, _: &ResourceId) -> Vec<Claim> {
+            self.paths.iter().cloned().map(Claim::judges).collect()
+        }
+        fn check(&self, _: &CheckContext<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn plan(&self, _: &PlanContext<'_>, (): &()) -> Result<()> {
+            Ok(())
+        }
+        fn apply(&self, _: &ApplyContext<'_>, (): &(), (): &()) -> Result<()> {
+            Ok(())
+        }
+        fn judge(&self, _: &CheckContext<'_>) -> Result<()> {
+            Err(Error::new(ErrorKind::Invalid, "no"))
+        }
+    }
+    let path = |text: &str| HostPath::new(text).unwrap();
+    let is_refused = |paths: &[&str], zone: Zone| {
+        let mut site = Site::new();
+        site.declare("all", Strict { paths: paths.iter().map(|text| path(text)).collect() });
+        site.declare("a", zone);
+        let engine = open(SimHost::debian(13));
+        let planned = engine.plan(site, &PlanOptions::default()).unwrap();
+        planned.plan().steps.iter().any(|step| matches!(step.verdict, Verdict::Failed { .. }))
+    };
+    let zone = || Zone { text: "leaf\n".into() };
+    for paths in [&["/"][..], &["/etc"], &["/etc/zones.d/"], &["/etc/zones.d/a"], &["/etc/zones.d/a/beneath"]] {
+        assert!(is_refused(paths, zone()), "{paths:?}: also what lies above may take it away");
+    }
+    assert!(!is_refused(&["/etc/zones"], zone()), "it only begins alike");
+}
+
 #[test]
 fn a_judge_of_a_third_party_keeps_the_laws() {
     let case = Case::new("alone", SimHost::debian(13), "zones", OneRoot {});

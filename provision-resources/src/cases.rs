@@ -26,6 +26,19 @@ use crate::{
 
 /// The laws for all types of this crate, with their cases, on a release of Debian.
 pub fn laws(release: u32) -> Laws {
+    laws_with(release, usize::MAX)
+}
+
+/// The same with fewer cases, for hosts on which each takes its time. Types that are a file each and nothing else are alike on a real host: a
+/// few cases of each show that its file and its package are as they are declared to be.
+pub fn laws_of_real_hosts(release: u32) -> Laws {
+    laws_with(release, 3)
+}
+
+fn laws_with(release: u32, most: usize) -> Laws {
+    fn first<R: Resource>(cases: Vec<Case<R>>, most: usize) -> Vec<Case<R>> {
+        cases.into_iter().take(most).collect()
+    }
     Laws::new(registry())
         .of(files(release))
         .of(directories(release))
@@ -35,21 +48,21 @@ pub fn laws(release: u32) -> Laws {
         .of(packages(release))
         .of(package_managers(release))
         .of(services(release))
-        .of(apt_pins(release))
-        .of(pam_limits(release))
-        .of(cron_jobs(release))
+        .of(first(apt_pins(release), most))
+        .of(first(pam_limits(release), most))
+        .of(first(cron_jobs(release), most))
         .of(triggers(release))
         .of(sudoers::cases(release))
         .of(sysctl::cases(release))
         .of(validation::cases(release))
-        .of(journald::cases(release))
-        .of(apt_config::cases(release))
-        .of(apt_key::cases(release))
+        .of(first(journald::cases(release), most))
+        .of(first(apt_config::cases(release), most))
+        .of(first(apt_key::cases(release), most))
         .of(apt_source::cases(release))
-        .of(logrotate::cases(release))
-        .of(tmpfiles::cases(release))
-        .of(unattended_upgrades::cases(release))
-        .of(password_policy::cases(release))
+        .of(first(logrotate::cases(release), most))
+        .of(first(tmpfiles::cases(release), most))
+        .of(first(unattended_upgrades::cases(release), most))
+        .of(first(password_policy::cases(release), most))
         .of(unit_dropin::cases(release))
         .of(unit::cases(release))
         .of(timer::cases(release))

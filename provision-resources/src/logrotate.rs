@@ -6,7 +6,7 @@ use derive_setters::Setters;
 use provision_core::error::Result;
 use provision_core::fragment::{Fragment, file_in, managed};
 use provision_core::path::HostPath;
-use provision_core::resource::{AttributeError, Claim, ResourceId, Target};
+use provision_core::resource::{AttributeError, Claim, Contradiction, Declared, ResourceId, Target};
 use provision_core::secret::Text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -166,6 +166,25 @@ impl Fragment for Logrotate {
         accounts.collect()
     }
 
+    /// logrotate skips the whole of a file that names a log of another one.
+    fn contradictions(&self, id: &ResourceId, site: &Declared<'_>) -> Vec<Contradiction> {
+        let is_present = |other: &Logrotate| self.is_present() && other.is_present();
+        let others = site.all::<Logrotate>().filter(|(other, declared)| id < *other && is_present(declared));
+        let shared = others.filter_map(|(other, declared)| {
+            let path = self.paths.iter().find(|path| declared.paths.contains(path))?;
+            Some((other, path))
+        });
+        shared
+            .map(|(other, path)| Contradiction {
+                path: vec!["paths".to_owned()],
+                other: other.clone(),
+                other_path: vec!["paths".to_owned()],
+                message: format!("both rotate {path}, and logrotate skips all of the second file then"),
+                help: "name each log once".to_owned(),
+            })
+            .collect()
+    }
+
     fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {
         let mut mistakes = Mistakes::default();
         mistakes.require_plain_name(id, "logrotate", "_.-");
@@ -186,6 +205,8 @@ impl Fragment for Logrotate {
                 refuse("is no absolute path", "absolute, without quotes and backslashes");
             } else if path.ends_with('*') && !self.is_on("olddir") {
                 refuse("means rotated logs as well", "end it, such as `*.log`, or set `olddir`");
+            } else if path.contains(['{', '}']) {
+                refuse("has a brace, at which logrotate takes the paths to end", "write a pattern of each, or `*`");
             } else if self.paths[..place].contains(path) {
                 refuse("is named twice, and logrotate skips the whole file then", "leave one out");
             }
@@ -254,6 +275,13 @@ impl Kind for Value {
             },
             (Value::Account, Scalar::Text(text)) => {
                 text.split_once(' ').is_some_and(|(user, group)| is_account(user) && is_account(group))
+            }
+            // logrotate reads one word of these.
+            (_, Scalar::Text(text)) if ["mail", "compresscmd", "uncompresscmd"].contains(&key) => {
+                !text.is_empty()
+                    && !text.contains(|letter: char| {
+                        letter.is_whitespace() || letter.is_control() || "\"'".contains(letter)
+                    })
             }
             (Value::Line | Value::LineOrNone, Scalar::Text(text)) => {
                 let is_odd = |c: char| c.is_control() || "#\"'\\{}".contains(c);

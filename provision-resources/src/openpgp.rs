@@ -100,7 +100,7 @@ fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0xc0.. => match *rest.first()? {
             short @ 0..=191 => (first & 0x3f, usize::from(short), &rest[1..]),
             middle @ 192..=223 => {
-                let length = (usize::from(middle) - 192 << 8) + usize::from(*rest.get(1)?) + 192;
+                let length = ((usize::from(middle) - 192) << 8) + usize::from(*rest.get(1)?) + 192;
                 (first & 0x3f, length, rest.get(2..)?)
             }
             224..=254 => return None,

@@ -114,7 +114,7 @@ impl Sudoers {
             Scalar::Flag(true) => name.clone(),
             Scalar::Flag(false) => format!("!{name}"),
             Scalar::Number(number) => format!("{name} = {number}"),
-            Scalar::Text(text) => format!("{name} = \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            Scalar::Text(text) => format!("{name} = \"{}\"", text.replace('"', "\\\"")),
         };
         let subjects = self.subjects().join(", ");
         let whom = if subjects.is_empty() { subjects } else { format!(":{subjects}") };
@@ -146,9 +146,11 @@ impl Fragment for Sudoers {
     fn means(&self, text: &str) -> Option<Value> {
         let is_comment = |line: &str| {
             let rest = line.strip_prefix('#')?;
-            Some(!rest.starts_with("include") && !rest.starts_with(|first: char| first.is_ascii_digit()))
+            Some(
+                !rest.starts_with("include") && !rest.starts_with(|first: char| first.is_ascii_digit() || first == '-'),
+            )
         };
-        let lines = text.lines().map(str::trim);
+        let lines = text.split('\n').map(|line| line.trim_matches([' ', '\t']));
         let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !is_comment(line).unwrap_or_default()).collect();
         if lines.iter().any(|line| line.contains(['"', '\\', '#'])) {
             return None;
@@ -230,8 +232,8 @@ impl Fragment for Sudoers {
             }
         }
         for (attribute, text) in [("run_as", &self.run_as), ("host", &self.host)] {
-            let is_wrong =
-                |text: &&String| text.trim_matches(':').is_empty() || text.contains([',', '(', ')', '\n', '=']);
+            let is_plain = |letter: char| letter.is_alphanumeric() || "._-:$*".contains(letter);
+            let is_wrong = |text: &&String| text.trim_matches(':').is_empty() || !text.chars().all(is_plain);
             if let Some(text) = text.as_ref().filter(is_wrong) {
                 mistakes.refuse(&[attribute], format!("{text:?} is none"), "one name; `content` for more");
             }
@@ -258,8 +260,9 @@ impl Fragment for Sudoers {
                     format!("{name:?} is no setting"),
                     "`false` switches one off; see Defaults in sudoers(5)",
                 );
-            } else if matches!(value, Scalar::Text(text) if text.contains('\n')) {
-                mistakes.refuse(&["defaults", name], "a value is one line", "take the line break out");
+            } else if matches!(value, Scalar::Text(text) if text.contains(|letter: char| letter.is_control() || letter == '\\'))
+            {
+                mistakes.refuse(&["defaults", name], "a value is one line without a backslash", "use `content`");
             } else if name == "authenticate" && *value == Scalar::Flag(false) && !has_subjects {
                 mistakes.refuse(
                     &["defaults", name],
@@ -291,7 +294,9 @@ fn mistake_in_name(name: &str) -> Option<(String, &'static str)> {
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match name.strip_prefix('#') {
         Some(number) if is_number(number) => None,
-        _ if name.is_empty() || name.contains('\n') => Some((format!("{name:?} is no name"), "name a user or a group")),
+        _ if name.is_empty() || name.contains(char::is_control) => {
+            Some((format!("{name:?} is no name"), "name a user or a group"))
+        }
         _ if name.starts_with('%') => {
             Some((format!("{name:?} would have a second `%`"), "name groups in `groups`, without `%`"))
         }
@@ -328,6 +333,9 @@ fn escaped(command: &str) -> Cow<'_, str> {
 fn mistake_in_command(command: &str) -> Option<(String, &'static str)> {
     let (program, arguments) = command.split_once(' ').unwrap_or((command, ""));
     let refuse = |message: &str, help| Some((format!("{command:?} {message}"), help));
+    if command.contains(char::is_control) {
+        return refuse("has several lines", "one element is one command");
+    }
     match program.strip_prefix('!').unwrap_or(program) {
         "ALL" if arguments.is_empty() => return None,
         "list" => return None,
@@ -342,7 +350,6 @@ fn mistake_in_command(command: &str) -> Option<(String, &'static str)> {
     }
     match arguments {
         "\"\"" => None,
-        _ if command.contains('\n') => refuse("has several lines", "one element is one command"),
         _ if arguments.starts_with('^') != arguments.ends_with('$') => {
             refuse("has half a regular expression", "it begins with `^`, ends with `$`, and stands for all arguments")
         }

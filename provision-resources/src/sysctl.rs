@@ -112,7 +112,7 @@ impl Fragment for Line {
     }
 
     fn means(&self, text: &str) -> Option<Value> {
-        Some(json!(assignments(text).map(|(key, value)| (key, in_words(value))).collect::<Vec<_>>()))
+        Some(json!(assignments(text).map(|(key, value)| (key, value.map(in_words))).collect::<Vec<_>>()))
     }
 }
 
@@ -179,7 +179,8 @@ impl Sysctl {
                 let path = directory.join(&name)?;
                 let set = text_behind(host, &path)?.and_then(|text| {
                     let of_key = assignments(&text).filter(|(other, _)| *other == key);
-                    of_key.last().map(|(_, value)| in_words(value))
+                    // Without a value the key is left as it is.
+                    of_key.last().map(|(_, value)| value.map_or_else(|| "as the kernel has it".to_owned(), in_words))
                 });
                 if let Some(value) = set.filter(|_| last.as_ref().is_none_or(|(later, ..)| *later < name)) {
                     last = Some((name.clone(), path, value));
@@ -225,7 +226,9 @@ impl Resource for Sysctl {
         match &self.value {
             _ if self.ensure == Ensure::Absent => {}
             None => refuse("a key needs a `value`".into(), "such as value = 1"),
-            Some(_) if wanted.contains(['\n', '\0']) => refuse("a value is one line".into(), "take the line break out"),
+            Some(_) if wanted.contains(|letter: char| letter.is_control() && letter != '\t') => {
+                refuse("a value is one line".into(), "take the line break, or what else is not shown, out");
+            }
             Some(_) if wanted.starts_with(['"', '\'']) && wanted.len() > 1 && wanted.ends_with(&wanted[..1]) => {
                 refuse(format!("the kernel would get the quotes of {wanted} as well"), "write it without them");
             }
@@ -307,11 +310,15 @@ fn in_words(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The keys, with `/` between their parts, and values of a file; see sysctl.d(5).
-fn assignments(text: &str) -> impl Iterator<Item = (String, &str)> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs.map(|(key, value)| (key_of(key.trim().trim_start_matches('-')), value.trim()))
+/// The keys, with `/` between their parts, and values of a file; none for a key that is only to be left alone. See sysctl.d(5), and
+/// `read_line()` of systemd for the ends of lines.
+fn assignments(text: &str) -> impl Iterator<Item = (String, Option<&str>)> {
+    let lines = text.split(['\n', '\r', '\0']).map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    lines.map(|line| {
+        let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value.trim())));
+        (key_of(key.trim().trim_start_matches('-')), value)
+    })
 }
 
 /// The text of a file, or of what a link leads to: Debian 12 has `/etc/sysctl.conf` behind one. A link to a device masks.

@@ -467,3 +467,23 @@ fn what_is_declared_as_sensitive_is_so_in_its_undo_as_well() {
     let leaks: Vec<&[&str]> = shown.windows(2).filter(|pair| pair[1].contains(OPEN)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
+
+/// A part of a secret had been shown, as the file that holds it was in sync.
+#[test]
+fn the_words_of_a_validator_are_not_shown_beside_a_secret() {
+    let site = r#"{ resources = {
+      validation.app = { command = ["sh", "-c", "grep -o hunt.* /etc/app/s >&2; exit 1"], paths = ["/etc/app"] },
+      file."/etc/app/s" = { content = { secret = "conf" }, mode = "0600" },
+      file."/etc/app/b".content = "two\n",
+    } }"#;
+    let secret = "user=bob\npass=hunter2secret\n";
+    let place = given!(with_secrets(site, &[("conf", secret)]));
+    copy_programs(&place, &["sh", "grep"]);
+    let file = place.path("root/etc/app/s");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, secret).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = run(&place, "apply --root root site.ncl");
+    assert_eq!(ran.code, 1, "{}", ran.seen());
+    assert!(ran.out.contains("refuses what is about to change") && !ran.seen().contains("hunter2"), "{}", ran.seen());
+}

@@ -33,7 +33,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Trial};
-use provision_resources::cases::laws;
+use provision_resources::cases::{laws, laws_of_real_hosts};
 
 use host::Result;
 use table::{Column, table};
@@ -87,7 +87,7 @@ fn simulated(release: u32, _: &str) -> Result<Column> {
 
 fn root_directory(release: u32, name: &str) -> Result<Column> {
     let ground = root_directory::RootDirectories::new(name)?;
-    Ok(Column::of(&format!("root directory {release}"), &laws(release).try_on(&ground)))
+    Ok(Column::of(&format!("root directory {release}"), &laws_of_real_hosts(release).try_on(&ground)))
 }
 
 /// Runs this program inside of a booted system, where it tries the laws on that.
@@ -100,7 +100,7 @@ fn booted(release: u32, name: &str) -> Result<Column> {
 
 fn inside_of(release: u32) -> ExitCode {
     let tried = booted::Booted::running().and_then(|ground| {
-        let verdicts = laws(release).try_on(&ground);
+        let verdicts = laws_of_real_hosts(release).try_on(&ground);
         ground.finish().map(|()| verdicts).map_err(|failure| failure.in_case("the last case"))
     });
     match tried {

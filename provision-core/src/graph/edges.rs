@@ -103,8 +103,13 @@ fn add_within(nodes: &[Node], of_paths: &HashMap<&str, (usize, Hold)>, edges: &m
     for (number, node) in nodes.iter().enumerate() {
         for claim in node.claims.iter().filter(|claim| matches!(claim.hold, Hold::NeedsWithin | Hold::Judges)) {
             let Target::Path(directory) = &claim.target else { continue };
+            let is_in = |path: &str, directory: &str| {
+                let rest = path.strip_prefix(directory.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            // A directory above what is judged may take it away.
             let is_within = |path: &str| {
-                path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                is_in(path, directory.as_str()) || (claim.hold == Hold::Judges && is_in(directory.as_str(), path))
             };
             let mut within: Vec<(&str, usize)> = of_paths
                 .iter()

@@ -278,7 +278,7 @@ impl LocalSystem {
     /// As there.
     pub fn run_watched(&self, command: &Command, watch: &(dyn Fn(&str) + Sync)) -> Result<Output> {
         let root = (!self.is_running()).then_some(self.directory.as_path());
-        command::run(command, root, watch).while_doing(|| format!("running {command}"))
+        command::run(command, root, command::Rest::GoesOn, watch).while_doing(|| format!("running {command}"))
     }
 
     /// Tells whoever watches what is going on; nothing that a program has read from files of the host, for there may be

@@ -47,7 +47,9 @@ pub(crate) fn judge(
 ) -> Result<()> {
     let members = graph.judged_by(judge);
     let ahead = Overlay::new(host);
-    let (mut changes, mut is_confidential) = (false, false);
+    let is_secret = |node: &Node| node.names_secret || node.common.sensitive;
+    let mut is_confidential = members.iter().any(|member| is_secret(&graph.nodes[*member]));
+    let mut changes = false;
     for node in graph.leading_to(&members, judge).into_iter().filter(|node| pending(*node)) {
         let is_member = members.contains(&node);
         match decide(node, &ahead) {
@@ -108,9 +110,8 @@ impl Planner<'_> {
         };
         let error = judge(self.graph, number, &self.overlay, &is_pending, &decide).err()?;
         Some(match error.kind() {
-            ErrorKind::Unknown | ErrorKind::PermissionDenied => {
-                Verdict::Deferred { because: error.message().to_owned() }
-            }
+            ErrorKind::Unknown => Verdict::Deferred { because: error.message().to_owned() },
+            ErrorKind::PermissionDenied => Verdict::Deferred { because: "root applies it".to_owned() },
             _ => Verdict::Failed { error: self.graph.redacted(error).of(&node.id, node.declared_at()) },
         })
     }

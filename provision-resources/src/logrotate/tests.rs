@@ -183,3 +183,27 @@ proptest! {
         let _ = logrotate("/a", json!({})).means(&text);
     }
 }
+
+/// logrotate had skipped the file for each of them.
+#[test]
+fn a_brace_in_a_path_and_two_words_where_one_is_read_are_refused() {
+    let of = |path: &str, settings: serde_json::Value| {
+        let declared: Logrotate = serde_json::from_value(json!({ "paths": [path], "settings": settings })).unwrap();
+        mistakes("app", &declared).len()
+    };
+    assert_eq!(of("/var/log/{x,y}.log", json!({ "daily": true })), 1);
+    for (key, value) in [("mail", "a b"), ("compresscmd", "/bin/x -y")] {
+        assert_eq!(of("/var/log/a.log", json!({ key: value })), 1, "{key}");
+    }
+    assert_eq!(of("/var/log/a.log", json!({ "mail": "ops@example.org", "compresscmd": "/usr/bin/xz" })), 0);
+}
+
+#[test]
+fn two_that_rotate_one_log_are_refused() {
+    let mut site = provision_core::site::Site::new();
+    for name in ["a", "b"] {
+        site.declare(name, Logrotate { paths: vec!["/var/log/d.log".into()], ..Logrotate::default() });
+    }
+    let errors = format!("{:?}", site.into_graph().map(drop).unwrap_err().list);
+    assert!(errors.contains("both rotate /var/log/d.log"), "{errors}");
+}

@@ -104,3 +104,36 @@ fn a_file_that_nothing_includes_is_refused() {
     let error = converge(&host, "rules", rules(&["root"], &["/bin/true"])).unwrap_err();
     assert_eq!(error.message(), "/etc/sudoers does not read the files of /etc/sudoers.d");
 }
+
+/// After `list`, or before `""`, a line break had brought a line of its own into the file.
+#[test]
+fn no_command_brings_a_line_of_its_own() {
+    for command in ["list \nDefaults !authenticate", "/bin/true\n@include\t/etc/x \"\"", "ALL\r"] {
+        assert_eq!(refused(rules(&["root"], &[command])), [format!("commands.0: {command:?} has several lines")]);
+    }
+}
+
+/// `visudo` had refused them, or sudo had read two backslashes.
+#[test]
+fn what_only_visudo_would_refuse_is_refused_at_its_attribute() {
+    let with = |change: fn(&mut Sudoers)| {
+        let mut declared = rules(&["a"], &["ALL"]);
+        change(&mut declared);
+        refused(declared)
+    };
+    assert_eq!(with(|rules| rules.host = Some("web 1".into())), ["host: \"web 1\" is none"]);
+    assert_eq!(with(|rules| rules.run_as = Some("a b\t:#x".into())), ["run_as: \"a b\\t:#x\" is none"]);
+    let prompt = |rules: &mut Sudoers| drop(rules.defaults.insert("passprompt".into(), "x\\".into()));
+    assert_eq!(with(prompt), ["defaults.passprompt: a value is one line without a backslash"]);
+}
+
+/// A number below zero is a user to sudo, and a no-break space a part of an argument.
+#[test]
+fn only_comments_and_blanks_are_passed_over() {
+    let there = |text: &str| {
+        sudo().with_file("/etc/sudoers.d/rules", text).with_access("/etc/sudoers.d/rules", "root", "root", 0o440)
+    };
+    for other in ["#-1 ALL = (ALL) NOPASSWD: ALL\nroot ALL = /bin/true a\n", "root ALL = /bin/true a\u{a0}\n"] {
+        assert_eq!(converge(&there(other), "rules", rules(&["root"], &["/bin/true a"])).unwrap().len(), 1, "{other:?}");
+    }
+}

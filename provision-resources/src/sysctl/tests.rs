@@ -123,3 +123,23 @@ fn only_the_file_is_written_where_the_kernel_is_not_to_be_touched() {
     let effects = converge(&host(), "vm.swappiness", set(10_i64).apply(false)).unwrap();
     assert_eq!(effects_in_words(&effects), [format!("write {FILE}")]);
 }
+
+/// systemd ends a line at a carriage return as well, so another assignment had been hidden in a value, and in a comment.
+#[test]
+fn a_carriage_return_ends_a_line() {
+    assert_eq!(mistakes("vm.swappiness", &set("10\rkernel.modprobe = /tmp/evil")), ["value: a value is one line"]);
+    let hidden = host().with_file(FILE, "# c\rkernel.modprobe = /tmp/evil\nvm.swappiness = 60\n");
+    assert_eq!(converge(&hidden, "vm.swappiness", set(60_i64)).unwrap().len(), 1);
+    let later = host().with_file("/etc/sysctl.d/99-y.conf", "# foo\rvm.swappiness = 77");
+    assert!(converge(&later, "vm.swappiness", set(60_i64)).unwrap_err().message().contains("\"77\""));
+}
+
+/// A key without a value takes an earlier assignment back.
+#[test]
+fn a_key_without_a_value_is_another_one() {
+    let own = host().with_file(FILE, "vm.swappiness = 60\n-vm.swappiness\n");
+    assert_eq!(converge(&own, "vm.swappiness", set(60_i64)).unwrap().len(), 1);
+    let later = host().with_file("/etc/sysctl.d/99-z.conf", "-vm.swappiness\n");
+    let error = converge(&later, "vm.swappiness", set(60_i64)).unwrap_err();
+    assert!(error.message().contains("as the kernel has it"), "{error}");
+}

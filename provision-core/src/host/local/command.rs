@@ -27,13 +27,24 @@ const AFTERWARDS: Duration = Duration::from_millis(200);
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What becomes of programs that a command has started, and that go on when it has ended.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Rest {
+    /// They may be daemons.
+    GoesOn,
+    /// They are ended.
+    Ends,
+}
+
 /// Runs a command, in a root directory if there is one, and waits for it.
-pub(super) fn run(command: &Command, root: Option<&Path>, watch: &(dyn Fn(&str) + Sync)) -> Result<Output> {
+pub(super) fn run(command: &Command, root: Option<&Path>, rest: Rest, watch: &(dyn Fn(&str) + Sync)) -> Result<Output> {
     let mut child = start(command, root)?;
     let mut transcript = Transcript { watch, out: Vec::new(), err: Vec::new(), line: Vec::new() };
     let status = Pipes::of(&mut child, command).and_then(|mut pipes| pipes.serve(&mut child, command, &mut transcript));
     if status.is_err() {
         end(&mut child);
+    } else if rest == Rest::Ends {
+        let _ = killpg(group_of(&child), Signal::SIGKILL);
     }
     let status = status?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
@@ -181,8 +192,12 @@ fn start(command: &Command, root: Option<&Path>) -> Result<Child> {
     })
 }
 
+fn group_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
 fn end(child: &mut Child) {
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let group = group_of(child);
     let _ = killpg(group, Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(500));
     let _ = killpg(group, Signal::SIGKILL);

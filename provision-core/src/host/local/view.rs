@@ -36,7 +36,7 @@ impl LocalHost {
                 for effect in staged {
                     self.carry_out_in(&root, effect).while_doing(|| format!("showing what `{effect}` would do"))?;
                 }
-                command::run(command, None, &|_| {}).while_doing(|| format!("running {command}"))
+                command::run(command, None, command::Rest::Ends, &|_| {}).while_doing(|| format!("running {command}"))
             };
             let thread = std::thread::Builder::new().spawn_scoped(scope, run)?;
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
