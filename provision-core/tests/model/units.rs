@@ -52,6 +52,17 @@ fn a_timer_that_names_itself_starts_its_service() {
     assert!(host.unit("app.service").starts() > 0);
 }
 
+/// Found by drawing bytes: it overflowed the stack.
+#[test]
+fn a_unit_that_wants_another_name_of_itself_enabled_is_enabled_once() {
+    let unit = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\nAlias=nick.service\nAlso=nick.service\n";
+    let host = SimHost::debian(13).with_file("/etc/systemd/system/app.service", unit);
+    act(&host, "app.service", UnitAction::Enable);
+    assert!(host.unit("app.service").is_enabled());
+    act(&host, "app.service", UnitAction::Disable);
+    assert!(!host.unit("app.service").is_enabled());
+}
+
 #[test]
 fn a_unit_that_is_started_too_often_stays_down() {
     let unit = "[Service]\nExecStart=/bin/sleep infinity\n";

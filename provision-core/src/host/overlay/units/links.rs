@@ -86,9 +86,8 @@ impl Layer<'_> {
             self.put_unsynced(&link, Some(Node::new(FileKind::Symlink, Access::root(0o777), Some(target.into()))))?;
         }
         for other in unit.install("Also") {
-            if !done.iter().any(|name| name == other)
-                && let Some(other) = self.definition(other)?
-            {
+            // It may be another name of one that is done.
+            if let Some(other) = self.definition(other)?.filter(|other| !done.contains(&other.id)) {
                 self.enable(&other, done)?;
             }
         }
@@ -103,9 +102,8 @@ impl Layer<'_> {
         done.push(unit.id.clone());
         self.remove_links_to(&unit.id)?;
         for other in unit.install("Also") {
-            if !done.iter().any(|name| name == other)
-                && let Some(other) = self.definition(other)?
-            {
+            // It may be another name of one that is done.
+            if let Some(other) = self.definition(other)?.filter(|other| !done.contains(&other.id)) {
                 self.disable(&other, done)?;
             }
         }
