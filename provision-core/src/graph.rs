@@ -51,7 +51,6 @@ pub struct Graph {
     /// What other sites made on the host.
     foreign: Vec<Orphan>,
     redactor: Redactor,
-    names_secrets: bool,
     /// The secrets that were asked for, by name, with digests that only the host can make.
     secrets: Vec<(String, (u64, u64))>,
 }
@@ -258,7 +257,7 @@ impl Graph {
 
     /// Whether it holds no secret of the site and no key of the host.
     pub fn holds_no_secrets(&self) -> bool {
-        !self.names_secrets && self.orphans.is_empty() && self.foreign.is_empty()
+        !self.names_secrets() && self.orphans.is_empty() && self.foreign.is_empty()
     }
 
     /// The secrets that were asked for, by name, with digests that only the host can make.
@@ -268,7 +267,7 @@ impl Graph {
 
     /// Whether any resource names a secret.
     pub fn names_secrets(&self) -> bool {
-        self.names_secrets
+        self.nodes.iter().any(|node| node.names_secret)
     }
 
     /// A digest of all that is declared: SHA-256 in hexadecimal. Contents of source files are not in it, and no secrets.
@@ -381,7 +380,6 @@ impl Graph {
         idle.extend(off.into_iter().map(|declaration| declaration.id));
         let mut index: HashMap<ResourceId, usize> = HashMap::default();
         let mut nodes: Vec<Node> = Vec::with_capacity(declared.len());
-        let mut names_secrets = false;
         for Declaration { id, mut resource, common, spans, is_companion, .. } in declared {
             if let Some(first) = index.get(&id) {
                 let first: &Node = &nodes[*first];
@@ -396,7 +394,6 @@ impl Graph {
             let claims = resource.claims(&id);
             let stage = resource.stage();
             let names_secret = resource.secrets().iter().any(|(_, text)| text.is_secret());
-            names_secrets |= names_secret;
             nodes.push(Node { id, resource, common, spans, claims, stage, batch: None, is_companion, names_secret });
         }
         let owners = owners(&nodes, diagnostics);
@@ -441,7 +438,6 @@ impl Graph {
             origin: Vec::new(),
             foreign: Vec::new(),
             redactor: Redactor::default(),
-            names_secrets,
             secrets: Vec::new(),
         })
     }

@@ -294,7 +294,6 @@ impl Graph {
             aliases: Aliases::of(self, &overlay),
             overlay,
             foreseen: ahead::look(&chosen, host),
-            step_of: vec![None; self.nodes.len()],
             turn_of: vec![None; self.nodes.len()],
             pending_notifications: pending_by_resource(&options.pending_notifications),
             steps: Vec::with_capacity(nodes.len()),
@@ -359,7 +358,6 @@ struct Planner<'a> {
     /// For each node the step that it gets, if it takes part.
     turn_of: Vec<Option<usize>>,
     pending_notifications: HashMap<&'a ResourceId, Vec<&'a PendingNotification>>,
-    step_of: Vec<Option<usize>>,
     steps: Vec<Step>,
     planned: Vec<PlannedStep>,
     writers: Writers,
@@ -381,6 +379,11 @@ struct Decision {
 }
 
 impl Planner<'_> {
+    /// The step of a node, once it is planned.
+    fn step_of(&self, node: usize) -> Option<&Step> {
+        self.turn_of[node].and_then(|turn| self.steps.get(turn))
+    }
+
     fn plan_step(&mut self, number: usize, phase: usize) {
         let node = &self.graph.nodes[number];
         let mut step = Step {
@@ -396,8 +399,7 @@ impl Planner<'_> {
         };
         let mut states = None;
         let hard = self.graph.predecessors[number].iter().filter(|edge| edge.reason.is_hard());
-        let needed: Vec<&Step> =
-            hard.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
+        let needed: Vec<&Step> = hard.filter_map(|edge| self.step_of(edge.from)).collect();
         let impossible =
             needed.iter().find(|step| matches!(step.verdict, Verdict::Failed { .. } | Verdict::Skipped { .. }));
         let undecided = needed.iter().find(|step| matches!(step.verdict, Verdict::Deferred { .. }));
@@ -446,7 +448,6 @@ impl Planner<'_> {
             }
         }
         tracing::debug!(id = %step.id, verdict = ?step.verdict, effects = step.effects.len(), "planned");
-        self.step_of[number] = Some(self.steps.len());
         let real = |path: &HostPath| self.overlay.real_path(path);
         let waits_for = self.writers.enter(self.steps.len(), &step, &self.overlay.take_reads(), &real);
         self.steps.push(step);
@@ -469,8 +470,7 @@ impl Planner<'_> {
     /// What a resource does because of the changes before it.
     fn foresee_reaction(&self, number: usize, before: &DynState) -> Option<Reaction> {
         let notified = self.graph.predecessors[number].iter().filter(|edge| edge.reason.is_notification());
-        let mut causes: Vec<&Step> =
-            notified.filter_map(|edge| self.step_of[edge.from].map(|step| &self.steps[step])).collect();
+        let mut causes: Vec<&Step> = notified.filter_map(|edge| self.step_of(edge.from)).collect();
         causes.dedup_by(|a, b| a.id == b.id);
         let node = &self.graph.nodes[number];
         let pending = self.pending_notifications.get(&node.id).into_iter().flatten();

@@ -113,6 +113,13 @@ pub(crate) fn needs_account(name: &str) -> bool {
     name != "root" && !name.bytes().all(|digit| digit.is_ascii_digit())
 }
 
+/// Whether programs that read a file take a word for the name or the number of an account.
+pub(crate) fn is_account(word: &str) -> bool {
+    !word.is_empty()
+        && !word.starts_with('-')
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-$".contains(&byte))
+}
+
 /// Changes what differs of owner, group, mode and attributes, and nothing else.
 pub(crate) fn change(
     host: &dyn Host,

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::apt_syntax::{Setting, can_be_written, is_key, read, write};
+use crate::apt_syntax::{Setting, authority_of, can_be_written, is_key, read, write};
 use crate::ensure::Ensure;
 use crate::settings::{Mistakes, Scalar};
 
@@ -168,7 +168,7 @@ fn mistake_in_value(key: &str, value: &Scalar) -> Option<(String, &'static str)>
         let message = "apt has no way to write a value with `\"`, a tab or several lines";
         return Some((message.to_owned(), "use single quotes in a command, or put it into a script"));
     }
-    if text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
+    if authority_of(&text).is_some_and(|host| host.contains('@')) {
         let message = "every user can read the file, and the password in it";
         return Some((message.to_owned(), "write it into /etc/apt/auth.conf.d; see apt_auth.conf(5)"));
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ensure::Ensure;
+use crate::settings::Mistakes;
 
 /// Which versions of packages apt prefers: a file in `/etc/apt/preferences.d`; see apt_preferences(5).
 ///
@@ -85,11 +86,8 @@ impl Fragment for AptPin {
     }
 
     fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = Vec::new();
-        let mut refuse = |path: &[&str], message: String, help: &str| {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            mistakes.push(AttributeError::at(path, message).help(help));
-        };
+        let mut mistakes = Mistakes::default();
+        let mut refuse = |path: &[&str], message: String, help: &str| mistakes.refuse(path, message, help);
         // apt_preferences(5): files with other names are ignored.
         if !is_plain_name(id.name(), b"_.-") {
             refuse(
@@ -99,7 +97,7 @@ impl Fragment for AptPin {
             );
         }
         if !self.is_present() {
-            return mistakes;
+            return mistakes.0;
         }
         if self.packages.is_empty() {
             refuse(&["packages"], "a pin needs `packages`".into(), "such as [\"nginx\"], or [\"*\"] for all");
@@ -128,7 +126,7 @@ impl Fragment for AptPin {
         if self.explanation.as_ref().is_some_and(|why| why.trim().is_empty() || why.contains(char::is_control)) {
             refuse(&["explanation"], "an explanation is one line".into(), "leave it out, or write one line");
         }
-        mistakes
+        mistakes.0
     }
 }
 

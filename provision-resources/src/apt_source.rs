@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::apt_key::AptKey;
+use crate::apt_syntax::authority_of;
 use crate::ensure::Ensure;
 use crate::settings::{Mistakes, Scalar};
 use crate::validation::Validation;
@@ -172,10 +173,7 @@ impl Fragment for AptSource {
         key.into_iter().chain(certificates).map(Claim::needs).collect()
     }
 
-    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion> {
-        if declared.is_empty() {
-            return Vec::new();
-        }
+    fn companions(_: &[(&ResourceId, &Self)]) -> Vec<Companion> {
         let paths = ["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
         let paths = paths.map(|path| HostPath::new(path).expect("an absolute path"));
         vec![Companion::new("apt-sources", Validation::new(["apt-get", "indextargets"], paths))]
@@ -243,14 +241,14 @@ impl Fragment for AptSource {
 }
 
 fn mistake_in_uri(uri: &str, path: &[&str], mistakes: &mut Mistakes) {
-    let Some((scheme, rest)) = uri.split_once(':').filter(|(scheme, _)| SCHEMES.contains(scheme)) else {
+    let Some((scheme, _)) = uri.split_once(':').filter(|(scheme, _)| SCHEMES.contains(scheme)) else {
         return mistakes.refuse(
             path,
             format!("apt cannot fetch {uri:?}"),
             format!("it begins with one of {}", SCHEMES.join(", ")),
         );
     };
-    let authority = rest.strip_prefix("//").map_or("", |rest| rest.split('/').next().unwrap_or_default());
+    let authority = authority_of(uri).unwrap_or_default();
     if authority.contains('@') {
         mistakes.refuse(
             path,

@@ -39,6 +39,11 @@ pub(crate) fn can_be_written(value: &Scalar) -> bool {
     !value.to_string().contains(|c: char| c == '"' || c.is_control())
 }
 
+/// The host of a URI, with what stands before it: a user and a password, which every user could read in a file of apt.
+pub(crate) fn authority_of(uri: &str) -> Option<&str> {
+    uri.split_once("://").and_then(|(_, rest)| rest.split('/').next())
+}
+
 /// Whether apt takes this for the name of a setting.
 pub(crate) fn is_key(key: &str) -> bool {
     key.split("::").all(|part| !part.is_empty() && !part.starts_with(':'))

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::access::needs_account;
+use crate::access::{is_account, needs_account};
 use crate::ensure::Ensure;
 use crate::settings::{Kind, Mistakes, Program, Scalar};
 
@@ -319,12 +319,6 @@ impl Kind for Value {
 /// Four digits: logrotate of Debian 13 takes fewer for a user where an owner follows.
 fn is_mode(word: &str) -> bool {
     word.len() == 4 && word.starts_with('0') && word.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
-}
-
-fn is_account(word: &str) -> bool {
-    !word.is_empty()
-        && !word.starts_with('-')
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-$".contains(&byte))
 }
 
 #[cfg(test)]

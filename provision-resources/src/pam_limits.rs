@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::access::needs_account;
 use crate::ensure::Ensure;
+use crate::settings::Mistakes;
 
 /// Limits of what users may use in a session: a file in `/etc/security/limits.d`; see limits.conf(5).
 ///
@@ -171,11 +172,8 @@ impl Fragment for PamLimits {
     }
 
     fn mistakes(&self, id: &ResourceId) -> Vec<AttributeError> {
-        let mut mistakes = Vec::new();
-        let mut refuse = |path: &[&str], message: String, help: &str| {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            mistakes.push(AttributeError::at(path, message).help(help));
-        };
+        let mut mistakes = Mistakes::default();
+        let mut refuse = |path: &[&str], message: String, help: &str| mistakes.refuse(path, message, help);
         if !is_plain_name(id.name(), b"_.-") {
             refuse(
                 &[],
@@ -184,7 +182,7 @@ impl Fragment for PamLimits {
             );
         }
         if !self.is_present() {
-            return mistakes;
+            return mistakes.0;
         }
         let help = "a user, \"@group\", \"*\" for all, or numbers of users such as \"1000:2000\" and \":1000\"";
         match self.domain.as_deref() {
@@ -214,7 +212,7 @@ impl Fragment for PamLimits {
                 );
             }
         }
-        mistakes
+        mistakes.0
     }
 }
 

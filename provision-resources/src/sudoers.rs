@@ -1,6 +1,5 @@
 //! The resource type `sudoers`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use derive_setters::Setters;
@@ -91,7 +90,7 @@ impl Sudoers {
     }
 
     fn rule(&self) -> Option<String> {
-        let commands: Vec<Cow<'_, str>> = self.commands.iter().map(|command| escaped(command)).collect();
+        let commands: Vec<String> = self.commands.iter().map(|command| escaped(command)).collect();
         let password = self.password.map(|asked| if asked { "PASSWD" } else { "NOPASSWD" });
         let tags: String = password
             .into_iter()
@@ -144,23 +143,18 @@ impl Fragment for Sudoers {
 
     /// The words of each line without comments; a file in which quotes, escapes or continued lines keep blanks is compared byte by byte.
     fn means(&self, text: &str) -> Option<Value> {
+        // `#include` and a user with a number are none.
         let is_comment = |line: &str| {
-            let rest = line.strip_prefix('#')?;
-            Some(
-                !rest.starts_with("include") && !rest.starts_with(|first: char| first.is_ascii_digit() || first == '-'),
-            )
+            let is_number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+            line.strip_prefix('#').is_some_and(|rest| !rest.starts_with("include") && !is_number(rest))
         };
         let lines = text.split('\n').map(|line| line.trim_matches([' ', '\t']));
-        let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !is_comment(line).unwrap_or_default()).collect();
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !is_comment(line)).collect();
         if lines.iter().any(|line| line.contains(['"', '\\', '#'])) {
             return None;
         }
-        Some(json!(
-            lines
-                .iter()
-                .map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()).collect())
-                .collect::<Vec<Vec<&str>>>()
-        ))
+        let words = |line: &&str| line.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        Some(json!(lines.iter().map(words).collect::<Vec<_>>()))
     }
 
     fn require(&self, _: &ResourceId, host: &dyn HostView) -> Result<()> {
@@ -193,10 +187,7 @@ impl Fragment for Sudoers {
         self.content.iter_mut().map(|text| ("content", text)).collect()
     }
 
-    fn companions(declared: &[(&ResourceId, &Self)]) -> Vec<Companion> {
-        if declared.is_empty() {
-            return Vec::new();
-        }
+    fn companions(_: &[(&ResourceId, &Self)]) -> Vec<Companion> {
         let paths = ["/etc/sudoers", "/etc/sudoers.d"].map(|path| HostPath::new(path).expect("an absolute path"));
         vec![Companion::new("sudoers", Validation::new(["visudo", "-c", "-s"], paths))]
     }
@@ -280,13 +271,17 @@ fn named(name: &str) -> String {
     if name == "ALL" || name.starts_with('#') {
         return name.to_owned();
     }
-    let is_special = |(place, letter): (usize, char)| {
-        "@!=:,()\\ \t#\"".contains(letter) || (place == 0 && letter.is_ascii_uppercase())
-    };
-    name.char_indices().fold(String::new(), |mut text, (place, letter)| {
-        text.extend(is_special((place, letter)).then_some('\\'));
-        text.push(letter);
-        text
+    let is_special =
+        |place: usize, letter: char| "@!=:,()\\ \t#\"".contains(letter) || (place == 0 && letter.is_ascii_uppercase());
+    with_backslashes(name, is_special)
+}
+
+/// A text with a backslash before each letter that needs one.
+fn with_backslashes(text: &str, needs_one: impl Fn(usize, char) -> bool) -> String {
+    text.char_indices().fold(String::new(), |mut escaped, (place, letter)| {
+        escaped.extend(needs_one(place, letter).then_some('\\'));
+        escaped.push(letter);
+        escaped
     })
 }
 
@@ -313,21 +308,10 @@ fn is_expression(arguments: &str) -> bool {
 }
 
 /// A command as the file has it.
-fn escaped(command: &str) -> Cow<'_, str> {
-    let (program, arguments) = command.split_once(' ').unwrap_or((command, ""));
+fn escaped(command: &str) -> String {
+    let arguments = command.split_once(' ').map_or("", |(_, arguments)| arguments);
     let special = if is_expression(arguments) { "#" } else { ",:=#" };
-    if !command.contains(|letter| special.contains(letter)) {
-        return command.into();
-    }
-    let escape = |mut text: String, letter: char| {
-        text.extend(special.contains(letter).then_some('\\'));
-        text.push(letter);
-        text
-    };
-    format!("{} {}", program.chars().fold(String::new(), escape), arguments.chars().fold(String::new(), escape))
-        .trim_end()
-        .to_owned()
-        .into()
+    with_backslashes(command, |_, letter| special.contains(letter))
 }
 
 fn mistake_in_command(command: &str) -> Option<(String, &'static str)> {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::access::needs_account;
+use crate::access::{is_account, needs_account};
 use crate::ensure::Ensure;
 use crate::settings::Mistakes;
 use crate::systemd_syntax::is_span;
@@ -53,7 +53,7 @@ pub struct Entry {
     /// The path if the entry has another name. `%` begins a specifier, and `%%` is one `%`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Octal; after `:` for what is created anew, after `~` without what is set for nobody.
+    /// Octal; after `:` for what is created anew, after `~` only as far as what is there has such rights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// A name or a number; after `:` for what is created anew.
@@ -205,12 +205,7 @@ impl Entry {
             refuse("mode", "it is no mode".to_owned(), "octal, such as \"0755\"");
         }
         for (attribute, account) in [("user", &self.user), ("group", &self.group)] {
-            let is_name = |name: &str| {
-                let name = name.strip_prefix(':').unwrap_or(name);
-                !name.is_empty()
-                    && !name.starts_with('-')
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-$".contains(&byte))
-            };
+            let is_name = |name: &str| is_account(name.strip_prefix(':').unwrap_or(name));
             if account.as_deref().is_some_and(|name| !is_name(name)) {
                 refuse(attribute, format!("no {attribute} has this name"), "a name or a number, such as \"root\"");
             }

@@ -38,7 +38,7 @@ type BringAbout<'d> = &'d dyn Fn(usize, &Overlay<&dyn HostView>) -> Result<Vec<E
 
 /// Lets a resource judge what those that it judges are about to change, on a model of the host as they will leave it. `pending` are the nodes
 /// that have yet to be brought about, and `decide` brings one about on the model.
-pub(crate) fn judge(
+fn judge(
     graph: &Graph,
     judge: usize,
     host: &dyn HostView,
@@ -85,12 +85,13 @@ pub(crate) fn judge(
 
 /// Whether a text names a path that a resource owns, and not only one that begins alike.
 fn is_named(node: &Node, text: &str) -> bool {
-    let owned = node.claims.iter().filter(|claim| claim.hold == Hold::Owns).filter_map(|claim| match &claim.target {
-        Target::Path(path) => Some(path.as_str()),
-        _ => None,
-    });
+    let mut owned =
+        node.claims.iter().filter(|claim| claim.hold == Hold::Owns).filter_map(|claim| match &claim.target {
+            Target::Path(path) => Some(path.as_str()),
+            _ => None,
+        });
     let goes_on = |rest: &str| rest.starts_with(|next: char| next.is_alphanumeric() || "-_/~".contains(next));
-    owned.into_iter().any(|path| text.match_indices(path).any(|(at, _)| !goes_on(&text[at + path.len()..])))
+    owned.any(|path| text.match_indices(path).any(|(at, _)| !goes_on(&text[at + path.len()..])))
 }
 
 impl Planner<'_> {
